@@ -1,0 +1,120 @@
+"""Every error this package raises on purpose, split by who must act.
+
+PayhooksError
+├── InputError                  the caller can fix it; the API answers 4xx
+│   ├── InvalidError            a value cannot be accepted; says which, by JSON pointer
+│   ├── NotFoundError           no such thing, or another merchant's: the two look alike
+│   ├── UnauthenticatedError    no credential, or one that is not valid (any more)
+│   ├── ForbiddenError          a valid credential without the permission
+│   ├── TooLargeError           over a limit of limits.py
+│   └── SignatureError          not signed with any secret we hold, or not recently
+├── ConflictError               somebody else got there first; re-read, then decide
+│   ├── IdempotencyConflictError  the key was used before, with other content
+│   ├── InProgressError         the first request with this key has not finished
+│   ├── StaleVersionError       an edit was based on an older version
+│   └── WrongStateError         the thing is in a state where this cannot be done
+└── UnavailableError            a dependency failed; retry later, nothing was decided
+    ├── OverloadedError         a limit on waiting work was reached
+    └── OutcomeUnknownError     it may have been done or not; the same call again is safe
+
+A broken promise between our own functions is not listed: that is an ``AssertionError``,
+and it stops the worker rather than the delivery.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class PayhooksError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class InputError(PayhooksError):
+    """What the caller sent can never be accepted as it stands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing that is wrong with an input: where, which rule, and in words."""
+
+    pointer: str  # RFC 6901, into the body; "" for the whole; "?limit" names a query parameter
+    code: str  # stable, for programs: required, unknown_field, too_long, …
+    detail: str  # a sentence for people; never repeats the value
+
+
+class InvalidError(InputError):
+    """At least one value breaks a rule. ``faults`` names every one that was found."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        assert faults
+        super().__init__("; ".join(f"{fault.pointer}: {fault.detail}" for fault in faults))
+        self.faults = tuple(faults)
+
+    @classmethod
+    def at(cls, pointer: str, code: str, detail: str) -> "InvalidError":
+        """Return the error for a single fault."""
+        return cls([Fault(pointer=pointer, code=code, detail=detail)])
+
+
+class NotFoundError(InputError):
+    """There is no such thing for this caller; another merchant's reads the same."""
+
+
+class UnauthenticatedError(InputError):
+    """The credential is missing, unknown, expired or revoked; callers are not told which."""
+
+
+class ForbiddenError(InputError):
+    """The credential is valid but does not carry the permission."""
+
+
+class TooLargeError(InputError):
+    """The input is over a published limit."""
+
+
+class SignatureError(InputError):
+    """The message was not signed with any secret we hold, or not recently.
+
+    ``reason`` is for our logs. Never send it to the peer: telling a forger which check
+    failed helps only the forger.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class ConflictError(PayhooksError):
+    """The world changed between the caller's look and the caller's word."""
+
+
+class IdempotencyConflictError(ConflictError):
+    """The idempotency key was used before with other content."""
+
+
+class InProgressError(ConflictError):
+    """The first request with this idempotency key has not finished; ask again shortly."""
+
+
+class StaleVersionError(ConflictError):
+    """The edit was based on a version that is no longer the current one."""
+
+
+class WrongStateError(ConflictError):
+    """The thing is in a state in which this cannot be done."""
+
+
+class UnavailableError(PayhooksError):
+    """A dependency did not answer; nothing was decided and the call may be repeated."""
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class OverloadedError(UnavailableError):
+    """As much work waits as may wait; nothing was accepted."""
+
+
+class OutcomeUnknownError(UnavailableError):
+    """The connection broke before the answer: done or not done. Safe to repeat as it was."""

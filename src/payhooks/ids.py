@@ -1,0 +1,150 @@
+"""Ids: 128 bits, sortable by time, text only at the edge.
+
+Layout: 48 bits of milliseconds since 1970, then random bits. An *event* id ends in 20 zero
+bits, and the id of its delivery to an endpoint is the same number with the endpoint's
+per-merchant number in those bits. So one (event, endpoint) pair can only ever have one
+delivery id, whoever makes it and however often, and all deliveries of an event are one
+range of the primary key. Text is a prefix and 26 characters of Crockford's base 32; the
+last four are exactly those 20 bits.
+"""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Final, NewType, Protocol
+
+from payhooks.clock import Clock
+
+MerchantId = NewType("MerchantId", bytes)
+EventId = NewType("EventId", bytes)
+EndpointId = NewType("EndpointId", bytes)
+DeliveryId = NewType("DeliveryId", bytes)
+KeyId = NewType("KeyId", bytes)
+ReplayId = NewType("ReplayId", bytes)
+
+MERCHANT: Final = "mer"
+EVENT: Final = "evt"
+ENDPOINT: Final = "ep"
+DELIVERY: Final = "del"
+ATTEMPT: Final = "att"
+REPLAY: Final = "rpl"
+KEY: Final = "key"
+REQUEST: Final = "req"
+
+NUMBER_BITS: Final = 20
+NUMBER_MAX: Final = (1 << NUMBER_BITS) - 1
+_RANDOM_BITS: Final = 80
+_ID_BYTES: Final = 16
+_TEXT_LENGTH: Final = 26
+
+# Crockford's alphabet: no I, L, O, U, so that an id survives being read out on the phone.
+_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_VALUES: Final = {character: value for value, character in enumerate(_ALPHABET)}
+# Two characters at a time: thirteen look-ups an id instead of twenty-six.
+_PAIRS: Final = [high + low for high in _ALPHABET for low in _ALPHABET]
+_PAIR_SHIFTS: Final = tuple(range(120, -1, -10))
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class IdSource(Protocol):
+    """Where new ids come from."""
+
+    def new(self) -> bytes:
+        """Return an id nobody has; later calls return greater ones."""
+        ...
+
+    def new_event(self) -> EventId:
+        """Return an id for an event: as ``new``, with room for its deliveries' numbers."""
+        ...
+
+
+class TimeOrderedIds:
+    """Ids from the clock and a source of randomness. One per process."""
+
+    def __init__(self, clock: Clock, random: Random) -> None:
+        self._clock = clock
+        self._random = random
+        self._last = 0
+
+    def new(self) -> bytes:
+        """See IdSource."""
+        return self._after_last(step_bits=0).to_bytes(_ID_BYTES, "big")
+
+    def new_event(self) -> EventId:
+        """See IdSource."""
+        return EventId(self._after_last(step_bits=NUMBER_BITS).to_bytes(_ID_BYTES, "big"))
+
+    def _after_last(self, *, step_bits: int) -> int:
+        elapsed = self._clock.now() - _EPOCH
+        milliseconds = elapsed // timedelta(milliseconds=1)
+        drawn = milliseconds << _RANDOM_BITS | self._random.getrandbits(_RANDOM_BITS)
+        if drawn <= self._last:
+            # The clock stood still or went back: go on upwards by a random step, so that
+            # order holds inside this process and two processes still do not collide.
+            drawn = self._last + (1 + self._random.getrandbits(32) << NUMBER_BITS)
+        self._last = drawn
+        return drawn >> step_bits << step_bits
+
+
+def to_text(prefix: str, value: bytes) -> str:
+    """Return the form people and programs outside see: ``evt_01J…``."""
+    assert len(value) == _ID_BYTES
+    number = int.from_bytes(value, "big")
+    return f"{prefix}_{''.join([_PAIRS[number >> shift & 1023] for shift in _PAIR_SHIFTS])}"
+
+
+def from_text(prefix: str, text: str) -> bytes | None:
+    """Return the id that *text* spells, or None if it spells none with this prefix."""
+    head, separator, body = text.partition("_")
+    if head != prefix or not separator or len(body) != _TEXT_LENGTH:
+        return None
+    number = 0
+    for character in body:
+        value = _VALUES.get(character)
+        if value is None:
+            return None
+        number = number << 5 | value
+    if number >> (8 * _ID_BYTES):
+        return None  # 26 characters hold 130 bits; no id has the upper two.
+    return number.to_bytes(_ID_BYTES, "big")
+
+
+def delivery_id(event_id: EventId, endpoint_number: int) -> DeliveryId:
+    """Return the one id that the delivery of this event to this endpoint can have."""
+    assert 1 <= endpoint_number <= NUMBER_MAX
+    number = int.from_bytes(event_id, "big")
+    assert number & NUMBER_MAX == 0
+    return DeliveryId((number | endpoint_number).to_bytes(_ID_BYTES, "big"))
+
+
+def event_id_of(delivery: DeliveryId) -> EventId:
+    """Return the id of the event that this delivery carries."""
+    number = int.from_bytes(delivery, "big")
+    return EventId((number >> NUMBER_BITS << NUMBER_BITS).to_bytes(_ID_BYTES, "big"))
+
+
+def endpoint_number_of(delivery: DeliveryId) -> int:
+    """Return the per-merchant number of the endpoint that this delivery goes to."""
+    return int.from_bytes(delivery, "big") & NUMBER_MAX
+
+
+def last_delivery_id_of(event_id: EventId) -> DeliveryId:
+    """Return the greatest id a delivery of this event can have, for range scans."""
+    return delivery_id(event_id, NUMBER_MAX)
+
+
+def attempt_text(delivery: DeliveryId, fence: int, *, late: bool) -> str:
+    """Return the printed id of an attempt: derived, so that it needs no column."""
+    digest = hashlib.sha256(delivery + fence.to_bytes(4, "big") + bytes([late])).digest()
+    return to_text(ATTEMPT, delivery[:6] + digest[:10])
+
+
+def made_at(value: bytes) -> datetime:
+    """Return when the id was made, to the millisecond."""
+    return _EPOCH + timedelta(milliseconds=int.from_bytes(value[:6], "big"))
+
+
+def first_id_at(at: datetime) -> bytes:
+    """Return the least id that can have been made at or after *at*; for range scans."""
+    milliseconds = -((_EPOCH - at) // timedelta(milliseconds=1))
+    return (max(milliseconds, 0) << _RANDOM_BITS).to_bytes(_ID_BYTES, "big")

@@ -1,0 +1,1 @@
+"""The nouns: frozen values and the state tables. No I/O, no clock, no logging."""

@@ -1,0 +1,6 @@
+"""What a test of this package, ours or a user's, needs to own the world."""
+
+from payhooks.testing.clock import ManualClock
+from payhooks.testing.transport import ScriptedTransport
+
+__all__ = ["ManualClock", "ScriptedTransport"]

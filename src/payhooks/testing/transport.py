@@ -1,0 +1,35 @@
+"""A transport that answers as a test says, and remembers what it was asked to send."""
+
+from collections.abc import Callable
+
+from payhooks.model.attempt import Answer, Outcome, Timing
+from payhooks.ports.transport import OutboundRequest
+
+
+def answer(status: int, *, body: bytes = b"", retry_after: str | None = None) -> Answer:
+    """Return an answer with nothing in it that the test did not ask for."""
+    headers = () if retry_after is None else (("retry-after", retry_after),)
+    return Answer(
+        status=status,
+        headers=headers,
+        body=body,
+        body_truncated=False,
+        timing=Timing(total_s=0.01),
+        peer="192.0.2.1:443",
+    )
+
+
+class ScriptedTransport:
+    """Answer each request with ``script(request)``; by default with 200."""
+
+    def __init__(self, script: Callable[[OutboundRequest], Outcome] | None = None) -> None:
+        self._script = script or (lambda _request: answer(200))
+        self.sent: list[OutboundRequest] = []
+
+    async def send(self, request: OutboundRequest) -> Outcome:
+        """See Transport."""
+        self.sent.append(request)
+        return self._script(request)
+
+    async def close(self) -> None:
+        """See Transport."""
