@@ -1,0 +1,281 @@
+"""Standard Webhooks 1.0: v1 (HMAC-SHA256) and v1a (Ed25519).
+
+What is signed is ``id.timestamp.body``. The id must not contain a dot: ``a`` + ``1`` +
+``2.x`` and ``a.1`` + ``2`` + ``x`` would be the same signed bytes.
+"""
+
+import base64
+import binascii
+import hmac
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final, assert_never
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from payhooks.dialects.contract import (
+    SECRET_RANDOM_BYTES,
+    Ed25519Public,
+    Ed25519Secret,
+    HmacSecret,
+    Reading,
+    Rendered,
+    SigningSecret,
+    VerifyingSecret,
+)
+from payhooks.errors import InvalidError, SignatureError
+from payhooks.limits import (
+    CONNECT_TIMEOUT_S,
+    EVENT_TYPE_CHARS_MAX,
+    IN_FLIGHT_PER_LANE,
+    TIMEOUT_S_DEFAULT,
+)
+from payhooks.model.endpoint import Endpoint
+from payhooks.model.event import Event
+from payhooks.model.merchant import Merchant
+
+ID: Final = "webhook-id"
+TIMESTAMP: Final = "webhook-timestamp"
+SIGNATURE: Final = "webhook-signature"
+
+TOLERANCE: Final = timedelta(minutes=5)  # Both ways: the sender's clock may run ahead of ours.
+TIMESTAMP_DIGITS_MAX: Final = 12  # Year 33658; above it int() gets slow and useless.
+MESSAGE_ID_CHARS_MAX: Final = 255
+# Each costs us a comparison, an Ed25519 one 100 µs; no sender rotates ten secrets at once.
+SIGNATURES_MAX: Final = 10
+
+SYMMETRIC_PREFIX: Final = "whsec_"
+PRIVATE_PREFIX: Final = "whsk_"
+PUBLIC_PREFIX: Final = "whpk_"
+# A Source Key signs with its text as it stands: its merchant has nothing else of it.
+SOURCE_KEY_PREFIX: Final = "phk_"
+SYMMETRIC_BYTES: Final = range(24, 65)
+ED25519_BYTES: Final = 32
+# Some write a private key as seed and public key in one.
+ED25519_PAIR_BYTES: Final = 64
+
+_encode_json = msgspec.json.Encoder().encode
+
+
+class _Envelope(msgspec.Struct, frozen=True):
+    type: Annotated[str, msgspec.Meta(min_length=1, max_length=EVENT_TYPE_CHARS_MAX)]
+    timestamp: Annotated[datetime, msgspec.Meta(tz=True)]
+    data: msgspec.Raw
+
+
+_decode_envelope = msgspec.json.Decoder(_Envelope).decode
+
+
+class Standard:
+    """The dialect of endpoints that name none. See Dialect for what each method promises."""
+
+    name: Final = "standard"
+    version: Final = 1
+    retry_policy: Final = "standard"
+    timeout_s: Final = TIMEOUT_S_DEFAULT
+    connect_timeout_s: Final = CONNECT_TIMEOUT_S
+    in_flight_max: Final = IN_FLIGHT_PER_LANE
+
+    def new_secret(self, random_bytes: bytes) -> str:
+        """Return a symmetric secret: every receiver's library knows those."""
+        assert len(random_bytes) == SECRET_RANDOM_BYTES
+        return SYMMETRIC_PREFIX + base64.b64encode(random_bytes).decode()
+
+    def signing_secret(self, text: str) -> SigningSecret:
+        """Return what ``whsec_…``, ``whsk_…`` or the text of a Source Key signs with."""
+        if text.startswith(PRIVATE_PREFIX):
+            return Ed25519Secret(private=_private_key(text.removeprefix(PRIVATE_PREFIX)))
+        return _symmetric(text)
+
+    def verifying_secret(self, text: str) -> VerifyingSecret:
+        """Return what ``whsec_…``, ``whpk_…`` or the text of a Source Key verifies with."""
+        if text.startswith(PUBLIC_PREFIX):
+            return Ed25519Public(public=_public_key(text.removeprefix(PUBLIC_PREFIX)))
+        return _symmetric(text)
+
+    def render(self, *, event: Event, endpoint: Endpoint, merchant: Merchant) -> Rendered:
+        """Return the envelope with the publisher's data inside, byte for byte."""
+        at = event.occurred_at or event.created_at
+        if at.tzinfo is not UTC:
+            at = at.astimezone(UTC)
+        timestamp = at.isoformat(timespec="microseconds").removesuffix("+00:00").encode()
+        # Spliced, not encoded: decoding data would change the spelling of its numbers.
+        body = b'{"type":%b,"timestamp":"%bZ","data":%b}' % (
+            _encode_json(event.type),
+            timestamp,
+            event.data,
+        )
+        return Rendered(content_type="application/json", body=body)
+
+    def sign(
+        self, *, message_id: str, body: bytes, secrets: Sequence[SigningSecret], now: datetime
+    ) -> tuple[tuple[str, str], ...]:
+        """Return id, time and, where there are secrets, one signature for each."""
+        assert "." not in message_id, "a dot separates the parts of what is signed"
+        timestamp = str(int(now.timestamp()))
+        if not secrets:
+            return ((ID, message_id), (TIMESTAMP, timestamp))
+        signed = f"{message_id}.{timestamp}.".encode("ascii") + body
+        signatures = " ".join([_signature(secret, signed) for secret in secrets])
+        return ((ID, message_id), (TIMESTAMP, timestamp), (SIGNATURE, signatures))
+
+    def verify(
+        self,
+        headers: Mapping[str, str],
+        body: bytes,
+        secrets: Sequence[VerifyingSecret],
+        now: datetime,
+    ) -> None:
+        """Accept *body* if some secret signed it within the last five minutes."""
+        assert secrets
+        try:
+            message_id = headers[ID]
+            timestamp = headers[TIMESTAMP]
+            signatures = headers[SIGNATURE].split(" ")
+        except KeyError as error:
+            raise SignatureError(f"no {error.args[0]} header") from None
+        if not message_id or len(message_id) > MESSAGE_ID_CHARS_MAX or "." in message_id:
+            raise SignatureError("message id is empty, too long or has a dot")
+        _check_age(timestamp, now)
+        if len(signatures) > SIGNATURES_MAX:
+            raise SignatureError("too many signatures")
+        # surrogatepass: header bytes that were not UTF-8 must not raise here.
+        signed = f"{message_id}.{timestamp}.".encode("utf-8", "surrogatepass") + body
+        offered = [signature.encode("utf-8", "surrogatepass") for signature in signatures]
+        # No early return: how long we take must not say which secret or signature matched.
+        matched = False
+        for secret in secrets:
+            matched |= _matches(secret, signed, offered)
+        if not matched:
+            raise SignatureError("no signature matches")
+
+    def read(self, headers: Mapping[str, str], body: bytes) -> Reading:
+        """Return the parts of the envelope; Standard Webhooks names no object."""
+        try:
+            # msgspec skips over data without looking for broken UTF-8 in it.
+            envelope = _decode_envelope(body.decode())
+            occurred_at = envelope.timestamp.astimezone(UTC)
+        except UnicodeDecodeError:
+            raise InvalidError.at("", "not_utf8", "The body is not UTF-8.") from None
+        # OverflowError: the last hour of the year 9999 has no UTC west of Greenwich.
+        except (msgspec.DecodeError, RecursionError, OverflowError):
+            raise InvalidError.at(
+                "", "malformed", "The body is not a JSON object with type, timestamp and data."
+            ) from None
+        return Reading(
+            event_type=envelope.type,
+            object_type=None,
+            object_id=None,
+            ids=((ID, headers[ID]),) if ID in headers else (),
+            occurred_at=occurred_at,
+            payload=bytes(envelope.data),
+        )
+
+
+STANDARD: Final = Standard()
+
+
+def _signature(secret: SigningSecret, signed: bytes) -> str:
+    match secret:
+        case HmacSecret():
+            return _v1(secret.key, signed).decode()
+        case Ed25519Secret():
+            return "v1a," + base64.b64encode(secret.private.sign(signed)).decode()
+        case _:
+            assert_never(secret)
+
+
+def _matches(secret: VerifyingSecret, signed: bytes, offered: Sequence[bytes]) -> bool:
+    matched = False
+    match secret:
+        case HmacSecret():
+            # Text with text: base64 that merely decodes to the same bytes is not ours.
+            expected = _v1(secret.key, signed)
+            for signature in offered:
+                matched |= hmac.compare_digest(expected, signature)
+        case Ed25519Public():
+            for signature in offered:
+                matched |= _is_v1a(secret.public, signed, signature)
+        case _:
+            assert_never(secret)
+    return matched
+
+
+def _v1(key: bytes, signed: bytes) -> bytes:
+    return b"v1," + base64.b64encode(hmac.digest(key, signed, "sha256"))
+
+
+def _is_v1a(public: Ed25519PublicKey, signed: bytes, signature: bytes) -> bool:
+    version, _, encoded = signature.partition(b",")
+    if version != b"v1a":
+        return False
+    try:
+        decoded = base64.b64decode(encoded, validate=True)
+        public.verify(decoded, signed)
+    except (binascii.Error, InvalidSignature):
+        return False
+    return base64.b64encode(decoded) == encoded
+
+
+def _check_age(timestamp: str, now: datetime) -> None:
+    # isdecimal() alone accepts digits of other scripts, which int() would take too.
+    if not (timestamp.isascii() and timestamp.isdecimal()):
+        raise SignatureError("timestamp is not a number")
+    if len(timestamp) > TIMESTAMP_DIGITS_MAX:
+        raise SignatureError("timestamp is too long")
+    if abs(now.timestamp() - int(timestamp)) > TOLERANCE.total_seconds():
+        raise SignatureError("timestamp is outside the tolerance")
+
+
+def _symmetric(text: str) -> HmacSecret:
+    if text.startswith(SOURCE_KEY_PREFIX) and text.isascii():
+        return HmacSecret(key=text.encode())
+    if not text.startswith(SYMMETRIC_PREFIX):
+        raise InvalidError.at(
+            "/secret", "malformed", "A secret begins with whsec_ (or whsk_, an Ed25519 key)."
+        )
+    key = _decode_secret(text.removeprefix(SYMMETRIC_PREFIX))
+    if len(key) not in SYMMETRIC_BYTES:
+        raise InvalidError.at(
+            "/secret", "wrong_length", "A whsec_ secret is base64 of 24 to 64 bytes."
+        )
+    return HmacSecret(key=key)
+
+
+def _private_key(encoded: str) -> Ed25519PrivateKey:
+    decoded = _decode_secret(encoded)
+    if len(decoded) not in (ED25519_BYTES, ED25519_PAIR_BYTES):
+        raise InvalidError.at(
+            "/secret", "wrong_length", "A whsk_ secret is base64 of 32 bytes, or of both keys' 64."
+        )
+    private = Ed25519PrivateKey.from_private_bytes(decoded[:ED25519_BYTES])
+    public = private.public_key().public_bytes_raw()
+    if decoded[ED25519_BYTES:] not in (b"", public):
+        raise InvalidError.at("/secret", "malformed", "The two halves are not one key pair.")
+    return private
+
+
+def _public_key(encoded: str) -> Ed25519PublicKey:
+    decoded = _decode_secret(encoded)
+    if len(decoded) != ED25519_BYTES:
+        raise InvalidError.at("/secret", "wrong_length", "A whpk_ key is base64 of 32 bytes.")
+    return Ed25519PublicKey.from_public_bytes(decoded)
+
+
+def public_text(secret: Ed25519Secret) -> str:
+    """Return the ``whpk_…`` that a merchant verifies with."""
+    raw = secret.private.public_key().public_bytes_raw()
+    return PUBLIC_PREFIX + base64.b64encode(raw).decode()
+
+
+def _decode_secret(encoded: str) -> bytes:
+    # Padding is optional because the common libraries take secrets without it.
+    stripped = encoded.rstrip("=")
+    try:
+        return base64.b64decode(stripped + "=" * (-len(stripped) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidError.at(
+            "/secret", "malformed", "What follows the prefix is not base64."
+        ) from None
