@@ -1,0 +1,76 @@
+"""The parts of the docs that are printed from the code, so that they cannot drift from it.
+
+python -m tests.support.printed_docs        writes them anew; prose around them stays
+"""
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from tests.support.source_tree import ROOT
+
+from payhooks import errors
+from payhooks.model.delivery import TRANSITIONS
+
+_BEGIN: Final = "<!-- printed from the code: python -m tests.support.printed_docs -->"
+_END: Final = "<!-- end of what is printed -->"
+
+
+def state_diagram() -> str:
+    """Return the table of delivery states as a Mermaid diagram."""
+    arrows = [f"    {state} --> {to}: {trigger}" for (state, trigger), to in TRANSITIONS.items()]
+    return "\n".join(["```mermaid", "stateDiagram-v2", *arrows, "```"])
+
+
+def error_classes() -> list[type[errors.PayhooksError]]:
+    """Return every error the package raises on purpose, in the order of errors.py."""
+    return [
+        value
+        for value in vars(errors).values()
+        if inspect.isclass(value) and issubclass(value, errors.PayhooksError)
+    ]
+
+
+def errors_table() -> str:
+    """Return one line for each error: its name, its kind, and what it says."""
+    rows = [
+        f"| `{error.__name__}` | `{error.__bases__[0].__name__}` | "
+        f"{(inspect.getdoc(error) or '').splitlines()[0]} |"
+        for error in error_classes()
+    ]
+    return "\n".join(["| Error | Is a | Says |", "|---|---|---|", *rows])
+
+
+PRINTED: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
+    {"docs/state-machine.md": state_diagram, "docs/errors.md": errors_table}
+)
+
+
+def printed_in(path: Path) -> str:
+    """Return what stands between the marks in *path*."""
+    _, _, after = path.read_text(encoding="utf-8").partition(_BEGIN)
+    between, mark, _ = after.partition(_END)
+    assert mark, f"{path} has lost its marks"
+    return between.strip("\n")
+
+
+def write(path: Path, text: str) -> None:
+    """Put *text* between the marks in *path*."""
+    before, _, after = path.read_text(encoding="utf-8").partition(_BEGIN)
+    _, mark, behind = after.partition(_END)
+    assert mark, f"{path} has lost its marks"
+    path.write_text(f"{before}{_BEGIN}\n\n{text}\n\n{_END}{behind}", encoding="utf-8")
+
+
+def main() -> int:
+    """Write every printed part."""
+    for name, text in PRINTED.items():
+        write(ROOT / name, text())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

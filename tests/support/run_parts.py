@@ -1,0 +1,177 @@
+"""The parts of the test suite, one after the other, with the time each took.
+
+    python -m tests.support.run_parts [PART…]       all of them where none is named
+
+One PostgreSQL cluster serves all parts. The last line counts what every part counted.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from tests.support.postgres import URL_VARIABLE, ClusterError, cluster
+
+_ROOT: Final = Path(__file__).parents[2]
+# A part that hangs must not take the whole run with it: this many budgets, then it is killed.
+_BUDGETS_MAX: Final = 2
+_COUNT: Final = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed)")
+_CLOSING_LINE: Final = re.compile(r"^=*\s*(?:\d+ \w+, )*\d+ \w+ in [\d.]+s")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One command, and what it may cost."""
+
+    name: str
+    command: Sequence[str]
+    budget_s: int  # on two cores
+    needs_postgres: bool = False
+
+
+def _pytest(folder: str, *options: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "pytest", "--quiet", "--no-header", *options, folder)
+
+
+# The budgets sum up to 15 minutes, which is what a change may wait for its verdict.
+PARTS: Final = (
+    Part(name="check", command=("scripts/check",), budget_s=60),
+    Part(name="unit", command=_pytest("tests/unit", "-n", "2"), budget_s=120),
+    Part(
+        name="contract",
+        command=_pytest("tests/contract", "-n", "2"),
+        budget_s=180,
+        needs_postgres=True,
+    ),
+    # One at a time from here on: these measure time and memory, and kill processes.
+    Part(
+        name="integration",
+        command=_pytest("tests/integration"),
+        budget_s=240,
+        needs_postgres=True,
+    ),
+    Part(name="e2e", command=_pytest("tests/e2e"), budget_s=240, needs_postgres=True),
+    Part(name="simulator", command=_pytest("tests/simulator"), budget_s=60),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What came of a part."""
+
+    part: Part
+    succeeded: bool
+    took_s: float
+    counts: Mapping[str, int]
+
+
+def run(part: Part, environment: Mapping[str, str]) -> Result:
+    """Return what came of *part*, having shown its output as it came."""
+    print(f"\n── {part.name} (budget {part.budget_s} s)", flush=True)
+    began_s = time.monotonic()
+    counts: Counter[str] = Counter()
+    process = subprocess.Popen(
+        part.command,
+        cwd=_ROOT,
+        env=dict(environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        # A group of its own, so that what a hanging test started goes with it.
+        start_new_session=True,
+    )
+    watchdog = threading.Timer(part.budget_s * _BUDGETS_MAX, _kill, [process])
+    watchdog.start()
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            if _CLOSING_LINE.match(line):
+                counts.update(count_of(line))
+        status = process.wait()
+    finally:
+        watchdog.cancel()
+        if process.poll() is None:
+            _kill(process)
+            process.wait()
+    if status != 0 and not counts["failed"]:
+        # It broke outside any test (the linter, a collection error): still one failure.
+        counts["failed"] += 1
+    return Result(
+        part=part,
+        succeeded=status == 0,
+        took_s=time.monotonic() - began_s,
+        counts=MappingProxyType(counts),
+    )
+
+
+def count_of(closing_line: str) -> Counter[str]:
+    """Return how many tests passed, failed and were skipped, by a line of the test runner."""
+    counts: Counter[str] = Counter()
+    for number, word in _COUNT.findall(closing_line):
+        counts["failed" if word.startswith("error") else word] += int(number)
+    return counts
+
+
+def summary(results: Sequence[Result]) -> str:
+    """Return the closing table; its last line is the sum of all parts."""
+    lines = ["", f"{'part':<12} {'result':<7} {'time':>7} {'budget':>7}  tests"]
+    total: Counter[str] = Counter()
+    for result in results:
+        total.update(result.counts)
+        tests = ", ".join(f"{number} {word}" for word, number in sorted(result.counts.items()))
+        late = "  OVER BUDGET" if result.took_s > result.part.budget_s else ""
+        lines.append(
+            f"{result.part.name:<12} {'ok' if result.succeeded else 'FAILED':<7} "
+            f"{result.took_s:>5.1f} s {result.part.budget_s:>5} s  {tests}{late}"
+        )
+    took_s = sum(result.took_s for result in results)
+    others = "".join(
+        f", {total[word]} {word}" for word in ("skipped", "xfailed") if total[word] > 0
+    )
+    lines.append("")
+    lines.append(f"{total['passed']} passed, {total['failed']} failed{others} in {took_s:.2f}s")
+    return "\n".join(lines)
+
+
+def main(names: Sequence[str]) -> int:
+    """Return 0 where all the named parts succeeded."""
+    known = [part.name for part in PARTS]
+    if unknown := [name for name in names if name not in known]:
+        print(f"no such part: {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
+        return 2
+    chosen = [part for part in PARTS if not names or part.name in names]
+    # Told to end, end as on Ctrl-C: unwinding is what stops the cluster.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda received, _frame: sys.exit(128 + received))
+    environment = dict(os.environ)
+    results = []
+    with ExitStack() as stack:
+        if any(part.needs_postgres for part in chosen):
+            try:
+                environment[URL_VARIABLE] = stack.enter_context(cluster())
+            except ClusterError as error:
+                print(error, file=sys.stderr)
+                return 1
+        results.extend([run(part, environment) for part in chosen])
+    print(summary(results))
+    return 0 if all(result.succeeded for result in results) else 1
+
+
+def _kill(process: "subprocess.Popen[str]") -> None:
+    os.killpg(process.pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
