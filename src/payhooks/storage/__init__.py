@@ -1,0 +1,1 @@
+"""Everything at rest. Three adapters answer one contract suite: memory, SQLite, PostgreSQL."""

@@ -1,0 +1,205 @@
+"""Calling deliveries off, sending them again, and the jobs that do so with many."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from payhooks.ids import (
+    DeliveryId,
+    EndpointId,
+    EventId,
+    MerchantId,
+    ReplayId,
+    event_id_of,
+)
+from payhooks.model.audit import AuditEntry
+from payhooks.model.delivery import State, Trigger
+from payhooks.model.replay import Replay, ReplayState
+from payhooks.ports.controlling import Cancelled, Requeue, Window
+from payhooks.storage.memory.controlling import page
+from payhooks.storage.memory.rows import FinalRow, LaneState, QueueRow, span_us
+from payhooks.storage.memory.tables import Tables
+
+
+class MemoryReplay:
+    """See ControlStore; what configures is in controlling.py."""
+
+    _tables: Tables
+
+    async def cancel(
+        self, merchant_id: MerchantId, delivery_id: DeliveryId, audit: AuditEntry
+    ) -> Cancelled:
+        """See ControlStore."""
+        cancelled = self._call_off(merchant_id, delivery_id)
+        if cancelled in {Cancelled.CANCELLED, Cancelled.UNBLOCKED}:
+            self._tables.log(audit)
+        self._tables.publish()
+        return cancelled
+
+    async def requeue(
+        self,
+        items: Sequence[Requeue],
+        *,
+        replay_id: ReplayId | None,
+        bulk: bool,
+        audit: AuditEntry | None,
+    ) -> int:
+        """See ControlStore."""
+        count = self._requeue_all(items, replay_id=replay_id, bulk=bulk)
+        if count and audit is not None:
+            self._tables.log(audit)
+        self._tables.publish()
+        return count
+
+    async def expunge(self, merchant_id: MerchantId, event_id: bytes, audit: AuditEntry) -> bool:
+        """See ControlStore."""
+        row = self._tables.events.get(EventId(event_id))
+        if row is None or row.event.merchant_id != merchant_id:
+            return False
+        row.event = msgspec.structs.replace(row.event, data=b"null", metadata=None)
+        row.expunged = True
+        deliveries = self._tables.deliveries_of_event(merchant_id, row.event.id)
+        for id_ in deliveries:
+            waiting = self._tables.queue.rows.get(id_)
+            if waiting is not None and waiting.state is not State.LEASED:
+                self._tables.finish(waiting, Trigger.CANCEL, now=self._tables.now())
+        self._tables.forget_bodies(deliveries)
+        self._tables.log(audit)
+        self._tables.publish()
+        return True
+
+    async def replay(self, merchant_id: MerchantId, replay_id: ReplayId) -> Replay | None:
+        """See ControlStore."""
+        replay = self._tables.replays.get(replay_id)
+        return replay if replay is not None and replay.merchant_id == merchant_id else None
+
+    async def replays(self, merchant_id: MerchantId, window: Window) -> list[Replay]:
+        """See ControlStore."""
+        jobs = self._tables.replays.values()
+        return page((job for job in jobs if job.merchant_id == merchant_id), window)
+
+    async def claim_replays(self, *, owner: int, limit: int, for_s: float) -> list[Replay]:
+        """See ControlStore."""
+        now = self._tables.now()
+        free = [
+            replay
+            for id_, replay in sorted(self._tables.replays.items())
+            if replay.state is ReplayState.RUNNING and not self._claimed(id_, now)
+        ][:limit]
+        for replay in free:
+            self._tables.replay_claims[replay.id] = (owner, now + span_us(for_s))
+        return free
+
+    async def advance_replay(self, replay: Replay, *, items: Sequence[Requeue], bulk: bool) -> bool:
+        """See ControlStore."""
+        stored = self._tables.replays.get(replay.id)
+        if stored is None or stored.state is not ReplayState.RUNNING:
+            return False
+        self._requeue_all(items, replay_id=replay.id, bulk=bulk)
+        self._tables.replays[replay.id] = replay
+        self._tables.publish()
+        return True
+
+    async def replay_backlog(self, replay_id: ReplayId) -> list[tuple[EndpointId, int]]:
+        """See ControlStore."""
+        counts: dict[EndpointId, int] = {}
+        for row in self._tables.queue.rows.values():
+            if row.replay_id == replay_id:
+                counts[row.endpoint_id] = counts.get(row.endpoint_id, 0) + 1
+        return sorted(counts.items())
+
+    async def cancel_replay_backlog(self, replay_id: ReplayId) -> int:
+        """See ControlStore."""
+        waiting = [
+            row
+            for row in self._tables.queue.rows.values()
+            if row.replay_id == replay_id and row.state is not State.LEASED
+        ]
+        for row in waiting:
+            self._take_back(row)
+        self._tables.publish()
+        return len(waiting)
+
+    def _call_off(self, merchant_id: MerchantId, delivery_id: DeliveryId) -> Cancelled:
+        row = self._tables.queue.rows.get(delivery_id)
+        final = self._tables.deliveries.get(delivery_id)
+        known = row or final
+        if known is None or known.merchant_id != merchant_id:
+            return Cancelled.UNKNOWN
+        if row is None:
+            return Cancelled.UNBLOCKED if self._tables.unblock(delivery_id) else Cancelled.FINAL
+        if row.state is State.LEASED:
+            return Cancelled.IN_FLIGHT
+        self._tables.finish(row, Trigger.CANCEL, now=self._tables.now())
+        return Cancelled.CANCELLED
+
+    def _requeue_all(
+        self, items: Sequence[Requeue], *, replay_id: ReplayId | None, bulk: bool
+    ) -> int:
+        moved = [self._requeue(item, replay_id=replay_id, bulk=bulk) for item in items]
+        return sum(moved)
+
+    def _requeue(self, item: Requeue, *, replay_id: ReplayId | None, bulk: bool) -> bool:
+        """Return whether the delivery was put on its way, or hastened."""
+        event = self._tables.events.get(event_id_of(item.delivery_id))
+        if event is None or event.expunged or event.event.merchant_id != item.merchant_id:
+            return False
+        lane = self._tables.lanes.get(item.endpoint_id)
+        if lane is None or lane.state is LaneState.DELETED:
+            return False
+        now = self._tables.now()
+        undone = self._tables.queue.rows.get(item.delivery_id)
+        if undone is None:
+            self._put(item, now, replay_id=replay_id, bulk=bulk)
+            return True
+        if undone.state is not State.SCHEDULED:
+            return False
+        self._tables.queue.hasten(undone, due_at=now)
+        self._tables.wake(undone.endpoint_id, due_at=now)
+        return True
+
+    def _put(self, item: Requeue, now: int, *, replay_id: ReplayId | None, bulk: bool) -> None:
+        final = self._tables.deliveries.get(item.delivery_id)
+        ordered = item.order_key is not None
+        row = QueueRow(
+            id=item.delivery_id,
+            merchant_id=item.merchant_id,
+            endpoint_id=item.endpoint_id,
+            event_type=item.event_type,
+            state=State.BLOCKED if ordered else State.SCHEDULED,
+            due_at=now,
+            position=self._position(final),
+            order_key=item.order_key,
+            dialect=item.dialect,
+            dialect_version=item.dialect_version,
+            replay_id=replay_id,
+            replay_bulk=bulk,
+        )
+        if final is not None:
+            row.fence = final.fence
+            row.delivered_at = final.delivered_at
+            row.reason = final.reason
+        old = None if final is None else final.state
+        trigger = Trigger.REPLAY_IN_ORDER if ordered else Trigger.REPLAY
+        self._tables.put(row, old=old, by=trigger)
+        self._tables.wake(item.endpoint_id, due_at=now, order_key=item.order_key)
+
+    def _position(self, final: FinalRow | None) -> int:
+        # What holds its object up goes before those it held up; else a replay counts as new.
+        if final is not None and self._tables.unblock(final.id):
+            return final.position
+        return self._tables.queue.next_position()
+
+    def _take_back(self, row: QueueRow) -> None:
+        now = self._tables.now()
+        final = self._tables.deliveries.get(row.id)
+        if final is None:
+            self._tables.finish(row, Trigger.CANCEL, now=now)
+            return
+        self._tables.queue.drop(row, back_to=final.state)
+        if row.order_key is not None:
+            self._tables.wake(row.endpoint_id, due_at=now, order_key=row.order_key)
+
+    def _claimed(self, replay_id: ReplayId, now: int) -> bool:
+        _, until = self._tables.replay_claims.get(replay_id, (0, 0))
+        return until > now
