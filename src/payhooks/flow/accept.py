@@ -1,0 +1,343 @@
+"""Step 1: make an event durable, with its idempotency record and deliveries, then say 202.
+
+All of it is one transaction, group-committed. Nothing is accepted into memory: if the store
+does not answer, neither do we.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from payhooks import limits
+from payhooks.clock import Clock
+from payhooks.errors import (
+    IdempotencyConflictError,
+    InProgressError,
+    OutcomeUnknownError,
+    PayhooksError,
+    UnavailableError,
+)
+from payhooks.flow.fan_out import plan
+from payhooks.flow.group_commit import Bounds, GroupCommit
+from payhooks.flow.publication import Publication, Published, content_hash, key_hash
+from payhooks.flow.routing import Directory, RoutingTable
+from payhooks.ids import DeliveryId, EventId, IdSource, MerchantId
+from payhooks.model.event import Event
+from payhooks.ports.accepting import (
+    Acceptance,
+    Accepted,
+    AcceptStore,
+    Arrival,
+    KeyBusy,
+    PlannedDelivery,
+    Repeated,
+    StaleRouting,
+)
+from payhooks.ports.handoff import Handoff
+from payhooks.ports.leasing import Leased
+from payhooks.ports.telemetry import Telemetry
+
+# How long a second request waits for the first with its key before it is told 409.
+FOLLOWER_WAIT_S: Final = 5.0
+# A parcel of one request is never split, so that its list order cannot be.
+PARCEL_EVENTS_MAX: Final = 100
+# A merchant whose configuration changes faster than plans can be made is told to come back.
+PLANS_MAX: Final = 20
+RESEND_AFTER_S: Final = 0.1
+
+BOUNDS: Final = Bounds(
+    batch_weight_max=limits.ACCEPT_BATCH_EVENTS_MAX,
+    batch_bytes_max=limits.ACCEPT_BATCH_BYTES_MAX,
+    waiting_weight_max=limits.ACCEPT_WAITING_MAX,
+    waiting_bytes_max=limits.ACCEPT_WAITING_BYTES_MAX,
+    linger_s=limits.ACCEPT_LINGER_S,
+    linger_always=False,
+)
+
+
+class _Parcel(msgspec.Struct):
+    arrivals: list[Arrival]
+    give_up_at_s: float
+
+
+class Acceptor:
+    """Takes publications. One per process."""
+
+    def __init__(  # noqa: PLR0913 - every collaborator is named at the call site
+        self,
+        *,
+        store: AcceptStore,
+        directory: Directory,
+        handoff: Handoff,
+        clock: Clock,
+        ids: IdSource,
+        telemetry: Telemetry,
+        owner: int,
+    ) -> None:
+        """Take the collaborators; *owner* is who hand-offs are leased to."""
+        self._store = store
+        self._directory = directory
+        self._handoff = handoff
+        self._clock = clock
+        self._ids = ids
+        self._telemetry = telemetry
+        self._owner = owner
+        self._leaders: dict[bytes, asyncio.Future[_Settled]] = {}
+        self.group = GroupCommit(self._commit, bounds=BOUNDS)
+
+    async def publish(
+        self,
+        merchant_ref: str,
+        publications: Sequence[Publication],
+        *,
+        authorise: Callable[[RoutingTable], None],
+    ) -> list[Published | PayhooksError]:
+        """Accept what one request brought; one result per publication, in order.
+
+        *authorise* is called with every routing table that a plan is made from, so a key
+        that was revoked meanwhile does not get through; what it raises is raised.
+
+        Raises:
+            NotFoundError: No such merchant.
+            OverloadedError: As much waits as may wait.
+
+        """
+        results: list[Published | PayhooksError] = []
+        for start in range(0, len(publications), PARCEL_EVENTS_MAX):
+            parcel = publications[start : start + PARCEL_EVENTS_MAX]
+            results += await self._publish_parcel(merchant_ref, parcel, authorise)
+        return results
+
+    async def drain(self) -> None:
+        """Return when everything that was taken has its answer."""
+        await self.group.drain()
+
+    async def _publish_parcel(
+        self,
+        merchant_ref: str,
+        publications: Sequence[Publication],
+        authorise: Callable[[RoutingTable], None],
+    ) -> list[Published | PayhooksError]:
+        table = await self._directory.find(merchant_ref)
+        authorise(table)
+        slots = [self._slot(table.merchant.id, publication) for publication in publications]
+        leading = [slot for slot in slots if slot.leads]
+        try:
+            if leading:
+                await self._store_parcel(table, leading, authorise)
+        except BaseException as error:
+            for slot in leading:
+                slot.fail(error)
+            raise
+        finally:
+            for slot in leading:
+                if slot.key is not None:
+                    self._leaders.pop(slot.key, None)
+        return [await self._answer(slot) for slot in slots]
+
+    def _slot(self, merchant_id: MerchantId, publication: Publication) -> "_Slot":
+        content = content_hash(publication)
+        if publication.idempotency_key is None:
+            key = None
+        else:
+            key = key_hash(merchant_id, publication.idempotency_key)
+            leader = self._leaders.get(key)
+            if leader is not None:
+                return _Slot(publication, key, content, leader, leads=False)
+        future: asyncio.Future[_Settled] = asyncio.get_running_loop().create_future()
+        if key is not None:
+            self._leaders[key] = future
+        return _Slot(publication, key, content, future, leads=True)
+
+    async def _store_parcel(
+        self,
+        table: RoutingTable,
+        slots: list["_Slot"],
+        authorise: Callable[[RoutingTable], None],
+    ) -> None:
+        # Ids are made once: a parcel that is planned again is still the same events.
+        events = [self._event(table.merchant.id, slot.publication) for slot in slots]
+        weight = len(events)
+        bytes_ = sum(len(event.data) for event in events)
+        give_up_at_s = self._clock.monotonic_s() + limits.ACCEPT_GIVE_UP_S
+        for _ in range(PLANS_MAX):
+            arrivals = [
+                Arrival(
+                    event=event,
+                    routing_version=table.version,
+                    idempotency=slot.key,
+                    content=slot.content,
+                    deliveries=plan(event, table, has_room=self._handoff.has_room),
+                )
+                for event, slot in zip(events, slots, strict=True)
+            ]
+            acceptances = await self.group.submit(
+                _Parcel(arrivals, give_up_at_s),
+                turn=table.merchant.id,
+                weight=max(weight, sum(len(a.deliveries) for a in arrivals) // _ROWS_PER_EVENT),
+                bytes_=bytes_,
+            )
+            if not any(isinstance(acceptance, StaleRouting) for acceptance in acceptances):
+                for slot, arrival, acceptance in zip(slots, arrivals, acceptances, strict=True):
+                    self._settle(slot, arrival, acceptance)
+                return
+            table = await self._directory.reload(table.merchant.id)
+            authorise(table)
+        raise UnavailableError("the merchant's configuration is changing all the time")
+
+    def _event(self, merchant_id: MerchantId, said: Publication) -> Event:
+        return Event(
+            id=self._ids.new_event(),
+            merchant_id=merchant_id,
+            type=said.type,
+            family=said.family,
+            data=said.data,
+            object_type=said.object_type,
+            object_id=said.object_id,
+            occurred_at=said.occurred_at,
+            ordering_key=said.ordering_key,
+            metadata=said.metadata,
+        )
+
+    def _settle(self, slot: "_Slot", arrival: Arrival, acceptance: Acceptance) -> None:
+        match acceptance:
+            case Accepted():
+                event = arrival.event
+                self._telemetry.event_accepted(
+                    event, deliveries=len(arrival.deliveries), repeated=False
+                )
+                slot.done(_Settled(event.id, event.type, len(arrival.deliveries), slot.content))
+            case Repeated(event_id=event_id, event_type=type_, content=content, deliveries=count):
+                self._telemetry.event_accepted(arrival.event, deliveries=0, repeated=True)
+                slot.repeated = True
+                slot.done(_Settled(event_id, type_, count, content))
+            case KeyBusy():
+                slot.fail(InProgressError("a request with this idempotency key is under way"))
+            case StaleRouting():
+                raise AssertionError("a stale plan is made again before it gets here")
+
+    async def _answer(self, slot: "_Slot") -> Published | PayhooksError:
+        try:
+            if slot.leads:
+                settled = await slot.future
+            else:
+                settled = await asyncio.wait_for(asyncio.shield(slot.future), FOLLOWER_WAIT_S)
+        except TimeoutError:
+            return InProgressError("the first request with this idempotency key is under way")
+        except PayhooksError as error:
+            return error
+        if settled.content != slot.content:
+            return IdempotencyConflictError(
+                "this idempotency key was used before with other content"
+            )
+        return Published(
+            event_id=settled.event_id,
+            type=settled.event_type,
+            deliveries=settled.deliveries,
+            repeated=slot.repeated or not slot.leads,
+        )
+
+    async def _commit(self, parcels: list[_Parcel]) -> list[list[Acceptance]]:
+        now_s = self._clock.monotonic_s()
+        arrivals = [arrival for parcel in parcels for arrival in parcel.arrivals]
+        give_up_at_s = min(parcel.give_up_at_s for parcel in parcels)
+        acceptances = await self._commit_until(arrivals, give_up_at_s)
+        self._hand_off(arrivals, acceptances, taken_at_s=now_s)
+        self._telemetry.batch_committed(
+            "accept", rows=len(arrivals), took_s=self._clock.monotonic_s() - now_s
+        )
+        results, start = [], 0
+        for parcel in parcels:
+            results.append(acceptances[start : start + len(parcel.arrivals)])
+            start += len(parcel.arrivals)
+        return results
+
+    async def _commit_until(self, arrivals: list[Arrival], give_up_at_s: float) -> list[Acceptance]:
+        """Send the batch again, as it was, while it is unknown whether it was stored."""
+        while True:
+            try:
+                return await self._store.accept(arrivals, owner=self._owner)
+            except OutcomeUnknownError:
+                if self._clock.monotonic_s() > give_up_at_s:
+                    raise
+                await asyncio.sleep(RESEND_AFTER_S)
+
+    def _hand_off(
+        self, arrivals: list[Arrival], acceptances: list[Acceptance], *, taken_at_s: float
+    ) -> None:
+        left_in_store = False
+        for arrival, acceptance in zip(arrivals, acceptances, strict=True):
+            if not isinstance(acceptance, Accepted):
+                continue
+            left_in_store |= len(acceptance.leased) < len(arrival.deliveries)
+            if acceptance.leased:
+                planned = {delivery.id: delivery for delivery in arrival.deliveries}
+                for id_ in acceptance.leased:
+                    self._handoff.offer(_leased(id_, planned[id_], arrival), taken_at_s=taken_at_s)
+        if left_in_store:
+            self._handoff.hint()
+
+
+# A batch may hold 256 events or 2,000 queue rows; one weight covers both.
+_ROWS_PER_EVENT: Final = limits.ACCEPT_BATCH_DELIVERIES_MAX // limits.ACCEPT_BATCH_EVENTS_MAX
+
+
+class _Settled(msgspec.Struct, frozen=True):
+    event_id: EventId
+    event_type: str
+    deliveries: int
+    content: bytes
+
+
+class _Slot:
+    """One publication's place in its request: it leads its key, or follows who does."""
+
+    __slots__ = ("content", "future", "key", "leads", "publication", "repeated")
+
+    def __init__(
+        self,
+        publication: Publication,
+        key: bytes | None,
+        content: bytes,
+        future: "asyncio.Future[_Settled]",
+        *,
+        leads: bool,
+    ) -> None:
+        self.publication = publication
+        self.key = key
+        self.content = content
+        self.future = future
+        self.leads = leads
+        self.repeated = False
+
+    def done(self, settled: _Settled) -> None:
+        self.future.set_result(settled)
+
+    def fail(self, error: BaseException) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+            self.future.exception()  # A key without followers has nobody else to look.
+
+
+def _leased(id_: DeliveryId, planned: PlannedDelivery, arrival: Arrival) -> Leased:
+    assert planned.lease_s is not None
+    return Leased(
+        id=id_,
+        endpoint_id=planned.endpoint_id,
+        merchant_id=arrival.event.merchant_id,
+        event=arrival.event,
+        fence=1,
+        attempts_made=0,
+        lease_s=planned.lease_s,
+        order_key=None,
+        dialect=planned.dialect,
+        dialect_version=planned.dialect_version,
+        replay_id=None,
+        replay_bulk=None,
+        rendered=None,
+        routing_version=arrival.routing_version,
+        lane_failing=False,
+        lane_probe=False,
+    )

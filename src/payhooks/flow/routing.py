@@ -1,0 +1,201 @@
+"""The routing table of a merchant: what fan-out and send know of it, at one version.
+
+Tables are cached and never edited. The store compares the version at every accept and tells
+it with every lease, so a table that is out of date is found out before anything follows from
+it: an endpoint change, a rotated secret and a revoked key hold for the next request, whichever
+process takes it.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, Protocol
+
+from payhooks.clock import Clock
+from payhooks.dialects.contract import SigningSecret
+from payhooks.dialects.registry import DIALECTS
+from payhooks.errors import NotFoundError
+from payhooks.ids import MERCHANT, EndpointId, MerchantId, from_text
+from payhooks.model.endpoint import Endpoint, EndpointStatus, Signature, SignatureType
+from payhooks.model.key import ApiKey
+from payhooks.model.secret import SealedSecret, SecretPurpose
+from payhooks.policy.match import MatchTable
+from payhooks.ports.accepting import AcceptStore, Routing
+from payhooks.ports.controlling import ControlStore
+
+# A table is a few KiB plus 1 KiB per endpoint; this many fit beside everything else.
+TABLES_MAX: Final = 10_000
+ENDPOINTS_CACHED_MAX: Final = 100_000
+
+_RECEIVES: Final = frozenset({EndpointStatus.ACTIVE, EndpointStatus.PAUSED})
+
+
+# Opens a sealed secret; raises UnavailableError where no key of ours does.
+Opener = Callable[[SealedSecret], str]
+
+
+class _Store(AcceptStore, ControlStore, Protocol):
+    pass
+
+
+class RoutingTable:
+    """One merchant at one version. Secrets are opened when first needed, then kept."""
+
+    def __init__(self, routing: Routing, opener: Opener) -> None:
+        self.merchant = routing.merchant
+        self.version: int = routing.version
+        self.endpoints: tuple[Endpoint, ...] = routing.endpoints
+        self._by_id = {endpoint.id: endpoint for endpoint in routing.endpoints}
+        self._keys = {key.digest: key for key in routing.keys}
+        self._match = MatchTable(
+            (index, endpoint.events)
+            for index, endpoint in enumerate(routing.endpoints)
+            if endpoint.status in _RECEIVES
+        )
+        self._secrets: dict[bytes, list[SealedSecret]] = {}
+        for secret in routing.secrets:
+            self._secrets.setdefault(secret.owner_id, []).append(secret)
+        self._open = opener
+        self._signing: dict[EndpointId, list[tuple[SigningSecret, datetime | None]]] = {}
+        self._authentication: dict[EndpointId, str] = {}
+
+    def key(self, digest: bytes) -> ApiKey | None:
+        """Return the merchant's live key with this SHA-256."""
+        return self._keys.get(digest)
+
+    def endpoint(self, endpoint_id: EndpointId) -> Endpoint | None:
+        """Return the endpoint, unless it is deleted."""
+        return self._by_id.get(endpoint_id)
+
+    def subscribed(self, event_type: str) -> list[Endpoint]:
+        """Return the endpoints, active or paused, that selected this type; by number."""
+        return [self.endpoints[index] for index in self._match.select(event_type)]
+
+    def signing_secrets(self, endpoint: Endpoint, now: datetime) -> list[SigningSecret]:
+        """Return every secret that signs for the endpoint at this time, newest first."""
+        opened = self._signing.get(endpoint.id)
+        if opened is None:
+            opened = self._signing[endpoint.id] = self._open_signing(endpoint)
+        return [secret for secret, expires_at in opened if expires_at is None or now < expires_at]
+
+    def authentication_secret(self, endpoint: Endpoint) -> str:
+        """Return the password, token or header value that the endpoint wants to see."""
+        text = self._authentication.get(endpoint.id)
+        if text is None:
+            [sealed] = [
+                secret
+                for secret in self._secrets.get(endpoint.id, [])
+                if secret.purpose is SecretPurpose.AUTHENTICATION
+            ]
+            text = self._authentication[endpoint.id] = self._open(sealed)
+        return text
+
+    def _open_signing(self, endpoint: Endpoint) -> list[tuple[SigningSecret, datetime | None]]:
+        owner_and_purpose = _signer_of(endpoint.signature, endpoint.id, self.merchant.id)
+        if owner_and_purpose is None:
+            return []
+        owner, purpose = owner_and_purpose
+        dialect = DIALECTS[endpoint.dialect]
+        sealed = [held for held in self._secrets.get(owner, []) if held.purpose is purpose]
+        sealed.sort(key=lambda secret: (secret.created_at, secret.id), reverse=True)
+        return [
+            (dialect.signing_secret(self._open(secret)), secret.expires_at) for secret in sealed
+        ]
+
+
+def _signer_of(
+    signature: Signature, endpoint_id: EndpointId, merchant_id: MerchantId
+) -> tuple[bytes, SecretPurpose] | None:
+    match signature.type:
+        case SignatureType.NONE:
+            return None
+        case SignatureType.ENDPOINT_SECRET:
+            return endpoint_id, SecretPurpose.ENDPOINT
+        case SignatureType.SIGNATURE_KEY:
+            return merchant_id, SecretPurpose.SIGNATURE_KEY
+        case SignatureType.SOURCE_KEY:
+            assert signature.key_id is not None
+            return signature.key_id, SecretPurpose.SOURCE_KEY
+
+
+class Directory:
+    """The routing tables of this process: bounded, loaded once however many ask."""
+
+    def __init__(self, store: _Store, opener: Opener, clock: Clock) -> None:
+        self._store = store
+        self._opener = opener
+        self._clock = clock
+        self._tables: OrderedDict[MerchantId, RoutingTable] = OrderedDict()
+        self._endpoints_cached = 0
+        self._ids_by_reference: dict[str, MerchantId] = {}
+        self._loading: dict[MerchantId, asyncio.Task[RoutingTable]] = {}
+
+    async def find(self, id_or_reference: str) -> RoutingTable:
+        """Return the table of the merchant with this printed id or reference.
+
+        Raises:
+            NotFoundError: There is none.
+
+        """
+        merchant_id = self._ids_by_reference.get(id_or_reference)
+        if merchant_id is None:
+            merchant_id = await self._resolve(id_or_reference)
+        table = self._tables.get(merchant_id)
+        return table if table is not None else await self.reload(merchant_id)
+
+    async def at_least(self, merchant_id: MerchantId, version: int) -> RoutingTable:
+        """Return a table that is no older than *version*."""
+        table = self._tables.get(merchant_id)
+        if table is not None and table.version >= version:
+            return table
+        return await self.reload(merchant_id)
+
+    def cached(self, merchant_id: MerchantId) -> RoutingTable | None:
+        """Return the table as last loaded; it may be out of date."""
+        return self._tables.get(merchant_id)
+
+    async def reload(self, merchant_id: MerchantId) -> RoutingTable:
+        """Return the table as it is now; whoever asks meanwhile waits for the same load."""
+        # A load that began before the caller found its table stale may miss the change it
+        # ran into; the store would then call the plan stale once more, and we come again.
+        loading = self._loading.get(merchant_id)
+        if loading is None:
+            loading = asyncio.create_task(self._load(merchant_id))
+            self._loading[merchant_id] = loading
+            loading.add_done_callback(lambda _: self._loading.pop(merchant_id, None))
+        return await asyncio.shield(loading)
+
+    async def _load(self, merchant_id: MerchantId) -> RoutingTable:
+        found = await self._store.routing([merchant_id])
+        if not found:
+            self._forget(merchant_id)
+            raise NotFoundError("no such merchant")
+        table = RoutingTable(found[0], self._opener)
+        held = self._tables.get(merchant_id)
+        if held is not None and held.version > table.version:
+            return held
+        self._forget(merchant_id)
+        self._tables[merchant_id] = table
+        self._endpoints_cached += len(table.endpoints)
+        while len(self._tables) > 1 and (
+            len(self._tables) > TABLES_MAX or self._endpoints_cached > ENDPOINTS_CACHED_MAX
+        ):
+            self._forget(next(iter(self._tables)))
+        return table
+
+    def _forget(self, merchant_id: MerchantId) -> None:
+        table = self._tables.pop(merchant_id, None)
+        if table is not None:
+            self._endpoints_cached -= len(table.endpoints)
+
+    async def _resolve(self, id_or_reference: str) -> MerchantId:
+        raw = from_text(MERCHANT, id_or_reference)
+        merchant = await self._store.merchant(id_or_reference if raw is None else MerchantId(raw))
+        if merchant is None:
+            raise NotFoundError("no such merchant")
+        # A reference is given once and never changed, so this needs no version.
+        if len(self._ids_by_reference) >= TABLES_MAX:
+            self._ids_by_reference.clear()
+        self._ids_by_reference[id_or_reference] = merchant.id
+        return merchant.id

@@ -1,0 +1,220 @@
+"""Step 5: write down how an attempt went, and decide what happens to its delivery.
+
+Group-committed like accept, but nobody waits, so it lingers. The fence guards every row: a
+worker that overslept changes nothing, and its word is kept as a late attempt, the evidence
+that explains a duplicate.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from random import Random
+from typing import Final
+
+import msgspec
+
+from payhooks import limits
+from payhooks.clock import Clock
+from payhooks.dialects.registry import DIALECTS
+from payhooks.errors import UnavailableError
+from payhooks.flow.group_commit import Bounds, GroupCommit
+from payhooks.flow.send import Sent
+from payhooks.ids import EndpointId, MerchantId
+from payhooks.model.attempt import Answer, Attempt, OurFault, Outcome, Silence, Timing
+from payhooks.model.delivery import Trigger
+from payhooks.model.endpoint import DisabledReason, Endpoint, OnFailed
+from payhooks.policy.classify import Verdict, classify
+from payhooks.policy.decide import Decision, decide
+from payhooks.policy.retry import policy_of
+from payhooks.ports.leasing import Leased
+from payhooks.ports.settling import Settlement, SettleStore
+from payhooks.ports.telemetry import Telemetry
+
+# A store that is down is asked again at this pace, and what was sent stays known meanwhile:
+# forgetting it would double deliveries.
+RETRY_S_MIN: Final = 0.1
+RETRY_S_MAX: Final = 2.0
+
+BOUNDS: Final = Bounds(
+    batch_weight_max=limits.SETTLE_BATCH_MAX,
+    batch_bytes_max=8 * limits.MIB,
+    waiting_weight_max=limits.SETTLE_WAITING_MAX,
+    waiting_bytes_max=512 * limits.MIB,
+    linger_s=limits.SETTLE_LINGER_S,
+    linger_always=True,
+)
+
+Disable = Callable[[MerchantId, EndpointId, DisabledReason], Awaitable[None]]
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """What an outcome means, decided before anything is written."""
+
+    verdict: Verdict
+    decision: Decision
+
+
+class Settler:
+    """Writes outcomes. One per process."""
+
+    def __init__(
+        self,
+        *,
+        store: SettleStore,
+        clock: Clock,
+        random: Random,
+        telemetry: Telemetry,
+        disable: Disable,
+        hint: Callable[[], None],
+    ) -> None:
+        """Take the collaborators.
+
+        *disable* is called for endpoints that told us to stop, *hint* when something was
+        left in the store that becomes due.
+        """
+        self._store = store
+        self._clock = clock
+        self._random = random
+        self._telemetry = telemetry
+        self._disable = disable
+        self._hint = hint
+        self.group: GroupCommit[Settlement, bool] = GroupCommit(self._commit, bounds=BOUNDS)
+
+    def judge(self, leased: Leased, endpoint: Endpoint, sent: Sent) -> Judged:
+        """Return what the outcome means for the delivery and its lane."""
+        policy = policy_of(endpoint, DIALECTS[leased.dialect].retry_policy)
+        verdict = classify(sent.outcome, gone_disables=policy.gone_disables, now=sent.began_at)
+        decision = decide(
+            verdict, attempts_made=leased.attempts_made, policy=policy, random=self._random
+        )
+        return Judged(verdict=verdict, decision=decision)
+
+    async def settle(self, leased: Leased, endpoint: Endpoint, sent: Sent, judged: Judged) -> bool:
+        """Write down one attempt; returns when it is on the disk, however long that takes.
+
+        False: the lease had gone to somebody else, and the attempt was kept as late.
+        """
+        verdict, decision = judged.verdict, judged.decision
+        settlement = settlement_of(leased, endpoint, sent, verdict, decision)
+        if isinstance(sent.outcome, OurFault):
+            self._telemetry.alarmed("our_fault", sent.outcome.detail)
+        moved = await self._submit(settlement, hurry=leased.order_key is not None)
+        if settlement.attempt is not None:
+            self._telemetry.attempt_settled(
+                leased,
+                settlement.attempt,
+                trigger=decision.trigger,
+                late=not moved,
+                waited_s=(self._clock.now() - leased.event.created_at).total_seconds(),
+            )
+        if verdict.disable is not None and moved:
+            await self._disable(leased.merchant_id, leased.endpoint_id, verdict.disable)
+        return moved
+
+    async def give_back(self, leased: Leased, *, delay_s: float = 0.0) -> None:
+        """Return a delivery that was not attempted; it spends nothing."""
+        await self._submit(
+            Settlement(
+                delivery_id=leased.id,
+                merchant_id=leased.merchant_id,
+                endpoint_id=leased.endpoint_id,
+                fence=leased.fence,
+                trigger=Trigger.RELEASE,
+                delay_s=delay_s,
+                reason=None,
+                attempt=None,
+                rendered=None,
+                block_order=False,
+            ),
+            hurry=leased.order_key is not None,
+        )
+
+    async def drain(self) -> None:
+        """Return when everything that was settled is on the disk."""
+        await self.group.drain()
+
+    async def _submit(self, settlement: Settlement, *, hurry: bool) -> bool:
+        future = self.group.submit(settlement, bytes_=_weight_bytes(settlement))
+        if hurry:
+            self.group.hurry()
+        moved = await future
+        if hurry or settlement.trigger is not Trigger.SUCCEED:
+            self._hint()
+        return moved
+
+    async def _commit(self, settlements: list[Settlement]) -> list[bool]:
+        began_s = self._clock.monotonic_s()
+        wait_s = RETRY_S_MIN
+        while True:
+            try:
+                moved = await self._store.settle(settlements)
+            except UnavailableError as error:
+                # The same batch again, as it was: whether it was written does not matter,
+                # because (delivery, fence) names each attempt.
+                self._telemetry.alarmed("settle_waits", str(error))
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, RETRY_S_MAX)
+            else:
+                took_s = self._clock.monotonic_s() - began_s
+                self._telemetry.batch_committed("settle", rows=len(settlements), took_s=took_s)
+                return moved
+
+
+def settlement_of(
+    leased: Leased, endpoint: Endpoint, sent: Sent, verdict: Verdict, decision: Decision
+) -> Settlement:
+    """Return what the store is told of an attempt. Pure."""
+    released = decision.trigger is Trigger.RELEASE
+    failed = decision.trigger in {Trigger.RETRY, Trigger.GIVE_UP}
+    return Settlement(
+        delivery_id=leased.id,
+        merchant_id=leased.merchant_id,
+        endpoint_id=leased.endpoint_id,
+        fence=leased.fence,
+        trigger=decision.trigger,
+        delay_s=decision.delay_s or 0.0,
+        reason=None if released else verdict.reason,
+        attempt=None if released else _attempt(leased, sent.began_at, sent.outcome, verdict),
+        rendered=sent.body if failed and leased.rendered is None else None,
+        block_order=(
+            decision.trigger is Trigger.GIVE_UP
+            and leased.order_key is not None
+            and endpoint.on_failed is OnFailed.BLOCK
+        ),
+    )
+
+
+def _attempt(leased: Leased, at: datetime, outcome: Outcome, verdict: Verdict) -> Attempt:
+    status, peer, timing = None, None, Timing()
+    headers: tuple[tuple[str, str], ...] = ()
+    body, truncated = b"", False
+    match outcome:
+        case Answer():
+            status, peer, timing = outcome.status, outcome.peer, outcome.timing
+            headers, body, truncated = outcome.headers, outcome.body, outcome.body_truncated
+            kept_max = limits.ANSWER_KEPT_ON_SUCCESS_BYTES_MAX
+            if verdict.reason is None and len(body) > kept_max:
+                body, truncated = body[:kept_max], True
+        case Silence():
+            peer, timing = outcome.peer, outcome.timing
+        case OurFault():
+            raise AssertionError("our own fault is not an attempt")
+    return Attempt(
+        delivery_id=leased.id,
+        fence=leased.fence,
+        late=False,
+        at=at,
+        status=status,
+        reason=verdict.reason,
+        detail=verdict.detail,
+        timing=timing,
+        peer=peer,
+        answer_headers=headers,
+        answer_body=body,
+        answer_truncated=truncated,
+    )
+
+
+def _weight_bytes(settlement: Settlement) -> int:
+    attempt, rendered = settlement.attempt, settlement.rendered
+    return (0 if attempt is None else len(attempt.answer_body)) + len(rendered or b"")

@@ -1,0 +1,201 @@
+"""What the control plane asks of the store: one kind of write, and plain reads.
+
+Every change a person or program makes is one ``Change``: what to write, which version it was
+based on, its audit entry and what it announces, in one transaction.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+from payhooks.ids import DeliveryId, EndpointId, MerchantId, ReplayId
+from payhooks.model.audit import AuditEntry, ChainedAuditEntry
+from payhooks.model.endpoint import Endpoint
+from payhooks.model.event_type import EventType
+from payhooks.model.key import ApiKey
+from payhooks.model.merchant import Merchant
+from payhooks.model.replay import Replay
+from payhooks.model.secret import SealedSecret
+from payhooks.ports.sweeping import Announcement
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of the control plane; members that are None or empty change nothing."""
+
+    audit: AuditEntry
+    merchant: Merchant | None = None  # version 1 inserts; else updates version - 1
+    endpoint: Endpoint | None = None  # likewise; its number came from ``next_number``
+    secrets: tuple[SealedSecret, ...] = ()  # inserted, or replaced where the id exists
+    forget_secrets: tuple[bytes, ...] = ()  # ids, removed at once
+    key: ApiKey | None = None  # inserted, or replaced where the id exists
+    replay: Replay | None = None  # inserted, or replaced where the id exists and it runs
+    event_type: EventType | None = None  # an operator's own; version as for merchant
+    announcements: tuple[Announcement, ...] = ()
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """Which part of a list: newest first, after the last id seen."""
+
+    limit: int
+    after: bytes | None = None
+
+
+class Cancelled(StrEnum):
+    """What became of a wish to cancel a delivery."""
+
+    CANCELLED = "cancelled"
+    UNBLOCKED = "unblocked"  # it had failed and held its object up; now the next may go
+    IN_FLIGHT = "in_flight"  # being sent right now
+    FINAL = "final"  # over already
+    UNKNOWN = "unknown"
+
+
+class Requeue(msgspec.Struct, frozen=True, kw_only=True):
+    """One delivery to send again, or for the first time where none was made."""
+
+    delivery_id: DeliveryId
+    merchant_id: MerchantId
+    endpoint_id: EndpointId
+    event_type: str
+    order_key: bytes | None
+    dialect: str
+    dialect_version: int
+
+
+class ControlStore(Protocol):
+    """Configuration at rest."""
+
+    async def apply(self, change: Change) -> None:
+        """Write *change* whole, raise the merchant's routing version, chain its audit entry.
+
+        An endpoint's status sets its lane: paused, disabled and deleted stop it in this one
+        row whatever waits; active makes it due at once. History of subscriptions is kept by
+        routing version.
+
+        Raises:
+            StaleVersionError: Merchant, endpoint or event type has another version than the
+                change is based on. Read again.
+            WrongStateError: The reference is taken by another merchant, or the event type
+                exists already.
+
+        """
+        ...
+
+    async def next_number(self, merchant_id: MerchantId) -> int:
+        """Take the next endpoint number of the merchant; never given twice."""
+        ...
+
+    async def merchant(self, id_or_reference: MerchantId | str) -> Merchant | None:
+        """Return the merchant with this id or reference."""
+        ...
+
+    async def merchants(self, window: Window) -> list[Merchant]:
+        """Return merchants, newest first."""
+        ...
+
+    async def endpoint(self, merchant_id: MerchantId, endpoint_id: EndpointId) -> Endpoint | None:
+        """Return the endpoint; a deleted one too."""
+        ...
+
+    async def endpoints(self, merchant_id: MerchantId, window: Window) -> list[Endpoint]:
+        """Return endpoints that are not deleted, newest first."""
+        ...
+
+    async def secrets(self, merchant_id: MerchantId, owner_id: bytes) -> list[SealedSecret]:
+        """Return the secrets of an endpoint, merchant or key, newest first; expired ones too."""
+        ...
+
+    async def secrets_sealed_under_other(self, key_id: bytes, *, limit: int) -> list[SealedSecret]:
+        """Return secrets whose ``sealed`` does not begin with *key_id*, for re-sealing."""
+        ...
+
+    async def reseal(self, old: Sequence[SealedSecret], new: Sequence[SealedSecret]) -> int:
+        """Replace each sealed text by the new one where it is still the old; return how many."""
+        ...
+
+    async def key_by_digest(self, digest: bytes) -> ApiKey | None:
+        """Return the key with this SHA-256, revoked or expired ones too."""
+        ...
+
+    async def keys(self, merchant_id: MerchantId | None, window: Window) -> list[ApiKey]:
+        """Return keys of the merchant (None: of the operator), newest first."""
+        ...
+
+    async def audit(
+        self, merchant_id: MerchantId | None, *, after: int, limit: int
+    ) -> list[ChainedAuditEntry]:
+        """Return entries with a greater number, oldest first."""
+        ...
+
+    async def audit_chains(self) -> list[MerchantId | None]:
+        """Return whose chains there are, for ``audit-log verify``."""
+        ...
+
+    async def audit_latest(
+        self, merchant_id: MerchantId | None, *, before: int | None, limit: int
+    ) -> list[ChainedAuditEntry]:
+        """Return entries newest first, below a number where given."""
+        ...
+
+    async def cancel(
+        self, merchant_id: MerchantId, delivery_id: DeliveryId, audit: AuditEntry
+    ) -> Cancelled:
+        """Cancel one waiting delivery; the audit entry is written where something changed."""
+        ...
+
+    async def requeue(
+        self,
+        items: Sequence[Requeue],
+        *,
+        replay_id: ReplayId | None,
+        bulk: bool,
+        audit: AuditEntry | None,
+    ) -> int:
+        """Put deliveries (back) on their way with a fresh budget of attempts.
+
+        One that is undone already is made due now instead of twice. Delivered ones keep their
+        first ``delivered_at``. An ordered one comes last of its object, except that one which
+        holds its object up goes first and frees it. ``fan_out`` of the event is not changed.
+        Returns how many rows were put or hastened.
+        """
+        ...
+
+    async def expunge(self, merchant_id: MerchantId, event_id: bytes, audit: AuditEntry) -> bool:
+        """Remove an event's data, metadata and kept bodies; waiting deliveries are cancelled.
+
+        Returns False where there is no such event. The event itself stays, and says so.
+        """
+        ...
+
+    async def replay(self, merchant_id: MerchantId, replay_id: ReplayId) -> Replay | None:
+        """Return the job."""
+        ...
+
+    async def replays(self, merchant_id: MerchantId, window: Window) -> list[Replay]:
+        """Return jobs, newest first."""
+        ...
+
+    async def claim_replays(self, *, owner: int, limit: int, for_s: float) -> list[Replay]:
+        """Take running jobs that nobody holds, for so long; one owner at a time advances one."""
+        ...
+
+    async def advance_replay(self, replay: Replay, *, items: Sequence[Requeue], bulk: bool) -> bool:
+        """Requeue *items* and write the job's new cursor and counts in one transaction.
+
+        Returns False, and does nothing, where the job has been cancelled meanwhile.
+        """
+        ...
+
+    async def replay_backlog(self, replay_id: ReplayId) -> list[tuple[EndpointId, int]]:
+        """Return per lane how many deliveries of the job are undone."""
+        ...
+
+    async def cancel_replay_backlog(self, replay_id: ReplayId) -> int:
+        """Take the job's waiting deliveries back to how they ended before; return how many."""
+        ...
+
+    async def event_types(self) -> list[EventType]:
+        """Return the operator's own event types, by family and name."""
+        ...

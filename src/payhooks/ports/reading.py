@@ -1,0 +1,152 @@
+"""What lists, pages and checks ask of the store: reads only, each bounded.
+
+A delivery is found in the queue while it is undone, in history when it is over; where both
+know one (a replay), the queue is right about its state.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from payhooks.ids import DeliveryId, EndpointId, EventId, MerchantId
+from payhooks.model.attempt import Attempt, Reason
+from payhooks.model.delivery import Delivery, State
+from payhooks.model.event import Event
+from payhooks.ports.controlling import Window
+
+
+class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which events; every member narrows."""
+
+    types: tuple[str, ...] = ()  # patterns
+    status: str | None = None  # unsubscribed, pending, delivered, failed, cancelled
+    object_id: str | None = None
+    created_gte: datetime | None = None
+    created_lt: datetime | None = None
+
+
+class DeliveryFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which deliveries; every member narrows."""
+
+    states: tuple[State, ...] = ()
+    held: bool | None = None
+    endpoint_id: EndpointId | None = None
+    event_types: tuple[str, ...] = ()  # patterns
+    reason: Reason | None = None
+    created_gte: datetime | None = None
+    created_lt: datetime | None = None
+
+
+class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event with what is known of its way."""
+
+    event: Event
+    status: str
+    fan_out: int  # deliveries made when it was accepted
+    routing_version: int  # of the merchant when it was accepted
+    expunged: bool
+
+
+class FeedEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One delivery of an endpoint in the order that a puller reads."""
+
+    sequence: int  # from 1, without a gap
+    delivery: Delivery
+    event: Event
+
+
+class Subscription(msgspec.Struct, frozen=True, kw_only=True):
+    """What one endpoint had selected from one routing version on, until its next entry."""
+
+    endpoint_id: EndpointId
+    number: int
+    version: int
+    events: tuple[str, ...]
+    status: str  # an EndpointStatus; only active and paused got deliveries
+    listening: bool
+
+
+class EventFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What reconcile compares of one event: read from events, and from deliveries and queue."""
+
+    id: EventId
+    type: str
+    routing_version: int
+    fan_out: int
+    order_of: str | None
+    deliveries: tuple[tuple[DeliveryId, State], ...]
+
+
+class Bucket(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of one step of time, for charts."""
+
+    at: datetime
+    accepted: int
+    delivered: int
+    failed: int
+    attempts: int
+    attempts_failed: int
+
+
+class ReadStore(Protocol):
+    """What was accepted and what became of it."""
+
+    async def events(
+        self, merchant_id: MerchantId, filter_: EventFilter, window: Window
+    ) -> list[StoredEvent]:
+        """Return events, newest first."""
+        ...
+
+    async def event(self, merchant_id: MerchantId, event_id: EventId) -> StoredEvent | None:
+        """Return one event."""
+        ...
+
+    async def deliveries(
+        self, merchant_id: MerchantId, filter_: DeliveryFilter, window: Window
+    ) -> list[Delivery]:
+        """Return deliveries, newest event first."""
+        ...
+
+    async def deliveries_of(
+        self, merchant_id: MerchantId, event_id: EventId, window: Window
+    ) -> list[Delivery]:
+        """Return the deliveries of one event, by endpoint number, downwards."""
+        ...
+
+    async def delivery(self, merchant_id: MerchantId, delivery_id: DeliveryId) -> Delivery | None:
+        """Return one delivery."""
+        ...
+
+    async def attempts(self, merchant_id: MerchantId, delivery_id: DeliveryId) -> list[Attempt]:
+        """Return a delivery's attempts with what was kept of the answers, oldest first."""
+        ...
+
+    async def count_deliveries(
+        self, merchant_id: MerchantId, filter_: DeliveryFilter, *, at_most: int
+    ) -> int:
+        """Return how many match, counting no further than *at_most*."""
+        ...
+
+    async def feed(
+        self, merchant_id: MerchantId, endpoint_id: EndpointId, *, after: int, limit: int
+    ) -> list[FeedEntry]:
+        """Return an endpoint's deliveries by sequence, numbering new ones first."""
+        ...
+
+    async def subscriptions(self, merchant_id: MerchantId) -> list[Subscription]:
+        """Return the whole history of the merchant's subscriptions, by number, then version."""
+        ...
+
+    async def event_facts(
+        self, merchant_id: MerchantId, *, after: EventId | None, before: EventId, limit: int
+    ) -> list[EventFacts]:
+        """Return events with their deliveries by id, upwards; both bounds exclusive."""
+        ...
+
+    async def stats(
+        self, merchant_id: MerchantId, *, since: datetime, step_s: int, steps: int
+    ) -> Sequence[Bucket]:
+        """Return counts per step, oldest first, empty steps included."""
+        ...

@@ -1,0 +1,18 @@
+"""The whole store, as bootstrap composes it."""
+
+from typing import Protocol
+
+from payhooks.ports.accepting import AcceptStore
+from payhooks.ports.controlling import ControlStore
+from payhooks.ports.leasing import LeaseStore
+from payhooks.ports.reading import ReadStore
+from payhooks.ports.settling import SettleStore
+from payhooks.ports.sweeping import SweepStore
+
+
+class Store(AcceptStore, LeaseStore, SettleStore, SweepStore, ControlStore, ReadStore, Protocol):
+    """Everything at rest. Three adapters answer one contract suite: memory, SQLite, PostgreSQL."""
+
+    async def close(self) -> None:
+        """Finish what is under way and let go of the file or the connections."""
+        ...

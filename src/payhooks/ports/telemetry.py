@@ -1,0 +1,46 @@
+"""Where facts about the data plane go: metrics and one wide log line per attempt.
+
+Telemetry never fails its caller and never blocks: what a full sink drops is counted.
+"""
+
+from typing import Protocol
+
+from payhooks.ids import EndpointId, MerchantId
+from payhooks.model.attempt import Attempt
+from payhooks.model.delivery import Trigger
+from payhooks.model.event import Event
+from payhooks.ports.leasing import Leased
+
+
+class Telemetry(Protocol):
+    """One method per fact, in the past tense."""
+
+    def event_accepted(self, event: Event, *, deliveries: int, repeated: bool) -> None:
+        """Take note that an event was stored, or its key was known."""
+        ...
+
+    def batch_committed(self, kind: str, *, rows: int, took_s: float) -> None:
+        """Take note that one transaction of ``accept`` or ``settle`` returned."""
+        ...
+
+    def attempt_settled(
+        self, leased: Leased, attempt: Attempt, *, trigger: Trigger, late: bool, waited_s: float
+    ) -> None:
+        """Take note of an attempt written down; *waited_s* is from accept to now."""
+        ...
+
+    def lane_reported(self, merchant_id: MerchantId, endpoint_id: EndpointId, news: str) -> None:
+        """Take note that a worker told the store news of a lane."""
+        ...
+
+    def swept(self, kind: str, count: int) -> None:
+        """Take note of what the sweeper did; ``lane_drifted`` must stay 0."""
+        ...
+
+    def alarmed(self, kind: str, detail: str) -> None:
+        """Alarm an operator; *detail* holds no secret and no payload."""
+        ...
+
+    def bug_caught(self, where: str, error: BaseException) -> None:
+        """Take note that a loop caught what nothing should raise, and goes on."""
+        ...

@@ -1,0 +1,42 @@
+"""A telemetry that remembers its alarms and forgets the rest."""
+
+from payhooks.ids import EndpointId, MerchantId
+from payhooks.model.attempt import Attempt
+from payhooks.model.delivery import Trigger
+from payhooks.model.event import Event
+from payhooks.ports.leasing import Leased
+
+
+class QuietTelemetry:
+    """Keep alarms and bugs for a test to look at."""
+
+    def __init__(self) -> None:
+        self.alarms: list[tuple[str, str]] = []
+        self.bugs: list[tuple[str, BaseException]] = []
+        self.swept_counts: dict[str, int] = {}
+
+    def event_accepted(self, event: Event, *, deliveries: int, repeated: bool) -> None:
+        """See Telemetry."""
+
+    def batch_committed(self, kind: str, *, rows: int, took_s: float) -> None:
+        """See Telemetry."""
+
+    def attempt_settled(
+        self, leased: Leased, attempt: Attempt, *, trigger: Trigger, late: bool, waited_s: float
+    ) -> None:
+        """See Telemetry."""
+
+    def lane_reported(self, merchant_id: MerchantId, endpoint_id: EndpointId, news: str) -> None:
+        """See Telemetry."""
+
+    def swept(self, kind: str, count: int) -> None:
+        """See Telemetry."""
+        self.swept_counts[kind] = self.swept_counts.get(kind, 0) + count
+
+    def alarmed(self, kind: str, detail: str) -> None:
+        """See Telemetry."""
+        self.alarms.append((kind, detail))
+
+    def bug_caught(self, where: str, error: BaseException) -> None:
+        """See Telemetry."""
+        self.bugs.append((where, error))

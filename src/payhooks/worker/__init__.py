@@ -1,0 +1,1 @@
+"""The processes' inner life: lease, dispatch, sweep; start, drain, stop."""

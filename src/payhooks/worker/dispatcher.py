@@ -1,0 +1,245 @@
+"""The dispatcher: which leased delivery is attempted next, and that no lane takes all slots.
+
+Slots are this process's requests under way. Lanes take turns. A lane whose last outcome was
+not a success is *unproven*: it has a small cap, and all unproven lanes together get at most
+half the slots, so a thousand endpoints that hang leave the other half to those that answer.
+A merchant gets at most half as well. What has waited too long is given back to the store.
+"""
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Final
+
+from payhooks import limits
+from payhooks.clock import Clock
+from payhooks.ids import EndpointId, MerchantId
+from payhooks.ports.leasing import Leased
+from payhooks.ports.telemetry import Telemetry
+from payhooks.worker.lanes import Lane, Waiting
+
+# Idle lanes are kept for what they learnt (proven, breaker), up to this many.
+LANES_MAX: Final = 100_000
+# Outcomes not yet on the disk. While the store does not answer, they must be kept: forgetting
+# one doubles a delivery. So nothing new is begun beyond this many.
+WRITING_MAX: Final = limits.SETTLE_WAITING_MAX // 2
+
+# An attempt ends its slot; what it returns writes the outcome down, and holds no slot.
+Write = Callable[[], Awaitable[None]]
+Attempt = Callable[[Leased, Lane], Awaitable[Write]]
+GiveBack = Callable[[Leased], Awaitable[None]]
+
+
+class Dispatcher:
+    """Starts attempts as slots come free. One per process; see Handoff for its front."""
+
+    def __init__(
+        self,
+        *,
+        attempt: Attempt,
+        give_back: GiveBack,
+        clock: Clock,
+        telemetry: Telemetry,
+        slots: int = limits.SLOTS_PER_PROCESS,
+    ) -> None:
+        """Take what attempts one delivery, and what returns one unattempted."""
+        self._attempt = attempt
+        self._give_back = give_back
+        self._clock = clock
+        self._telemetry = telemetry
+        self._slots = slots
+        self._lanes: OrderedDict[EndpointId, Lane] = OrderedDict()
+        self._active: dict[EndpointId, Lane] = {}  # those that are not idle
+        # Lanes with something to begin; unproven ones apart, because they share half.
+        self._round: deque[Lane] = deque()
+        self._unproven_round: deque[Lane] = deque()
+        self._merchants: dict[MerchantId, int] = {}  # requests under way
+        self._parked: dict[MerchantId, deque[Lane]] = {}  # lanes of merchants at their share
+        self._in_flight = 0
+        self._unproven_in_flight = 0
+        self._waiting = 0
+        self._writing = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self.hinted = asyncio.Event()  # something in the store may be due
+        self.freed = asyncio.Event()  # there is room again
+
+    # --- Handoff ---------------------------------------------------------------------------
+
+    def has_room(self, endpoint_id: EndpointId) -> bool:
+        """See Handoff."""
+        if self._stopping or self._writing >= WRITING_MAX:
+            return False
+        if self._waiting >= limits.WAITING_PER_PROCESS_MAX:
+            return False
+        lane = self._lanes.get(endpoint_id)
+        return lane is None or len(lane.waiting) < lane.waiting_max
+
+    def offer(self, leased: Leased, *, taken_at_s: float) -> None:
+        """See Handoff."""
+        lane = self._lane(leased)
+        lane.waiting.append(Waiting(leased, taken_at_s))
+        self._active[lane.endpoint_id] = lane
+        self._waiting += 1
+        self._queue(lane)
+        self._begin()
+
+    def hint(self) -> None:
+        """See Handoff."""
+        self.hinted.set()
+
+    # --- for the lease loop ----------------------------------------------------------------
+
+    @property
+    def room(self) -> int:
+        """How many more deliveries are worth leasing now."""
+        if self._stopping or self._writing >= WRITING_MAX:
+            return 0
+        return max(0, 2 * self._slots - self._in_flight - self._waiting)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests under way."""
+        return self._in_flight
+
+    @property
+    def waiting(self) -> int:
+        """Leased deliveries that wait in memory."""
+        return self._waiting
+
+    def full_lanes(self) -> list[EndpointId]:
+        """Return the lanes that have enough to do; leasing more of theirs is useless."""
+        return [lane.endpoint_id for lane in self._active.values() if lane.full]
+
+    def lane(self, endpoint_id: EndpointId) -> Lane | None:
+        """Return what is known of a lane."""
+        return self._lanes.get(endpoint_id)
+
+    def give_back_overdue(self) -> None:
+        """Return what has waited too long, so that another process, or a later look, gets it."""
+        limit_s = self._clock.monotonic_s() - limits.WAIT_IN_MEMORY_S_MAX
+        for lane in list(self._active.values()):
+            while lane.waiting and lane.waiting[0].taken_at_s < limit_s:
+                self._return(lane.waiting.popleft())
+
+    async def drain(self, grace_s: float) -> None:
+        """Begin nothing more, give back what waits, let what is under way end.
+
+        What has not ended after *grace_s* is broken off; its lease runs out by itself.
+        """
+        self._stopping = True
+        for lane in list(self._active.values()):
+            while lane.waiting:
+                self._return(lane.waiting.popleft())
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace_s)
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    # --- inside ----------------------------------------------------------------------------
+
+    def _lane(self, leased: Leased) -> Lane:
+        lane = self._lanes.get(leased.endpoint_id)
+        if lane is None:
+            lane = self._lanes[leased.endpoint_id] = Lane(leased.endpoint_id, leased.merchant_id)
+            if len(self._lanes) > LANES_MAX:
+                self._forget_an_idle_lane()
+        return lane
+
+    def _forget_an_idle_lane(self) -> None:
+        oldest = next(iter(self._lanes.values()))
+        if oldest.idle:
+            del self._lanes[oldest.endpoint_id]
+        else:
+            self._lanes.move_to_end(oldest.endpoint_id)
+
+    def _queue(self, lane: Lane) -> None:
+        if not lane.queued and lane.waiting and lane.in_flight < lane.cap:
+            lane.queued = True
+            (self._round if lane.proven else self._unproven_round).append(lane)
+
+    def _begin(self) -> None:
+        half = self._slots // 2
+        while self._unproven_round and self._in_flight < self._slots:
+            if self._unproven_in_flight >= half:
+                break
+            self._begin_next(self._unproven_round)
+        while self._round and self._in_flight < self._slots:
+            self._begin_next(self._round)
+
+    def _begin_next(self, round_: deque[Lane]) -> None:
+        lane = round_.popleft()
+        if self._merchants.get(lane.merchant_id, 0) >= self._merchant_share():
+            self._parked.setdefault(lane.merchant_id, deque()).append(lane)
+            return
+        lane.queued = False
+        if not lane.waiting:
+            return
+        waiting = lane.waiting.popleft()
+        if self._clock.monotonic_s() - waiting.taken_at_s > limits.WAIT_IN_MEMORY_S_MAX:
+            self._return(waiting)
+        else:
+            self._start(lane, waiting)
+        self._queue(lane)
+
+    def _merchant_share(self) -> int:
+        # Alone it may have every slot; as soon as another has one under way, half.
+        return self._slots if len(self._merchants) <= 1 else self._slots // 2
+
+    def _start(self, lane: Lane, waiting: Waiting) -> None:
+        unproven = not lane.proven
+        self._waiting -= 1
+        self._in_flight += 1
+        self._unproven_in_flight += unproven
+        lane.in_flight += 1
+        self._merchants[lane.merchant_id] = self._merchants.get(lane.merchant_id, 0) + 1
+        self._spawn(self._run(lane, waiting.leased, unproven=unproven))
+
+    async def _run(self, lane: Lane, leased: Leased, *, unproven: bool) -> None:
+        try:
+            try:
+                write = await self._attempt(leased, lane)
+            finally:
+                self._end(lane, unproven=unproven)
+            self._writing += 1
+            try:
+                await write()
+            finally:
+                self._writing -= 1
+        except Exception as error:  # noqa: BLE001 - the top of a loop: one delivery's bug is its own
+            self._telemetry.bug_caught("attempt", error)
+
+    def _end(self, lane: Lane, *, unproven: bool) -> None:
+        self._in_flight -= 1
+        self._unproven_in_flight -= unproven
+        lane.in_flight -= 1
+        left = self._merchants[lane.merchant_id] - 1
+        if left:
+            self._merchants[lane.merchant_id] = left
+        else:
+            del self._merchants[lane.merchant_id]
+        if parked := self._parked.pop(lane.merchant_id, None):
+            for other in parked:
+                (self._round if other.proven else self._unproven_round).append(other)
+        if lane.idle:
+            self._active.pop(lane.endpoint_id, None)
+        self._queue(lane)
+        self._begin()
+        self.freed.set()
+
+    def _return(self, waiting: Waiting) -> None:
+        self._waiting -= 1
+        self._spawn(self._give_back_one(waiting.leased))
+
+    async def _give_back_one(self, leased: Leased) -> None:
+        try:
+            await self._give_back(leased)
+        except Exception as error:  # noqa: BLE001 - the lease runs out by itself
+            self._telemetry.bug_caught("give_back", error)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,115 @@
+"""What this process knows of a lane: what is under way, what waits, how it fares.
+
+The store has the last word on everything but the cap; this is memory that a restart forgets.
+"""
+
+from collections import deque
+from random import Random
+
+from payhooks import limits
+from payhooks.clock import Clock
+from payhooks.ids import EndpointId, MerchantId
+from payhooks.model.delivery import Trigger
+from payhooks.policy.breaker import CLOSED, Breaker, after_failure
+from payhooks.policy.classify import Verdict
+from payhooks.ports.leasing import LaneNews, LaneReport, Leased
+
+
+class Waiting:
+    """A leased delivery that waits for its turn, and since when its lease runs."""
+
+    __slots__ = ("leased", "taken_at_s")
+
+    def __init__(self, leased: Leased, taken_at_s: float) -> None:
+        self.leased = leased
+        self.taken_at_s = taken_at_s
+
+
+class Lane:
+    """One endpoint as this process sees it."""
+
+    __slots__ = (
+        "breaker",
+        "endpoint_id",
+        "failing",
+        "in_flight",
+        "merchant_id",
+        "proven",
+        "queued",
+        "resting_until_s",
+        "waiting",
+    )
+
+    def __init__(self, endpoint_id: EndpointId, merchant_id: MerchantId) -> None:
+        self.endpoint_id = endpoint_id
+        self.merchant_id = merchant_id
+        self.waiting: deque[Waiting] = deque()
+        self.in_flight = 0
+        self.queued = False  # in the dispatcher's round
+        self.proven = False  # its last outcome here was a success
+        self.failing = False  # the store was told so
+        self.breaker: Breaker = CLOSED
+        self.resting_until_s = 0.0
+
+    @property
+    def cap(self) -> int:
+        """How many requests it may have under way."""
+        return limits.IN_FLIGHT_PER_LANE if self.proven else limits.IN_FLIGHT_PER_UNPROVEN_LANE
+
+    @property
+    def idle(self) -> bool:
+        """Nothing waits and nothing is under way."""
+        return not self.waiting and not self.in_flight
+
+    @property
+    def waiting_max(self) -> int:
+        """How many may wait in memory; more are better left where any process finds them."""
+        return limits.WAITING_PER_LANE_MAX if self.proven else limits.IN_FLIGHT_PER_LANE
+
+    @property
+    def full(self) -> bool:
+        """Leasing more of it would not make it faster."""
+        return len(self.waiting) >= self.waiting_max // 2
+
+
+def judge(  # noqa: PLR0913 - the lane, what came of it, and the two sources
+    lane: Lane, leased: Leased, verdict: Verdict, trigger: Trigger, *, clock: Clock, random: Random
+) -> list[LaneReport]:
+    """Move *lane* by one settled outcome and return what the store must hear of it."""
+    news: list[LaneReport] = []
+    if trigger is Trigger.SUCCEED:
+        # Told at the first success here too: another process may have seen it fail and died.
+        if not lane.proven or lane.failing or leased.lane_failing or leased.lane_probe:
+            news.append(_report(leased, LaneNews.RECOVERED))
+        lane.proven, lane.failing, lane.breaker = True, False, CLOSED
+        lane.resting_until_s = 0.0
+    elif verdict.counts_for_breaker:
+        news += _count_failure(lane, leased, clock=clock, random=random)
+    if verdict.rest_s is not None:
+        news.append(_report(leased, LaneNews.RESTED, rest_s=verdict.rest_s))
+    return news
+
+
+def _count_failure(lane: Lane, leased: Leased, *, clock: Clock, random: Random) -> list[LaneReport]:
+    now_s = clock.monotonic_s()
+    lane.proven = False
+    lane.breaker, rest_s = after_failure(
+        lane.breaker, random, resting=now_s < lane.resting_until_s, probe=leased.lane_probe
+    )
+    if rest_s is not None:
+        lane.failing = True
+        lane.resting_until_s = now_s + rest_s
+        return [_report(leased, LaneNews.TRIPPED, rest_s=rest_s)]
+    if not lane.failing and not leased.lane_failing:
+        lane.failing = True
+        return [_report(leased, LaneNews.FAILING)]
+    return []
+
+
+def _report(leased: Leased, news: LaneNews, *, rest_s: float = 0.0) -> LaneReport:
+    return LaneReport(
+        merchant_id=leased.merchant_id,
+        endpoint_id=leased.endpoint_id,
+        news=news,
+        rest_s=rest_s,
+    )
