@@ -1,0 +1,269 @@
+"""Transport on libcurl's multi-socket interface, driven by the running event loop.
+
+libcurl says which sockets and which time it waits for; the loop tells it when they are due.
+Nothing here blocks, and many requests that begin in one turn of the loop are begun in one call.
+"""
+
+import asyncio
+from pathlib import Path
+from typing import Any, Final, assert_never
+
+import pycurl  # type: ignore[import-untyped]  # it ships no types
+
+from payhooks import limits
+from payhooks.clock import Clock
+from payhooks.errors import InvalidError
+from payhooks.model.attempt import OurFault, Outcome, Reason, Silence, Timing
+from payhooks.policy.address_guard import AllowList, verdict
+from payhooks.policy.hook_url import HookUrl, UrlRules, read_hook_url
+from payhooks.ports.transport import OutboundRequest
+from payhooks.transport import outcome
+from payhooks.transport.exchange import Exchange, header_lines
+from payhooks.transport.resolve import (
+    AddressBook,
+    Checked,
+    Found,
+    Refused,
+    Resolver,
+    SystemResolver,
+    Unresolved,
+)
+
+# libcurl comes with its own OpenSSL, whose built-in path is another machine's.
+_CA_BUNDLES: Final = (
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine
+    "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, RHEL
+    "/etc/ssl/cert.pem",  # macOS, BSD
+)
+_URLS_KEPT: Final = 4_096
+_NO_TIME: Final = Timing()
+
+
+class CurlTransport:
+    """See Transport. ``allowed`` names what may be called though it is private.
+
+    With ``proxy`` every request goes through that HTTP proxy by CONNECT, and it is the proxy
+    that resolves names and must judge their addresses.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        allowed: tuple[str, ...] = (),
+        proxy: str | None = None,
+        ca_bundle: str | None = None,
+        resolver: Resolver | None = None,
+    ) -> None:
+        self._clock = clock
+        self._allowed = AllowList.of(allowed)
+        self._proxy = proxy
+        self._ca_bundle = ca_bundle or _system_ca_bundle()
+        self._book = AddressBook(
+            resolver=resolver or SystemResolver(relative_names=self._allowed.names),
+            clock=clock,
+            allowed=self._allowed,
+        )
+        self._urls: dict[tuple[str, bool], HookUrl] = {}
+        self._idle: list[Exchange] = []
+        self._under_way: set[Exchange] = set()
+        self._watched: dict[int, int] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._kick_due = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        self._multi: Any = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
+        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
+        self._multi.setopt(pycurl.M_MAXCONNECTS, limits.SLOTS_PER_PROCESS)
+
+    async def send(self, request: OutboundRequest) -> Outcome:
+        """See Transport."""
+        if self._closed:
+            return OurFault(detail=outcome.CLOSING)
+        try:
+            url = self._read(request)
+        except InvalidError:
+            # It was fit when it was saved; the rules have become stricter since.
+            return _blocked(_NO_TIME)
+        headers = header_lines(request.headers)
+        if headers is None:
+            return OurFault(detail=outcome.UNSENDABLE)
+        if url.host_is_address or self._proxy is not None:
+            return await self._exchange(request, url, headers, addresses=(), dns_s=0.0)
+        found, dns_s = await self._find(url.host, request.deadline_s)
+        if isinstance(found, Checked):
+            return await self._exchange(
+                request, url, headers, addresses=found.addresses, dns_s=dns_s
+            )
+        return self._nowhere(found, dns_s=dns_s)
+
+    async def close(self) -> None:
+        """See Transport."""
+        if self._closed:
+            return
+        self._closed = True
+        await self._book.close()
+        for exchange in tuple(self._under_way):
+            done = exchange.done
+            self._release(exchange)
+            if done is not None and not done.done():
+                done.set_result((pycurl.E_ABORTED_BY_CALLBACK, ""))
+        self._multi.close()
+        if self._timer is not None:
+            self._timer.cancel()
+        for fd in tuple(self._watched):
+            self._watch(pycurl.POLL_REMOVE, fd, None, None)
+        for exchange in self._idle:
+            exchange.close()
+        self._idle.clear()
+
+    def _read(self, request: OutboundRequest) -> HookUrl:
+        key = (request.url, request.allow_http)
+        known = self._urls.get(key)
+        if known is None:
+            rules = UrlRules(allow_http=request.allow_http, allowed=self._allowed)
+            known = read_hook_url(request.url, pointer="", rules=rules)
+            if len(self._urls) >= _URLS_KEPT:
+                del self._urls[next(iter(self._urls))]
+            self._urls[key] = known
+        return known
+
+    async def _find(self, host: str, deadline_s: float) -> tuple[Found, float]:
+        recent = self._book.recent(host)
+        if recent is not None:
+            return recent, 0.0
+        started_s = self._clock.monotonic_s()
+        found = await self._book.look_up(host, timeout_s=deadline_s)
+        return found, self._clock.monotonic_s() - started_s
+
+    def _nowhere(self, why: Refused | Unresolved, *, dns_s: float) -> Outcome:
+        """Return the outcome of a request whose name led to no address that we call."""
+        timing = Timing(dns_s=dns_s, total_s=dns_s)
+        match why:
+            case Refused():
+                return _blocked(timing)
+            case Unresolved.UNKNOWN:
+                return Silence(reason=Reason.DNS, detail=outcome.NAME_UNKNOWN, timing=timing)
+            case Unresolved.TEMPORARY if self._closed:
+                return OurFault(detail=outcome.CLOSING)
+            case Unresolved.TEMPORARY if self._book.resolver_is_down():
+                return OurFault(detail=outcome.RESOLVER_DOWN)
+            case Unresolved.TEMPORARY:
+                return Silence(reason=Reason.DNS, detail=outcome.NAME_TEMPORARY, timing=timing)
+            case _:
+                assert_never(why)
+
+    async def _exchange(
+        self,
+        request: OutboundRequest,
+        url: HookUrl,
+        headers: list[str],
+        *,
+        addresses: tuple[str, ...],
+        dns_s: float,
+    ) -> Outcome:
+        left_s = request.deadline_s - dns_s
+        if left_s <= 0:
+            timing = Timing(dns_s=dns_s, total_s=dns_s)
+            return Silence(reason=Reason.DNS, detail=outcome.NAME_TIMEOUT, timing=timing)
+        if self._closed:
+            return OurFault(detail=outcome.CLOSING)
+        self._loop = loop = asyncio.get_running_loop()
+        done: asyncio.Future[tuple[int, str]] = loop.create_future()
+        exchange = self._idle.pop() if self._idle else self._new_exchange()
+        exchange.begin(request, url, headers=headers, addresses=addresses, left_s=left_s, done=done)
+        self._under_way.add(exchange)
+        self._multi.add_handle(exchange.easy)
+        try:
+            code, message = await done
+            if self._closed and exchange.status is None:
+                return OurFault(detail=outcome.CLOSING)
+            return outcome.outcome_of(exchange, code, message, dns_s=dns_s)
+        finally:
+            # Taken out already when it ended; when we are cancelled, this closes the connection.
+            self._release(exchange)
+            exchange.end()
+            if self._closed or len(self._idle) >= limits.SLOTS_PER_PROCESS:
+                exchange.close()
+            else:
+                self._idle.append(exchange)
+
+    def _new_exchange(self) -> Exchange:
+        return Exchange(may_dial=self._may_dial, proxy=self._proxy, ca_bundle=self._ca_bundle)
+
+    def _may_dial(self, address: str) -> bool:
+        return verdict(address, allowed=self._allowed) is None
+
+    def _release(self, exchange: Exchange) -> None:
+        if exchange in self._under_way:
+            self._under_way.discard(exchange)
+            self._multi.remove_handle(exchange.easy)
+
+    # --- what libcurl asks of the loop ---------------------------------------------------
+
+    def _watch(self, event: int, fd: int, _multi: object, _data: object) -> None:
+        assert self._loop is not None
+        wanted = 0 if event == pycurl.POLL_REMOVE else event
+        watched = self._watched.get(fd, 0)
+        # The bits of POLL_IN and POLL_OUT are those of CSELECT_IN and CSELECT_OUT.
+        if wanted & pycurl.POLL_IN and not watched & pycurl.POLL_IN:
+            self._loop.add_reader(fd, self._act, fd, pycurl.CSELECT_IN)
+        elif watched & pycurl.POLL_IN and not wanted & pycurl.POLL_IN:
+            self._loop.remove_reader(fd)
+        if wanted & pycurl.POLL_OUT and not watched & pycurl.POLL_OUT:
+            self._loop.add_writer(fd, self._act, fd, pycurl.CSELECT_OUT)
+        elif watched & pycurl.POLL_OUT and not wanted & pycurl.POLL_OUT:
+            self._loop.remove_writer(fd)
+        if wanted:
+            self._watched[fd] = wanted
+        else:
+            self._watched.pop(fd, None)
+
+    def _set_timer(self, timeout_ms: int) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if timeout_ms < 0 or self._loop is None:
+            return
+        if timeout_ms == 0:
+            # Not at once: libcurl must not be entered from its own callback.
+            if not self._kick_due:
+                self._kick_due = True
+                self._loop.call_soon(self._kick)
+        else:
+            self._timer = self._loop.call_later(timeout_ms / 1_000, self._kick)
+
+    def _kick(self) -> None:
+        self._kick_due = False
+        self._act(pycurl.SOCKET_TIMEOUT, 0)
+
+    def _act(self, fd: int, events: int) -> None:
+        if self._closed:
+            return
+        _, running = self._multi.socket_action(fd, events)
+        if running < len(self._under_way):
+            self._collect()
+
+    def _collect(self) -> None:
+        waiting = 1
+        while waiting:
+            waiting, ended, failed = self._multi.info_read()
+            for easy in ended:
+                self._finish(easy.exchange, pycurl.E_OK, "")
+            for easy, code, message in failed:
+                self._finish(easy.exchange, code, message)
+
+    def _finish(self, exchange: Exchange, code: int, message: str) -> None:
+        self._release(exchange)
+        done = exchange.done
+        if done is not None and not done.done():
+            done.set_result((code, message))
+
+
+def _blocked(timing: Timing) -> Silence:
+    return Silence(reason=Reason.BLOCKED_ADDRESS, detail=outcome.BLOCKED, timing=timing)
+
+
+def _system_ca_bundle() -> str | None:
+    return next((path for path in _CA_BUNDLES if Path(path).exists()), None)

@@ -1,0 +1,257 @@
+"""One request and its answer on one reusable libcurl handle.
+
+What libcurl reports arrives in callbacks. They are total: an exception in one would be printed
+and lost, so whatever goes wrong becomes a field that ``outcome`` reads afterwards.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any, Final
+
+import pycurl  # type: ignore[import-untyped]  # it ships no types
+
+from payhooks import limits
+from payhooks.policy.hook_url import HookUrl
+from payhooks.ports.transport import OutboundRequest
+
+# pycurl 7.49 has no name for it. Without it the answer of a proxy to CONNECT would be read
+# as the receiver's.
+_SUPPRESS_CONNECT_HEADERS: Final = 265
+# A connection is checked when it is made. It is not kept so long that a name which moved away
+# is still served by the old address.
+_IDLE_CONNECTION_S_MAX: Final = 60
+_CONNECTION_S_MAX: Final = 300
+_RESOLVED_KEPT_S: Final = 60
+# Ours to write; anybody else's would break the framing or the deadline.
+_FRAMING_HEADERS: Final = frozenset(
+    {"host", "content-length", "transfer-encoding", "connection", "expect", "te", "upgrade"}
+)
+_GO_ON: Final = None
+_STOP: Final = -1
+_FINAL_STATUS_MIN: Final = 200
+_STATUS_DIGITS: Final = 3
+
+
+class Exchange:
+    """A libcurl handle with the state of the request that it carries."""
+
+    def __init__(
+        self,
+        *,
+        may_dial: Callable[[str], bool],
+        proxy: str | None,
+        ca_bundle: str | None,
+    ) -> None:
+        self.easy: Any = pycurl.Curl()
+        self.easy.exchange = self
+        self.proxied = proxy is not None
+        self._may_dial = may_dial
+        self._pinned: tuple[str, ...] = ()
+        self._resolve_set = False
+        self._body = b""
+        self._body_given = 0
+        self._answer_bytes = 0
+        self._header_bytes = 0
+        self._clear()
+        self._configure(proxy, ca_bundle)
+
+    def _configure(self, proxy: str | None, ca_bundle: str | None) -> None:
+        setopt = self.easy.setopt
+        setopt(pycurl.NOSIGNAL, 1)
+        setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+        setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
+        setopt(pycurl.HTTP09_ALLOWED, 0)
+        setopt(pycurl.FOLLOWLOCATION, 0)
+        setopt(pycurl.NETRC, pycurl.NETRC_IGNORED)
+        # Empty, not unset: unset means what the environment says.
+        setopt(pycurl.PROXY, proxy or "")
+        setopt(pycurl.NOPROXY, "")
+        if proxy is not None:
+            setopt(pycurl.HTTPPROXYTUNNEL, 1)
+        setopt(_SUPPRESS_CONNECT_HEADERS, 1)
+        setopt(pycurl.USERAGENT, "")  # pycurl's own lists our versions to everybody
+        setopt(pycurl.HTTP_CONTENT_DECODING, 0)
+        setopt(pycurl.PATH_AS_IS, 1)
+        setopt(pycurl.SSL_VERIFYPEER, 1)
+        setopt(pycurl.SSL_VERIFYHOST, 2)
+        setopt(pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2)
+        if ca_bundle is not None:
+            setopt(pycurl.CAINFO, ca_bundle)
+        setopt(pycurl.DNS_CACHE_TIMEOUT, _RESOLVED_KEPT_S)
+        setopt(pycurl.MAXAGE_CONN, _IDLE_CONNECTION_S_MAX)
+        setopt(pycurl.MAXLIFETIME_CONN, _CONNECTION_S_MAX)
+        setopt(pycurl.POST, 1)
+        setopt(pycurl.READFUNCTION, self._give_body)
+        setopt(pycurl.SEEKFUNCTION, self._rewind)
+        setopt(pycurl.HEADERFUNCTION, self._take_header)
+        setopt(pycurl.WRITEFUNCTION, self._take_body)
+        setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
+
+    def _clear(self) -> None:
+        self.done: asyncio.Future[tuple[int, str]] | None = None
+        self.status: int | None = None  # set once the headers of a final answer are complete
+        self.headers: list[bytes] = []
+        self.body: list[bytes] = []
+        self.kept_bytes = 0
+        self.truncated = False
+        self.headers_too_large = False
+        self.blocked = False  # an address was refused when its socket was to be opened
+        self.exhausted = False  # this process has no socket left
+
+    def begin(  # noqa: PLR0913 - what a request is made of, each once
+        self,
+        request: OutboundRequest,
+        url: HookUrl,
+        *,
+        headers: list[str],
+        addresses: tuple[str, ...],
+        left_s: float,
+        done: asyncio.Future[tuple[int, str]],
+    ) -> None:
+        """Take the request on; the caller then hands ``easy`` to libcurl.
+
+        *addresses* is empty where the host is an address, or where a proxy resolves.
+        """
+        self._clear()
+        self.done = done
+        self._body = request.body
+        self._body_given = 0
+        self._answer_bytes = 0
+        self._header_bytes = 0
+        self._pinned = addresses
+        setopt = self.easy.setopt
+        setopt(pycurl.URL, url.url)
+        setopt(pycurl.HTTPHEADER, headers)
+        setopt(pycurl.POSTFIELDSIZE, len(request.body))
+        setopt(pycurl.TIMEOUT_MS, max(1, int(left_s * 1_000)))
+        setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(request.connect_timeout_s * 1_000)))
+        if addresses:
+            # The plus lets the entry age: without it the table grows for ever.
+            setopt(pycurl.RESOLVE, [f"+{url.host}:{url.port}:{_joined(addresses)}"])
+            self._resolve_set = True
+        elif self._resolve_set:
+            setopt(pycurl.RESOLVE, [])
+            self._resolve_set = False
+
+    def end(self) -> None:
+        """Forget the request, so that its body is not kept while the handle idles."""
+        self._clear()
+        self._body = b""
+
+    def close(self) -> None:
+        """Free the handle; it must not be in a multi handle."""
+        self.easy.close()
+
+    def _give_body(self, size: int) -> bytes:
+        chunk = self._body[self._body_given : self._body_given + size]
+        self._body_given += len(chunk)
+        return chunk
+
+    def _rewind(self, offset: int, origin: int) -> int:
+        # libcurl repeats a request, POST too, when a kept connection breaks before a byte of
+        # the answer came. Once our body was given away the receiver may have acted on it, so
+        # that is the delivery's retry, with its number and its wait, and not a silent second one.
+        return int(pycurl.SEEKFUNC_FAIL if self._body_given else pycurl.SEEKFUNC_OK)
+
+    def _take_header(self, line: bytes) -> int | None:
+        self._header_bytes += len(line)
+        if self._header_bytes > limits.ANSWER_HEADER_BYTES_MAX:
+            self.headers_too_large = True
+            return _STOP
+        if self.status is not None:
+            return _GO_ON  # a trailer: counted, not kept
+        if line in (b"\r\n", b"\n"):
+            return self._take_end_of_headers()
+        if line.startswith(b"HTTP/"):
+            # After an informational answer comes another status line.
+            self.headers.clear()
+        self.headers.append(line)
+        return _GO_ON
+
+    def _take_end_of_headers(self) -> int | None:
+        words = self.headers[0].split(None, 2) if self.headers else []
+        digits = words[1] if len(words) > 1 else b""
+        # libcurl lets four through.
+        if len(digits) != _STATUS_DIGITS or not digits.isdigit():
+            return _STOP
+        status = int(digits)
+        if status < _FINAL_STATUS_MIN:
+            return _GO_ON
+        self.status = status
+        if _is_ambiguous(self.headers):
+            # Where the answer ends depends on who reads it. The verdict is in the status line;
+            # stopping here makes libcurl close the connection instead of keeping it.
+            self.truncated = True
+            return _STOP
+        return _GO_ON
+
+    def _take_body(self, chunk: bytes) -> int | None:
+        self._answer_bytes += len(chunk)
+        room = limits.ANSWER_KEPT_BYTES_MAX - self.kept_bytes
+        if room > 0:
+            self.body.append(chunk[:room])
+            self.kept_bytes += min(room, len(chunk))
+        self.truncated = self._answer_bytes > self.kept_bytes
+        if self._answer_bytes >= limits.ANSWER_READ_BYTES_MAX:
+            self.truncated = True
+            return _STOP
+        return _GO_ON
+
+    def _open_socket(self, purpose: int, address: Any) -> Any:  # noqa: ANN401 - pycurl's tuple
+        try:
+            family, kind, protocol, where = address
+            if family not in (socket.AF_INET, socket.AF_INET6):
+                self.blocked = True
+                return pycurl.SOCKET_BAD
+            dialled = where[0]
+            # A proxy is the operator's choice. Everything else must have been judged for this
+            # request, or be fit to be called by anybody: of two requests to one name the later
+            # one's addresses may have taken the place of the earlier one's.
+            if not (self.proxied or dialled in self._pinned or self._may_dial(dialled)):
+                self.blocked = True
+                return pycurl.SOCKET_BAD
+            opened = socket.socket(family, kind, protocol)
+        except OSError:
+            self.exhausted = True
+            return pycurl.SOCKET_BAD
+        # pycurl takes a duplicate; ours is closed as soon as it has.
+        asyncio.get_running_loop().call_soon(opened.close)
+        return opened
+
+
+def header_lines(headers: tuple[tuple[str, str], ...]) -> list[str] | None:
+    """Return the lines for libcurl, or None if one of them cannot be sent.
+
+    Names that end in a colon alone take out what libcurl would add by itself.
+    """
+    lines = ["Expect:", "Accept:"]
+    given = set()
+    for name, value in headers:
+        given.add(name.lower())
+        lines.append(f"{name}: {value}" if value else f"{name};")
+    joined = "".join(lines)
+    if not (joined.isascii() and joined.isprintable()) or given & _FRAMING_HEADERS:
+        return None
+    if "content-type" not in given:
+        lines.append("Content-Type:")
+    if "accept" in given:
+        lines.remove("Accept:")
+    if "accept-encoding" not in given:
+        lines.append("Accept-Encoding: identity")
+    return lines
+
+
+def _joined(addresses: tuple[str, ...]) -> str:
+    return ",".join(f"[{address}]" if ":" in address else address for address in addresses)
+
+
+def _is_ambiguous(lines: list[bytes]) -> bool:
+    """Return whether two readers could disagree where this answer ends."""
+    lengths = codings = bare = 0
+    for line in lines:
+        start = line[:18].lower()
+        lengths += start.startswith(b"content-length:")
+        codings += start.startswith(b"transfer-encoding:")
+        bare += not line.endswith(b"\r\n")
+    return bool(bare) or lengths > 1 or bool(lengths and codings)

@@ -1,0 +1,161 @@
+"""A receiver that says exactly the bytes a test wants said, and counts who called.
+
+``asyncio.start_server`` and nothing above it: an HTTP library would refuse to misbehave.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from payhooks.clock import Clock, SystemClock
+from payhooks.ports.transport import OutboundRequest
+from payhooks.transport import CurlTransport, Resolver
+
+LOOPBACK = ("127.0.0.1/32",)
+
+
+class Connection:
+    """One accepted connection, from the receiver's side."""
+
+    def __init__(
+        self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.number = number  # 1 for the first that the server accepted
+        self._reader = reader
+        self._writer = writer
+
+    async def read_request(self) -> bytes:
+        """Return one whole request, or the empty bytes when the caller is gone."""
+        try:
+            head = await self._reader.readuntil(b"\r\n\r\n")
+            length = 0
+            for line in head.split(b"\r\n"):
+                name, _, value = line.partition(b":")
+                if name.lower() == b"content-length":
+                    length = int(value)
+            return head + await self._reader.readexactly(length)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return b""
+
+    async def say(self, data: bytes) -> None:
+        """Send *data* and wait until the system has taken it; raises when the caller is gone."""
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def wait_until_closed(self) -> None:
+        """Return when the caller has closed."""
+        try:
+            while await self._reader.read(65_536):
+                pass
+        except ConnectionError:
+            pass
+
+    def reset(self) -> None:
+        """Break off with a TCP reset."""
+        self._writer.transport.abort()
+
+
+Script = Callable[[Connection], Awaitable[None]]
+
+
+class RawServer:
+    """What a script server saw."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.connections = 0
+        self.requests: list[bytes] = []
+
+
+@asynccontextmanager
+async def raw_server(
+    script: Script, *, tls: ssl.SSLContext | None = None, backlog: int = 100
+) -> AsyncIterator[RawServer]:
+    """Serve every connection with *script* until the block ends, then cut them all."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        seen.connections += 1
+        try:
+            await script(Connection(seen.connections, reader, writer))
+        except (ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            tasks.discard(task)
+            writer.transport.abort()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls, backlog=backlog)
+    seen = RawServer(server.sockets[0].getsockname()[1])
+    try:
+        yield seen
+    finally:
+        server.close()
+        for task in tuple(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def says(answer: bytes) -> Script:
+    """Return a script that answers every request of a connection with *answer*."""
+
+    async def script(connection: Connection) -> None:
+        while await connection.read_request():
+            await connection.say(answer)
+
+    return script
+
+
+def says_and_closes(answer: bytes) -> Script:
+    """Return a script that answers one request and closes the connection."""
+
+    async def script(connection: Connection) -> None:
+        await connection.read_request()
+        await connection.say(answer)
+
+    return script
+
+
+@asynccontextmanager
+async def open_transport(
+    *,
+    allowed: tuple[str, ...] = LOOPBACK,
+    proxy: str | None = None,
+    ca_bundle: str | None = None,
+    resolver: Resolver | None = None,
+    clock: Clock | None = None,
+) -> AsyncIterator[CurlTransport]:
+    """Give a transport that may call loopback, and close it."""
+    transport = CurlTransport(
+        clock=clock or SystemClock(),
+        allowed=allowed,
+        proxy=proxy,
+        ca_bundle=ca_bundle,
+        resolver=resolver,
+    )
+    try:
+        yield transport
+    finally:
+        await transport.close()
+
+
+def post(
+    url: str,
+    *,
+    body: bytes = b'{"type":"payment.succeeded"}',
+    headers: tuple[tuple[str, str], ...] = (("content-type", "application/json"),),
+    deadline_s: float = 5.0,
+    connect_timeout_s: float = 2.0,
+) -> OutboundRequest:
+    """Return a request as a delivery makes it."""
+    return OutboundRequest(
+        url=url,
+        headers=headers,
+        body=body,
+        deadline_s=deadline_s,
+        connect_timeout_s=connect_timeout_s,
+        allow_http=True,
+    )
