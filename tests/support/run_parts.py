@@ -14,7 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -80,7 +80,7 @@ def run(part: Part, environment: Mapping[str, str]) -> Result:
     print(f"\n── {part.name} (budget {part.budget_s} s)", flush=True)
     began_s = time.monotonic()
     counts: Counter[str] = Counter()
-    process = subprocess.Popen(
+    with subprocess.Popen(
         part.command,
         cwd=_ROOT,
         env=dict(environment),
@@ -90,21 +90,20 @@ def run(part: Part, environment: Mapping[str, str]) -> Result:
         errors="replace",
         # A group of its own, so that what a hanging test started goes with it.
         start_new_session=True,
-    )
-    watchdog = threading.Timer(part.budget_s * _BUDGETS_MAX, _kill, [process])
-    watchdog.start()
-    try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            print(line, end="", flush=True)
-            if _CLOSING_LINE.match(line):
-                counts.update(count_of(line))
-        status = process.wait()
-    finally:
-        watchdog.cancel()
-        if process.poll() is None:
-            _kill(process)
-            process.wait()
+    ) as process:
+        watchdog = threading.Timer(part.budget_s * _BUDGETS_MAX, _kill, [process])
+        watchdog.start()
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                print(line, end="", flush=True)
+                if _CLOSING_LINE.match(line):
+                    counts.update(count_of(line))
+            status = process.wait()
+        finally:
+            watchdog.cancel()
+            if process.poll() is None:
+                _kill(process)
     if status != 0 and not counts["failed"]:
         # It broke outside any test (the linter, a collection error): still one failure.
         counts["failed"] += 1
@@ -170,7 +169,9 @@ def main(names: Sequence[str]) -> int:
 
 
 def _kill(process: "subprocess.Popen[str]") -> None:
-    os.killpg(process.pid, signal.SIGKILL)
+    # It may end by itself in this very moment.
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":
