@@ -1,0 +1,111 @@
+"""Facts in, metrics and log lines out. See ports.telemetry for what each fact is."""
+
+from structlog.typing import FilteringBoundLogger
+
+from payhooks import ids
+from payhooks.ids import EndpointId, MerchantId, to_text
+from payhooks.model.attempt import Attempt
+from payhooks.model.delivery import Trigger
+from payhooks.model.event import Event
+from payhooks.observe.metrics import Metrics
+from payhooks.observe.traces import Tracer
+from payhooks.ports.leasing import Leased
+
+_OUTCOMES = {
+    Trigger.SUCCEED: "delivered",
+    Trigger.RETRY: "retry",
+    Trigger.GIVE_UP: "failed",
+}
+
+
+class Recorder:
+    """The telemetry of a running process."""
+
+    def __init__(
+        self, *, metrics: Metrics, log: FilteringBoundLogger, tracer: Tracer | None
+    ) -> None:
+        self._metrics = metrics
+        self._log = log
+        self._tracer = tracer
+
+    def event_accepted(self, event: Event, *, deliveries: int, repeated: bool) -> None:
+        """See Telemetry."""
+        if repeated:
+            self._metrics.events_repeated.inc()
+            return
+        label = self._metrics.event_type_label(event.type)
+        self._metrics.events_accepted.labels(label).inc()
+
+    def batch_committed(self, kind: str, *, rows: int, took_s: float) -> None:
+        """See Telemetry."""
+        self._metrics.commit_rows.labels(kind).observe(rows)
+        self._metrics.commit_s.labels(kind).observe(took_s)
+
+    def attempt_settled(
+        self, leased: Leased, attempt: Attempt, *, trigger: Trigger, late: bool, waited_s: float
+    ) -> None:
+        """See Telemetry."""
+        outcome = _OUTCOMES[trigger]
+        status_class = "none" if attempt.status is None else f"{attempt.status // 100}xx"
+        reason = "" if attempt.reason is None else attempt.reason.value
+        metrics = self._metrics
+        metrics.attempts.labels(outcome, status_class, reason).inc()
+        metrics.attempt_s.observe(attempt.timing.total_s)
+        if not late and trigger is not Trigger.RETRY:
+            metrics.deliveries.labels(outcome).inc()
+            if trigger is Trigger.SUCCEED:
+                metrics.latency_s.observe(waited_s)
+        if self._tracer is not None:
+            self._tracer.attempt(leased, attempt)
+        self._log.info(
+            "attempt",
+            merchant_id=to_text(ids.MERCHANT, leased.merchant_id),
+            endpoint_id=to_text(ids.ENDPOINT, leased.endpoint_id),
+            event_id=to_text(ids.EVENT, leased.event.id),
+            delivery_id=to_text(ids.DELIVERY, leased.id),
+            event_type=leased.event.type,
+            attempt=leased.attempts_made + 1,
+            fence=leased.fence,
+            outcome=outcome,
+            late=late,
+            status=attempt.status,
+            reason=reason,
+            duration_ms=round(attempt.timing.total_s * 1000, 3),
+            waited_ms=round(waited_s * 1000, 3),
+            peer=attempt.peer,
+            replay=leased.replay_bulk is not None,
+        )
+
+    def lane_reported(self, merchant_id: MerchantId, endpoint_id: EndpointId, news: str) -> None:
+        """See Telemetry."""
+        self._metrics.lane_news.labels(news).inc()
+        self._log.info(
+            "lane",
+            news=news,
+            merchant_id=to_text(ids.MERCHANT, merchant_id),
+            endpoint_id=to_text(ids.ENDPOINT, endpoint_id),
+        )
+
+    def swept(self, kind: str, count: int) -> None:
+        """See Telemetry."""
+        self._metrics.swept.labels(kind).inc(count)
+        self._log.info("swept", kind=kind, count=count)
+
+    def alarmed(self, kind: str, detail: str) -> None:
+        """See Telemetry."""
+        self._metrics.alarms.labels(kind).inc()
+        self._log.error("alarm", kind=kind, detail=detail)
+
+    def bug_caught(self, where: str, error: BaseException) -> None:
+        """See Telemetry."""
+        self._metrics.bugs.labels(where).inc()
+        # Type and place only: the text of a foreign exception may quote a payload.
+        traceback = error.__traceback__
+        while traceback is not None and traceback.tb_next is not None:
+            traceback = traceback.tb_next
+        place = (
+            None
+            if traceback is None
+            else f"{traceback.tb_frame.f_code.co_name}:{traceback.tb_lineno}"
+        )
+        self._log.error("bug", where=where, error_type=type(error).__name__, place=place)

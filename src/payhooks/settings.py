@@ -1,0 +1,287 @@
+"""What an operator sets: environment → one frozen Settings, complete or refused at start.
+
+Every name begins with ``PAYHOOKS_``; one that we do not know is an error with a suggestion,
+because a setting that is silently not read is worse than none. Each secret may also be given
+as ``<NAME>_FILE``, a path to read it from. docs/settings.md documents every field; a test
+holds it to that.
+"""
+
+import difflib
+import ipaddress
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from payhooks.control.keyring import parse_keys
+from payhooks.errors import Fault, InvalidError
+from payhooks.policy.address_guard import AllowList
+
+PREFIX: Final = "PAYHOOKS_"
+FILE_SUFFIX: Final = "_FILE"
+# What scripts and tests of this repository set; they are no settings of the product.
+FOREIGN: Final = ("PAYHOOKS_TEST_", "PAYHOOKS_API_")
+SECRETS: Final = frozenset({"database_url", "secret_key", "operator_key", "egress_proxy"})
+OPERATOR_KEY_CHARS_MIN: Final = 32
+PORT_MAX: Final = 65_535
+_FILE_BYTES_MAX: Final = 64 * 1024
+
+
+def _words(value: object) -> object:
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+
+
+class Settings(BaseModel):
+    """Everything that can be set, checked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    database_url: SecretStr = Field(
+        description="Where everything is kept: sqlite:///path/to/file.db (one process) or "
+        "postgresql://user:password@host/name (any number)."
+    )
+    secret_key: SecretStr = Field(
+        description="Seals secrets at rest: 32 random bytes as base64 or hex. More keys after "
+        "commas open what older ones sealed. Make one with: payhooks keys generate-secret"
+    )
+    operator_key: SecretStr | None = Field(
+        default=None,
+        description="An API key that may do everything, for whoever runs the installation. At "
+        "least 32 characters. Without it, make one with: payhooks keys create --operator",
+    )
+    listen: str = Field(
+        default="127.0.0.1:8420", description="Address and port that the API listens on."
+    )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Serving processes on one port. More than one needs PostgreSQL.",
+    )
+    allow_http: bool = Field(
+        default=False,
+        description="Whether endpoints of live merchants may use plain http. Those of sandbox "
+        "merchants always may.",
+    )
+    egress_allow: Words = Field(
+        default=(),
+        description="Private addresses that endpoints may nevertheless have: networks such as "
+        "10.1.0.0/16, or host names, separated by spaces or commas.",
+    )
+    egress_proxy: SecretStr | None = Field(
+        default=None, description="An http proxy through which every delivery goes."
+    )
+    egress_ca_bundle: Path | None = Field(
+        default=None,
+        description="Certificates to trust instead of the system's, in PEM.",
+    )
+    public_url_sandbox: str | None = Field(
+        default=None, description="Where sandbox merchants reach this installation."
+    )
+    public_url_live: str | None = Field(
+        default=None, description="Where live merchants reach this installation."
+    )
+    retention_days: int = Field(
+        default=30,
+        ge=1,
+        le=3650,
+        description="Days that events, deliveries, attempts and idempotency keys are kept.",
+    )
+    drain_grace_s: float = Field(
+        default=25.0,
+        ge=0,
+        le=300,
+        description="Seconds that requests under way get to end when the process is stopped.",
+    )
+    trusted_proxies: Words = Field(
+        default=(),
+        description="Networks whose X-Forwarded-For is believed, for audit entries.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least severe log line that is written."
+    )
+    traces: bool = Field(
+        default=False,
+        description="Whether attempts are traced with OpenTelemetry, as OTEL_* say; needs "
+        "payhooks[otel].",
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_database_url(cls, value: SecretStr) -> SecretStr:
+        scheme = urlsplit(value.get_secret_value()).scheme
+        if scheme not in {"sqlite", "postgresql", "postgres"}:
+            raise ValueError("must begin with sqlite:/// or postgresql://")
+        if scheme == "sqlite" and not _sqlite_path(value).name:
+            raise ValueError("must name a file, as in sqlite:///var/payhooks.db")
+        return value
+
+    @field_validator("operator_key")
+    @classmethod
+    def _check_operator_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < OPERATOR_KEY_CHARS_MIN:
+            raise ValueError(f"must have at least {OPERATOR_KEY_CHARS_MIN} characters")
+        return value
+
+    @field_validator("listen")
+    @classmethod
+    def _check_listen(cls, value: str) -> str:
+        host, separator, port = value.rpartition(":")
+        if not separator or not host or not (port.isascii() and port.isdecimal()):
+            raise ValueError("must be address:port, as in 127.0.0.1:8420")
+        if int(port) > PORT_MAX:
+            raise ValueError("has no such port")
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _check_secret_key(cls, value: SecretStr) -> SecretStr:
+        try:
+            parse_keys(value.get_secret_value())
+        except InvalidError as error:
+            raise ValueError(" ".join(fault.detail for fault in error.faults)) from None
+        return value
+
+    @field_validator("egress_allow")
+    @classmethod
+    def _check_egress_allow(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            AllowList.of(value)
+        except InvalidError as error:
+            raise ValueError(" ".join(fault.detail for fault in error.faults)) from None
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for word in value:
+            ipaddress.ip_network(word)
+        return value
+
+    @field_validator("public_url_sandbox", "public_url_live")
+    @classmethod
+    def _check_public_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("must be a URL, as in https://hooks.example.com")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.sqlite_path is not None and self.workers > 1:
+            raise ValueError("PAYHOOKS_WORKERS: SQLite has one process; use PostgreSQL for more")
+        return self
+
+    @property
+    def sqlite_path(self) -> Path | None:
+        """The file, where the store is SQLite."""
+        if not self.database_url.get_secret_value().startswith("sqlite:"):
+            return None
+        return _sqlite_path(self.database_url)
+
+    @property
+    def host_and_port(self) -> tuple[str, int]:
+        """Where to listen."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+    @property
+    def retention(self) -> timedelta:
+        """How long things are kept."""
+        return timedelta(days=self.retention_days)
+
+    @property
+    def public_hosts(self) -> frozenset[str]:
+        """Our own public names, which no endpoint may point to."""
+        urls = (self.public_url_sandbox, self.public_url_live)
+        return frozenset(str(urlsplit(url).hostname) for url in urls if url)
+
+
+def load(environment: Mapping[str, str]) -> Settings:
+    """Return the settings in *environment*.
+
+    Raises:
+        InvalidError: One fault per name that is missing, unknown or wrong; the pointer is the
+            name, and no value is repeated.
+
+    """
+    values: dict[str, str] = {}
+    faults: list[Fault] = []
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and not name.startswith(FOREIGN):
+            _take(name, environment, values, faults)
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        raise InvalidError([*faults, *map(_fault, error.errors())]) from None
+    if faults:
+        raise InvalidError(faults)
+    return settings
+
+
+def _take(
+    name: str, environment: Mapping[str, str], values: dict[str, str], faults: list[Fault]
+) -> None:
+    field = name.removeprefix(PREFIX).lower()
+    if field in Settings.model_fields:
+        values[field] = environment[name]
+        return
+    of_file = field.removesuffix(FILE_SUFFIX.lower())
+    if of_file != field and of_file in SECRETS:
+        if f"{PREFIX}{of_file.upper()}" in environment:
+            faults.append(_wrong(name, "both", "is given as a value and as a file; choose one"))
+            return
+        try:
+            raw = Path(environment[name]).read_bytes()
+        except OSError as error:
+            faults.append(_wrong(name, "unreadable", f"cannot be read: {error.strerror}"))
+            return
+        if len(raw) > _FILE_BYTES_MAX:
+            faults.append(_wrong(name, "too_long", "names a file that is too large"))
+            return
+        values[of_file] = raw.decode("utf-8", "replace").strip()
+        return
+    known = [PREFIX + each.upper() for each in Settings.model_fields]
+    known += [PREFIX + each.upper() + FILE_SUFFIX for each in SECRETS]
+    near = difflib.get_close_matches(name[:64], known, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    faults.append(_wrong(name, "unknown_setting", f"is not a setting{hint}"))
+
+
+def _fault(error: Mapping[str, object]) -> Fault:
+    location = error["loc"]
+    assert isinstance(location, tuple)
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if not location:
+        return Fault(pointer="", code="settings", detail=message)
+    name = PREFIX + str(location[0]).upper()
+    if error["type"] == "missing":
+        description = Settings.model_fields[str(location[0])].description or ""
+        return _wrong(name, "required", f"is required. {description}")
+    return _wrong(name, str(error["type"]), message[:1].lower() + message[1:])
+
+
+def _wrong(name: str, code: str, detail: str) -> Fault:
+    return Fault(pointer=name, code=code, detail=detail)
+
+
+def _sqlite_path(url: SecretStr) -> Path:
+    # sqlite:///relative/path and sqlite:////absolute/path, as elsewhere.
+    return Path(url.get_secret_value().removeprefix("sqlite://").removeprefix("/"))
