@@ -10,10 +10,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from pydantic.fields import FieldInfo
 from tests.support.source_tree import ROOT
 
 from payhooks import errors
 from payhooks.model.delivery import TRANSITIONS
+from payhooks.settings import FILE_SUFFIX, PREFIX, SECRETS, Settings
 
 _BEGIN: Final = "<!-- printed from the code: python -m tests.support.printed_docs -->"
 _END: Final = "<!-- end of what is printed -->"
@@ -44,8 +46,35 @@ def errors_table() -> str:
     return "\n".join(["| Error | Is a | Says |", "|---|---|---|", *rows])
 
 
+def settings_table() -> str:
+    """Return one line for each setting: its name, what it is without being set, its meaning."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        variable = f"`{PREFIX}{name.upper()}`"
+        if name in SECRETS:
+            variable += f", `{PREFIX}{name.upper()}{FILE_SUFFIX}`"
+        rows.append(f"| {variable} | {_default_of(field)} | {field.description} |")
+    return "\n".join(["| Setting | Default | Meaning |", "|---|---|---|", *rows])
+
+
+def _default_of(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    match field.default:
+        case None | ():
+            return "not set"
+        case bool(switch):
+            return "`true`" if switch else "`false`"
+        case value:
+            return f"`{value}`"
+
+
 PRINTED: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
-    {"docs/state-machine.md": state_diagram, "docs/errors.md": errors_table}
+    {
+        "docs/errors.md": errors_table,
+        "docs/settings.md": settings_table,
+        "docs/state-machine.md": state_diagram,
+    }
 )
 
 
