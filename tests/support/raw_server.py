@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 from payhooks.clock import Clock, SystemClock
 from payhooks.ports.transport import OutboundRequest
-from payhooks.transport import CurlTransport, Resolver
+from payhooks.transport import CurlTransport, Resolver, Unresolved
 
 LOOPBACK = ("127.0.0.1/32",)
 
@@ -54,6 +54,22 @@ class Connection:
     def reset(self) -> None:
         """Break off with a TCP reset."""
         self._writer.transport.abort()
+
+
+class ScriptedResolver:
+    """Answers each name with what a test says, and counts the questions."""
+
+    def __init__(self, script: Callable[[str], tuple[str, ...] | Unresolved]) -> None:
+        self._script = script
+        self.asked: list[str] = []
+
+    async def resolve(self, host: str) -> tuple[str, ...] | Unresolved:
+        """See Resolver."""
+        self.asked.append(host)
+        return self._script(host)
+
+    async def close(self) -> None:
+        """See Resolver."""
 
 
 Script = Callable[[Connection], Awaitable[None]]
@@ -120,13 +136,14 @@ def says_and_closes(answer: bytes) -> Script:
 
 
 @asynccontextmanager
-async def open_transport(
+async def open_transport(  # noqa: PLR0913 - the transport's own arguments
     *,
     allowed: tuple[str, ...] = LOOPBACK,
     proxy: str | None = None,
     ca_bundle: str | None = None,
     resolver: Resolver | None = None,
     clock: Clock | None = None,
+    on_dial: Callable[[str], None] | None = None,
 ) -> AsyncIterator[CurlTransport]:
     """Give a transport that may call loopback, and close it."""
     transport = CurlTransport(
@@ -135,6 +152,7 @@ async def open_transport(
         proxy=proxy,
         ca_bundle=ca_bundle,
         resolver=resolver,
+        on_dial=on_dial,
     )
     try:
         yield transport

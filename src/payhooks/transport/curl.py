@@ -5,6 +5,7 @@ Nothing here blocks, and many requests that begin in one turn of the loop are be
 """
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, assert_never
 
@@ -43,10 +44,11 @@ class CurlTransport:
     """See Transport. ``allowed`` names what may be called though it is private.
 
     With ``proxy`` every request goes through that HTTP proxy by CONNECT, and it is the proxy
-    that resolves names and must judge their addresses.
+    that resolves names and must judge their addresses. ``on_dial`` is told every address just
+    before a socket to it is opened.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one setting each
         self,
         *,
         clock: Clock,
@@ -54,8 +56,10 @@ class CurlTransport:
         proxy: str | None = None,
         ca_bundle: str | None = None,
         resolver: Resolver | None = None,
+        on_dial: Callable[[str], None] | None = None,
     ) -> None:
         self._clock = clock
+        self._on_dial = on_dial
         self._allowed = AllowList.of(allowed)
         self._proxy = proxy
         self._ca_bundle = ca_bundle or _system_ca_bundle()
@@ -190,10 +194,15 @@ class CurlTransport:
                 self._idle.append(exchange)
 
     def _new_exchange(self) -> Exchange:
-        return Exchange(may_dial=self._may_dial, proxy=self._proxy, ca_bundle=self._ca_bundle)
+        return Exchange(
+            may_dial=self._may_dial,
+            on_dial=self._on_dial,
+            proxy=self._proxy,
+            ca_bundle=self._ca_bundle,
+        )
 
-    def _may_dial(self, address: str) -> bool:
-        return verdict(address, allowed=self._allowed) is None
+    def _may_dial(self, host: str, address: str) -> bool:
+        return host in self._allowed.names or verdict(address, allowed=self._allowed) is None
 
     def _release(self, exchange: Exchange) -> None:
         if exchange in self._under_way:

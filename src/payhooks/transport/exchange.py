@@ -39,7 +39,8 @@ class Exchange:
     def __init__(
         self,
         *,
-        may_dial: Callable[[str], bool],
+        may_dial: Callable[[str, str], bool],
+        on_dial: Callable[[str], None] | None,
         proxy: str | None,
         ca_bundle: str | None,
     ) -> None:
@@ -47,7 +48,8 @@ class Exchange:
         self.easy.exchange = self
         self.proxied = proxy is not None
         self._may_dial = may_dial
-        self._pinned: tuple[str, ...] = ()
+        self._on_dial = on_dial
+        self._host = ""
         self._resolve_set = False
         self._body = b""
         self._body_given = 0
@@ -119,7 +121,7 @@ class Exchange:
         self._body_given = 0
         self._answer_bytes = 0
         self._header_bytes = 0
-        self._pinned = addresses
+        self._host = url.host
         setopt = self.easy.setopt
         setopt(pycurl.URL, url.url)
         setopt(pycurl.HTTPHEADER, headers)
@@ -205,12 +207,13 @@ class Exchange:
                 self.blocked = True
                 return pycurl.SOCKET_BAD
             dialled = where[0]
-            # A proxy is the operator's choice. Everything else must have been judged for this
-            # request, or be fit to be called by anybody: of two requests to one name the later
-            # one's addresses may have taken the place of the earlier one's.
-            if not (self.proxied or dialled in self._pinned or self._may_dial(dialled)):
+            # A proxy is the operator's choice. Everything else is judged again, as if nobody
+            # had: what was asked of DNS and what is dialled must be one thing.
+            if not (self.proxied or self._may_dial(self._host, dialled)):
                 self.blocked = True
                 return pycurl.SOCKET_BAD
+            if self._on_dial is not None:
+                self._on_dial(dialled)
             opened = socket.socket(family, kind, protocol)
         except OSError:
             self.exhausted = True

@@ -159,14 +159,12 @@ def _proxy_fault(easy: Any, code: int, timing: Timing) -> Outcome | None:  # noq
     refused_with = easy.getinfo(pycurl.HTTP_CONNECTCODE)
     if refused_with == _FORBIDDEN:
         return Silence(reason=Reason.BLOCKED_ADDRESS, detail=BLOCKED, timing=timing)
-    unreached = code == pycurl.E_OPERATION_TIMEDOUT and easy.getinfo(pycurl.CONNECT_TIME) == 0
-    if code in _PROXY_CODES or unreached:
-        return OurFault(detail=_PROXY_DOWN)
-    if 400 <= refused_with < 500:  # noqa: PLR2004 - 407 and its like: we are set up wrongly
-        return OurFault(detail=_PROXY_REFUSED)
     if refused_with >= 500:  # noqa: PLR2004 - it could not reach the receiver
         return Silence(reason=Reason.CONNECT, detail=_NO_CONNECTION, timing=timing)
-    return None
+    if refused_with >= 400:  # noqa: PLR2004 - 407 and its like: we are set up wrongly
+        return OurFault(detail=_PROXY_REFUSED)
+    unreached = code == pycurl.E_OPERATION_TIMEDOUT and easy.getinfo(pycurl.CONNECT_TIME) == 0
+    return OurFault(detail=_PROXY_DOWN) if code in _PROXY_CODES or unreached else None
 
 
 def _timing(easy: Any, dns_s: float) -> Timing:  # noqa: ANN401 - pycurl has no types
