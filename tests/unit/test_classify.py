@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -220,6 +221,8 @@ def test_a_success_may_ask_for_a_rest_as_well() -> None:
         pytest.param(["Fri, 31 Dec 9999 23:59:59 -2359"], DAY_S, id="beyond the end of time"),
         pytest.param(["Tue, 99 Jan 2030 12:02:00 GMT"], None, id="a day that is none"),
         pytest.param(["Tue, 01 Jan 2030 12:02:00 +9999"], None, id="a zone that is none"),
+        pytest.param(["01 Jan 2030 12:02:00 GMT"], None, id="a date without its weekday"),
+        pytest.param(["Tue, 01 Jan 2030 12:02:00 GMT " + "x" * 64], None, id="a date with a tail"),
         pytest.param(["T" + "u" * 30_000], None, id="a header of 30 KB"),
     ],
 )
@@ -344,3 +347,22 @@ def test_every_answer_has_exactly_one_verdict(
     assert verdict.rest_s is None or 0 < verdict.rest_s <= limits.RETRY_AFTER_S_MAX
     if verdict.disable is not None:
         assert verdict.kind in {VerdictKind.DELIVERED, VerdictKind.GIVE_UP}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param({"kind": VerdictKind.RETRY, "detail": "x"}, id="a retry for no reason"),
+        pytest.param(
+            {"kind": VerdictKind.RETRY, "reason": Reason.DNS}, id="a failure without a word"
+        ),
+        pytest.param({"kind": VerdictKind.DELIVERED, "detail": "x"}, id="words on a success"),
+        pytest.param({"kind": VerdictKind.DELIVERED, "rest_s": 0.0}, id="a rest of nothing"),
+        pytest.param(
+            {"kind": VerdictKind.DELIVERED, "counts_for_breaker": True}, id="a success that counts"
+        ),
+    ],
+)
+def test_a_verdict_that_contradicts_itself_is_a_bug(wrong: dict[str, Any]) -> None:
+    with pytest.raises(AssertionError):
+        Verdict(**wrong)

@@ -168,7 +168,7 @@ def test_a_publisher_that_makes_up_types_does_not_grow_the_memo() -> None:
     table = MatchTable([(0, ["*"])])
     for n in range(match.MEMO_TYPES_MAX * 2 + 1):
         assert table.select(f"made.up_{n}") == (0,)
-    assert len(table._memo) <= match.MEMO_TYPES_MAX  # noqa: SLF001 - the bound is the point
+        assert len(table._memo) <= match.MEMO_TYPES_MAX  # noqa: SLF001 - the bound is the point
 
 
 def test_long_answers_do_not_grow_the_memo_either() -> None:

@@ -167,6 +167,12 @@ def test_a_wait_that_is_none_is_refused_by_its_place(delay_s: float) -> None:
     assert {fault.code for fault in caught.value.faults} == {"out_of_range"}
 
 
+def test_the_shortest_and_the_longest_wait_are_accepted() -> None:
+    """The bounds in the docs belong to what is allowed."""
+    least, most = RETRY_DELAY_S_MIN, float(limits.RETRY_DELAY_S_MAX)
+    assert custom([least, most]).delays_s == (least, most)
+
+
 def test_the_longest_list_is_accepted_and_one_more_is_refused() -> None:
     """A list is stored with the endpoint and read at each attempt; it needs an end."""
     most = [1.0] * limits.RETRY_DELAYS_MAX
