@@ -1,0 +1,152 @@
+"""How each store is opened for a test: empty, with a time that the test owns."""
+
+import asyncio
+import importlib.util
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import asyncpg  # type: ignore[import-untyped]  # it ships no types
+import pytest
+from tests.support.postgres import URL_VARIABLE
+
+from payhooks.clock import Clock, SystemClock
+from payhooks.ports.store import Store
+from payhooks.storage.memory import MemoryStore
+from payhooks.testing import ManualClock
+
+STORES: Final = ("memory", "sqlite", "postgres")
+
+
+class ShiftedClock:
+    """The machine's clock, so many seconds ahead. PostgreSQL's time goes on by itself."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+        self._machine = SystemClock()
+
+    def now(self) -> datetime:
+        """Return the machine's time plus what was added."""
+        return self._machine.now() + timedelta(seconds=self.ahead_s)
+
+    def monotonic_s(self) -> float:
+        """Return the machine's seconds plus what was added."""
+        return self._machine.monotonic_s() + self.ahead_s
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedStore:
+    """A store under test and the clock that both sides of the test believe."""
+
+    store: Store
+    clock: Clock
+
+    def advance(self, seconds: float) -> None:
+        """Let so many seconds pass for the store, at once."""
+        match self.clock:
+            case ManualClock():
+                self.clock.advance(timedelta(seconds=seconds))
+            case ShiftedClock():
+                self.clock.ahead_s += seconds
+            case _:
+                raise AssertionError(f"cannot move {self.clock}")
+
+
+@asynccontextmanager
+async def open_store(kind: str, folder: Path, database: str | None) -> AsyncIterator[OpenedStore]:
+    """Yield an empty store of a kind of STORES."""
+    match kind:
+        case "memory":
+            clock = ManualClock()
+            yield OpenedStore(MemoryStore(clock=clock), clock)
+        case "sqlite":
+            async with _open_sqlite(folder) as opened:
+                yield opened
+        case "postgres":
+            assert database is not None
+            async with _open_postgres(database) as opened:
+                yield opened
+        case _:
+            raise AssertionError(kind)
+
+
+@asynccontextmanager
+async def _open_sqlite(folder: Path) -> AsyncIterator[OpenedStore]:
+    clock = ManualClock()
+    adapter = _adapter("sqlite", "SqliteStore")
+    store = await adapter.open(folder / "payhooks.sqlite", clock=clock, random=Random(1))
+    try:
+        yield OpenedStore(store, clock)
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def _open_postgres(database: str) -> AsyncIterator[OpenedStore]:
+    clock = ShiftedClock()
+    adapter = _adapter("postgres", "PostgresStore")
+    await _empty(database)
+    store = await adapter.open(
+        database, clock=clock, random=Random(1), clock_offset=lambda: clock.ahead_s
+    )
+    try:
+        yield OpenedStore(store, clock)
+    finally:
+        await store.close()
+
+
+@contextmanager
+def postgres_database() -> Iterator[str]:
+    """Yield the URL of a migrated database of our own; skip where there is no cluster.
+
+    Only outside continuous integration: there a missing cluster must not look like success.
+    """
+    url = os.environ.get(URL_VARIABLE)
+    if not url:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{URL_VARIABLE} is not set, and CI must test PostgreSQL")
+        pytest.skip(f"{URL_VARIABLE} is not set: scripts/test starts a cluster and sets it")
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    name = f"payhooks_contract_{worker}_{os.getpid()}"
+    asyncio.run(_execute(url, f'CREATE DATABASE "{name}"'))
+    database = f"{url.rpartition('/')[0]}/{name}"
+    try:
+        asyncio.run(_adapter("postgres.migrations", "migrate")(database))
+        yield database
+    finally:
+        asyncio.run(_execute(url, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+def _adapter(module: str, name: str) -> Any:  # noqa: ANN401 - until both are there
+    found = importlib.util.find_spec(f"payhooks.storage.{module}")
+    adapter = found and getattr(importlib.import_module(f"payhooks.storage.{module}"), name, None)
+    if adapter is None:
+        pytest.skip(f"there is no {name} yet")
+    return adapter
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def _empty(database: str) -> None:
+    """Remove every row but the record of migrations."""
+    connection = await asyncpg.connect(database)
+    try:
+        tables = await connection.fetch(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+            " AND relkind IN ('r', 'p') AND NOT relispartition AND relname <> 'schema_migrations'"
+        )
+        names = ", ".join(f'"{row["relname"]}"' for row in tables)
+        await connection.execute(f"TRUNCATE {names} RESTART IDENTITY")
+    finally:
+        await connection.close()
