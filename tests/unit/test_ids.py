@@ -129,6 +129,21 @@ def test_ids_go_on_upwards_when_the_clock_goes_back() -> None:
     assert values == sorted(set(values))
 
 
+def test_the_same_draw_twice_in_one_millisecond_makes_two_ids() -> None:
+    """An id that is made twice is an event that overwrites another."""
+    made = TimeOrderedIds(ManualClock(NOW), NoRandomness())
+    values = [made.new() for _ in range(3)]
+    assert values == sorted(set(values))
+
+
+class NoRandomness(Random):
+    """Draw zeros always."""
+
+    def getrandbits(self, k: int, /) -> int:
+        """Return zero."""
+        return 0
+
+
 class SteppingClock(ManualClock):
     """Tell the given times, one after the other."""
 
