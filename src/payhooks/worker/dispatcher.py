@@ -122,21 +122,26 @@ class Dispatcher:
             while lane.waiting and lane.waiting[0].taken_at_s < limit_s:
                 self._return(lane.waiting.popleft())
 
+    def begin_no_more(self) -> None:
+        """Refuse hand-offs and begin no attempt from now on."""
+        self._stopping = True
+
     async def drain(self, grace_s: float) -> None:
         """Begin nothing more, give back what waits, let what is under way end.
 
         What has not ended after *grace_s* is broken off; its lease runs out by itself.
         """
-        self._stopping = True
+        self.begin_no_more()
         for lane in list(self._active.values()):
             while lane.waiting:
                 self._return(lane.waiting.popleft())
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=grace_s)
-        for task in self._tasks:
+        tasks = set(self._tasks)
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace_s)
+        for task in tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        if tasks:
+            await asyncio.wait(tasks)
 
     # --- inside ----------------------------------------------------------------------------
 
@@ -161,6 +166,8 @@ class Dispatcher:
             (self._round if lane.proven else self._unproven_round).append(lane)
 
     def _begin(self) -> None:
+        if self._stopping:
+            return
         half = self._slots // 2
         while self._unproven_round and self._in_flight < self._slots:
             if self._unproven_in_flight >= half:

@@ -1,0 +1,309 @@
+"""The composition root: the only file that knows which adapters exist.
+
+``open_process`` makes the parts of one process from settings; ``payhooks.serving`` runs them.
+"""
+
+import hashlib
+import os
+import random
+import secrets
+import sys
+from dataclasses import dataclass
+from typing import Final
+
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from payhooks.api.services import Readiness, Services
+from payhooks.clock import Clock, SystemClock
+from payhooks.control import listen, replay, system
+from payhooks.control.context import Control, UrlPolicy
+from payhooks.control.event_types import TypeBook
+from payhooks.control.keyring import Keyring, parse_keys
+from payhooks.control.secrets import open_secret
+from payhooks.dialects.registry import DIALECTS
+from payhooks.errors import UnavailableError
+from payhooks.flow.accept import Acceptor
+from payhooks.flow.fan_out import order_key
+from payhooks.flow.routing import Directory
+from payhooks.flow.send import Sender
+from payhooks.flow.settle import Settler
+from payhooks.flow.sweep import Sweep
+from payhooks.ids import IdSource, TimeOrderedIds
+from payhooks.observe import LineSink, Metrics, Recorder, configure_logs
+from payhooks.observe.traces import Tracer
+from payhooks.policy.address_guard import AllowList
+from payhooks.ports.handoff import Handoff, NoHandoff
+from payhooks.ports.store import Store
+from payhooks.ports.sweeping import Health
+from payhooks.ports.telemetry import Telemetry
+from payhooks.settings import Settings
+from payhooks.storage.postgres import PostgresStore
+from payhooks.storage.sqlite import SqliteStore
+from payhooks.transport import CurlTransport
+from payhooks.worker.attempts import Attempts
+from payhooks.worker.dispatcher import Dispatcher
+from payhooks.worker.loop import Worker
+
+HEALTH_FOR_S: Final = 2.0
+# Six heartbeats missed: the process is gone or hangs.
+WORKER_SILENT_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """The parts of one process, connected but not started."""
+
+    settings: Settings
+    store: Store
+    services: Services
+    acceptor: Acceptor
+    metrics: Metrics
+    lines: LineSink
+    sending: "Sending | None"  # None: this process serves but does not send
+
+    async def stop(self) -> None:
+        """End what is under way, in the direction of the data, and close everything."""
+        if self.sending is not None:
+            self.sending.dispatcher.begin_no_more()
+        await self.acceptor.drain()
+        if self.sending is not None:
+            await self.sending.worker.drain(grace_s=self.settings.drain_grace_s)
+            await self.sending.transport.close()
+        await self.store.close()
+        self.lines.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """The half of a process that sends."""
+
+    worker: Worker
+    dispatcher: Dispatcher
+    transport: CurlTransport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Base:
+    settings: Settings
+    clock: Clock
+    random: random.Random
+    ids: IdSource
+    telemetry: Telemetry
+    store: Store
+    control: Control
+    directory: Directory
+    owner: int
+
+
+async def open_store(settings: Settings, clock: Clock) -> Store:
+    """Return the store that the settings name, ready for use.
+
+    Raises:
+        UnavailableError: It cannot be reached, or its schema is not this version's.
+        WrongStateError: Another process has the SQLite file.
+
+    """
+    source = random.SystemRandom()
+    path = settings.sqlite_path
+    if path is None:
+        url = settings.database_url.get_secret_value()
+        return await PostgresStore.open(url, clock=clock, random=source)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return await SqliteStore.open(path, clock=clock, random=source)
+
+
+def make_control(settings: Settings, store: Store, clock: Clock, ids: IdSource) -> Control:
+    """Return the control plane over a store."""
+    keys = parse_keys(settings.secret_key.get_secret_value())
+    return Control(
+        store=store,
+        clock=clock,
+        ids=ids,
+        keyring=Keyring(keys, random_bytes=os.urandom),
+        random_bytes=secrets.token_bytes,
+        order_key=order_key,
+        urls=UrlPolicy(
+            allow_http=settings.allow_http,
+            allowed=AllowList.of(settings.egress_allow),
+            own_hosts=settings.public_hosts,
+        ),
+    )
+
+
+async def open_control(settings: Settings) -> Control:
+    """Return the control plane alone, for commands that start no server."""
+    clock = SystemClock()
+    store = await open_store(settings, clock)
+    return make_control(settings, store, clock, TimeOrderedIds(clock, random.SystemRandom()))
+
+
+async def open_process(settings: Settings, *, sends: bool = True) -> Process:
+    """Return a process's parts; with *sends* those of a worker too."""
+    clock, source = SystemClock(), random.SystemRandom()
+    lines = LineSink(sys.stdout.buffer)
+    log = configure_logs(lines, clock=clock, level=settings.log_level)
+    metrics = Metrics(dropped_lines=lambda: lines.dropped)
+    telemetry = Recorder(metrics=metrics, log=log, tracer=Tracer() if settings.traces else None)
+    store = await open_store(settings, clock)
+    ids = TimeOrderedIds(clock, source)
+    control = make_control(settings, store, clock, ids)
+    base = _Base(
+        settings=settings,
+        clock=clock,
+        # Hand-off, jitter and owners need speed and spread, not secrecy: seeded once.
+        random=random.Random(source.getrandbits(128)),  # noqa: S311
+        ids=TimeOrderedIds(clock, random.Random(source.getrandbits(128))),  # noqa: S311
+        telemetry=telemetry,
+        store=store,
+        control=control,
+        directory=Directory(store, lambda secret: open_secret(control.keyring, secret), clock),
+        owner=source.getrandbits(31),
+    )
+    settler_and_dispatcher = _make_dispatcher(base, metrics) if sends else None
+    handoff: Handoff = NoHandoff()
+    if settler_and_dispatcher is not None:
+        handoff = settler_and_dispatcher[2]
+    acceptor = Acceptor(
+        store=store,
+        directory=base.directory,
+        handoff=handoff,
+        clock=clock,
+        ids=base.ids,
+        telemetry=telemetry,
+        owner=base.owner,
+    )
+    sending = None
+    if settler_and_dispatcher is not None:
+        sending = _make_sending(base, acceptor, *settler_and_dispatcher)
+    return Process(
+        settings=settings,
+        store=store,
+        services=_make_services(base, acceptor, metrics),
+        acceptor=acceptor,
+        metrics=metrics,
+        lines=lines,
+        sending=sending,
+    )
+
+
+def _make_dispatcher(base: _Base, metrics: Metrics) -> tuple[CurlTransport, Settler, Dispatcher]:
+    settings, clock = base.settings, base.clock
+    proxy, bundle = settings.egress_proxy, settings.egress_ca_bundle
+    transport = CurlTransport(
+        clock=clock,
+        allowed=settings.egress_allow,
+        proxy=None if proxy is None else proxy.get_secret_value(),
+        ca_bundle=None if bundle is None else str(bundle),
+    )
+    settler = Settler(
+        store=base.store,
+        clock=clock,
+        random=base.random,
+        telemetry=base.telemetry,
+        disable=lambda *which: system.disable(base.control, *which),
+        hint=lambda: dispatcher.hint(),  # noqa: PLW0108 - it is made below
+    )
+    attempts = Attempts(
+        store=base.store,
+        directory=base.directory,
+        sender=Sender(transport=transport, clock=clock, allow_http=settings.allow_http),
+        settler=settler,
+        clock=clock,
+        random=base.random,
+        telemetry=base.telemetry,
+    )
+    dispatcher = Dispatcher(
+        attempt=attempts.attempt,
+        give_back=settler.give_back,
+        clock=clock,
+        telemetry=base.telemetry,
+    )
+    metrics.in_flight.set_function(lambda: dispatcher.in_flight)
+    return transport, settler, dispatcher
+
+
+def _make_sending(
+    base: _Base,
+    acceptor: Acceptor,
+    transport: CurlTransport,
+    settler: Settler,
+    dispatcher: Dispatcher,
+) -> Sending:
+    sweep = Sweep(
+        store=base.store,
+        acceptor=acceptor,
+        clock=base.clock,
+        telemetry=base.telemetry,
+        disable=lambda *which: system.disable(base.control, *which),
+        forget_listener=lambda *which: listen.forget(base.control, *which),
+        dialect_policy=lambda name: DIALECTS[name].retry_policy,
+        retention=base.settings.retention,
+    )
+    worker = Worker(
+        lease_store=base.store,
+        sweep_store=base.store,
+        dispatcher=dispatcher,
+        settler=settler,
+        sweep=sweep,
+        advance_replays=lambda: replay.advance(base.control, owner=base.owner),
+        clock=base.clock,
+        telemetry=base.telemetry,
+        owner=base.owner,
+    )
+    return Sending(worker=worker, dispatcher=dispatcher, transport=transport)
+
+
+def _make_services(base: _Base, acceptor: Acceptor, metrics: Metrics) -> Services:
+    operator_key = base.settings.operator_key
+    digest = None
+    if operator_key is not None:
+        digest = hashlib.sha256(operator_key.get_secret_value().encode()).digest()
+    primary = parse_keys(base.settings.secret_key.get_secret_value())[0]
+    return Services(
+        control=base.control,
+        acceptor=acceptor,
+        directory=base.directory,
+        book=TypeBook(base.control),
+        owner=base.owner,
+        operator_digest=digest,
+        # Every process must read every other's cursors; nothing else may be learnt from them.
+        cursor_key=hashlib.blake2b(b"cursors", key=primary).digest(),
+        ready=_Ready(base.store, base.clock).check,
+        metrics=lambda: (CONTENT_TYPE_LATEST, metrics.expose()),
+        on_bug=lambda error, request_id: base.telemetry.bug_caught(f"api {request_id}", error),
+    )
+
+
+class _Ready:
+    """Readiness from the store's health, asked at most every HEALTH_FOR_S."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._known: tuple[float, Readiness] | None = None
+
+    async def check(self) -> Readiness:
+        """Return whether this process can do its work."""
+        now_s = self._clock.monotonic_s()
+        if self._known is None or now_s - self._known[0] > HEALTH_FOR_S:
+            self._known = (now_s, await self._look())
+        return self._known[1]
+
+    async def _look(self) -> Readiness:
+        try:
+            health = await self._store.health()
+        except UnavailableError:
+            return Readiness(ready=False, checks={"store": "does not answer"})
+        alive = [worker for worker in health.workers if worker.seen_s_ago < WORKER_SILENT_S]
+        checks = {
+            "store": "ok",
+            "durability": health.durability,
+            "worker": "ok" if alive else "no worker has reported lately",
+            "clock": _clock_words(health),
+        }
+        # Without a worker events are accepted and wait: late, not lost, so still ready.
+        return Readiness(ready=True, checks=checks)
+
+
+def _clock_words(health: Health) -> str:
+    return f"{health.clock_skew_s:+.3f} s from the store's"
