@@ -62,11 +62,11 @@ OWN_IN_THE_SDK = (
 OPTIONAL_IN_THE_SDK = "cryptography"
 
 MAY_OPEN_SOCKETS = {
-    "bootstrap.py": "binds the listening socket",
     "cli/": "talks to a server its user named",
     "publisher/": "sends to a server its user named, from the user's process",
     "receiver/": "has an example server",
     "sandbox/": "is a test receiver",
+    "serving.py": "binds the listening socket",
     "storage/postgres/": "connects to the operator's database only",
     "transport/": "is the one way out, with the address guard before it",
 }
