@@ -1,0 +1,186 @@
+"""One change of the control plane, written whole, with its place in the audit chain."""
+
+from typing import Final
+
+import apsw
+
+from payhooks import limits
+from payhooks.errors import StaleVersionError, WrongStateError
+from payhooks.model.audit import GENESIS, AuditEntry, chain
+from payhooks.model.endpoint import Endpoint, EndpointStatus
+from payhooks.model.event_type import EventType
+from payhooks.model.key import ApiKey
+from payhooks.model.merchant import Merchant
+from payhooks.model.replay import Replay, ReplayState
+from payhooks.model.secret import SealedSecret
+from payhooks.ports.controlling import Change
+from payhooks.ports.reading import Subscription
+from payhooks.storage import statements
+from payhooks.storage.documents import encode
+from payhooks.storage.sqlite.connection import (
+    FOREVER_US,
+    delay_us,
+    first,
+    optional_us,
+    run,
+    to_us,
+)
+from payhooks.storage.sqlite.parts import LaneState
+
+_SQL: Final = statements.load(__package__, "controlling.sql")
+OPERATOR_CHAIN: Final = bytes(16)
+
+
+def write_change(db: apsw.Connection, change: Change, *, now: int) -> None:
+    """Write every member of *change*, and its audit entry; the savepoint undoes a half."""
+    if change.merchant is not None:
+        _write_merchant(db, change.merchant)
+    version = _raise_version(db, change)
+    if change.endpoint is not None:
+        _write_endpoint(db, change.endpoint, version, now)
+    for secret in change.secrets:
+        _write_secret(db, secret)
+    for id_ in change.forget_secrets:
+        run(db, _SQL["forget_secret"], (id_,))
+    if change.key is not None:
+        _write_key(db, change.key)
+    if change.replay is not None:
+        _write_replay(db, change.replay)
+    if change.event_type is not None:
+        _write_event_type(db, change.event_type)
+    for announcement in change.announcements:
+        run(db, _SQL["announce"], (announcement.id, encode(announcement)))
+    log(db, change.audit)
+
+
+def log(db: apsw.Connection, entry: AuditEntry) -> None:
+    """Chain an entry to those before it."""
+    whose = entry.merchant_id or OPERATOR_CHAIN
+    number, previous = first(db, _SQL["chain_head"], (whose,)) or (0, GENESIS)
+    hash_ = chain(previous, number + 1, entry)
+    run(db, _SQL["insert_audit"], (whose, number + 1, hash_, encode(entry)))
+    run(db, _SQL["move_head"], (whose, number + 1, hash_))
+
+
+def _write_merchant(db: apsw.Connection, merchant: Merchant) -> None:
+    if merchant.reference is not None:
+        taken = first(db, _SQL["reference_owner"], (merchant.reference,))
+        if taken is not None and taken[0] != merchant.id:
+            raise WrongStateError("the reference is taken by another merchant")
+    values = (merchant.id, merchant.reference, merchant.version, encode(merchant))
+    if merchant.version > 1:
+        _expect_one(run(db, _SQL["update_merchant"], values), "merchant", merchant.version)
+    elif first(db, _SQL["merchant"], (merchant.id,)) is not None:
+        _expect_one(0, "merchant", merchant.version)
+    else:
+        run(db, _SQL["insert_merchant"], values)
+
+
+def _raise_version(db: apsw.Connection, change: Change) -> int:
+    """Raise the routing version of the merchant whose routing this change touches."""
+    merchant_id = change.audit.merchant_id
+    if change.merchant is not None:
+        merchant_id = change.merchant.id
+    elif change.endpoint is not None:
+        merchant_id = change.endpoint.merchant_id
+    if merchant_id is None:
+        return 0
+    found = first(db, _SQL["raise_version"], (merchant_id,))
+    assert found is not None
+    return int(found[0])
+
+
+def _write_endpoint(db: apsw.Connection, endpoint: Endpoint, version: int, now: int) -> None:
+    deleted = endpoint.status is EndpointStatus.DELETED
+    statement = "insert_endpoint" if endpoint.version == 1 else "update_endpoint"
+    values = (
+        endpoint.id,
+        endpoint.merchant_id,
+        endpoint.number,
+        endpoint.version,
+        int(deleted),
+        encode(endpoint),
+    )
+    _expect_one(run(db, _SQL[statement], values), "endpoint", endpoint.version)
+    subscription = Subscription(
+        endpoint_id=endpoint.id,
+        number=endpoint.number,
+        version=version,
+        events=endpoint.events,
+        status=endpoint.status,
+        listening=endpoint.listening,
+    )
+    place = (endpoint.merchant_id, endpoint.number, version, endpoint.id)
+    run(db, _SQL["insert_history"], (*place, encode(subscription)))
+    timeout_s = endpoint.timeout_s or limits.TIMEOUT_S_DEFAULT
+    lease_s = limits.WAIT_IN_MEMORY_S_MAX + timeout_s + limits.LEASE_MARGIN_S
+    lane = (
+        endpoint.id,
+        endpoint.merchant_id,
+        _lane_state(endpoint),
+        FOREVER_US,
+        endpoint.rate_limit_per_s,
+        delay_us(lease_s),
+        now,
+    )
+    run(db, _SQL["write_lane"], lane)
+    if deleted:
+        run(db, _SQL["forget_order_blocks"], (endpoint.id,))
+
+
+def _lane_state(endpoint: Endpoint) -> LaneState:
+    match endpoint.status:
+        case EndpointStatus.ACTIVE:
+            return LaneState.LISTENING if endpoint.listening else LaneState.OPEN
+        case EndpointStatus.PAUSED:
+            return LaneState.PAUSED
+        case EndpointStatus.DISABLED:
+            return LaneState.DISABLED
+        case EndpointStatus.DELETED:
+            return LaneState.DELETED
+
+
+def _write_secret(db: apsw.Connection, secret: SealedSecret) -> None:
+    values = (
+        secret.id,
+        secret.merchant_id,
+        secret.owner_id,
+        to_us(secret.created_at),
+        optional_us(secret.expires_at),
+        secret.sealed,
+        encode(secret),
+    )
+    run(db, _SQL["write_secret"], values)
+
+
+def _write_key(db: apsw.Connection, key: ApiKey) -> None:
+    values = (
+        key.id,
+        key.merchant_id,
+        key.digest,
+        optional_us(key.expires_at),
+        int(key.revoked_at is not None),
+        encode(key),
+    )
+    run(db, _SQL["write_key"], values)
+
+
+def _write_replay(db: apsw.Connection, replay: Replay) -> None:
+    running = int(replay.state is ReplayState.RUNNING)
+    values = (replay.id, replay.merchant_id, running, encode(replay))
+    if run(db, _SQL["write_replay"], values) == 0:
+        raise WrongStateError("the replay is over")
+
+
+def _write_event_type(db: apsw.Connection, type_: EventType) -> None:
+    values = (type_.family, type_.name, type_.version, encode(type_))
+    if type_.version == 1:
+        if run(db, _SQL["insert_event_type"], values) == 0:
+            raise WrongStateError("the event type exists already")
+    else:
+        _expect_one(run(db, _SQL["update_event_type"], values), "event type", type_.version)
+
+
+def _expect_one(changed: int, noun: str, version: int) -> None:
+    if changed != 1:
+        raise StaleVersionError(f"{noun} version {version} does not follow the stored one")

@@ -1,0 +1,262 @@
+"""The schedule: wakes folded into lanes, what is due leased, news of lanes written down."""
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any, Final, assert_never
+
+import apsw
+import msgspec
+
+from payhooks.ids import DeliveryId, EndpointId, EventId, MerchantId, ReplayId, event_id_of
+from payhooks.model.event import Event
+from payhooks.policy import throttle
+from payhooks.ports.leasing import LaneNews, LaneReport, Lease, Leased
+from payhooks.storage import statements
+from payhooks.storage.sqlite.connection import (
+    FOREVER_US,
+    Row,
+    blobs,
+    delay_us,
+    first,
+    optional_time,
+    rows,
+    rows_of_many,
+    run,
+    run_many,
+)
+from payhooks.storage.sqlite.parts import Part
+from payhooks.storage.sqlite.writer import Kind
+
+_SQL: Final = statements.load(__package__, "leasing.sql")
+_WAKES_MAX: Final = 2_000  # folded in one look; the next look is at once where more wait
+_US_PER_S: Final = 1_000_000
+
+
+class _Lane(msgspec.Struct, frozen=True, array_like=True):
+    """A lane that may give something."""
+
+    endpoint_id: EndpointId
+    merchant_id: MerchantId
+    circuit_open: int
+    rate_per_s: float | None
+    tat: int
+    lease_us: int
+    rest_until: int
+    failing: int
+
+
+class _Due(msgspec.Struct, frozen=True, array_like=True):
+    """A row that is due, as the one answer for all of a lane's rows spells it."""
+
+    id: str
+    event_type: str
+    fence: int
+    attempts_made: int
+    order_key: str
+    dialect: str
+    dialect_version: int
+    replay_id: str
+    replay_bulk: int
+    due_at: int
+    position: int
+
+
+class _Carried(msgspec.Struct, frozen=True, array_like=True):
+    """An event, spelled the same way."""
+
+    id: str
+    merchant_id: str
+    type: str
+    family: str
+    object_type: str | None
+    object_id: str | None
+    occurred_at: int | None
+    ordering_key: str | None
+    metadata: str
+    metadata_missing: int
+    data: str
+
+
+_DUE: Final = msgspec.json.Decoder(list[_Due])
+_CARRIED: Final = msgspec.json.Decoder(list[_Carried])
+
+
+class SqliteLease(Part):
+    """See LeaseStore."""
+
+    async def lease(
+        self,
+        *,
+        owner: int,
+        lanes_max: int,
+        per_lane_max: int,
+        skip: Sequence[EndpointId],
+        only: EndpointId | None = None,
+    ) -> Lease:
+        """See LeaseStore."""
+
+        def work(db: apsw.Connection) -> Lease:
+            now = self._now_us()
+            fold(db, now=now)
+            if only is None:
+                bindings = (now, blobs(skip), lanes_max)
+                found = rows(db, _SQL["due_lanes"], bindings)
+            else:
+                found = rows(db, _SQL["listening_lane"], (only, now))
+            claimed = [
+                (lane, _claim(db, lane, owner=owner, at_most=per_lane_max, now=now))
+                for lane in (_Lane(*row) for row in found)
+            ]
+            look_again_s = _look_again_s(db, skip, now=now)
+            return Lease(leased=_leased(db, claimed), look_again_s=look_again_s)
+
+        return await self._write(Kind.QUICK, work)
+
+    async def report(self, reports: Sequence[LaneReport]) -> None:
+        """See LeaseStore."""
+
+        def work(db: apsw.Connection) -> None:
+            now = self._now_us()
+            for report in reports:
+                _report(db, report, now)
+
+        await self._write(Kind.QUICK, work)
+
+
+def fold(db: apsw.Connection, *, now: int) -> None:
+    """Write into the lanes what was left for them, and let the next of each object go."""
+    wakes = rows(db, _SQL["waiting_wakes"], (_WAKES_MAX,))
+    if not wakes:
+        return
+    run(db, _SQL["take_wakes"], (wakes[-1][0],))
+    ordered = {(endpoint_id, key): None for _, endpoint_id, key in wakes if key is not None}
+    # The time is inside each row: run_many binds rows only.
+    statement = _SQL["promote"].replace("due_at = ?", f"due_at = {now:d}")
+    run_many(db, statement, list(ordered))
+    run(db, _SQL["lower_lanes"], (blobs({endpoint_id for _, endpoint_id, _ in wakes}),))
+
+
+def _claim(db: apsw.Connection, lane: _Lane, *, owner: int, at_most: int, now: int) -> list[_Due]:
+    """Lease what one lane may give, and write down when to look at it next."""
+    count = min(at_most, 1) if lane.circuit_open else at_most
+    burst = 0
+    if lane.rate_per_s is not None:
+        burst = throttle.burst_of(lane.rate_per_s)
+        count = min(count, throttle.allowance(lane.tat, now, lane.rate_per_s, burst))
+    due = _due(db, lane, count, now)
+    if due:
+        ids = blobs(bytes.fromhex(row.id) for row in due)
+        taken = run(db, _SQL["take_rows"], (owner, now + lane.lease_us, lane.merchant_id, ids))
+        assert taken == len(due)
+    rest_until, tat = lane.rest_until, lane.tat
+    if lane.circuit_open and due:
+        # A rest, not only a later look: a wake must not start a second probe.
+        rest_until = max(rest_until, now + lane.lease_us)
+    found = first(db, _SQL["next_due"], (lane.endpoint_id,))
+    next_due = FOREVER_US if found is None or found[0] is None else found[0]
+    # Not before now, or the lane with the oldest backlog would be taken every time.
+    look_at = max(next_due, rest_until, now)
+    if lane.rate_per_s is not None:
+        tat = throttle.spend(tat, now, lane.rate_per_s, len(due))
+        look_at = max(look_at, throttle.next_at(tat, now, lane.rate_per_s, burst))
+    run(db, _SQL["write_lane"], (lane.endpoint_id, look_at, rest_until, tat))
+    return due
+
+
+def _due(db: apsw.Connection, lane: _Lane, count: int, now: int) -> list[_Due]:
+    if count == 0:
+        return []
+    found = first(db, _SQL["due_rows"], (lane.endpoint_id, now, count))
+    assert found is not None
+    return sorted(_DUE.decode(found[0]), key=lambda row: (row.due_at, row.position))
+
+
+def _leased(db: apsw.Connection, claimed: Sequence[tuple[_Lane, list[_Due]]]) -> tuple[Leased, ...]:
+    ids = [DeliveryId(bytes.fromhex(row.id)) for _, due in claimed for row in due]
+    if not ids:
+        return ()
+    lanes = chain.from_iterable([lane] * len(due) for lane, due in claimed)
+    due_rows = chain.from_iterable(due for _, due in claimed)
+    merchants = {lane.merchant_id for lane, _ in claimed}
+    versions: dict[MerchantId, int] = dict(rows(db, _SQL["routing_versions"], (blobs(merchants),)))
+    rendered: dict[DeliveryId, bytes] = dict(rows(db, _SQL["rendered"], (blobs(ids),)))
+    events = _events(
+        db,
+        {
+            (lane.merchant_id, event_id_of(DeliveryId(bytes.fromhex(row.id)))): None
+            for lane, due in claimed
+            for row in due
+        },
+    )
+    return tuple(
+        Leased(
+            id=id_,
+            endpoint_id=lane.endpoint_id,
+            merchant_id=lane.merchant_id,
+            event=events[event_id_of(id_)],
+            fence=row.fence,
+            attempts_made=row.attempts_made,
+            lease_s=lane.lease_us / _US_PER_S,
+            order_key=bytes.fromhex(row.order_key) or None,
+            dialect=row.dialect,
+            dialect_version=row.dialect_version,
+            replay_id=ReplayId(bytes.fromhex(row.replay_id)) or None,
+            replay_bulk=bool(row.replay_bulk),
+            rendered=rendered.get(id_),
+            routing_version=versions[lane.merchant_id],
+            lane_failing=bool(lane.failing),
+            lane_probe=bool(lane.circuit_open),
+        )
+        for id_, lane, row in zip(ids, lanes, due_rows, strict=True)
+    )
+
+
+def _events(
+    db: apsw.Connection, wanted: dict[tuple[MerchantId, EventId], None]
+) -> dict[EventId, Event]:
+    answers = rows_of_many(db, _SQL["events"], list(wanted))
+    carried = chain.from_iterable(_CARRIED.decode(text) for (text,) in answers)
+    return {event.id: event for event in map(_event, carried)}
+
+
+def _event(carried: _Carried) -> Event:
+    return Event(
+        id=EventId(bytes.fromhex(carried.id)),
+        merchant_id=MerchantId(bytes.fromhex(carried.merchant_id)),
+        type=carried.type,
+        family=carried.family,
+        data=bytes.fromhex(carried.data),
+        object_type=carried.object_type,
+        object_id=carried.object_id,
+        occurred_at=optional_time(carried.occurred_at),
+        ordering_key=carried.ordering_key,
+        metadata=None if carried.metadata_missing else bytes.fromhex(carried.metadata),
+    )
+
+
+def _look_again_s(db: apsw.Connection, skip: Sequence[EndpointId], *, now: int) -> float | None:
+    left = first(db, _SQL["wakes_left"])
+    if left is not None and left[0]:
+        return 0.0
+    found = first(db, _SQL["look_again"], (blobs(skip),))
+    look_at: Any = None if found is None else found[0]
+    if look_at is None or look_at >= FOREVER_US:
+        return None
+    return float(max(look_at - now, 0) / _US_PER_S)
+
+
+def _report(db: apsw.Connection, report: LaneReport, now: int) -> None:
+    rest_until = now + delay_us(report.rest_s)
+    bindings: Row
+    match report.news:
+        case LaneNews.FAILING:
+            name, bindings = "report_failing", (report.endpoint_id, now)
+        case LaneNews.RECOVERED:
+            name, bindings = "report_recovered", (report.endpoint_id, now)
+        case LaneNews.RESTED:
+            name, bindings = "report_rested", (report.endpoint_id, rest_until)
+        case LaneNews.TRIPPED:
+            name, bindings = "report_tripped", (report.endpoint_id, rest_until, now)
+        case _:
+            assert_never(report.news)
+    run(db, _SQL[name], bindings)

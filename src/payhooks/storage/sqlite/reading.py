@@ -1,0 +1,315 @@
+"""What was accepted and what became of it: reads on their own connections."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import apsw
+import msgspec
+
+from payhooks.ids import DeliveryId, EndpointId, EventId, MerchantId, event_id_of, first_id_at
+from payhooks.ids import last_delivery_id_of as last_of
+from payhooks.model.attempt import Attempt, Reason, Timing
+from payhooks.model.delivery import Delivery, State
+from payhooks.model.event import Event
+from payhooks.ports.controlling import Window
+from payhooks.ports.reading import (
+    Bucket,
+    DeliveryFilter,
+    EventFacts,
+    EventFilter,
+    StoredEvent,
+    Subscription,
+)
+from payhooks.storage import statements
+from payhooks.storage.documents import decode
+from payhooks.storage.sqlite.connection import (
+    Row,
+    first,
+    from_us,
+    optional_time,
+    rows,
+    to_us,
+)
+from payhooks.storage.sqlite.parts import STATES, Part
+from payhooks.storage.sqlite.selecting import (
+    Where,
+    index_for,
+    where_events,
+    where_final,
+    where_undone,
+)
+
+_SQL: Final = statements.load(__package__, "reading.sql")
+_HEADERS: Final = msgspec.json.Decoder(tuple[tuple[str, str], ...])
+_US_PER_S: Final = 1_000_000
+
+
+class SqliteRead(Part):
+    """See ReadStore; the feed, which also writes, is in feeding.py."""
+
+    async def events(
+        self, merchant_id: MerchantId, filter_: EventFilter, window: Window
+    ) -> list[StoredEvent]:
+        """See ReadStore."""
+        where = where_events(filter_, window.after, status=_SQL["status"])
+        return await self._read(lambda db: events(db, merchant_id, where, window.limit))
+
+    async def event(self, merchant_id: MerchantId, event_id: EventId) -> StoredEvent | None:
+        """See ReadStore."""
+        where = Where()
+        where.narrow("e.id = ?", event_id)
+        found = await self._read(lambda db: events(db, merchant_id, where, 1))
+        return found[0] if found else None
+
+    async def deliveries(
+        self, merchant_id: MerchantId, filter_: DeliveryFilter, window: Window
+    ) -> list[Delivery]:
+        """See ReadStore."""
+        return await self._read(
+            lambda db: _deliveries(db, merchant_id, filter_, window.after, window.limit)
+        )
+
+    async def deliveries_of(
+        self, merchant_id: MerchantId, event_id: EventId, window: Window
+    ) -> list[Delivery]:
+        """See ReadStore."""
+
+        def read(db: apsw.Connection) -> list[Delivery]:
+            where = Where()
+            where.narrow("d.id BETWEEN ? AND ?", event_id, last_of(event_id))
+            if window.after is not None:
+                where.narrow("d.id < ?", window.after)
+            return merged(db, merchant_id, where, where, limit=window.limit)
+
+        return await self._read(read)
+
+    async def delivery(self, merchant_id: MerchantId, delivery_id: DeliveryId) -> Delivery | None:
+        """See ReadStore."""
+        found = await self._read(lambda db: one_delivery(db, merchant_id, delivery_id))
+        return found[0] if found else None
+
+    async def attempts(self, merchant_id: MerchantId, delivery_id: DeliveryId) -> list[Attempt]:
+        """See ReadStore."""
+
+        def read(db: apsw.Connection) -> list[Attempt]:
+            if not one_delivery(db, merchant_id, delivery_id):
+                return []
+            found = rows(db, _SQL["attempts"], (delivery_id,))
+            return [_attempt(delivery_id, row) for row in found]
+
+        return await self._read(read)
+
+    async def count_deliveries(
+        self, merchant_id: MerchantId, filter_: DeliveryFilter, *, at_most: int
+    ) -> int:
+        """See ReadStore."""
+        return await self._read(lambda db: _count(db, merchant_id, filter_, at_most))
+
+    async def subscriptions(self, merchant_id: MerchantId) -> list[Subscription]:
+        """See ReadStore."""
+        found = await self._read(lambda db: rows(db, _SQL["subscriptions"], (merchant_id,)))
+        return [decode(Subscription, text) for (text,) in found]
+
+    async def event_facts(
+        self, merchant_id: MerchantId, *, after: EventId | None, before: EventId, limit: int
+    ) -> list[EventFacts]:
+        """See ReadStore."""
+        bounds = (merchant_id, after or b"", before, limit)
+        return await self._read(lambda db: _facts(db, merchant_id, bounds))
+
+    async def stats(
+        self, merchant_id: MerchantId, *, since: datetime, step_s: int, steps: int
+    ) -> Sequence[Bucket]:
+        """See ReadStore.
+
+        Deliveries are looked for among those accepted in the span or in as much time before
+        it: one that ended late in a long life of retries may be missing from a short chart.
+        """
+        return await self._read(lambda db: _stats(db, merchant_id, since, step_s, steps))
+
+
+def events(
+    db: apsw.Connection, merchant_id: MerchantId, where: Where, limit: int
+) -> list[StoredEvent]:
+    """Return events with what is derived of them, newest first."""
+    sql = _SQL["events"].replace("{status}", _SQL["status"]).replace("{where}", where.sql)
+    return [_event(row) for row in rows(db, sql, (merchant_id, *where.bindings, limit))]
+
+
+def one_delivery(
+    db: apsw.Connection, merchant_id: MerchantId, delivery_id: DeliveryId
+) -> list[Delivery]:
+    """Return the delivery, if there is one."""
+    where = Where()
+    where.narrow("d.id = ?", delivery_id)
+    return merged(db, merchant_id, where, where, limit=1)
+
+
+def merged(  # noqa: PLR0913 - two halves of one list
+    db: apsw.Connection,
+    merchant_id: MerchantId,
+    undone: Where | None,
+    final: Where | None,
+    *,
+    limit: int,
+    index: str = "",
+) -> list[Delivery]:
+    """Return deliveries of both tables, newest event first."""
+    found: list[Row] = []
+    for where, sql in ((undone, _SQL["undone"]), (final, _SQL["final"])):
+        if where is not None:
+            text = sql.replace("{where}", where.sql).replace("{index}", index)
+            found += rows(db, text, (merchant_id, *where.bindings, limit))
+    found.sort(key=lambda row: row[0], reverse=True)
+    return [_delivery(row) for row in found[:limit]]
+
+
+def _deliveries(
+    db: apsw.Connection,
+    merchant_id: MerchantId,
+    filter_: DeliveryFilter,
+    after: bytes | None,
+    limit: int,
+) -> list[Delivery]:
+    return merged(
+        db,
+        merchant_id,
+        where_undone(filter_, after),
+        where_final(filter_, after),
+        limit=limit,
+        index=index_for(filter_),
+    )
+
+
+def _count(
+    db: apsw.Connection, merchant_id: MerchantId, filter_: DeliveryFilter, at_most: int
+) -> int:
+    count = 0
+    sides = ((where_undone(filter_, None), "undone"), (where_final(filter_, None), "final"))
+    for where, name in sides:
+        if where is not None and count < at_most:
+            listed = _SQL[name].replace("{where}", where.sql)
+            # Counted inside, so that one row comes back however many match.
+            sql = f"SELECT count(*) FROM ({listed.replace('{index}', index_for(filter_))})"  # noqa: S608 - constant fragments
+            found = first(db, sql, (merchant_id, *where.bindings, at_most - count))
+            assert found is not None
+            count += found[0]
+    return count
+
+
+def _event(row: Row) -> StoredEvent:
+    event = Event(
+        id=EventId(row[0]),
+        merchant_id=MerchantId(row[1]),
+        type=row[2],
+        family=row[3],
+        object_type=row[4],
+        object_id=row[5],
+        occurred_at=optional_time(row[6]),
+        ordering_key=row[7],
+        metadata=row[8],
+        data=row[9],
+    )
+    return StoredEvent(
+        event=event,
+        fan_out=row[10],
+        routing_version=row[11],
+        expunged=bool(row[12]),
+        status=row[13],
+    )
+
+
+def _delivery(row: Row) -> Delivery:
+    state = STATES[row[3]]
+    return Delivery(
+        id=DeliveryId(row[0]),
+        merchant_id=MerchantId(row[1]),
+        endpoint_id=EndpointId(row[2]),
+        state=state,
+        event_type=row[4],
+        dialect=row[5],
+        dialect_version=row[6],
+        fence=row[7],
+        attempts_made=row[8],
+        due_at=optional_time(row[9]) if state is State.SCHEDULED else None,
+        finished_at=optional_time(row[10]),
+        delivered_at=optional_time(row[11]),
+        reason=None if row[12] is None else Reason(row[12]),
+        replay_id=row[13],
+        position=row[14],
+        held=bool(row[15]),
+    )
+
+
+def _attempt(delivery_id: DeliveryId, row: Row) -> Attempt:
+    return Attempt(
+        delivery_id=delivery_id,
+        fence=row[0],
+        late=bool(row[1]),
+        at=from_us(row[2]),
+        status=row[3],
+        reason=None if row[4] is None else Reason(row[4]),
+        detail=row[5],
+        timing=decode(Timing, row[6]),
+        peer=row[7],
+        answer_headers=() if row[8] is None else _HEADERS.decode(row[8]),
+        answer_body=row[9] or b"",
+        answer_truncated=bool(row[10]),
+    )
+
+
+def _facts(
+    db: apsw.Connection, merchant_id: MerchantId, bounds: Sequence[object]
+) -> list[EventFacts]:
+    found = rows(db, _SQL["facts"], bounds)
+    if not found:
+        return []
+    span = (merchant_id, found[0][0], last_of(EventId(found[-1][0])))
+    # The queue's rows come last, so that they stand where both tables know a delivery.
+    states = {DeliveryId(id_): STATES[code] for id_, code in rows(db, _SQL["fact_states"], span)}
+    of_event: dict[bytes, list[tuple[DeliveryId, State]]] = {row[0]: [] for row in found}
+    for id_, state in sorted(states.items()):
+        of_event[event_id_of(id_)].append((id_, state))
+    return [_fact(row, of_event[row[0]]) for row in found]
+
+
+def _fact(row: Row, deliveries: Sequence[tuple[DeliveryId, State]]) -> EventFacts:
+    id_, type_, version, fan_out, object_type, object_id, ordering_key = row
+    by_object = None if object_id is None else f"{object_type}\x1f{object_id}"
+    return EventFacts(
+        id=EventId(id_),
+        type=type_,
+        routing_version=version,
+        fan_out=fan_out,
+        order_of=by_object if ordering_key is None else ordering_key,
+        deliveries=tuple(deliveries),
+    )
+
+
+def _stats(
+    db: apsw.Connection, merchant_id: MerchantId, since: datetime, step_s: int, steps: int
+) -> list[Bucket]:
+    step = timedelta(seconds=step_s)
+    starts = [since + step * number for number in range(steps + 1)]
+    looked_from = first_id_at(since - step * steps)
+    bindings = (merchant_id, looked_from, to_us(since), step_s * _US_PER_S)
+    finished = {row[:2]: row[2] for row in rows(db, _SQL["stats_finished"], bindings)}
+    attempts = {row[:2]: row[2] for row in rows(db, _SQL["stats_attempts"], bindings)}
+    buckets = []
+    for number in range(steps):
+        span = (merchant_id, first_id_at(starts[number]), first_id_at(starts[number + 1]))
+        accepted = first(db, _SQL["stats_accepted"], span)
+        assert accepted is not None
+        failed_attempts = attempts.get((number, 1), 0)
+        buckets.append(
+            Bucket(
+                at=starts[number],
+                accepted=accepted[0],
+                delivered=finished.get((number, STATES.index(State.DELIVERED)), 0),
+                failed=finished.get((number, STATES.index(State.FAILED)), 0),
+                attempts=attempts.get((number, 0), 0) + failed_attempts,
+                attempts_failed=failed_attempts,
+            )
+        )
+    return buckets

@@ -1,0 +1,224 @@
+"""Calling deliveries off, sending them again, and the jobs that do so with many."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import apsw
+
+from payhooks.ids import (
+    DeliveryId,
+    EndpointId,
+    EventId,
+    MerchantId,
+    ReplayId,
+    event_id_of,
+    last_delivery_id_of,
+)
+from payhooks.model.audit import AuditEntry
+from payhooks.model.delivery import State, Trigger
+from payhooks.model.replay import Replay, ReplayState
+from payhooks.ports.controlling import Cancelled, Requeue, Window
+from payhooks.storage import statements
+from payhooks.storage.documents import decode, encode
+from payhooks.storage.sqlite.applying import log
+from payhooks.storage.sqlite.connection import delay_us, first, rows, run, run_many
+from payhooks.storage.sqlite.controlling import NEWEST
+from payhooks.storage.sqlite.parts import CODES, Part
+from payhooks.storage.sqlite.settling import Undone, end
+from payhooks.storage.sqlite.writer import Kind
+
+_SQL: Final = statements.load(__package__, "replaying.sql")
+
+
+class SqliteReplay(Part):
+    """See ControlStore; what configures is in controlling.py."""
+
+    async def cancel(
+        self, merchant_id: MerchantId, delivery_id: DeliveryId, audit: AuditEntry
+    ) -> Cancelled:
+        """See ControlStore."""
+
+        def work(db: apsw.Connection) -> Cancelled:
+            cancelled = _call_off(db, merchant_id, delivery_id, self._now_us())
+            if cancelled in {Cancelled.CANCELLED, Cancelled.UNBLOCKED}:
+                log(db, audit)
+            return cancelled
+
+        return await self._write(Kind.QUICK, work)
+
+    async def requeue(
+        self,
+        items: Sequence[Requeue],
+        *,
+        replay_id: ReplayId | None,
+        bulk: bool,
+        audit: AuditEntry | None,
+    ) -> int:
+        """See ControlStore."""
+
+        def work(db: apsw.Connection) -> int:
+            count = _requeue(db, items, replay_id=replay_id, bulk=bulk, now=self._now_us())
+            if count and audit is not None:
+                log(db, audit)
+            return count
+
+        return await self._write(Kind.SLOW, work)
+
+    async def expunge(self, merchant_id: MerchantId, event_id: bytes, audit: AuditEntry) -> bool:
+        """See ControlStore."""
+
+        def work(db: apsw.Connection) -> bool:
+            if run(db, _SQL["expunge"], (merchant_id, event_id)) == 0:
+                return False
+            last = last_delivery_id_of(EventId(event_id))
+            waiting = rows(db, _SQL["waiting_of"], (merchant_id, event_id, last))
+            end(db, [Undone(*row) for row in waiting], Trigger.CANCEL, now=self._now_us())
+            run(db, _SQL["forget_answers"], (event_id, last))
+            run(db, _SQL["forget_rendered"], (event_id, last))
+            log(db, audit)
+            return True
+
+        return await self._write(Kind.SLOW, work)
+
+    async def replay(self, merchant_id: MerchantId, replay_id: ReplayId) -> Replay | None:
+        """See ControlStore."""
+        bindings = (replay_id, merchant_id)
+        found = await self._read(lambda db: first(db, _SQL["replay"], bindings))
+        return None if found is None else decode(Replay, found[0])
+
+    async def replays(self, merchant_id: MerchantId, window: Window) -> list[Replay]:
+        """See ControlStore."""
+        after = NEWEST if window.after is None else window.after
+        bindings = (merchant_id, after, window.limit)
+        found = await self._read(lambda db: rows(db, _SQL["replays"], bindings))
+        return [decode(Replay, text) for (text,) in found]
+
+    async def claim_replays(self, *, owner: int, limit: int, for_s: float) -> list[Replay]:
+        """See ControlStore."""
+
+        def work(db: apsw.Connection) -> list[Replay]:
+            now = self._now_us()
+            found = rows(db, _SQL["free_replays"], (now, limit))
+            for id_, _ in found:
+                run(db, _SQL["claim_replay"], (id_, owner, now + delay_us(for_s)))
+            return [decode(Replay, text) for _, text in found]
+
+        return await self._write(Kind.QUICK, work)
+
+    async def advance_replay(self, replay: Replay, *, items: Sequence[Requeue], bulk: bool) -> bool:
+        """See ControlStore."""
+        running = int(replay.state is ReplayState.RUNNING)
+
+        def work(db: apsw.Connection) -> bool:
+            if run(db, _SQL["advance_replay"], (replay.id, running, encode(replay))) == 0:
+                return False
+            _requeue(db, items, replay_id=replay.id, bulk=bulk, now=self._now_us())
+            return True
+
+        return await self._write(Kind.SLOW, work)
+
+    async def replay_backlog(self, replay_id: ReplayId) -> list[tuple[EndpointId, int]]:
+        """See ControlStore."""
+        found = await self._read(lambda db: rows(db, _SQL["replay_backlog"], (replay_id,)))
+        return [(EndpointId(endpoint_id), count) for endpoint_id, count in found]
+
+    async def cancel_replay_backlog(self, replay_id: ReplayId) -> int:
+        """See ControlStore."""
+        return await self._write(
+            Kind.SLOW, lambda db: _cancel_backlog(db, replay_id, self._now_us())
+        )
+
+
+def _call_off(
+    db: apsw.Connection, merchant_id: MerchantId, delivery_id: DeliveryId, now: int
+) -> Cancelled:
+    undone = first(db, _SQL["undone"], (merchant_id, delivery_id))
+    if undone is not None:
+        if undone[4] == CODES[State.LEASED]:
+            return Cancelled.IN_FLIGHT
+        end(db, [Undone(*undone[:4])], Trigger.CANCEL, now=now)
+        return Cancelled.CANCELLED
+    if first(db, _SQL["final"], (merchant_id, delivery_id)) is None:
+        return Cancelled.UNKNOWN
+    freed = rows(db, _SQL["unblock"], (delivery_id,))
+    run_many(db, _SQL["insert_wakes"], [(*wake, now) for wake in freed])
+    return Cancelled.UNBLOCKED if freed else Cancelled.FINAL
+
+
+def _requeue(
+    db: apsw.Connection,
+    items: Sequence[Requeue],
+    *,
+    replay_id: ReplayId | None,
+    bulk: bool,
+    now: int,
+) -> int:
+    taken = first(db, _SQL["take_positions"], (len(items),))
+    assert taken is not None
+    count = 0
+    wakes: dict[tuple[EndpointId, bytes | None], None] = {}
+    for n, item in enumerate(items):
+        position = taken[0] - len(items) + n + 1
+        event_id = event_id_of(item.delivery_id)
+        key = (item.merchant_id, item.delivery_id)
+        standing = first(db, _SQL["standing"], (*key, item.endpoint_id, event_id))
+        if standing is None:
+            continue  # its event or endpoint is gone: there is nothing to send, or nobody
+        state, *final = standing
+        if state is None:
+            _put(db, item, final, position, replay_id=replay_id, bulk=bulk, now=now)
+            wakes[item.endpoint_id, item.order_key] = None
+        elif run(db, _SQL["hasten"], (*key, now)):
+            wakes[item.endpoint_id, None] = None
+        else:
+            continue  # it is being sent, or waits for its turn
+        count += 1
+    run_many(db, _SQL["insert_wakes"], [(*wake, now) for wake in wakes])
+    return count
+
+
+def _put(  # noqa: PLR0913 - the row's new members, and what it was
+    db: apsw.Connection,
+    item: Requeue,
+    final: Sequence[int | str | None],
+    position: int,
+    *,
+    replay_id: ReplayId | None,
+    bulk: bool,
+    now: int,
+) -> None:
+    fence, delivered_at, reason, held_position = final
+    if held_position is not None:
+        # What holds its object up goes before those it held up; else a replay counts as new.
+        run(db, _SQL["unblock"], (item.delivery_id,))
+    state = State.SCHEDULED if item.order_key is None else State.BLOCKED
+    values = (
+        item.merchant_id,
+        item.delivery_id,
+        item.endpoint_id,
+        item.event_type,
+        CODES[state],
+        now,
+        position if held_position is None else held_position,
+        item.order_key,
+        fence or 0,
+        item.dialect,
+        item.dialect_version,
+        replay_id,
+        int(bulk),
+        delivered_at,
+        reason,
+    )
+    run(db, _SQL["put"], values)
+
+
+def _cancel_backlog(db: apsw.Connection, replay_id: ReplayId, now: int) -> int:
+    waiting = rows(db, _SQL["replay_waiting"], (replay_id,))
+    new = [Undone(*row[:4]) for row in waiting if not row[5]]
+    back = [row for row in waiting if row[5]]
+    end(db, new, Trigger.CANCEL, now=now)
+    # Their rows in history say how they ended before.
+    run_many(db, _SQL["drop"], [row[:2] for row in back])
+    wakes = {(row[2], row[4]): None for row in back if row[4] is not None}
+    run_many(db, _SQL["insert_wakes"], [(*wake, now) for wake in wakes])
+    return len(waiting)

@@ -1,0 +1,75 @@
+-- Calling off and sending again.
+
+-- name: undone
+SELECT merchant_id, id, endpoint_id, fence, state FROM queue WHERE merchant_id = ? AND id = ?;
+
+-- name: final
+SELECT 1 FROM deliveries WHERE merchant_id = ? AND id = ?;
+
+-- name: unblock
+DELETE FROM order_blocks WHERE delivery_id = ? RETURNING endpoint_id, order_key;
+
+-- name: insert_wakes
+INSERT INTO wakes (endpoint_id, order_key, due_at) VALUES :rows;
+
+-- name: standing
+SELECT q.state, d.fence, d.delivered_at, d.reason, b.position
+FROM events AS e JOIN lanes AS l ON l.endpoint_id = ?3 AND l.state <> 3
+LEFT JOIN queue AS q ON q.merchant_id = ?1 AND q.id = ?2
+LEFT JOIN deliveries AS d ON d.merchant_id = ?1 AND d.id = ?2
+LEFT JOIN order_blocks AS b ON b.delivery_id = ?2
+WHERE e.merchant_id = ?1 AND e.id = ?4 AND e.expunged = 0;
+
+-- name: hasten
+UPDATE queue SET due_at = ?3 WHERE merchant_id = ?1 AND id = ?2 AND state = 0;
+
+-- name: put
+INSERT INTO queue (merchant_id, id, endpoint_id, event_type, state, due_at, position, order_key,
+  fence, dialect, dialect_version, replay_id, replay_bulk, delivered_at, reason)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: take_positions
+UPDATE positions SET last = last + ? WHERE only = 1 RETURNING last;
+
+-- name: expunge
+UPDATE events SET data = CAST('null' AS BLOB), metadata = NULL, expunged = 1
+WHERE merchant_id = ? AND id = ?;
+
+-- name: waiting_of
+SELECT merchant_id, id, endpoint_id, fence FROM queue
+WHERE merchant_id = ? AND id BETWEEN ? AND ? AND state <> 1;
+
+-- name: forget_answers
+DELETE FROM bodies WHERE delivery_id BETWEEN ? AND ?;
+
+-- name: forget_rendered
+DELETE FROM rendered WHERE delivery_id BETWEEN ? AND ?;
+
+-- name: replay
+SELECT document FROM replays WHERE id = ? AND merchant_id = ?;
+
+-- name: replays
+SELECT document FROM replays WHERE merchant_id = ? AND id < ? ORDER BY id DESC LIMIT ?;
+
+-- name: free_replays
+SELECT id, document FROM replays INDEXED BY replays_running
+WHERE running = 1 AND claimed_until <= ? ORDER BY id LIMIT ?;
+
+-- name: claim_replay
+UPDATE replays SET owner = ?2, claimed_until = ?3 WHERE id = ?1;
+
+-- name: advance_replay
+UPDATE replays SET running = ?2, document = ?3 WHERE id = ?1 AND running = 1;
+
+-- name: replay_backlog
+SELECT endpoint_id, count(*) FROM queue INDEXED BY queue_replay
+WHERE replay_id = ? AND replay_id IS NOT NULL GROUP BY endpoint_id ORDER BY endpoint_id;
+
+-- name: replay_waiting
+SELECT q.merchant_id, q.id, q.endpoint_id, q.fence, q.order_key, d.id IS NOT NULL
+FROM queue AS q INDEXED BY queue_replay
+LEFT JOIN deliveries AS d ON d.merchant_id = q.merchant_id AND d.id = q.id
+WHERE q.replay_id = ? AND q.replay_id IS NOT NULL AND q.state <> 1;
+
+-- name: drop
+DELETE FROM queue WHERE (merchant_id, id) IN (VALUES :rows);

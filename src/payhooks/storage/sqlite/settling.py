@@ -1,0 +1,197 @@
+"""The record of attempts: a batch is staged in memory, then moved by whole statements."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import apsw
+import msgspec
+
+from payhooks.ids import DeliveryId, EndpointId, MerchantId
+from payhooks.model.attempt import Attempt, Reason
+from payhooks.model.delivery import Trigger
+from payhooks.ports.settling import Settlement
+from payhooks.storage import statements
+from payhooks.storage.documents import encode
+from payhooks.storage.sqlite.connection import Row, delay_us, rows, run, run_many, to_us
+from payhooks.storage.sqlite.parts import Part
+from payhooks.storage.sqlite.writer import Kind
+
+_SQL: Final = statements.load(__package__, "settling.sql")
+_SUCCEED, _RETRY, _GIVE_UP, _RELEASE, _CANCEL = range(5)
+_HEADERS: Final = msgspec.json.Encoder()
+
+
+class Undone(NamedTuple):
+    """A row of the queue that is to leave it."""
+
+    merchant_id: MerchantId
+    id: DeliveryId
+    endpoint_id: EndpointId
+    fence: int
+
+
+class SqliteSettle(Part):
+    """See SettleStore."""
+
+    async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
+        """See SettleStore."""
+        if not settlements:
+            return []
+        return await self._write(
+            Kind.SETTLE, lambda db: _settle(db, settlements, now=self._now_us())
+        )
+
+
+def record(db: apsw.Connection, attempts: Sequence[Attempt], *, now: int) -> None:
+    """Write attempts and what was kept of their answers; those written before stay."""
+    run_many(db, _SQL["insert_attempts"], [_attempt_row(attempt) for attempt in attempts])
+    kept = [attempt for attempt in attempts if attempt.answer_headers or attempt.answer_body]
+    run_many(db, _SQL["insert_bodies"], [_body_row(attempt, now) for attempt in kept])
+
+
+def end(
+    db: apsw.Connection,
+    undone: Sequence[Undone],
+    trigger: Trigger,
+    *,
+    now: int,
+    reason: Reason | None = None,
+) -> int:
+    """Take undone deliveries out of the queue, failed or cancelled; return how many."""
+    assert trigger in {Trigger.GIVE_UP, Trigger.CANCEL}
+    stage(db, undone, trigger, now=now, reason=reason)
+    run(db, _SQL["wake_followers"], (now,))
+    run(db, _SQL["finish"], (now,))
+    return run(db, _SQL["leave_queue"])
+
+
+def stage(
+    db: apsw.Connection,
+    undone: Sequence[Undone],
+    trigger: Trigger,
+    *,
+    now: int,
+    reason: Reason | None = None,
+) -> None:
+    """Put rows of the queue into the table in memory that the next statement reads."""
+    run(db, _SQL["clear_staging"])
+    move = _move(trigger)
+    staged = [(n, *one, move, 0, now, reason, 0, 1) for n, one in enumerate(undone)]
+    run_many(db, _SQL["stage"], staged)
+
+
+def prepare(db: apsw.Connection) -> None:
+    """Make the table in memory that batches are staged in."""
+    db.execute(_SQL["create_staging"])
+
+
+def _settle(db: apsw.Connection, settlements: Sequence[Settlement], *, now: int) -> list[bool]:
+    run(db, _SQL["clear_staging"])
+    run_many(db, _SQL["stage"], [_staged(n, one, now) for n, one in enumerate(settlements)])
+    moves = {settlement.trigger for settlement in settlements}
+    held = run(db, _SQL["mark_holding"])
+    answers = [True] * len(settlements)
+    late: set[int] = set()
+    if held < len(settlements):
+        _judge_foreign(db, settlements, answers, late)
+    if not moves.isdisjoint({Trigger.RETRY, Trigger.RELEASE}):
+        run(db, _SQL["cancel_deleted"])
+    if moves - {Trigger.SUCCEED}:
+        run(db, _SQL["block_objects"])
+    run(db, _SQL["wake_followers"], (now,))
+    run(db, _SQL["finish"], (now,))
+    run(db, _SQL["leave_queue"])
+    if not moves.isdisjoint({Trigger.RETRY, Trigger.RELEASE}):
+        run(db, _SQL["reschedule"])
+        run(db, _SQL["wake_lanes"])
+    record(db, _attempts(settlements, late), now=now)
+    rendered = [
+        (settlement.delivery_id, settlement.merchant_id, settlement.rendered)
+        for n, settlement in enumerate(settlements)
+        if settlement.rendered is not None and n not in late
+    ]
+    run_many(db, _SQL["insert_rendered"], rendered)
+    return answers
+
+
+def _judge_foreign(
+    db: apsw.Connection,
+    settlements: Sequence[Settlement],
+    answers: list[bool],
+    late: set[int],
+) -> None:
+    """Tell a repeated word, which is true again, from that of an owner who lost the lease."""
+    for n, repeated in rows(db, _SQL["foreign_fences"]):
+        answers[n] = bool(repeated) and settlements[n].attempt is not None
+        if not answers[n]:
+            late.add(n)
+
+
+def _attempts(settlements: Sequence[Settlement], late: set[int]) -> list[Attempt]:
+    attempts = []
+    for n, settlement in enumerate(settlements):
+        if settlement.attempt is not None:
+            is_late = n in late
+            attempt = settlement.attempt
+            if attempt.late != is_late:
+                attempt = msgspec.structs.replace(attempt, late=is_late)
+            attempts.append(attempt)
+    return attempts
+
+
+def _staged(n: int, settlement: Settlement, now: int) -> Row:
+    return (
+        n,
+        settlement.merchant_id,
+        settlement.delivery_id,
+        settlement.endpoint_id,
+        settlement.fence,
+        _move(settlement.trigger),
+        int(settlement.attempt is not None),
+        now + delay_us(settlement.delay_s),
+        settlement.reason,
+        int(settlement.block_order),
+        0,
+    )
+
+
+def _move(trigger: Trigger) -> int:
+    match trigger:
+        case Trigger.SUCCEED:
+            return _SUCCEED
+        case Trigger.RETRY:
+            return _RETRY
+        case Trigger.GIVE_UP:
+            return _GIVE_UP
+        case Trigger.RELEASE:
+            return _RELEASE
+        case Trigger.CANCEL:
+            return _CANCEL
+        case _:
+            raise AssertionError(f"{trigger} ends no lease")
+
+
+def _attempt_row(attempt: Attempt) -> Row:
+    return (
+        attempt.delivery_id,
+        attempt.fence,
+        int(attempt.late),
+        to_us(attempt.at),
+        attempt.status,
+        attempt.reason,
+        attempt.detail,
+        encode(attempt.timing),
+        attempt.peer,
+    )
+
+
+def _body_row(attempt: Attempt, now: int) -> Row:
+    return (
+        attempt.delivery_id,
+        attempt.fence,
+        int(attempt.late),
+        now,
+        int(attempt.answer_truncated),
+        _HEADERS.encode(attempt.answer_headers),
+        attempt.answer_body,
+    )
