@@ -98,7 +98,7 @@ async def test_the_socket_is_judged_again_whatever_was_judged_before() -> None:
             host_is_address=True,
         )
         done: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
-        exchange.begin(request, url, headers=[], addresses=(), left_s=1.0, done=done)
+        exchange.begin(request, url, headers=[], addresses=(), left_s=1.0, alone=False, done=done)
         with pytest.raises(Exception, match="connect"):
             exchange.easy.perform()
         assert exchange.blocked

@@ -38,6 +38,13 @@ class Connection:
         except (asyncio.IncompleteReadError, ConnectionError):
             return b""
 
+    async def read_exactly(self, count: int) -> bytes:
+        """Return *count* bytes; raises ConnectionError when the caller is gone."""
+        try:
+            return await self._reader.readexactly(count)
+        except asyncio.IncompleteReadError:
+            raise ConnectionResetError from None
+
     async def say(self, data: bytes) -> None:
         """Send *data* and wait until the system has taken it; raises when the caller is gone."""
         self._writer.write(data)

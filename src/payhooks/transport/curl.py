@@ -37,6 +37,8 @@ _CA_BUNDLES: Final = (
     "/etc/ssl/cert.pem",  # macOS, BSD
 )
 _URLS_KEPT: Final = 4_096
+# After it, keeping connections is tried again: the receiver may have been restarted just then.
+_IMPATIENT_S: Final = 600.0
 _NO_TIME: Final = Timing()
 
 
@@ -69,6 +71,7 @@ class CurlTransport:
             allowed=self._allowed,
         )
         self._urls: dict[tuple[str, bool], HookUrl] = {}
+        self._impatient: dict[tuple[str, int], float] = {}
         self._idle: list[Exchange] = []
         self._under_way: set[Exchange] = set()
         self._watched: dict[int, int] = {}
@@ -176,11 +179,21 @@ class CurlTransport:
         self._loop = loop = asyncio.get_running_loop()
         done: asyncio.Future[tuple[int, str]] = loop.create_future()
         exchange = self._idle.pop() if self._idle else self._new_exchange()
-        exchange.begin(request, url, headers=headers, addresses=addresses, left_s=left_s, done=done)
+        exchange.begin(
+            request,
+            url,
+            headers=headers,
+            addresses=addresses,
+            left_s=left_s,
+            alone=self._closes_early(url),
+            done=done,
+        )
         self._under_way.add(exchange)
         self._multi.add_handle(exchange.easy)
         try:
             code, message = await done
+            if code == pycurl.E_SEND_FAIL_REWIND:
+                self._note_early_close(url)
             if self._closed and exchange.status is None:
                 return OurFault(detail=outcome.CLOSING)
             return outcome.outcome_of(exchange, code, message, dns_s=dns_s)
@@ -192,6 +205,23 @@ class CurlTransport:
                 exchange.close()
             else:
                 self._idle.append(exchange)
+
+    def _closes_early(self, url: HookUrl) -> bool:
+        if not self._impatient:
+            return False
+        until_s = self._impatient.get((url.host, url.port))
+        return until_s is not None and self._clock.monotonic_s() < until_s
+
+    def _note_early_close(self, url: HookUrl) -> None:
+        """Remember a receiver that closes kept connections without having said so.
+
+        libcurl looks whether a kept connection is alive once a second, not at every use. With a
+        receiver that closes after each answer every second request would fail.
+        """
+        self._impatient.pop((url.host, url.port), None)
+        if len(self._impatient) >= _URLS_KEPT:
+            del self._impatient[next(iter(self._impatient))]
+        self._impatient[url.host, url.port] = self._clock.monotonic_s() + _IMPATIENT_S
 
     def _new_exchange(self) -> Exchange:
         return Exchange(

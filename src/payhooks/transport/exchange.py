@@ -51,6 +51,7 @@ class Exchange:
         self._on_dial = on_dial
         self._host = ""
         self._resolve_set = False
+        self._alone = False
         self._body = b""
         self._body_given = 0
         self._answer_bytes = 0
@@ -109,11 +110,13 @@ class Exchange:
         headers: list[str],
         addresses: tuple[str, ...],
         left_s: float,
+        alone: bool,
         done: asyncio.Future[tuple[int, str]],
     ) -> None:
         """Take the request on; the caller then hands ``easy`` to libcurl.
 
-        *addresses* is empty where the host is an address, or where a proxy resolves.
+        *addresses* is empty where the host is an address, or where a proxy resolves. *alone*
+        asks for a connection that nothing used before and nothing will use again.
         """
         self._clear()
         self.done = done
@@ -128,6 +131,10 @@ class Exchange:
         setopt(pycurl.POSTFIELDSIZE, len(request.body))
         setopt(pycurl.TIMEOUT_MS, max(1, int(left_s * 1_000)))
         setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(request.connect_timeout_s * 1_000)))
+        if alone is not self._alone:
+            setopt(pycurl.FRESH_CONNECT, int(alone))
+            setopt(pycurl.FORBID_REUSE, int(alone))
+            self._alone = alone
         if addresses:
             # The plus lets the entry age: without it the table grows for ever.
             setopt(pycurl.RESOLVE, [f"+{url.host}:{url.port}:{_joined(addresses)}"])
