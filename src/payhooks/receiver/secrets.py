@@ -1,0 +1,108 @@
+"""Secrets as the console shows them, made ready to check signatures with."""
+
+import base64
+import binascii
+import hmac
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from payhooks.receiver.errors import Code, VerificationError
+
+SYMMETRIC_PREFIX: Final = "whsec_"
+PUBLIC_PREFIX: Final = "whpk_"
+PRIVATE_PREFIX: Final = "whsk_"
+SOURCE_KEY_PREFIX: Final = "phk_"
+
+_SYMMETRIC_BYTES: Final = range(24, 65)
+_PUBLIC_BYTES: Final = 32
+
+
+class Secret(Protocol):
+    """One secret and the one signature scheme it checks."""
+
+    @property
+    def scheme(self) -> str:
+        """The version in front of the signatures that it can check."""
+        ...
+
+    def matches(self, signed: bytes, signature: bytes) -> bool:
+        """Return whether *signature*, as text without its version, is one of *signed*."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Symmetric:
+    key: bytes = field(repr=False)
+    scheme: str = "v1"
+
+    def matches(self, signed: bytes, signature: bytes) -> bool:
+        expected = base64.b64encode(hmac.digest(self.key, signed, "sha256"))
+        # Text with text: base64 that merely decodes to the same bytes is not the sender's.
+        return hmac.compare_digest(expected, signature)
+
+
+@dataclass(frozen=True, slots=True)
+class _Public:
+    key: Any  # Ed25519PublicKey, of a package that may not be there
+    mismatch: type[Exception]
+    scheme: str = "v1a"
+
+    def matches(self, signed: bytes, signature: bytes) -> bool:
+        try:
+            decoded = base64.b64decode(signature, validate=True)
+            self.key.verify(decoded, signed)
+        except (binascii.Error, self.mismatch):
+            return False
+        return base64.b64encode(decoded) == signature
+
+
+def parse_secret(text: str) -> Secret:
+    """Return what ``whsec_…``, ``whpk_…`` or the text of a Source Key verifies with.
+
+    Raises:
+        VerificationError: It is none of these, or ``whpk_`` without the package it needs.
+
+    """
+    if text != text.strip():
+        raise _malformed("The secret has spaces or a line feed around it. Strip them.")
+    if text.startswith(PRIVATE_PREFIX):
+        raise _malformed("This is the sender's private key. Verify with the one named whpk_.")
+    if text.startswith(PUBLIC_PREFIX):
+        return _public(_decode(text.removeprefix(PUBLIC_PREFIX)))
+    if text.startswith(SOURCE_KEY_PREFIX) and text.isascii():
+        return _Symmetric(text.encode())
+    # Without its prefix too, as the common libraries take it.
+    key = _decode(text.removeprefix(SYMMETRIC_PREFIX))
+    if len(key) not in _SYMMETRIC_BYTES:
+        raise _malformed("A secret is whsec_ and base64 of 24 to 64 bytes. Copy all of it.")
+    return _Symmetric(key)
+
+
+def _public(raw: bytes) -> Secret:
+    if len(raw) != _PUBLIC_BYTES:
+        raise _malformed("A public key is whpk_ and base64 of 32 bytes. Copy all of it.")
+    try:
+        # Here and not above: whoever verifies v1 needs the standard library alone.
+        from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - see above
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415 - see above
+            Ed25519PublicKey,
+        )
+    except ImportError:
+        raise VerificationError(
+            Code.UNSUPPORTED_SCHEME,
+            "A whpk_ key needs the cryptography package: pip install cryptography",
+        ) from None
+    return _Public(Ed25519PublicKey.from_public_bytes(raw), InvalidSignature)
+
+
+def _decode(encoded: str) -> bytes:
+    # Padding is optional because the common libraries take secrets without it.
+    stripped = encoded.rstrip("=")
+    try:
+        return base64.b64decode(stripped + "=" * (-len(stripped) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        raise _malformed("The secret is not base64 behind its prefix. Copy all of it.") from None
+
+
+def _malformed(hint: str) -> VerificationError:
+    return VerificationError(Code.MALFORMED_SECRET, hint)
