@@ -70,6 +70,13 @@ MAY_OPEN_SOCKETS = {
     "storage/postgres/": "connects to the operator's database only",
     "transport/": "is the one way out, with the address guard before it",
 }
+LOOP_OPENS_SOCKETS = {
+    "create_connection",
+    "create_datagram_endpoint",
+    "create_unix_connection",
+    "getaddrinfo",
+    "sock_connect",
+}
 OPENS_SOCKETS = (
     "aiohttp",
     "asyncio.create_connection",
@@ -130,6 +137,12 @@ def test_only_transport_opens_sockets(path: Path) -> None:
     if _listed(path, MAY_OPEN_SOCKETS):
         return
     found = _uses(path, OPENS_SOCKETS)
+    # Of whatever object: an event loop opens them too, under any name.
+    found += [
+        f"{node.attr} at line {node.lineno}"
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Attribute) and node.attr in LOOP_OPENS_SOCKETS
+    ]
     assert not found, f"send through ports.transport instead of {found}"
 
 

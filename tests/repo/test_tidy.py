@@ -1,6 +1,7 @@
 """Rules about the shape of the code that no linter of ours knows."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tests.support.source_tree import (
     code_files,
     name_of,
     package_files,
+    text_of,
     tracked_files,
     tree_of,
 )
@@ -18,6 +20,10 @@ FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 70
 # Written in two pieces, so that this file does not break its own rule.
 REMINDERS = ("TO" + "DO", "FIX" + "ME", "XX" + "X", "break" + "point(")
+SILENCED = re.compile(r"# (?:noqa|type: ignore|pragma)\b")
+SILENCED_WITH_REASON = re.compile(
+    r"#\snoqa: [A-Z]+\d+(?:, [A-Z]+\d+)* - \S|#\stype: ignore\[[\w-]+(?:, ?[\w-]+)*\] +# \S"
+)
 
 
 @pytest.mark.parametrize("path", code_files(), ids=name_of)
@@ -41,6 +47,16 @@ def test_nothing_is_left_over(path: Path) -> None:
         assert reminder not in text, f"leftover {reminder}: remove it before merging"
 
 
+@pytest.mark.parametrize(
+    "path", [path for path in code_files() if path.suffix == ".py"], ids=name_of
+)
+def test_whoever_silences_a_tool_says_why(path: Path) -> None:
+    """Without its reason nobody dares to remove it, and it silences the next one as well."""
+    for number, line in enumerate(text_of(path).splitlines(), start=1):
+        if SILENCED.search(line):
+            assert SILENCED_WITH_REASON.search(line), f"line {number}: say why, after the code"
+
+
 @pytest.mark.parametrize("path", package_files(), ids=name_of)
 def test_only_commands_print(path: Path) -> None:
     """A server's stdout is its log: a stray line in it breaks whoever parses the log."""
@@ -61,7 +77,7 @@ def test_asserts_are_on() -> None:
     assert __debug__
     switches = ("PYTHON" + "OPTIMIZE", "python -" + "O", "python3 -" + "O", "PYTHON -" + "O")
     for path in tracked_files():
-        text = path.read_text(encoding="utf-8")
+        text = text_of(path)
         for switch in switches:
             assert switch not in text, f"{name_of(path)} has {switch}"
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.support.source_tree import name_of, tracked_files
+from tests.support.source_tree import name_of, text_of, tracked_files
 
 # In pieces, so that this file does not name what it bans.
 MACHINE_PATHS = ("/wo" + "rk/", "/ro" + "ot/", "/opt/" + "wheels", "/Us" + "ers/")
@@ -19,6 +19,6 @@ REGISTRIES = (
 @pytest.mark.parametrize("path", tracked_files(), ids=name_of)
 def test_no_file_names_a_machine_or_a_registry(path: Path) -> None:
     """Where packages come from is the business of whoever installs; hashes say which."""
-    text = path.read_text(encoding="utf-8")
+    text = text_of(path)
     for word in (*MACHINE_PATHS, *REGISTRIES):
         assert word not in text, f"names {word}"

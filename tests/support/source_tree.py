@@ -41,6 +41,11 @@ def tracked_files() -> list[Path]:
     return [path for path in paths if path.is_file() and b"\0" not in path.read_bytes()]
 
 
+def text_of(path: Path) -> str:
+    """Return what is in the file; bytes that are no text come out as replacement marks."""
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
 def name_of(path: Path) -> str:
     """Return the path as it reads in a message."""
     return str(path.relative_to(ROOT))
