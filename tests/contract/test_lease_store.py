@@ -3,12 +3,8 @@
 from tests.support.world import LEASE_S, World, events_of, ids_of
 
 from payhooks.ids import EndpointId, delivery_id
-from payhooks.model.delivery import State
 from payhooks.model.endpoint import EndpointStatus
 from payhooks.ports.leasing import LaneNews, LaneReport
-
-OBJECT = b"o" * 16
-OTHER_OBJECT = b"p" * 16
 
 
 async def test_a_lease_brings_all_that_an_attempt_needs(world: World) -> None:
@@ -365,69 +361,3 @@ async def test_asking_for_one_lane_gives_nothing_of_the_others(world: World) -> 
     await world.publish(merchant, other)
     assert (await world.look(only=listening.id)).leased == ()
     assert len(await world.lease()) == 1
-
-
-async def test_ordered_deliveries_of_one_object_go_one_at_a_time(world: World) -> None:
-    """Promise 7."""
-    merchant = await world.merchant()
-    endpoint = await world.endpoint(merchant)
-    events = [await world.publish(merchant, endpoint, order_key=OBJECT) for _ in range(3)]
-    for event in events:
-        leased = await world.lease_one()
-        assert leased.event.id == event.id
-        assert leased.order_key == OBJECT
-        assert await world.lease(owner=2) == []
-        await world.deliver(leased)
-    assert await world.lease() == []
-
-
-async def test_other_objects_do_not_wait(world: World) -> None:
-    merchant = await world.merchant()
-    endpoint = await world.endpoint(merchant)
-    first = await world.publish(merchant, endpoint, order_key=OBJECT)
-    await world.publish(merchant, endpoint, order_key=OBJECT)
-    other = await world.publish(merchant, endpoint, order_key=OTHER_OBJECT)
-    assert sorted(events_of(await world.lease())) == sorted([first.id, other.id])
-
-
-async def test_the_same_object_at_two_endpoints_is_two_orders(world: World) -> None:
-    merchant = await world.merchant()
-    endpoints = [await world.endpoint(merchant) for _ in range(2)]
-    event = await world.publish(merchant, *endpoints, order_key=OBJECT)
-    assert events_of(await world.lease()) == [event.id] * 2
-
-
-async def test_a_retry_keeps_those_behind_it_waiting(world: World) -> None:
-    merchant = await world.merchant()
-    endpoint = await world.endpoint(merchant)
-    first = await world.publish(merchant, endpoint, order_key=OBJECT)
-    behind = await world.publish(merchant, endpoint, order_key=OBJECT)
-    await world.settle(world.failed(await world.lease_one(), delay_s=60))
-    assert await world.lease() == []
-    assert (await world.delivery(behind, endpoint)).state is State.BLOCKED
-    await world.advance(61)
-    assert events_of(await world.lease()) == [first.id]
-
-
-async def test_order_is_the_order_of_acceptance_not_of_ids(world: World) -> None:
-    """Ids come from clocks of several processes; the 202 is what publishers see."""
-    merchant = await world.merchant()
-    endpoint = await world.endpoint(merchant)
-    early, late = world.event(merchant), world.event(merchant)
-    for event in (late, early):
-        await world.accept(await world.arrival(event, endpoint, order_key=OBJECT))
-    leased = await world.lease_one()
-    assert leased.event.id == late.id
-    await world.deliver(leased)
-    assert (await world.lease_one()).event.id == early.id
-
-
-async def test_a_blocked_delivery_has_a_position_and_is_not_due(world: World) -> None:
-    merchant = await world.merchant()
-    endpoint = await world.endpoint(merchant)
-    events = [await world.publish(merchant, endpoint, order_key=OBJECT) for _ in range(2)]
-    first, second = [await world.delivery(event, endpoint) for event in events]
-    assert first.position is not None
-    assert second.position is not None
-    assert first.position < second.position
-    assert second.due_at is None

@@ -1,15 +1,12 @@
 """What SettleStore promises: each outcome once, and a late owner's word as evidence only."""
 
 import pytest
-from tests.support.world import World, events_of
+from tests.support.world import World
 
 from payhooks.model.attempt import Reason
 from payhooks.model.delivery import State
 from payhooks.model.endpoint import EndpointStatus
-from payhooks.ports.controlling import Cancelled
 from payhooks.ports.leasing import Leased
-
-OBJECT = b"o" * 16
 
 
 async def _leased(world: World) -> Leased:
@@ -244,61 +241,6 @@ async def test_a_retry_of_a_paused_endpoint_waits(world: World) -> None:
     assert await world.lease() == []
     await world.edit(endpoint, status=EndpointStatus.ACTIVE)
     assert len(await world.lease()) == 1
-
-
-async def test_after_a_head_that_failed_the_next_of_its_object_goes(world: World) -> None:
-    """``on_failed: skip``, the default."""
-    merchant = await world.merchant()
-    endpoint = await world.endpoint(merchant)
-    await world.publish(merchant, endpoint, order_key=OBJECT)
-    behind = await world.publish(merchant, endpoint, order_key=OBJECT)
-    await world.fail(await world.lease_one())
-    assert (await world.lease_one()).event.id == behind.id
-
-
-async def test_a_failed_head_that_blocks_keeps_its_object_waiting(world: World) -> None:
-    """``on_failed: block``: a person decides; other objects go on."""
-    merchant = await world.merchant()
-    endpoint = await world.endpoint(merchant)
-    await world.publish(merchant, endpoint, order_key=OBJECT)
-    behind = await world.publish(merchant, endpoint, order_key=OBJECT)
-    other = await world.publish(merchant, endpoint, order_key=b"q" * 16)
-    [first, second] = sorted(await world.lease(), key=lambda one: one.order_key or b"")
-    await world.settle(world.given_up(first, block_order=True), world.succeeded(second))
-    assert second.event.id == other.id
-    assert await world.lease() == []
-    # Nor does one that comes later.
-    await world.publish(merchant, endpoint, order_key=OBJECT)
-    assert await world.lease() == []
-    assert (await world.delivery(behind, endpoint)).state is State.BLOCKED
-
-
-async def test_sending_the_blocking_delivery_again_lets_it_go_first(world: World) -> None:
-    merchant = await world.merchant()
-    endpoint = await world.endpoint(merchant)
-    head = await world.publish(merchant, endpoint, order_key=OBJECT)
-    behind = await world.publish(merchant, endpoint, order_key=OBJECT)
-    await world.settle(world.given_up(await world.lease_one(), block_order=True))
-    assert await world.requeue(world.again(head, endpoint, OBJECT)) == 1
-    leased = await world.lease_one()
-    assert leased.event.id == head.id
-    await world.deliver(leased)
-    assert events_of(await world.lease()) == [behind.id]
-
-
-async def test_cancelling_the_blocking_delivery_lets_the_next_go(world: World) -> None:
-    merchant = await world.merchant()
-    endpoint = await world.endpoint(merchant)
-    await world.publish(merchant, endpoint, order_key=OBJECT)
-    behind = await world.publish(merchant, endpoint, order_key=OBJECT)
-    head = await world.lease_one()
-    await world.settle(world.given_up(head, block_order=True))
-    assert await world.lease() == []
-    audit = world.audit(merchant.id)
-    answers = [await world.store.cancel(merchant.id, head.id, audit) for _ in range(2)]
-    assert answers == [Cancelled.UNBLOCKED, Cancelled.FINAL]
-    assert await _state(world, head) is State.FAILED
-    assert events_of(await world.lease()) == [behind.id]
 
 
 async def test_an_empty_batch_is_no_trouble(world: World) -> None:

@@ -1,0 +1,169 @@
+"""What every port promises of order: one at a time, as accepted, whatever becomes of the first."""
+
+from tests.support.world import World, events_of
+
+from payhooks.model.delivery import State
+from payhooks.model.endpoint import EndpointStatus
+from payhooks.ports.controlling import Cancelled
+
+OBJECT = b"o" * 16
+OTHER_OBJECT = b"p" * 16
+
+
+async def test_ordered_deliveries_of_one_object_go_one_at_a_time(world: World) -> None:
+    """Promise 7."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    events = [await world.publish(merchant, endpoint, order_key=OBJECT) for _ in range(3)]
+    for event in events:
+        leased = await world.lease_one()
+        assert leased.event.id == event.id
+        assert leased.order_key == OBJECT
+        assert await world.lease(owner=2) == []
+        await world.deliver(leased)
+    assert await world.lease() == []
+
+
+async def test_other_objects_do_not_wait(world: World) -> None:
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    first = await world.publish(merchant, endpoint, order_key=OBJECT)
+    await world.publish(merchant, endpoint, order_key=OBJECT)
+    other = await world.publish(merchant, endpoint, order_key=OTHER_OBJECT)
+    assert sorted(events_of(await world.lease())) == sorted([first.id, other.id])
+
+
+async def test_the_same_object_at_two_endpoints_is_two_orders(world: World) -> None:
+    merchant = await world.merchant()
+    endpoints = [await world.endpoint(merchant) for _ in range(2)]
+    event = await world.publish(merchant, *endpoints, order_key=OBJECT)
+    assert events_of(await world.lease()) == [event.id] * 2
+
+
+async def test_a_retry_keeps_those_behind_it_waiting(world: World) -> None:
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    first = await world.publish(merchant, endpoint, order_key=OBJECT)
+    behind = await world.publish(merchant, endpoint, order_key=OBJECT)
+    await world.settle(world.failed(await world.lease_one(), delay_s=60))
+    assert await world.lease() == []
+    assert (await world.delivery(behind, endpoint)).state is State.BLOCKED
+    await world.advance(61)
+    assert events_of(await world.lease()) == [first.id]
+
+
+async def test_order_is_the_order_of_acceptance_not_of_ids(world: World) -> None:
+    """Ids come from clocks of several processes; the 202 is what publishers see."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    early, late = world.event(merchant), world.event(merchant)
+    for event in (late, early):
+        await world.accept(await world.arrival(event, endpoint, order_key=OBJECT))
+    leased = await world.lease_one()
+    assert leased.event.id == late.id
+    await world.deliver(leased)
+    assert (await world.lease_one()).event.id == early.id
+
+
+async def test_a_blocked_delivery_has_a_position_and_is_not_due(world: World) -> None:
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    events = [await world.publish(merchant, endpoint, order_key=OBJECT) for _ in range(2)]
+    first, second = [await world.delivery(event, endpoint) for event in events]
+    assert first.position is not None
+    assert second.position is not None
+    assert first.position < second.position
+    assert second.due_at is None
+
+
+async def test_after_a_head_that_failed_the_next_of_its_object_goes(world: World) -> None:
+    """``on_failed: skip``, the default."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    await world.publish(merchant, endpoint, order_key=OBJECT)
+    behind = await world.publish(merchant, endpoint, order_key=OBJECT)
+    await world.fail(await world.lease_one())
+    assert (await world.lease_one()).event.id == behind.id
+
+
+async def test_a_failed_head_that_blocks_keeps_its_object_waiting(world: World) -> None:
+    """``on_failed: block``: a person decides; other objects go on."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    await world.publish(merchant, endpoint, order_key=OBJECT)
+    behind = await world.publish(merchant, endpoint, order_key=OBJECT)
+    other = await world.publish(merchant, endpoint, order_key=b"q" * 16)
+    [first, second] = sorted(await world.lease(), key=lambda one: one.order_key or b"")
+    await world.settle(world.given_up(first, block_order=True), world.succeeded(second))
+    assert second.event.id == other.id
+    assert await world.lease() == []
+    # Nor does one that comes later.
+    await world.publish(merchant, endpoint, order_key=OBJECT)
+    assert await world.lease() == []
+    assert (await world.delivery(behind, endpoint)).state is State.BLOCKED
+
+
+async def test_sending_the_blocking_delivery_again_lets_it_go_first(world: World) -> None:
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    head = await world.publish(merchant, endpoint, order_key=OBJECT)
+    behind = await world.publish(merchant, endpoint, order_key=OBJECT)
+    await world.settle(world.given_up(await world.lease_one(), block_order=True))
+    assert await world.requeue(world.again(head, endpoint, OBJECT)) == 1
+    leased = await world.lease_one()
+    assert leased.event.id == head.id
+    await world.deliver(leased)
+    assert events_of(await world.lease()) == [behind.id]
+
+
+async def test_cancelling_the_blocking_delivery_lets_the_next_go(world: World) -> None:
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    failed = await world.publish(merchant, endpoint, order_key=OBJECT)
+    behind = await world.publish(merchant, endpoint, order_key=OBJECT)
+    head = await world.lease_one()
+    await world.settle(world.given_up(head, block_order=True))
+    assert await world.lease() == []
+    audit = world.audit(merchant.id)
+    answers = [await world.store.cancel(merchant.id, head.id, audit) for _ in range(2)]
+    assert answers == [Cancelled.UNBLOCKED, Cancelled.FINAL]
+    assert (await world.delivery(failed, endpoint)).state is State.FAILED
+    assert events_of(await world.lease()) == [behind.id]
+
+
+async def test_an_order_block_goes_with_its_endpoint(world: World) -> None:
+    """Nobody is left who could unblock it, and nothing that could go."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    await world.publish(merchant, endpoint, order_key=OBJECT)
+    behind = await world.publish(merchant, endpoint, order_key=OBJECT)
+    head = await world.lease_one()
+    await world.settle(world.given_up(head, block_order=True))
+    await world.edit(endpoint, status=EndpointStatus.DELETED)
+    assert await world.store.cancel_orphans(limit=10) == 1
+    assert (await world.delivery(behind, endpoint)).state is State.CANCELLED
+    audit = world.audit(merchant.id)
+    assert await world.store.cancel(merchant.id, head.id, audit) is Cancelled.FINAL
+
+
+async def test_many_objects_of_one_batch_keep_their_order_each(world: World) -> None:
+    """Promise 7, inside a batch: list order; the lanes' folds take many keys at once."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    keys = [bytes([number]) * 16 for number in range(10)]
+    events = [world.event(merchant) for _ in range(30)]
+    await world.accept(
+        *[
+            await world.arrival(event, endpoint, order_key=keys[number % 10])
+            for number, event in enumerate(events)
+        ]
+    )
+    seen = []
+    for _ in range(3):
+        leased = await world.lease()
+        assert len({one.order_key for one in leased}) == len(leased) == 10
+        seen += events_of(leased)
+        await world.deliver(*leased)
+    for number in range(10):
+        mine = [event.id for event in events[number::10]]
+        assert [id_ for id_ in seen if id_ in mine] == mine

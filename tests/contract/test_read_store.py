@@ -1,0 +1,365 @@
+"""What ReadStore promises: lists that narrow, pages that join, counts that end."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from tests.support.world import World
+
+from payhooks.ids import DeliveryId, EndpointId, EventId, delivery_id
+from payhooks.model.attempt import Reason
+from payhooks.model.delivery import State
+from payhooks.model.endpoint import Endpoint, EndpointStatus
+from payhooks.model.event import Event
+from payhooks.model.merchant import Merchant
+from payhooks.ports.controlling import Window
+from payhooks.ports.reading import DeliveryFilter, EventFilter, Subscription
+
+OBJECT = b"o" * 16
+PAGE = Window(limit=100)
+
+
+async def _lane(world: World) -> tuple[Merchant, Endpoint]:
+    merchant = await world.merchant()
+    return merchant, await world.endpoint(merchant)
+
+
+async def _events(world: World, merchant: Merchant, filter_: EventFilter) -> list[EventId]:
+    return [one.event.id for one in await world.store.events(merchant.id, filter_, PAGE)]
+
+
+async def _found(world: World, merchant: Merchant, filter_: DeliveryFilter) -> list[DeliveryId]:
+    found = [one.id for one in await world.store.deliveries(merchant.id, filter_, PAGE)]
+    count = await world.store.count_deliveries(merchant.id, filter_, at_most=1_000)
+    assert count == len(found)
+    return found
+
+
+async def test_an_event_status_is_that_of_its_deliveries(world: World) -> None:
+    merchant = await world.merchant()
+    one, two = [await world.endpoint(merchant) for _ in range(2)]
+
+    async def status(event: Event) -> str:
+        stored = await world.store.event(merchant.id, event.id)
+        assert stored is not None
+        return stored.status
+
+    event = await world.publish(merchant, one, two)
+    assert await status(event) == "pending"
+    first, second = await world.lease()
+    assert await status(event) == "pending"
+    await world.deliver(first)
+    assert await status(event) == "pending"
+    await world.fail(second)
+    assert await status(event) == "failed"
+    by_id = {one.id: one, two.id: two}
+    await world.requeue(world.again(event, by_id[second.endpoint_id]))
+    assert await status(event) == "pending"
+    await world.deliver(await world.lease_one())
+    assert await status(event) == "delivered"
+
+
+async def test_an_event_whose_deliveries_were_all_called_off_is_cancelled(world: World) -> None:
+    merchant, endpoint = await _lane(world)
+    other = await world.endpoint(merchant)
+    event = await world.publish(merchant, endpoint, other)
+    for one in (endpoint, other):
+        id_ = delivery_id(event.id, one.number)
+        await world.store.cancel(merchant.id, id_, world.audit(merchant.id))
+    stored = await world.store.event(merchant.id, event.id)
+    assert stored is not None
+    assert stored.status == "cancelled"
+    assert stored.fan_out == 2
+
+
+async def test_events_are_listed_newest_first_in_pages(world: World) -> None:
+    merchant = await world.merchant()
+    events = [await world.publish(merchant) for _ in range(5)]
+    await world.publish(await world.merchant())
+    first = await world.store.events(merchant.id, EventFilter(), Window(limit=3))
+    after = Window(limit=3, after=first[-1].event.id)
+    rest = await world.store.events(merchant.id, EventFilter(), after)
+    assert [one.event for one in first + rest] == events[::-1]
+
+
+async def test_events_are_narrowed_by_every_member_of_the_filter(world: World) -> None:
+    merchant, endpoint = await _lane(world)
+    paid = await world.publish(merchant, type="payment.paid", object_type="p", object_id="1")
+    lost = await world.publish(merchant, endpoint, type="payment.lost")
+    await world.advance(60)
+    between = world.now()
+    await world.advance(60)
+    refunded = await world.publish(merchant, type="refund.made", object_type="r", object_id="1")
+    told: list[tuple[EventFilter, list[Event]]] = [
+        (EventFilter(types=("payment.*",)), [lost, paid]),
+        (EventFilter(types=("payment.paid", "refund*")), [refunded, paid]),
+        (EventFilter(types=("pay",)), []),
+        (EventFilter(status="pending"), [lost]),
+        (EventFilter(status="unsubscribed"), [refunded, paid]),
+        (EventFilter(status="failed"), []),
+        (EventFilter(object_id="1"), [refunded, paid]),
+        (EventFilter(object_id="1", types=("refund.*",)), [refunded]),
+        (EventFilter(created_gte=between), [refunded]),
+        (EventFilter(created_lt=between), [lost, paid]),
+        (EventFilter(created_gte=between, created_lt=between), []),
+    ]
+    for filter_, expected in told:
+        found = await _events(world, merchant, filter_)
+        assert found == [event.id for event in expected], filter_
+
+
+async def test_another_merchants_event_is_not_found(world: World) -> None:
+    merchant, endpoint = await _lane(world)
+    event = await world.publish(merchant, endpoint)
+    id_ = delivery_id(event.id, endpoint.number)
+    stranger = await world.merchant()
+    assert await world.store.event(stranger.id, event.id) is None
+    assert await world.store.delivery(stranger.id, id_) is None
+    assert await world.store.attempts(stranger.id, id_) == []
+    assert await world.store.deliveries_of(stranger.id, event.id, PAGE) == []
+    assert await world.store.feed(stranger.id, endpoint.id, after=0, limit=10) == []
+
+
+async def test_deliveries_are_narrowed_by_every_member_of_the_filter(world: World) -> None:
+    merchant, endpoint = await _lane(world)
+    other = await world.endpoint(merchant)
+    failed = await world.publish(merchant, endpoint, type="payment.paid")
+    await world.fail(await world.lease_one())
+    delivered = await world.publish(merchant, other, type="refund.made")
+    await world.deliver(await world.lease_one())
+    await world.advance(60)
+    between = world.now()
+    await world.advance(60)
+    retried = await world.publish(merchant, other, type="payment.paid")
+    await world.settle(world.failed(await world.lease_one(), delay_s=900))
+    waiting = await world.publish(merchant, endpoint, type="payment.lost")
+    await world.edit(endpoint, status=EndpointStatus.PAUSED)
+    where = {failed.id: endpoint, delivered.id: other, retried.id: other, waiting.id: endpoint}
+    told: list[tuple[DeliveryFilter, list[Event]]] = [
+        (DeliveryFilter(), [waiting, retried, delivered, failed]),
+        (DeliveryFilter(states=(State.FAILED,)), [failed]),
+        (DeliveryFilter(states=(State.DELIVERED, State.SCHEDULED)), [waiting, retried, delivered]),
+        (DeliveryFilter(states=(State.LEASED,)), []),
+        (DeliveryFilter(held=True), [waiting]),
+        (DeliveryFilter(held=False), [retried, delivered, failed]),
+        (DeliveryFilter(states=(State.SCHEDULED,), held=False), [retried]),
+        (DeliveryFilter(endpoint_id=endpoint.id), [waiting, failed]),
+        (DeliveryFilter(event_types=("payment.*",)), [waiting, retried, failed]),
+        (DeliveryFilter(event_types=("payment.lost", "refund.made")), [waiting, delivered]),
+        (DeliveryFilter(reason=Reason.HTTP_5XX), [retried]),
+        (DeliveryFilter(reason=Reason.HTTP_4XX), [failed]),
+        (DeliveryFilter(created_gte=between), [waiting, retried]),
+        (DeliveryFilter(created_lt=between), [delivered, failed]),
+    ]
+    for filter_, expected in told:
+        found = await _found(world, merchant, filter_)
+        assert found == [delivery_id(one.id, where[one.id].number) for one in expected], filter_
+
+
+async def test_pages_join_queue_and_history_without_gap_or_repeat(world: World) -> None:
+    """A delivery sent again is known to both tables, and listed once."""
+    merchant = await world.merchant()
+    endpoints = [await world.endpoint(merchant) for _ in range(3)]
+    events = [await world.publish(merchant, *endpoints) for _ in range(4)]
+    leased = await world.lease()
+    await world.deliver(*leased[:4])
+    await world.fail(*leased[4:8])
+    await world.requeue(world.again(events[0], endpoints[0]), world.again(events[1], endpoints[1]))
+    expected = [
+        delivery_id(event.id, endpoint.number)
+        for event in reversed(events)
+        for endpoint in reversed(endpoints)
+    ]
+    found: list[DeliveryId] = []
+    for _ in range(10):
+        window = Window(limit=5, after=found[-1] if found else None)
+        page = await world.store.deliveries(merchant.id, DeliveryFilter(), window)
+        found += [one.id for one in page]
+        if len(page) < 5:
+            break
+    assert found == expected
+
+
+async def test_the_deliveries_of_an_event_are_listed_by_endpoint_downwards(world: World) -> None:
+    merchant = await world.merchant()
+    endpoints = [await world.endpoint(merchant) for _ in range(5)]
+    event = await world.publish(merchant, *endpoints)
+    await world.publish(merchant, *endpoints)
+    await world.deliver(*(await world.lease())[:4])
+    first = await world.store.deliveries_of(merchant.id, event.id, Window(limit=3))
+    after = Window(limit=3, after=first[-1].id)
+    rest = await world.store.deliveries_of(merchant.id, event.id, after)
+    assert [one.endpoint_id for one in first + rest] == [one.id for one in endpoints[::-1]]
+
+
+async def test_a_delivery_says_what_it_is(world: World) -> None:
+    merchant, endpoint = await _lane(world)
+    event = await world.publish(merchant, endpoint, type="payment.paid")
+    delivery = await world.delivery(event, endpoint)
+    assert (delivery.merchant_id, delivery.endpoint_id) == (merchant.id, endpoint.id)
+    assert (delivery.event_type, delivery.dialect, delivery.dialect_version) == (
+        "payment.paid",
+        "standard",
+        1,
+    )
+    assert (delivery.state, delivery.held) == (State.SCHEDULED, False)
+    assert delivery.due_at is not None
+    assert delivery.position is None
+    unknown = DeliveryId(world.ids.new())
+    assert await world.store.delivery(merchant.id, unknown) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "order_key"),
+    [
+        pytest.param(EndpointStatus.PAUSED, None, id="paused"),
+        pytest.param(EndpointStatus.PAUSED, OBJECT, id="paused and ordered"),
+    ],
+)
+async def test_what_waits_in_a_paused_lane_reads_as_held(
+    world: World, status: EndpointStatus, order_key: bytes | None
+) -> None:
+    """No row of the backlog is touched by pausing: it is how it reads."""
+    merchant, endpoint = await _lane(world)
+    event = await world.publish(merchant, endpoint, order_key=order_key)
+    endpoint = await world.edit(endpoint, status=status)
+    assert (await world.delivery(event, endpoint)).held
+    await world.edit(endpoint, status=EndpointStatus.ACTIVE)
+    assert not (await world.delivery(event, endpoint)).held
+
+
+async def test_counting_ends_where_it_is_told(world: World) -> None:
+    """A count over millions must not cost what a page costs."""
+    merchant, endpoint = await _lane(world)
+    for _ in range(6):
+        await world.publish(merchant, endpoint)
+    await world.deliver(*(await world.lease())[:3])
+    count = world.store.count_deliveries
+    assert await count(merchant.id, DeliveryFilter(), at_most=4) == 4
+    assert await count(merchant.id, DeliveryFilter(), at_most=100) == 6
+
+
+async def test_the_feed_numbers_deliveries_without_a_gap(world: World) -> None:
+    """A puller goes on after the last number it has, and misses nothing."""
+    merchant, endpoint = await _lane(world)
+    other = await world.endpoint(merchant)
+    events = [await world.publish(merchant, endpoint, other) for _ in range(3)]
+
+    async def feed(after: int) -> list[tuple[int, EventId]]:
+        entries = await world.store.feed(merchant.id, endpoint.id, after=after, limit=2)
+        return [(one.sequence, one.event.id) for one in entries]
+
+    assert await feed(0) == [(1, events[0].id), (2, events[1].id)]
+    assert await feed(2) == [(3, events[2].id)]
+    assert await feed(3) == []
+    await world.deliver(*await world.lease())
+    fresh = await world.publish(merchant, endpoint)
+    assert await feed(3) == [(4, fresh.id)]
+    # The same question again, the same answer.
+    assert await feed(0) == [(1, events[0].id), (2, events[1].id)]
+
+
+async def test_the_feed_finds_what_was_committed_late(world: World) -> None:
+    """Two processes accept; the one whose clock is behind makes the lower id later."""
+    merchant, endpoint = await _lane(world)
+    early = world.event(merchant)
+    await world.advance(20)
+    late = await world.publish(merchant, endpoint)
+    [first] = await world.store.feed(merchant.id, endpoint.id, after=0, limit=10)
+    await world.accept(await world.arrival(early, endpoint))
+    [second] = await world.store.feed(merchant.id, endpoint.id, after=1, limit=10)
+    assert (first.event.id, second.event.id) == (late.id, early.id)
+    assert second.sequence == 2
+
+
+async def test_the_feed_shows_how_each_delivery_stands(world: World) -> None:
+    merchant, endpoint = await _lane(world)
+    event = await world.publish(merchant, endpoint, data=b'{"n": 1.0}')
+    [entry] = await world.store.feed(merchant.id, endpoint.id, after=0, limit=10)
+    assert entry.delivery == await world.delivery(event, endpoint)
+    assert entry.event == event
+    await world.deliver(await world.lease_one())
+    [entry] = await world.store.feed(merchant.id, endpoint.id, after=0, limit=10)
+    assert entry.delivery.state is State.DELIVERED
+    unknown = EndpointId(world.ids.new())
+    assert await world.store.feed(merchant.id, unknown, after=0, limit=10) == []
+
+
+async def test_the_history_of_subscriptions_is_kept(world: World) -> None:
+    """What an endpoint had selected when an event came in decides what it should have got."""
+    merchant, endpoint = await _lane(world)
+    versions = [(await world.store.routing([merchant.id]))[0].version]
+    edits: list[dict[str, object]] = [
+        {"events": ("refund.*",)},
+        {"status": EndpointStatus.PAUSED},
+        {"status": EndpointStatus.DELETED},
+    ]
+    for edit in edits:
+        endpoint = await world.edit(endpoint, **edit)
+        versions.append((await world.store.routing([merchant.id]))[0].version)
+    listener = await world.endpoint(merchant, listening=True)
+    found = await world.store.subscriptions(merchant.id)
+    selected = [("*",), ("refund.*",), ("refund.*",), ("refund.*",)]
+    statuses = ["active", "active", "paused", "deleted"]
+    assert found[:-1] == [
+        Subscription(
+            endpoint_id=endpoint.id,
+            number=1,
+            version=version,
+            events=events,
+            status=status,
+            listening=False,
+        )
+        for version, events, status in zip(versions, selected, statuses, strict=True)
+    ]
+    assert (found[-1].endpoint_id, found[-1].listening) == (listener.id, True)
+
+
+async def test_event_facts_tell_what_was_planned_and_what_there_is(world: World) -> None:
+    """The two sides of reconcile, from different tables."""
+    merchant = await world.merchant()
+    endpoints = [await world.endpoint(merchant) for _ in range(2)]
+    ordered = await world.publish(merchant, object_type="payment", object_id="p1")
+    sent = await world.publish(merchant, *endpoints, type="payment.paid")
+    [routing] = await world.store.routing([merchant.id])
+    await world.deliver((await world.lease())[0])
+    last = await world.publish(merchant)
+    facts = world.store.event_facts
+    [first] = await facts(merchant.id, after=None, before=sent.id, limit=10)
+    [second] = await facts(merchant.id, after=ordered.id, before=last.id, limit=10)
+    assert (first.id, first.fan_out, first.deliveries) == (ordered.id, 0, ())
+    assert first.order_of == "payment\x1fp1"
+    assert (second.id, second.type, second.fan_out) == (sent.id, "payment.paid", 2)
+    assert (second.routing_version, second.order_of) == (routing.version, None)
+    assert [id_ for id_, _ in second.deliveries] == [
+        delivery_id(sent.id, endpoint.number) for endpoint in endpoints
+    ]
+    assert sorted(state for _, state in second.deliveries) == [State.DELIVERED, State.LEASED]
+    page = await facts(merchant.id, after=None, before=EventId(b"\xff" * 16), limit=2)
+    assert [one.id for one in page] == [ordered.id, sent.id]
+
+
+async def test_stats_count_by_step_empty_ones_included(world: World) -> None:
+    merchant, endpoint = await _lane(world)
+    # A whole minute, so that the steps are those of a chart.
+    since = world.now().replace(second=0, microsecond=0) - timedelta(minutes=2)
+    await world.advance(-(world.now() - since).total_seconds() % 60 + 1)
+    start = world.now().replace(second=0, microsecond=0)
+    for _ in range(3):
+        await world.publish(merchant, endpoint)
+    good, bad, worse = await world.lease()
+    await world.settle(world.succeeded(good), world.failed(bad), world.given_up(worse))
+    buckets = await world.store.stats(merchant.id, since=since, step_s=60, steps=5)
+    assert [bucket.at for bucket in buckets] == [_minutes(since, n) for n in range(5)]
+    counted = {bucket.at: bucket for bucket in buckets}
+    full = counted.pop(start)
+    assert (full.accepted, full.delivered, full.failed) == (3, 1, 1)
+    assert (full.attempts, full.attempts_failed) == (3, 2)
+    empty = {
+        (one.accepted, one.delivered, one.failed, one.attempts, one.attempts_failed)
+        for one in counted.values()
+    }
+    assert empty == {(0, 0, 0, 0, 0)}
+
+
+def _minutes(since: datetime, number: int) -> datetime:
+    return since + timedelta(minutes=number)
