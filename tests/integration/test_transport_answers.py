@@ -256,6 +256,8 @@ async def test_an_encoded_body_is_kept_as_it_came() -> None:
         ("Host", "elsewhere.example"),
         ("transfer-encoding", "chunked"),
         ("Content-Length", "3"),
+        ("x:y", "1"),
+        ("", "1"),
     ],
 )
 async def test_a_header_that_would_change_the_request_is_our_fault(header: tuple[str, str]) -> None:

@@ -7,6 +7,7 @@ and lost, so whatever goes wrong becomes a field that ``outcome`` reads afterwar
 import asyncio
 import socket
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 import pycurl  # type: ignore[import-untyped]  # it ships no types
@@ -231,25 +232,31 @@ class Exchange:
 
 
 def header_lines(headers: tuple[tuple[str, str], ...]) -> list[str] | None:
-    """Return the lines for libcurl, or None if one of them cannot be sent.
-
-    Names that end in a colon alone take out what libcurl would add by itself.
-    """
-    lines = ["Expect:", "Accept:"]
-    given = set()
-    for name, value in headers:
-        given.add(name.lower())
-        lines.append(f"{name}: {value}" if value else f"{name};")
-    joined = "".join(lines)
-    if not (joined.isascii() and joined.isprintable()) or given & _FRAMING_HEADERS:
+    """Return the lines for libcurl, or None if one of them cannot be sent."""
+    added = _lines_beside(tuple([name for name, _ in headers]))
+    if added is None:
         return None
-    if "content-type" not in given:
-        lines.append("Content-Type:")
-    if "accept" in given:
-        lines.remove("Accept:")
+    # A semicolon is how libcurl is told of a header without a value.
+    lines = [f"{name}: {value}" if value else f"{name};" for name, value in headers]
+    joined = "".join(lines)
+    return [*added, *lines] if joined.isascii() and joined.isprintable() else None
+
+
+# The names of a receiver's headers are the same on every request; the values are not.
+@lru_cache(maxsize=1_024)
+def _lines_beside(names: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return what must stand beside headers of these names; None if one is ours to write.
+
+    A name with a colon and nothing else takes out what libcurl would add by itself.
+    """
+    given = {name.lower() for name in names}
+    if given & _FRAMING_HEADERS or any(":" in name or not name for name in names):
+        return None
+    added = ["Expect:"]
+    added += [line for line in ("Accept:", "Content-Type:") if line[:-1].lower() not in given]
     if "accept-encoding" not in given:
-        lines.append("Accept-Encoding: identity")
-    return lines
+        added.append("Accept-Encoding: identity")
+    return tuple(added)
 
 
 def _joined(addresses: tuple[str, ...]) -> str:
