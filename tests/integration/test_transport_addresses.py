@@ -259,6 +259,23 @@ async def test_when_the_first_address_is_dead_the_next_one_answers() -> None:
     assert outcome.peer == f"127.0.0.1:{server.port}"
 
 
+@pytest.mark.parametrize("host", ["[::1]", "six.example"])
+async def test_ipv6_is_called_by_address_and_by_name(host: str) -> None:
+    dialled: list[str] = []
+    async with (
+        raw_server(says(OK), host="::1") as server,
+        open_transport(
+            allowed=("::1",),
+            resolver=ScriptedResolver(lambda _host: ("::1",)),
+            on_dial=dialled.append,
+        ) as transport,
+    ):
+        outcome = await transport.send(post(f"http://{host}:{server.port}/"))
+    assert isinstance(outcome, Answer)
+    assert outcome.peer == f"[::1]:{server.port}"
+    assert dialled == ["::1"]
+
+
 async def test_an_allowed_name_may_lead_anywhere() -> None:
     """The operator vouches for it: a receiver inside the same cluster."""
     async with (
@@ -335,3 +352,10 @@ async def test_a_hanging_name_server_is_bounded_by_the_deadline() -> None:
         assert loop.time() - started < 0.5
     assert isinstance(outcome, Silence)
     assert outcome.reason is Reason.DNS
+
+
+async def test_closing_does_not_wait_for_a_hanging_name_server() -> None:
+    async with open_transport(resolver=HangingResolver()) as transport:
+        sending = asyncio.create_task(transport.send(post("https://hangs.example/")))
+        await asyncio.sleep(0)
+    assert isinstance(await sending, OurFault)

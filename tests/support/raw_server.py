@@ -93,7 +93,7 @@ class RawServer:
 
 @asynccontextmanager
 async def raw_server(
-    script: Script, *, tls: ssl.SSLContext | None = None, backlog: int = 100
+    script: Script, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
 ) -> AsyncIterator[RawServer]:
     """Serve every connection with *script* until the block ends, then cut them all."""
     tasks: set[asyncio.Task[None]] = set()
@@ -111,7 +111,7 @@ async def raw_server(
             tasks.discard(task)
             writer.transport.abort()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls, backlog=backlog)
+    server = await asyncio.start_server(serve, host, 0, ssl=tls)
     seen = RawServer(server.sockets[0].getsockname()[1])
     try:
         yield seen

@@ -240,11 +240,9 @@ def _ascii_label(text: str, pointer: str) -> str:
             if unicodedata.normalize("NFKC", label) != label:
                 raise _invalid_host(pointer)
             label = label.encode("idna").decode("ascii")
-        # An A-label must be the one encoding of what it decodes to.
-        if label.startswith("xn--") and (
-            label.encode("ascii").decode("idna").encode("idna").decode("ascii") != label
-        ):
-            raise _invalid_host(pointer)
+        if label.startswith("xn--"):
+            # Raises for an A-label that is not the one encoding of what it decodes to.
+            label.encode("ascii").decode("idna")
     except UnicodeError:
         raise _invalid_host(pointer) from None
     if not _LABEL.fullmatch(label) or len(label) > _LABEL_CHARS_MAX:

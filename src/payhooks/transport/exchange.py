@@ -16,6 +16,10 @@ from payhooks import limits
 from payhooks.policy.hook_url import HookUrl
 from payhooks.ports.transport import OutboundRequest
 
+Easy = Any  # a pycurl.Curl; pycurl ships no types
+SocketAddress = Any  # what pycurl gives: family, kind, protocol, (address, port, …)
+OpenedSocket = Any  # a socket, or SOCKET_BAD
+
 # pycurl 7.49 has no name for it. Without it the answer of a proxy to CONNECT would be read
 # as the receiver's.
 _SUPPRESS_CONNECT_HEADERS: Final = 265
@@ -45,7 +49,7 @@ class Exchange:
         proxy: str | None,
         ca_bundle: str | None,
     ) -> None:
-        self.easy: Any = pycurl.Curl()
+        self.easy: Easy = pycurl.Curl()
         self.easy.exchange = self
         self.proxied = proxy is not None
         self._may_dial = may_dial
@@ -208,7 +212,7 @@ class Exchange:
             return _STOP
         return _GO_ON
 
-    def _open_socket(self, purpose: int, address: Any) -> Any:  # noqa: ANN401 - pycurl's tuple
+    def _open_socket(self, purpose: int, address: SocketAddress) -> OpenedSocket:
         try:
             family, kind, protocol, where = address
             if family not in (socket.AF_INET, socket.AF_INET6):

@@ -4,13 +4,13 @@ Details are fixed sentences: libcurl's own name addresses, and a merchant who ma
 map the network that we run in.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import pycurl  # type: ignore[import-untyped]  # it ships no types
 
 from payhooks import limits
 from payhooks.model.attempt import Answer, OurFault, Outcome, Reason, Silence, Timing
-from payhooks.transport.exchange import Exchange
+from payhooks.transport.exchange import Easy, Exchange
 
 BLOCKED: Final = "The URL leads to an address that we never call, so we did not connect."
 NAME_UNKNOWN: Final = "The name in the URL does not exist, or it has no address."
@@ -125,7 +125,7 @@ def _without_answer(
     return Silence(reason=reason, detail=detail, timing=timing, peer=peer)
 
 
-def _meaning(easy: Any, code: int, message: str) -> tuple[Reason, str] | None:  # noqa: ANN401
+def _meaning(easy: Easy, code: int, message: str) -> tuple[Reason, str] | None:
     """Return what a failure before any answer means; None if it is our own."""
     if code == pycurl.E_OPERATION_TIMEDOUT:
         return _late(easy)
@@ -134,7 +134,7 @@ def _meaning(easy: Any, code: int, message: str) -> tuple[Reason, str] | None:  
     return _PLAIN.get(code)
 
 
-def _late(easy: Any) -> tuple[Reason, str]:  # noqa: ANN401 - pycurl has no types
+def _late(easy: Easy) -> tuple[Reason, str]:
     """Return in which phase the time ran out."""
     if easy.getinfo(pycurl.CONNECT_TIME) == 0:
         return Reason.CONNECT, _NO_CONNECTION_IN_TIME
@@ -144,7 +144,7 @@ def _late(easy: Any) -> tuple[Reason, str]:  # noqa: ANN401 - pycurl has no type
     return Reason.TIMEOUT, _NO_ANSWER
 
 
-def _certificate(easy: Any, code: int, message: str) -> str:  # noqa: ANN401 - pycurl has no types
+def _certificate(easy: Easy, code: int, message: str) -> str:
     if code != pycurl.E_PEER_FAILED_VERIFICATION:
         return _HANDSHAKE
     known = _CERTIFICATES.get(easy.getinfo(pycurl.SSL_VERIFYRESULT))
@@ -154,7 +154,7 @@ def _certificate(easy: Any, code: int, message: str) -> str:  # noqa: ANN401 - p
     return _WRONG_NAME if "subject name" in message or "does not match" in message else _UNTRUSTED
 
 
-def _proxy_fault(easy: Any, code: int, timing: Timing) -> Outcome | None:  # noqa: ANN401
+def _proxy_fault(easy: Easy, code: int, timing: Timing) -> Outcome | None:
     """Return what the egress proxy itself did to the request, if anything."""
     refused_with = easy.getinfo(pycurl.HTTP_CONNECTCODE)
     if refused_with == _FORBIDDEN:
@@ -167,7 +167,7 @@ def _proxy_fault(easy: Any, code: int, timing: Timing) -> Outcome | None:  # noq
     return OurFault(detail=_PROXY_DOWN) if code in _PROXY_CODES or unreached else None
 
 
-def _timing(easy: Any, dns_s: float) -> Timing:  # noqa: ANN401 - pycurl has no types
+def _timing(easy: Easy, dns_s: float) -> Timing:
     getinfo = easy.getinfo
     connected = getinfo(pycurl.CONNECT_TIME)
     secured = getinfo(pycurl.APPCONNECT_TIME)
@@ -182,7 +182,7 @@ def _timing(easy: Any, dns_s: float) -> Timing:  # noqa: ANN401 - pycurl has no 
     )
 
 
-def _peer(easy: Any) -> str | None:  # noqa: ANN401 - pycurl has no types
+def _peer(easy: Easy) -> str | None:
     address = easy.getinfo(pycurl.PRIMARY_IP)
     if not address:
         return None

@@ -129,7 +129,8 @@ class AddressBook:
         if not done:
             self._note(host, Unresolved.TEMPORARY)
             return Unresolved.TEMPORARY
-        return task.result()
+        # Only closing cancels it.
+        return Unresolved.TEMPORARY if task.cancelled() else task.result()
 
     def resolver_is_down(self) -> bool:
         """Return whether it is us who cannot resolve, rather than one name that fails."""
@@ -145,10 +146,7 @@ class AddressBook:
         await self._resolver.close()
 
     async def _find(self, host: str) -> Found:
-        try:
-            answer = await self._resolver.resolve(host)
-        except asyncio.CancelledError:
-            return Unresolved.TEMPORARY
+        answer = await self._resolver.resolve(host)
         self._note(host, answer)
         found = self._judge(host, answer)
         if len(self._kept) >= KEPT_MAX:
