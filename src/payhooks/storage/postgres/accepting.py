@@ -1,0 +1,149 @@
+"""Durable acceptance: one call of accept_v1 a batch."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from payhooks.errors import OutcomeUnknownError, UnavailableError
+from payhooks.ids import DeliveryId, EventId, MerchantId
+from payhooks.model.endpoint import Endpoint
+from payhooks.model.key import ApiKey
+from payhooks.model.merchant import Merchant
+from payhooks.ports.accepting import (
+    Acceptance,
+    Accepted,
+    Arrival,
+    KeyBusy,
+    Repeated,
+    Routing,
+    StaleRouting,
+)
+from payhooks.storage import documents, statements
+from payhooks.storage.postgres.connections import Connections, LostToAnotherError, Row
+from payhooks.storage.postgres.rows import secret
+
+_SQL: Final = statements.load("payhooks.storage.postgres", "accepting.sql")
+
+
+class PostgresAccept:
+    """See AcceptStore."""
+
+    _accepting: Connections
+    _control: Connections
+
+    async def accept(self, arrivals: Sequence[Arrival], *, owner: int) -> list[Acceptance]:
+        """See AcceptStore. One commit is on its way at a time."""
+        if not arrivals:
+            return []
+        arguments = (owner, *_columns(arrivals))
+        try:
+            rows = await self._accepting.call(_SQL["accept"], *arguments)
+        except LostToAnotherError:
+            return await self._accept_halves(arrivals, owner=owner)
+        return _acceptances(arrivals, rows[0])
+
+    async def _accept_halves(self, arrivals: Sequence[Arrival], *, owner: int) -> list[Acceptance]:
+        """Accept each half alone, so that one contested key does not fail its whole batch."""
+        if len(arrivals) == 1:
+            return [KeyBusy()]
+        middle = len(arrivals) // 2
+        first = await self.accept(arrivals[:middle], owner=owner)
+        try:
+            return first + await self.accept(arrivals[middle:], owner=owner)
+        except UnavailableError as error:
+            raise OutcomeUnknownError("half of the batch is stored") from error
+
+    async def routing(self, merchant_ids: Sequence[MerchantId]) -> list[Routing]:
+        """See AcceptStore."""
+        ids = list(merchant_ids)
+        async with self._control.borrowed() as connection:
+            # The version first: what is read after it can only be newer, and is then found
+            # out by accept; the other way round nobody would notice.
+            versions = await connection.fetch(_SQL["routing_versions"], ids)
+            merchants = await connection.fetch(_SQL["routing_merchants"], ids)
+            endpoints = await connection.fetch(_SQL["routing_endpoints"], ids)
+            secrets = await connection.fetch(_SQL["routing_secrets"], ids)
+            keys = await connection.fetch(_SQL["routing_keys"], ids)
+        version_of = {row["merchant_id"]: row["version"] for row in versions}
+        merchant_of = {row["id"]: documents.decode(Merchant, row["document"]) for row in merchants}
+        return [
+            Routing(
+                merchant=merchant_of[id_],
+                version=version_of[id_],
+                endpoints=tuple(
+                    documents.decode(Endpoint, row["document"])
+                    for row in endpoints
+                    if row["merchant_id"] == id_
+                ),
+                secrets=tuple(secret(row) for row in secrets if row["merchant_id"] == id_),
+                keys=tuple(
+                    documents.decode(ApiKey, row["document"])
+                    for row in keys
+                    if row["merchant_id"] == id_
+                ),
+            )
+            for id_ in ids
+            if id_ in merchant_of and id_ in version_of
+        ]
+
+
+def _columns(arrivals: Sequence[Arrival]) -> list[Sequence[object]]:
+    """Return the parameters of accept_v1 after the owner."""
+    events = [arrival.event for arrival in arrivals]
+    # Sorted: the order in which the statement locks.
+    merchants = sorted({event.merchant_id for event in events})
+    merchant_at = {id_: at for at, id_ in enumerate(merchants, start=1)}
+    planned = [
+        (at, one) for at, arrival in enumerate(arrivals, start=1) for one in arrival.deliveries
+    ]
+    lane_at = {
+        id_: at
+        for at, id_ in enumerate(dict.fromkeys(one.endpoint_id for _, one in planned), start=1)
+    }
+    return [
+        merchants,
+        list(lane_at),
+        [event.id for event in events],
+        [merchant_at[event.merchant_id] for event in events],
+        [arrival.routing_version for arrival in arrivals],
+        [event.type for event in events],
+        [event.family for event in events],
+        [event.data for event in events],
+        [event.object_type for event in events],
+        [event.object_id for event in events],
+        [event.occurred_at for event in events],
+        [event.ordering_key for event in events],
+        [event.metadata for event in events],
+        [arrival.idempotency for arrival in arrivals],
+        [arrival.content for arrival in arrivals],
+        [len(arrival.deliveries) for arrival in arrivals],
+        [one.id for _, one in planned],
+        [at for at, _ in planned],
+        [lane_at[one.endpoint_id] for _, one in planned],
+        [one.order_key for _, one in planned],
+        [one.dialect for _, one in planned],
+        [one.dialect_version for _, one in planned],
+        [one.lease_s for _, one in planned],
+    ]
+
+
+def _acceptances(arrivals: Sequence[Arrival], row: Row) -> list[Acceptance]:
+    leased = frozenset(row["leased"] or ())
+    found: list[Acceptance] = [Accepted(leased=_mine(arrival, leased)) for arrival in arrivals]
+    for at in row["stale"] or ():
+        found[at - 1] = StaleRouting()
+    repeats = [
+        row[name] or ()
+        for name in ("repeated", "first_ids", "first_contents", "first_types", "first_fan_outs")
+    ]
+    for at, event_id, content, event_type, deliveries in zip(*repeats, strict=True):
+        found[at - 1] = Repeated(
+            event_id=EventId(event_id),
+            event_type=event_type,
+            content=content,
+            deliveries=deliveries,
+        )
+    return found
+
+
+def _mine(arrival: Arrival, leased: frozenset[bytes]) -> tuple[DeliveryId, ...]:
+    return tuple(one.id for one in arrival.deliveries if one.id in leased)

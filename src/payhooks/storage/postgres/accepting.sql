@@ -1,0 +1,27 @@
+Accepting, and the routing that fan-out goes by.
+
+-- name: accept
+SELECT * FROM accept_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+  $17, $18, $19, $20, $21, $22, $23, $24)
+
+-- name: routing_versions
+SELECT merchant_id, version FROM routing WHERE merchant_id = ANY ($1)
+
+-- name: routing_merchants
+SELECT id, document FROM merchants WHERE id = ANY ($1)
+
+-- name: routing_endpoints
+SELECT merchant_id, document FROM endpoints
+WHERE merchant_id = ANY ($1) AND status <> 'deleted'
+ORDER BY merchant_id, number
+
+-- name: routing_secrets
+SELECT id, merchant_id, owner_id, purpose, sealed, created_at, expires_at FROM secrets
+WHERE merchant_id = ANY ($1) AND (expires_at IS NULL OR expires_at > payhooks_now())
+ORDER BY merchant_id, id
+
+-- name: routing_keys
+SELECT merchant_id, document FROM api_keys
+WHERE merchant_id = ANY ($1) AND revoked_at IS NULL
+  AND (expires_at IS NULL OR expires_at > payhooks_now())
+ORDER BY merchant_id, id

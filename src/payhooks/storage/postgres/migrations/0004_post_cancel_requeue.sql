@@ -1,0 +1,1 @@
+-- The first version leaves nothing behind that old code would need.

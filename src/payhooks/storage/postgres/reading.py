@@ -1,0 +1,300 @@
+"""What was accepted and what became of it."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from payhooks import limits
+from payhooks.ids import (
+    DeliveryId,
+    EndpointId,
+    EventId,
+    MerchantId,
+    event_id_of,
+    first_id_at,
+    last_delivery_id_of,
+    made_at,
+)
+from payhooks.model.attempt import Attempt, Timing
+from payhooks.model.delivery import Delivery, State
+from payhooks.model.event import Event
+from payhooks.ports.controlling import Window
+from payhooks.ports.reading import (
+    Bucket,
+    DeliveryFilter,
+    EventFacts,
+    EventFilter,
+    FeedEntry,
+    StoredEvent,
+    Subscription,
+)
+from payhooks.storage import statements
+from payhooks.storage.postgres.connections import Connections, Row
+from payhooks.storage.postgres.rows import CODES, STATES, delivery, event, reason
+
+_SQL: Final = statements.load("payhooks.storage.postgres", "reading.sql")
+_COUNT: Final = _SQL["count"].replace("{deliveries}", _SQL["deliveries"])
+
+_LEAST_ID: Final = bytes(16)
+_GREATEST_ID: Final = b"\xff" * 16
+# Rows that committed after one with a greater id is numbered are found this far back.
+_FEED_LATE: Final = timedelta(minutes=2)
+# An attempt in the range of a chart may belong to an older event: as old as the default
+# policy lasts. Older ones are left out, because the range would have no end.
+_STATS_LATE: Final = timedelta(days=4)
+_HEADERS: Final = msgspec.json.Decoder(tuple[tuple[str, str], ...])
+
+
+class PostgresRead:
+    """See ReadStore."""
+
+    _control: Connections
+
+    async def events(
+        self, merchant_id: MerchantId, filter_: EventFilter, window: Window
+    ) -> list[StoredEvent]:
+        """See ReadStore."""
+        below, at_least = _bounds(filter_.created_gte, filter_.created_lt, window.after)
+        rows = await self._control.call(
+            _SQL["events"],
+            *(merchant_id, below, at_least),
+            *(_likes(filter_.types), filter_.object_id, filter_.status, window.limit),
+        )
+        return [_stored(row) for row in rows]
+
+    async def event(self, merchant_id: MerchantId, event_id: EventId) -> StoredEvent | None:
+        """See ReadStore."""
+        rows = await self._control.call(
+            _SQL["events"], merchant_id, _next(event_id), event_id, None, None, None, 1
+        )
+        return _stored(rows[0]) if rows else None
+
+    async def deliveries(
+        self, merchant_id: MerchantId, filter_: DeliveryFilter, window: Window
+    ) -> list[Delivery]:
+        """See ReadStore."""
+        bounds = _bounds(filter_.created_gte, filter_.created_lt, window.after)
+        return await self._deliveries(merchant_id, filter_, bounds, window.limit)
+
+    async def deliveries_of(
+        self, merchant_id: MerchantId, event_id: EventId, window: Window
+    ) -> list[Delivery]:
+        """See ReadStore."""
+        below = _next(last_delivery_id_of(event_id))
+        if window.after is not None:
+            below = min(below, window.after)
+        bounds = (below, event_id)
+        return await self._deliveries(merchant_id, DeliveryFilter(), bounds, window.limit)
+
+    async def delivery(self, merchant_id: MerchantId, delivery_id: DeliveryId) -> Delivery | None:
+        """See ReadStore."""
+        bounds = (_next(delivery_id), delivery_id)
+        found = await self._deliveries(merchant_id, DeliveryFilter(), bounds, 1)
+        return found[0] if found else None
+
+    async def attempts(self, merchant_id: MerchantId, delivery_id: DeliveryId) -> list[Attempt]:
+        """See ReadStore."""
+        rows = await self._control.call(_SQL["attempts"], merchant_id, delivery_id)
+        return [_attempt(row) for row in rows]
+
+    async def count_deliveries(
+        self, merchant_id: MerchantId, filter_: DeliveryFilter, *, at_most: int
+    ) -> int:
+        """See ReadStore."""
+        bounds = _bounds(filter_.created_gte, filter_.created_lt, None)
+        arguments = _delivery_arguments(merchant_id, filter_, bounds, at_most)
+        rows = await self._control.call(_COUNT, *arguments)
+        return int(rows[0]["count"])
+
+    async def feed(
+        self, merchant_id: MerchantId, endpoint_id: EndpointId, *, after: int, limit: int
+    ) -> list[FeedEntry]:
+        """See ReadStore. Numbers are given under the lane's lock, so none is given twice."""
+
+        async def once() -> list[Row]:
+            async with self._control.transaction() as connection:
+                lane = await connection.fetchrow(_SQL["feed_lane"], endpoint_id, merchant_id)
+                if lane is None:
+                    return []
+                last = await connection.fetchrow(_SQL["feed_numbered"], endpoint_id)
+                since = _LEAST_ID
+                if last is not None:
+                    since = first_id_at(made_at(last["delivery_id"]) - _FEED_LATE)
+                await connection.execute(
+                    _SQL["feed_number"],
+                    *(endpoint_id, merchant_id, since, lane["sequence_last"]),
+                    limits.SLICE_ROWS_MAX,
+                )
+                return await connection.fetch(
+                    _SQL["feed_page"], endpoint_id, merchant_id, after, limit
+                )
+
+        return [
+            FeedEntry(
+                sequence=row["sequence"],
+                delivery=delivery(row),
+                event=event(row, id_=EventId(row["event_id"])),
+            )
+            for row in await self._control.persist(once)
+        ]
+
+    async def subscriptions(self, merchant_id: MerchantId) -> list[Subscription]:
+        """See ReadStore."""
+        return [
+            Subscription(
+                endpoint_id=EndpointId(row["endpoint_id"]),
+                number=row["number"],
+                version=row["version"],
+                events=tuple(row["events"]),
+                status=row["status"],
+                listening=row["listening"],
+            )
+            for row in await self._control.call(_SQL["subscriptions"], merchant_id)
+        ]
+
+    async def event_facts(
+        self, merchant_id: MerchantId, *, after: EventId | None, before: EventId, limit: int
+    ) -> list[EventFacts]:
+        """See ReadStore."""
+        async with self._control.borrowed() as connection:
+            rows = await connection.fetch(
+                _SQL["facts"], merchant_id, after or _LEAST_ID, before, limit
+            )
+            if not rows:
+                return []
+            ends = (rows[0]["id"], rows[-1]["id"])
+            made = await connection.fetch(_SQL["facts_deliveries"], merchant_id, *ends)
+        deliveries: dict[bytes, list[tuple[DeliveryId, State]]] = {row["id"]: [] for row in rows}
+        for row in made:
+            id_ = DeliveryId(row["id"])
+            # Of an event that committed between the two reads, perhaps: its turn comes later.
+            deliveries.get(event_id_of(id_), []).append((id_, STATES[row["state"]]))
+        return [_facts(row, deliveries[row["id"]]) for row in rows]
+
+    async def stats(
+        self, merchant_id: MerchantId, *, since: datetime, step_s: int, steps: int
+    ) -> Sequence[Bucket]:
+        """See ReadStore."""
+        rows = await self._control.call(
+            _SQL["stats"], merchant_id, first_id_at(since - _STATS_LATE), since, step_s, steps
+        )
+        counts = {row["step"]: row for row in rows}
+        return [
+            _bucket(since + timedelta(seconds=step * step_s), counts.get(step))
+            for step in range(steps)
+        ]
+
+    async def _deliveries(
+        self,
+        merchant_id: MerchantId,
+        filter_: DeliveryFilter,
+        bounds: tuple[bytes, bytes],
+        limit: int,
+    ) -> list[Delivery]:
+        arguments = _delivery_arguments(merchant_id, filter_, bounds, limit)
+        return [delivery(row) for row in await self._control.call(_SQL["deliveries"], *arguments)]
+
+
+def _delivery_arguments(
+    merchant_id: MerchantId, filter_: DeliveryFilter, bounds: tuple[bytes, bytes], limit: int
+) -> list[object]:
+    states = [CODES[state] for state in filter_.states]
+    return [
+        merchant_id,
+        *bounds,
+        states or None,
+        filter_.endpoint_id,
+        _likes(filter_.event_types),
+        filter_.reason,
+        filter_.held,
+        limit,
+    ]
+
+
+def _bounds(
+    created_gte: datetime | None, created_lt: datetime | None, after: bytes | None
+) -> tuple[bytes, bytes]:
+    """Return the id that is too great, and the least that is wanted."""
+    ends = [_GREATEST_ID if after is None else after]
+    if created_lt is not None:
+        ends.append(first_id_at(created_lt))
+    return min(ends), _LEAST_ID if created_gte is None else first_id_at(created_gte)
+
+
+def _next(id_: bytes) -> bytes:
+    """Return the least id above this one: no other lies between."""
+    return (int.from_bytes(id_, "big") + 1).to_bytes(len(id_), "big")
+
+
+def _likes(patterns: Sequence[str]) -> list[str] | None:
+    """Return the patterns as LIKE has them; None where everything is wanted."""
+    return [_like(pattern) for pattern in patterns] or None
+
+
+def _like(pattern: str) -> str:
+    beginning = pattern.removesuffix("*")
+    escaped = beginning.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return escaped if beginning == pattern else f"{escaped}%"
+
+
+def _stored(row: Row) -> StoredEvent:
+    return StoredEvent(
+        event=event(row, id_=EventId(row["id"])),
+        status=row["status"],
+        fan_out=row["fan_out"],
+        routing_version=row["routing_version"],
+        expunged=row["expunged"],
+    )
+
+
+def _attempt(row: Row) -> Attempt:
+    return Attempt(
+        delivery_id=DeliveryId(row["delivery_id"]),
+        fence=row["fence"],
+        late=row["late"],
+        at=row["at"],
+        status=row["status"],
+        reason=reason(row["reason"]),
+        detail=row["detail"],
+        timing=Timing(
+            dns_s=row["dns_s"],
+            connect_s=row["connect_s"],
+            tls_s=row["tls_s"],
+            wait_s=row["wait_s"],
+            total_s=row["total_s"],
+        ),
+        peer=row["peer"],
+        answer_headers=() if row["headers"] is None else _HEADERS.decode(row["headers"]),
+        answer_body=row["body"] or b"",
+        answer_truncated=row["truncated"] or False,
+    )
+
+
+def _facts(row: Row, deliveries: list[tuple[DeliveryId, State]]) -> EventFacts:
+    # Only to ask the event what orders it: the rule is written down there.
+    order_of = Event(
+        id=EventId(row["id"]),
+        merchant_id=MerchantId(b""),
+        type=row["type"],
+        family="",
+        data=b"",
+        object_type=row["object_type"],
+        object_id=row["object_id"],
+        ordering_key=row["ordering_key"],
+    ).order_of
+    return EventFacts(
+        id=EventId(row["id"]),
+        type=row["type"],
+        routing_version=row["routing_version"],
+        fan_out=row["fan_out"],
+        order_of=order_of,
+        deliveries=tuple(deliveries),
+    )
+
+
+def _bucket(at: datetime, row: Row | None) -> Bucket:
+    names = ("accepted", "delivered", "failed", "attempts", "attempts_failed")
+    counts = {name: 0 if row is None else int(row[name]) for name in names}
+    return Bucket(at=at, **counts)

@@ -1,0 +1,131 @@
+Reads, each bounded. Parameters that are NULL narrow nothing.
+
+-- name: events
+SELECT e.* FROM (
+  SELECT e.*, CASE
+    WHEN EXISTS (SELECT FROM queue q WHERE q.merchant_id = e.merchant_id
+      AND q.id > e.id AND q.id <= payhooks_last_of(e.id)) THEN 'pending'
+    ELSE (SELECT CASE WHEN count(*) = 0 THEN 'unsubscribed'
+        WHEN bool_or(d.state = 4) THEN 'failed'
+        WHEN bool_or(d.state = 3) THEN 'delivered' ELSE 'cancelled' END
+      FROM deliveries d WHERE d.merchant_id = e.merchant_id
+        AND d.id > e.id AND d.id <= payhooks_last_of(e.id)) END AS status
+  FROM events e
+  WHERE e.merchant_id = $1 AND e.id < $2 AND e.id >= $3
+    AND ($4::text[] IS NULL OR e.type LIKE ANY ($4))
+    AND ($5::text IS NULL OR e.object_id = $5)
+) e
+WHERE $6::text IS NULL OR e.status = $6
+ORDER BY e.id DESC LIMIT $7
+
+-- name: deliveries
+SELECT a.* FROM (
+  (SELECT q.merchant_id, q.id, q.endpoint_id, q.order_key, q.replay_id, q.position, q.due_at,
+    NULL::timestamptz AS finished_at, q.delivered_at, q.fence, q.attempts_made,
+    q.dialect_version, q.state, q.event_type, q.dialect, q.reason,
+    q.state <> 1 AND l.state IN (1, 2) AS held
+  FROM queue q JOIN lanes l ON l.endpoint_id = q.endpoint_id
+  WHERE q.merchant_id = $1 AND q.id < $2 AND q.id >= $3
+    AND ($4::smallint[] IS NULL OR q.state = ANY ($4))
+    AND ($5::uuid IS NULL OR q.endpoint_id = $5)
+    AND ($6::text[] IS NULL OR q.event_type LIKE ANY ($6))
+    AND ($7::text IS NULL OR q.reason = $7)
+    AND ($8::boolean IS NULL OR $8 = (q.state <> 1 AND l.state IN (1, 2)))
+  ORDER BY q.id DESC LIMIT $9)
+  UNION ALL
+  (SELECT d.merchant_id, d.id, d.endpoint_id, d.order_key, d.replay_id, NULL, NULL,
+    d.finished_at, d.delivered_at, d.fence, d.attempts_made,
+    d.dialect_version, d.state, d.event_type, d.dialect, d.reason, false
+  FROM deliveries d
+  WHERE d.merchant_id = $1 AND d.id < $2 AND d.id >= $3
+    AND ($4::smallint[] IS NULL OR d.state = ANY ($4))
+    AND ($5::uuid IS NULL OR d.endpoint_id = $5)
+    AND ($6::text[] IS NULL OR d.event_type LIKE ANY ($6))
+    AND ($7::text IS NULL OR d.reason = $7)
+    AND $8::boolean IS NOT TRUE
+    AND NOT EXISTS (SELECT FROM queue q WHERE q.merchant_id = d.merchant_id AND q.id = d.id)
+  ORDER BY d.id DESC LIMIT $9)
+) a
+ORDER BY a.id DESC LIMIT $9
+
+-- name: count
+SELECT count(*) AS count FROM ({deliveries}) x
+
+-- name: attempts
+SELECT a.delivery_id, a.fence, a.late, a.at, a.status, a.reason, a.detail, a.peer,
+  a.dns_s, a.connect_s, a.tls_s, a.wait_s, a.total_s, b.headers, b.body, b.truncated
+FROM attempts a
+LEFT JOIN bodies b ON b.merchant_id = a.merchant_id AND b.delivery_id = a.delivery_id
+  AND b.kind = 1 AND b.fence = a.fence AND b.late = a.late
+WHERE a.merchant_id = $1 AND a.delivery_id = $2
+ORDER BY a.fence, a.late
+
+-- name: feed_lane
+SELECT sequence_last FROM lanes WHERE endpoint_id = $1 AND merchant_id = $2 FOR UPDATE
+
+-- name: feed_numbered
+SELECT delivery_id FROM feed_entries WHERE endpoint_id = $1 ORDER BY delivery_id DESC LIMIT 1
+
+-- name: feed_number
+WITH fresh AS MATERIALIZED (
+  SELECT x.id FROM (
+    SELECT q.id FROM queue q WHERE q.merchant_id = $2 AND q.endpoint_id = $1 AND q.id > $3
+    UNION
+    SELECT d.id FROM deliveries d WHERE d.endpoint_id = $1 AND d.id > $3) x
+  WHERE NOT EXISTS (
+    SELECT FROM feed_entries f WHERE f.endpoint_id = $1 AND f.delivery_id = x.id)
+  ORDER BY x.id LIMIT $5
+), numbered AS (
+  INSERT INTO feed_entries (endpoint_id, sequence, delivery_id)
+  SELECT $1, $4 + row_number() OVER (ORDER BY f.id), f.id FROM fresh f RETURNING sequence
+)
+UPDATE lanes l SET sequence_last = n.last FROM (SELECT max(sequence) AS last FROM numbered) n
+WHERE l.endpoint_id = $1 AND n.last IS NOT NULL
+
+-- name: feed_page
+SELECT f.sequence, a.*, coalesce(l.state IN (1, 2) AND a.state IN (0, 2), false) AS held,
+  e.id AS event_id, e.type, e.family, e.data, e.object_type, e.object_id, e.occurred_at,
+  e.ordering_key, e.metadata
+FROM (
+  SELECT x.sequence, x.delivery_id FROM feed_entries x
+  WHERE x.endpoint_id = $1 AND x.sequence > $3 ORDER BY x.sequence LIMIT $4) f
+CROSS JOIN LATERAL (
+  SELECT * FROM deliveries_all v WHERE v.merchant_id = $2 AND v.id = f.delivery_id) a
+JOIN events e ON e.merchant_id = $2 AND e.id = payhooks_event_of(f.delivery_id)
+JOIN lanes l ON l.endpoint_id = $1
+ORDER BY f.sequence
+
+-- name: subscriptions
+SELECT endpoint_id, number, version, events, status, listening FROM endpoint_history
+WHERE merchant_id = $1 ORDER BY number, version
+
+-- name: facts
+SELECT id, type, routing_version, fan_out, ordering_key, object_type, object_id FROM events
+WHERE merchant_id = $1 AND id > $2 AND id < $3 ORDER BY id LIMIT $4
+
+-- name: facts_deliveries
+SELECT id, state FROM deliveries_all
+WHERE merchant_id = $1 AND id > $2 AND id <= payhooks_last_of($3) ORDER BY id
+
+-- name: stats
+WITH bounds AS (
+  SELECT $3::timestamptz AS since, $3 + make_interval(secs => $4::int * $5::int) AS until
+), facts AS (
+  SELECT payhooks_made_at(e.id) AS at, 0 AS kind, false AS bad FROM events e
+  WHERE e.merchant_id = $1 AND e.id >= $2
+  UNION ALL
+  SELECT d.finished_at, 1, d.state = 4 FROM deliveries d
+  WHERE d.merchant_id = $1 AND d.id >= $2 AND d.state IN (3, 4)
+  UNION ALL
+  SELECT a.at, 2, a.reason IS NOT NULL FROM attempts a
+  WHERE a.merchant_id = $1 AND a.delivery_id >= $2
+)
+SELECT floor(extract(epoch FROM f.at - b.since) / $4)::int AS step,
+  count(*) FILTER (WHERE f.kind = 0) AS accepted,
+  count(*) FILTER (WHERE f.kind = 1 AND NOT f.bad) AS delivered,
+  count(*) FILTER (WHERE f.kind = 1 AND f.bad) AS failed,
+  count(*) FILTER (WHERE f.kind = 2) AS attempts,
+  count(*) FILTER (WHERE f.kind = 2 AND f.bad) AS attempts_failed
+FROM facts f, bounds b
+WHERE f.at >= b.since AND f.at < b.until
+GROUP BY 1

@@ -1,0 +1,64 @@
+Calling deliveries off, sending them again, and the jobs that do so with many.
+
+-- name: queued
+SELECT state FROM queue WHERE merchant_id = $1 AND id = $2 FOR UPDATE
+
+-- name: ended
+SELECT state FROM deliveries WHERE merchant_id = $1 AND id = $2
+
+-- name: unblock
+WITH freed AS (
+  DELETE FROM order_blocks WHERE delivery_id = $1 RETURNING endpoint_id, order_key
+), woken AS (
+  INSERT INTO wakes (endpoint_id, order_key, due_at)
+  SELECT f.endpoint_id, f.order_key, payhooks_now() FROM freed f
+)
+SELECT endpoint_id FROM freed
+
+-- name: cancel
+SELECT cancel_v1($1, $2) AS ids
+
+-- name: requeue
+SELECT requeue_v1($1, $2, $3, $4, $5, $6, $7, $8, $9) AS count
+
+-- name: expunge
+UPDATE events SET (data, metadata, expunged) = ('null', NULL, true)
+WHERE merchant_id = $1 AND id = $2 RETURNING id
+
+-- name: expunge_bodies
+DELETE FROM bodies
+WHERE merchant_id = $1 AND delivery_id > $2 AND delivery_id <= payhooks_last_of($2)
+
+-- name: expunge_waiting
+SELECT id FROM queue
+WHERE merchant_id = $1 AND id > $2 AND id <= payhooks_last_of($2) AND state <> 1
+
+-- name: replay
+SELECT document FROM replays WHERE merchant_id = $1 AND id = $2
+
+-- name: replays
+SELECT document FROM replays WHERE merchant_id = $1 AND ($2::uuid IS NULL OR id < $2)
+ORDER BY id DESC LIMIT $3
+
+-- name: claim
+WITH free AS MATERIALIZED (
+  SELECT r.merchant_id, r.id FROM replays r
+  WHERE r.state = 'running' AND r.held_until <= payhooks_now()
+  ORDER BY r.id LIMIT $2 FOR UPDATE SKIP LOCKED
+), claimed AS (
+  UPDATE replays r SET owner = $1, held_until = payhooks_now() + make_interval(secs => $3)
+  FROM free f WHERE r.merchant_id = f.merchant_id AND r.id = f.id
+  RETURNING r.id, r.document
+)
+SELECT document FROM claimed ORDER BY id
+
+-- name: advance
+UPDATE replays SET (state, document) = ($3, $4)
+WHERE merchant_id = $1 AND id = $2 AND state = 'running' RETURNING id
+
+-- name: backlog
+SELECT endpoint_id, count(*) AS count FROM queue WHERE replay_id = $1
+GROUP BY endpoint_id ORDER BY endpoint_id
+
+-- name: take_back
+SELECT take_back_v1($1) AS count

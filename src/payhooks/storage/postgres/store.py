@@ -1,0 +1,98 @@
+"""The PostgreSQL store, composed: which connections there are and what each is for."""
+
+from collections.abc import Callable
+from random import Random
+
+from payhooks import limits
+from payhooks.clock import Clock
+from payhooks.errors import UnavailableError
+from payhooks.storage.postgres import migrations
+from payhooks.storage.postgres.accepting import PostgresAccept
+from payhooks.storage.postgres.connections import Connections, Target
+from payhooks.storage.postgres.controlling import PostgresControl
+from payhooks.storage.postgres.leasing import PostgresLease
+from payhooks.storage.postgres.reading import PostgresRead
+from payhooks.storage.postgres.replaying import PostgresReplay
+from payhooks.storage.postgres.settling import PostgresSettle
+from payhooks.storage.postgres.sweeping import PostgresSweep
+
+_CONTROL_CONNECTIONS = 4
+
+
+class PostgresStore(
+    PostgresAccept,
+    PostgresLease,
+    PostgresSettle,
+    PostgresSweep,
+    PostgresControl,
+    PostgresReplay,
+    PostgresRead,
+):
+    """Keep everything in PostgreSQL. Any number of processes may share one database.
+
+    Accept, settle and the schedule have a connection each, so that none of them ever waits
+    for another; everything else shares a few.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Clock,
+        random: Random,
+        clock_offset: Callable[[], float] | None = None,
+    ) -> None:
+        target = Target.of(url)
+
+        def connections(size: int) -> Connections:
+            return Connections(
+                target, size=size, clock=clock, random=random, clock_offset=clock_offset
+            )
+
+        self._clock = clock
+        self._clock_offset = clock_offset
+        self._accepting = connections(1)
+        self._settling = connections(1)
+        self._leasing = connections(1)
+        self._control = connections(_CONTROL_CONNECTIONS)
+
+    @classmethod
+    async def open(
+        cls,
+        url: str,
+        *,
+        clock: Clock,
+        random: Random,
+        clock_offset: Callable[[], float] | None = None,
+    ) -> "PostgresStore":
+        """Return a store on a database that ``payhooks migrate`` has prepared.
+
+        *clock_offset* is for tests: so many seconds does the server's clock run ahead.
+
+        Raises:
+            UnavailableError: The server cannot be reached, its database is older or newer
+                than this version, or its clock and ours differ too much.
+
+        """
+        store = cls(url, clock=clock, random=random, clock_offset=clock_offset)
+        try:
+            await store._check()
+        except BaseException:
+            await store.close()
+            raise
+        return store
+
+    async def close(self) -> None:
+        """See Store."""
+        for connections in (self._accepting, self._settling, self._leasing, self._control):
+            await connections.close()
+
+    async def _check(self) -> None:
+        async with self._control.borrowed() as connection:
+            await migrations.check(connection)
+        skew_s = (await self.health()).clock_skew_s
+        if abs(skew_s) > limits.CLOCK_SKEW_S_MAX:
+            # Ids carry our time and leases the server's.
+            raise UnavailableError(
+                f"our clock is {skew_s:.1f} s away from the database's: mend it first"
+            )

@@ -1,0 +1,203 @@
+"""Upkeep, a slice at a time."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from payhooks import limits
+from payhooks.clock import Clock
+from payhooks.ids import DeliveryId, EndpointId, MerchantId, first_id_at
+from payhooks.model.delivery import ABANDONED_IN_A_ROW_MAX, State
+from payhooks.model.endpoint import EndpointStatus
+from payhooks.ports.sweeping import (
+    Announcement,
+    Expired,
+    FailingLane,
+    Health,
+    Mended,
+    Pending,
+    Worker,
+)
+from payhooks.storage import documents, statements
+from payhooks.storage.postgres import migrations, partitions
+from payhooks.storage.postgres.connections import Connection, Connections, Row
+from payhooks.storage.postgres.rows import CODES
+
+_SQL: Final = statements.load("payhooks.storage.postgres", "sweeping.sql")
+_PARTITIONS_EVERY_S: Final = 3_600.0
+
+
+class PostgresSweep:
+    """See SweepStore."""
+
+    _clock: Clock
+    _clock_offset: Callable[[], float] | None
+    _leasing: Connections
+    _control: Connections
+    _partitions_at_s: float | None = None
+
+    async def expire(self, *, limit: int) -> list[Expired]:
+        """See SweepStore."""
+        rows = await self._leasing.persist(
+            lambda: self._leasing.call(_SQL["expire"], limit, ABANDONED_IN_A_ROW_MAX)
+        )
+        return [
+            Expired(
+                delivery_id=DeliveryId(row["delivery_id"]),
+                merchant_id=MerchantId(row["merchant_id"]),
+                endpoint_id=EndpointId(row["endpoint_id"]),
+                poisoned=row["poisoned"],
+            )
+            for row in rows
+        ]
+
+    async def mend_lanes(self, *, limit: int, after: EndpointId | None) -> Mended:
+        """See SweepStore."""
+        row = (await self._control.call(_SQL["mend_lanes"], limit, after))[0]
+        last = None if row["last"] is None else EndpointId(row["last"])
+        return Mended(looked=row["looked"], drifted=row["drifted"], last=last)
+
+    async def cancel_orphans(self, *, limit: int) -> int:
+        """See SweepStore."""
+        rows = await self._control.persist(
+            lambda: self._control.call(_SQL["cancel_orphans"], limit)
+        )
+        return len(rows[0]["ids"] or ())
+
+    async def retire(self, *, before: datetime, limit: int) -> int:
+        """See SweepStore. Whole days go as partitions, so *before* is best a midnight."""
+        bound = first_id_at(before)
+        cancelled = (await self._control.call(_SQL["cancel_old"], bound, limit))[0]["ids"]
+        if cancelled:
+            return len(cancelled)
+        async with self._control.borrowed() as connection:
+            await self._ensure_partitions(connection)
+            oldest = await connection.fetchrow(_SQL["undone_oldest"])
+            safe = bound if oldest is None else min(bound, oldest["id"])
+            dropped = await _drop(connection, partitions.TABLES, below=safe)
+            if dropped:
+                return dropped
+            for purge in ("purge_events", "purge_blocks", "purge_keys", "purge_entries"):
+                purged = await connection.fetchrow(_SQL[purge], bound, limit)
+                if purged is not None and purged["count"]:
+                    return int(purged["count"])
+            return await self._retire_bodies(connection, limit)
+
+    async def failing_lanes(self, *, for_s: float, limit: int) -> list[FailingLane]:
+        """See SweepStore."""
+        rows = await self._control.call(_SQL["failing_lanes"], for_s, limit)
+        return [
+            FailingLane(
+                merchant_id=MerchantId(row["merchant_id"]),
+                endpoint_id=EndpointId(row["endpoint_id"]),
+                failing_s=row["failing_s"],
+                warned=row["warned"],
+            )
+            for row in rows
+        ]
+
+    async def warned(self, endpoint_id: EndpointId, *, warnings: int) -> None:
+        """See SweepStore."""
+        await self._control.call(_SQL["warned"], endpoint_id, warnings)
+
+    async def silent_listeners(self, *, for_s: float) -> list[tuple[MerchantId, EndpointId]]:
+        """See SweepStore."""
+        rows = await self._control.call(_SQL["silent_listeners"], for_s)
+        return [(MerchantId(row["merchant_id"]), EndpointId(row["endpoint_id"])) for row in rows]
+
+    async def announcements(self, *, limit: int) -> list[Announcement]:
+        """See SweepStore."""
+        rows = await self._control.call(_SQL["announcements"], limit)
+        return [documents.decode(Announcement, row["document"]) for row in rows]
+
+    async def announced(self, ids: Sequence[bytes]) -> None:
+        """See SweepStore."""
+        await self._control.call(_SQL["announced"], list(ids))
+
+    async def heartbeat(self, *, owner: int, version: str) -> None:
+        """See SweepStore."""
+        await self._control.call(_SQL["heartbeat"], owner, version)
+
+    async def health(self) -> Health:
+        """See SweepStore."""
+        async with self._control.borrowed() as connection:
+            schema_version = await migrations.check(connection)
+            before = self._now()
+            settings = await connection.fetchrow(_SQL["settings"])
+            after = self._now()
+            workers = await connection.fetch(_SQL["workers"])
+        assert settings is not None
+        # The server looked at its clock somewhere between our two looks at ours.
+        skew = before + (after - before) / 2 - settings["now"]
+        return Health(
+            durability=_durability(settings),
+            clock_skew_s=skew.total_seconds(),
+            schema_version=schema_version,
+            workers=tuple(
+                Worker(owner=row["owner"], seen_s_ago=row["seen_s_ago"], version=row["version"])
+                for row in workers
+            ),
+        )
+
+    async def pending(self) -> Pending:
+        """See SweepStore."""
+        async with self._control.borrowed() as connection:
+            states = await connection.fetch(_SQL["pending_states"])
+            oldest = await connection.fetchrow(_SQL["pending_oldest"])
+            endpoints = await connection.fetch(_SQL["pending_endpoints"])
+            circuits = await connection.fetchrow(_SQL["circuits_open"])
+        assert oldest is not None
+        assert circuits is not None
+        in_state = {row["state"]: row["count"] for row in states}
+        in_status = {row["status"]: row["count"] for row in endpoints}
+        undone = (State.SCHEDULED, State.LEASED, State.BLOCKED)
+        shown = (EndpointStatus.ACTIVE, EndpointStatus.PAUSED, EndpointStatus.DISABLED)
+        return Pending(
+            states=tuple((state.value, in_state.get(CODES[state], 0)) for state in undone),
+            oldest_s=oldest["oldest_s"],
+            endpoints=tuple((status.value, in_status.get(status.value, 0)) for status in shown),
+            circuits_open=circuits["count"],
+        )
+
+    def _now(self) -> datetime:
+        return self._clock.now()
+
+    async def _ensure_partitions(self, connection: Connection) -> None:
+        now_s = self._clock.monotonic_s()
+        due = self._partitions_at_s is None or now_s >= self._partitions_at_s
+        if due:
+            await partitions.ensure(connection)
+            self._partitions_at_s = now_s + _PARTITIONS_EVERY_S
+
+    async def _retire_bodies(self, connection: Connection, limit: int) -> int:
+        """Forget bodies of deliveries that are over; they are kept for a shorter time."""
+        bound = first_id_at(self._now() - timedelta(days=limits.ANSWER_KEPT_DAYS))
+        oldest = await connection.fetchrow(_SQL["undone_oldest"])
+        safe = bound if oldest is None else min(bound, oldest["id"])
+        dropped = await _drop(connection, ("bodies",), below=safe)
+        if dropped:
+            return dropped
+        purged = await connection.fetchrow(_SQL["purge_bodies"], bound, limit)
+        return 0 if purged is None else int(purged["count"])
+
+
+async def _drop(connection: Connection, tables: Sequence[str], *, below: bytes) -> int:
+    """Drop the oldest day that ends before *below* of each table; return how many."""
+    dropped = 0
+    for table in tables:
+        days = await partitions.existing(connection, table)
+        if days and days[0].bounds[1] <= below:
+            dropped += await partitions.drop(connection, days[0])
+    return dropped
+
+
+def _durability(settings: Row) -> str:
+    if settings["standby"]:
+        return "degraded: this is a read-only standby"
+    for name in ("fsync", "full_page_writes", "synchronous_commit"):
+        # "local" waits for our own disk, which is what 202 promises.
+        if settings[name] == "off":
+            return f"degraded: {name} is off"
+    if settings["standbys"] and settings["synchronous_commit"] != "local":
+        return "synchronous_standby"
+    return "fsync"

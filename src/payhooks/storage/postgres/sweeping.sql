@@ -1,0 +1,153 @@
+Upkeep.
+
+-- name: expire
+SELECT * FROM expire_v1($1, $2)
+
+-- name: mend_lanes
+SELECT * FROM mend_lanes_v1($1, $2)
+
+-- name: cancel_orphans
+WITH old AS MATERIALIZED (
+  SELECT q.merchant_id, q.id FROM lanes l CROSS JOIN LATERAL (
+    (SELECT s.merchant_id, s.id FROM queue s
+      WHERE s.endpoint_id = l.endpoint_id AND s.state = 0 LIMIT $1)
+    UNION ALL
+    (SELECT b.merchant_id, b.id FROM queue b
+      WHERE b.endpoint_id = l.endpoint_id AND b.state = 2 LIMIT $1)) q
+  WHERE l.state = 3 LIMIT $1
+)
+SELECT cancel_v1(array_agg(o.merchant_id), array_agg(o.id)) AS ids FROM old o
+
+-- name: cancel_old
+WITH old AS MATERIALIZED (
+  SELECT q.merchant_id, q.id FROM queue q WHERE q.id < $1 AND q.state <> 1 LIMIT $2
+)
+SELECT cancel_v1(array_agg(o.merchant_id), array_agg(o.id)) AS ids FROM old o
+
+-- name: undone_oldest
+SELECT q.id FROM queue q ORDER BY q.id LIMIT 1
+
+-- name: purge_events
+WITH old AS MATERIALIZED (
+  SELECT e.merchant_id, e.id FROM events e
+  WHERE e.id < $1 AND NOT EXISTS (SELECT FROM queue q WHERE q.merchant_id = e.merchant_id
+    AND q.id > e.id AND q.id <= payhooks_last_of(e.id))
+  ORDER BY e.id LIMIT $2 FOR UPDATE OF e SKIP LOCKED
+), gone_events AS (
+  DELETE FROM events e USING old o WHERE e.merchant_id = o.merchant_id AND e.id = o.id
+), gone_deliveries AS (
+  DELETE FROM deliveries d USING old o
+  WHERE d.merchant_id = o.merchant_id AND d.id > o.id AND d.id <= payhooks_last_of(o.id)
+  RETURNING d.endpoint_id, d.id
+), gone_attempts AS (
+  DELETE FROM attempts a USING old o WHERE a.merchant_id = o.merchant_id
+    AND a.delivery_id > o.id AND a.delivery_id <= payhooks_last_of(o.id)
+), gone_bodies AS (
+  DELETE FROM bodies b USING old o WHERE b.merchant_id = o.merchant_id
+    AND b.delivery_id > o.id AND b.delivery_id <= payhooks_last_of(o.id)
+), gone_blocks AS (
+  DELETE FROM order_blocks b USING gone_deliveries d WHERE b.delivery_id = d.id
+  RETURNING b.endpoint_id, b.order_key
+), woken AS (
+  INSERT INTO wakes (endpoint_id, order_key, due_at)
+  SELECT g.endpoint_id, g.order_key, payhooks_now() FROM gone_blocks g
+), gone_entries AS (
+  DELETE FROM feed_entries f USING gone_deliveries d
+  WHERE f.endpoint_id = d.endpoint_id AND f.delivery_id = d.id
+)
+SELECT count(*) AS count FROM old
+
+-- name: purge_blocks
+WITH gone AS (
+  DELETE FROM order_blocks b WHERE b.delivery_id IN (
+    SELECT x.delivery_id FROM order_blocks x WHERE x.delivery_id < $1 LIMIT $2)
+  RETURNING b.endpoint_id, b.order_key
+), woken AS (
+  INSERT INTO wakes (endpoint_id, order_key, due_at)
+  SELECT g.endpoint_id, g.order_key, payhooks_now() FROM gone g
+)
+SELECT count(*) AS count FROM gone
+
+-- name: purge_keys
+WITH old AS MATERIALIZED (
+  SELECT i.key FROM idempotency i
+  WHERE i.event_id < $1 AND NOT EXISTS (SELECT FROM queue q WHERE q.id > i.event_id
+    AND q.id <= payhooks_last_of(i.event_id) AND q.state = 1)
+  LIMIT $2
+), gone AS (
+  DELETE FROM idempotency i USING old o WHERE i.key = o.key RETURNING 1
+) SELECT count(*) AS count FROM gone
+
+-- name: purge_entries
+WITH gone AS (
+  DELETE FROM feed_entries f WHERE f.ctid = ANY (ARRAY(
+    SELECT x.ctid FROM feed_entries x WHERE x.delivery_id < $1 LIMIT $2)) RETURNING 1
+) SELECT count(*) AS count FROM gone
+
+-- name: purge_bodies
+WITH old AS MATERIALIZED (
+  SELECT b.merchant_id, b.delivery_id FROM bodies b
+  WHERE b.delivery_id < $1 AND NOT EXISTS (
+    SELECT FROM queue q WHERE q.merchant_id = b.merchant_id AND q.id = b.delivery_id)
+  GROUP BY b.merchant_id, b.delivery_id LIMIT $2
+), gone AS (
+  DELETE FROM bodies b USING old o
+  WHERE b.merchant_id = o.merchant_id AND b.delivery_id = o.delivery_id
+)
+SELECT count(*) AS count FROM old
+
+-- name: failing_lanes
+SELECT l.merchant_id, l.endpoint_id, l.warned,
+  extract(epoch FROM n.now - l.failing_since)::double precision AS failing_s
+FROM (SELECT payhooks_now() AS now) n, lanes l
+WHERE l.state = 0 AND l.failing_since <= n.now - make_interval(secs => $1)
+ORDER BY l.failing_since LIMIT $2
+
+-- name: warned
+UPDATE lanes SET warned = $2 WHERE endpoint_id = $1
+
+-- name: silent_listeners
+SELECT l.merchant_id, l.endpoint_id
+FROM (SELECT payhooks_now() AS now) n, lanes l
+WHERE l.state = 4 AND l.listened_at <= n.now - make_interval(secs => $1)
+ORDER BY l.listened_at
+
+-- name: announcements
+SELECT document FROM announcements ORDER BY n LIMIT $1
+
+-- name: announced
+DELETE FROM announcements WHERE id = ANY ($1)
+
+-- name: heartbeat
+WITH forgotten AS (
+  DELETE FROM workers WHERE owner <> $1 AND seen_at < payhooks_now() - interval '1 hour'
+)
+INSERT INTO workers (owner, version, seen_at) VALUES ($1, $2, payhooks_now())
+ON CONFLICT (owner) DO UPDATE SET (version, seen_at) = (excluded.version, excluded.seen_at)
+
+-- name: settings
+SELECT payhooks_now() AS now, current_setting('fsync') AS fsync,
+  current_setting('full_page_writes') AS full_page_writes,
+  current_setting('synchronous_commit') AS synchronous_commit,
+  current_setting('synchronous_standby_names') AS standbys,
+  pg_is_in_recovery() AS standby
+
+-- name: workers
+SELECT owner, version, extract(epoch FROM payhooks_now() - seen_at)::double precision AS seen_s_ago
+FROM workers ORDER BY owner
+
+-- name: pending_states
+SELECT state, count(*) AS count FROM queue GROUP BY state
+
+-- name: pending_oldest
+SELECT coalesce(max(extract(epoch FROM n.now - q.due_at)), 0)::double precision AS oldest_s
+FROM (SELECT payhooks_now() AS now) n, lanes l CROSS JOIN LATERAL (
+  SELECT x.due_at FROM queue x WHERE x.endpoint_id = l.endpoint_id AND x.state = 0
+  ORDER BY x.due_at, x.position LIMIT 1) q
+WHERE l.state = 0 AND l.look_at < 'infinity' AND q.due_at <= n.now
+
+-- name: pending_endpoints
+SELECT status, count(*) AS count FROM endpoints GROUP BY status
+
+-- name: circuits_open
+SELECT count(*) AS count FROM lanes WHERE circuit_open
