@@ -5,8 +5,16 @@ from typing import Final
 
 import apsw
 from msgspec import Struct
+from msgspec.json import Decoder
 
-from payhooks.ids import DeliveryId, EndpointId, MerchantId, event_id_of, last_delivery_id_of
+from payhooks.ids import (
+    DeliveryId,
+    EndpointId,
+    EventId,
+    MerchantId,
+    event_id_of,
+    last_delivery_id_of,
+)
 from payhooks.model.delivery import State
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.key import ApiKey
@@ -33,10 +41,22 @@ from payhooks.storage.sqlite.connection import (
     rows_of_many,
     run_many,
 )
-from payhooks.storage.sqlite.parts import CODES, Part
+from payhooks.storage.sqlite.parts import CODES, Part, Positions
 from payhooks.storage.sqlite.writer import Kind
 
 _SQL: Final = statements.load(__package__, "accepting.sql")
+_VERSIONS: Final = Decoder(list[tuple[str, int]])
+_KEYS: Final = Decoder(list[tuple[str, str, str, str, int]])
+_LANES: Final = Decoder(list[str])
+_ALL_WAIT: Final = Accepted(leased=())
+
+
+class _Sight(Struct, kw_only=True):
+    """What a batch must know before it is judged."""
+
+    versions: dict[bytes, int]
+    keys: dict[bytes, tuple[str, str, str, str, int]]
+    open_lanes: set[bytes]
 
 
 class _Batch(Struct, kw_only=True):
@@ -47,6 +67,31 @@ class _Batch(Struct, kw_only=True):
     queue: list[Row] = []
     wakes: dict[tuple[EndpointId, bytes | None], None] = {}
 
+    def add_event(self, arrival: Arrival) -> None:
+        """Add the event itself, and its key."""
+        event = arrival.event
+        fan_out = len(arrival.deliveries)
+        if arrival.idempotency is not None:
+            key = (arrival.idempotency, event.id, arrival.content, event.type, fan_out)
+            self.keys.append(key)
+        self.events.append(
+            (
+                event.id,
+                event.merchant_id,
+                event.type,
+                event.family,
+                event.object_type,
+                event.object_id,
+                optional_us(event.occurred_at),
+                event.ordering_key,
+                event.metadata,
+                arrival.idempotency,
+                arrival.routing_version,
+                fan_out,
+                event.data,
+            )
+        )
+
 
 class SqliteAccept(Part):
     """See AcceptStore."""
@@ -56,7 +101,8 @@ class SqliteAccept(Part):
         keys = [arrival.idempotency for arrival in arrivals if arrival.idempotency is not None]
         assert len(set(keys)) == len(keys), "flow collapses equal keys"
         return await self._write(
-            Kind.ACCEPT, lambda db: _accept(db, arrivals, owner=owner, now=self._now_us())
+            Kind.ACCEPT,
+            lambda db: _accept(db, arrivals, self._positions, owner=owner, now=self._now_us()),
         )
 
     async def routing(self, merchant_ids: Sequence[MerchantId]) -> list[Routing]:
@@ -71,53 +117,74 @@ class SqliteAccept(Part):
 
 
 def _accept(
-    db: apsw.Connection, arrivals: Sequence[Arrival], *, owner: int, now: int
+    db: apsw.Connection,
+    arrivals: Sequence[Arrival],
+    positions: Positions,
+    *,
+    owner: int,
+    now: int,
 ) -> list[Acceptance]:
-    known = _known(db, arrivals, owner)
-    versions = _versions(db, arrivals)
+    sight = _look(db, arrivals, now)
+    known = _known(db, arrivals, sight, owner)
+    batch = _Batch()
     acceptances: list[Acceptance] = []
-    winners: list[Arrival] = []
     for arrival in arrivals:
         answer = known.get(arrival.event.id)
         if answer is None:
-            if versions.get(arrival.event.merchant_id) == arrival.routing_version:
-                winners.append(arrival)
-                answer = Accepted(leased=())  # replaced below, where something was handed off
+            version = sight.versions.get(arrival.event.merchant_id)
+            if version == arrival.routing_version:
+                answer = _collect(batch, arrival, sight, positions, owner=owner, now=now)
             else:
                 answer = StaleRouting()
         acceptances.append(answer)
-    if not winners:
-        return acceptances
-    leased = _insert(db, winners, owner=owner, now=now)
-    return [
-        leased.get(arrival.event.id, answer)
-        for arrival, answer in zip(arrivals, acceptances, strict=True)
-    ]
+    # By key, so that neighbours in the index are written together.
+    run_many(db, _SQL["insert_keys"], sorted(batch.keys))
+    run_many(db, _SQL["insert_events"], batch.events)
+    run_many(db, _SQL["insert_queue"], batch.queue)
+    run_many(db, _SQL["insert_wakes"], [(*wake, now) for wake in batch.wakes])
+    return acceptances
 
 
-def _known(db: apsw.Connection, arrivals: Sequence[Arrival], owner: int) -> dict[bytes, Acceptance]:
-    """Return the answers of those that were here before, by the id they have now."""
-    by_key = {
-        arrival.idempotency: arrival for arrival in arrivals if arrival.idempotency is not None
+def _look(db: apsw.Connection, arrivals: Sequence[Arrival], now: int) -> _Sight:
+    merchants = {arrival.event.merchant_id for arrival in arrivals}
+    keys = [arrival.idempotency for arrival in arrivals if arrival.idempotency is not None]
+    lanes = {
+        planned.endpoint_id
+        for arrival in arrivals
+        for planned in arrival.deliveries
+        if planned.lease_s is not None
     }
+    found = first(db, _SQL["look"], (blobs(merchants), blobs(keys), blobs(lanes), now))
+    assert found is not None
+    return _Sight(
+        versions={bytes.fromhex(id_): version for id_, version in _VERSIONS.decode(found[0])},
+        keys={bytes.fromhex(row[0]): row for row in _KEYS.decode(found[1])},
+        # Judged before the first row goes in: one batch is one moment.
+        open_lanes={bytes.fromhex(id_) for id_ in _LANES.decode(found[2])},
+    )
+
+
+def _known(
+    db: apsw.Connection, arrivals: Sequence[Arrival], sight: _Sight, owner: int
+) -> dict[bytes, Acceptance]:
+    """Return the answers of those that were here before, by the id they have now."""
     answers: dict[bytes, Acceptance] = {}
     ours: set[bytes] = set()
-    if by_key:
-        for key, event_id, content, event_type, count in rows(
-            db, _SQL["known_keys"], (blobs(by_key),)
-        ):
-            arrival = by_key[key]
+    keyless = []
+    for arrival in arrivals:
+        if arrival.idempotency is None:
+            keyless.append((arrival.event.merchant_id, arrival.event.id))
+        elif (row := sight.keys.get(arrival.idempotency)) is not None:
+            event_id = EventId(bytes.fromhex(row[1]))
             if event_id == arrival.event.id:
                 ours.add(event_id)
             else:
                 answers[arrival.event.id] = Repeated(
-                    event_id=event_id, event_type=event_type, content=content, deliveries=count
+                    event_id=event_id,
+                    content=bytes.fromhex(row[2]),
+                    event_type=row[3],
+                    deliveries=row[4],
                 )
-    keyless = [
-        (arrival.event.merchant_id, arrival.event.id)
-        for arrival in arrivals
-        if arrival.idempotency is None
-    ]
     ours.update(id_ for (id_,) in rows_of_many(db, _SQL["known_events"], keyless))
     for arrival in arrivals if ours else ():
         event = arrival.event
@@ -128,80 +195,29 @@ def _known(db: apsw.Connection, arrivals: Sequence[Arrival], owner: int) -> dict
     return answers
 
 
-def _versions(db: apsw.Connection, arrivals: Sequence[Arrival]) -> dict[bytes, int]:
-    merchants = {arrival.event.merchant_id for arrival in arrivals}
-    return dict(rows(db, _SQL["routing_versions"], (blobs(merchants),)))
-
-
-def _insert(
-    db: apsw.Connection, winners: Sequence[Arrival], *, owner: int, now: int
-) -> dict[bytes, Acceptance]:
-    """Write the new ones; return those of which something was handed off."""
-    open_lanes = _open_lanes(db, winners, now)
-    count = sum(len(arrival.deliveries) for arrival in winners)
-    taken = first(db, _SQL["take_positions"], (count,))
-    assert taken is not None
-    position = taken[0] - count
-    batch = _Batch()
-    answers: dict[bytes, Acceptance] = {}
-    for arrival in winners:
-        _collect(batch, arrival)
-        leased = []
-        for planned in arrival.deliveries:
-            position += 1
-            assert event_id_of(planned.id) == arrival.event.id
-            handed_off = planned.lease_s is not None and planned.endpoint_id in open_lanes
-            if handed_off and planned.order_key is None:
-                leased.append(planned.id)
-                batch.queue.append(_leased(arrival, planned, position, owner=owner, now=now))
-            else:
-                batch.queue.append(_waiting(arrival, planned, position, now=now))
-                batch.wakes[planned.endpoint_id, planned.order_key] = None
-        if leased:
-            answers[arrival.event.id] = Accepted(leased=tuple(leased))
-    # By key, so that neighbours in the index are written together.
-    run_many(db, _SQL["insert_keys"], sorted(batch.keys))
-    run_many(db, _SQL["insert_events"], batch.events)
-    run_many(db, _SQL["insert_queue"], batch.queue)
-    run_many(db, _SQL["insert_wakes"], [(*wake, now) for wake in batch.wakes])
-    return answers
-
-
-def _open_lanes(db: apsw.Connection, winners: Sequence[Arrival], now: int) -> set[bytes]:
-    # Judged before the first row goes in: one batch is one moment.
-    wanted = {
-        planned.endpoint_id
-        for arrival in winners
-        for planned in arrival.deliveries
-        if planned.lease_s is not None
-    }
-    if not wanted:
-        return set()
-    return {id_ for (id_,) in rows(db, _SQL["open_lanes"], (blobs(wanted), now))}
-
-
-def _collect(batch: _Batch, arrival: Arrival) -> None:
-    event = arrival.event
-    fan_out = len(arrival.deliveries)
-    if arrival.idempotency is not None:
-        batch.keys.append((arrival.idempotency, event.id, arrival.content, event.type, fan_out))
-    batch.events.append(
-        (
-            event.id,
-            event.merchant_id,
-            event.type,
-            event.family,
-            event.object_type,
-            event.object_id,
-            optional_us(event.occurred_at),
-            event.ordering_key,
-            event.metadata,
-            arrival.idempotency,
-            arrival.routing_version,
-            fan_out,
-            event.data,
-        )
-    )
+def _collect(  # noqa: PLR0913 - a batch, one of it, and what it is judged by
+    batch: _Batch,
+    arrival: Arrival,
+    sight: _Sight,
+    positions: Positions,
+    *,
+    owner: int,
+    now: int,
+) -> Accepted:
+    """Add the rows of one new event to the batch; return what of it is handed off."""
+    batch.add_event(arrival)
+    leased = []
+    numbers = positions.take(len(arrival.deliveries))
+    for planned, position in zip(arrival.deliveries, numbers, strict=True):
+        assert event_id_of(planned.id) == arrival.event.id
+        handed_off = planned.lease_s is not None and planned.endpoint_id in sight.open_lanes
+        if handed_off and planned.order_key is None:
+            leased.append(planned.id)
+            batch.queue.append(_leased(arrival, planned, position, owner=owner, now=now))
+        else:
+            batch.queue.append(_waiting(arrival, planned, position, now=now))
+            batch.wakes[planned.endpoint_id, planned.order_key] = None
+    return Accepted(leased=tuple(leased)) if leased else _ALL_WAIT
 
 
 def _leased(

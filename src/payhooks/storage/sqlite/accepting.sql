@@ -1,11 +1,18 @@
--- Acceptance. Rows come 64 to a statement: see connection.py.
+-- Acceptance. Rows come many to a statement: see connection.py.
 
--- name: routing_versions
-SELECT merchant_id, version FROM routing WHERE merchant_id IN (SELECT value FROM carray(?));
-
--- name: known_keys
-SELECT key, event_id, content, event_type, deliveries FROM idempotency
-WHERE key IN (SELECT value FROM carray(?));
+-- All that a batch must know, in one row. The lanes are those that may be handed off: nothing
+-- is due there, nothing rests, nothing counts, nothing is on its way.
+-- name: look
+SELECT
+  (SELECT json_group_array(json_array(hex(merchant_id), version)) FROM routing
+   WHERE merchant_id IN (SELECT value FROM carray(?1))),
+  (SELECT json_group_array(json_array(hex(key), hex(event_id), hex(content), event_type,
+     deliveries)) FROM idempotency WHERE key IN (SELECT value FROM carray(?2))),
+  (SELECT json_group_array(hex(l.endpoint_id)) FROM lanes AS l
+   WHERE l.endpoint_id IN (SELECT value FROM carray(?3))
+   AND l.state = 0 AND l.look_at > ?4 AND l.rest_until <= ?4
+   AND l.circuit_open = 0 AND l.rate_per_s IS NULL
+   AND NOT EXISTS (SELECT 1 FROM wakes AS w WHERE w.endpoint_id = l.endpoint_id));
 
 -- name: known_events
 WITH arrived (merchant_id, id) AS (VALUES :rows)
@@ -15,17 +22,6 @@ ON e.merchant_id = arrived.merchant_id AND e.id = arrived.id;
 -- name: still_leased
 SELECT id FROM queue
 WHERE merchant_id = ? AND id BETWEEN ? AND ? AND state = 1 AND owner = ? AND fence = 1;
-
--- What may be handed off: nothing is due, nothing rests, nothing counts, nothing is on its way.
--- name: open_lanes
-SELECT l.endpoint_id FROM lanes AS l
-WHERE l.endpoint_id IN (SELECT value FROM carray(?1))
-AND l.state = 0 AND l.look_at > ?2 AND l.rest_until <= ?2
-AND l.circuit_open = 0 AND l.rate_per_s IS NULL
-AND NOT EXISTS (SELECT 1 FROM wakes AS w WHERE w.endpoint_id = l.endpoint_id);
-
--- name: take_positions
-UPDATE positions SET last = last + ? WHERE only = 1 RETURNING last;
 
 -- name: insert_keys
 INSERT INTO idempotency (key, event_id, content, event_type, deliveries) VALUES :rows;

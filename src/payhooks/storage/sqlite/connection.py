@@ -15,9 +15,11 @@ _BUSY_TIMEOUT_MS: Final = 2_000
 # About 16 MB of log. Five times as much made the 99th percentile of accept four times worse.
 _CHECKPOINT_PAGES: Final = 4_000
 
-# Rows of one INSERT. Each statement gives up the GIL and waits to get it back, so rows are
-# grouped; few sizes, so that the prepared statements are found again.
-_CHUNKS: Final = (64, 16, 4, 1)
+# Each statement gives up the GIL and waits to get it back, up to a switch interval where the
+# event loop is busy: so as few statements as can be. What does not fill a chunk goes in one
+# statement of its own size, of which there are few enough to stay prepared.
+_CHUNKS: Final = (256, 64)
+_STATEMENTS_PREPARED: Final = 1_000
 
 # Nobody waits this long; a number rather than NULL, so that min() and max() need no cases.
 FOREVER_US: Final = 253_402_300_799_000_000
@@ -27,7 +29,7 @@ Row = tuple[Any, ...]
 
 def connect(path: Path, *, writes: bool) -> apsw.Connection:
     """Return an open connection. Only the writer's may write, and only it checkpoints."""
-    connection = apsw.Connection(str(path), statementcachesize=300)
+    connection = apsw.Connection(str(path), statementcachesize=_STATEMENTS_PREPARED)
     connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
     connection.execute("PRAGMA journal_mode = wal")
     connection.execute("PRAGMA synchronous = full")
@@ -110,7 +112,7 @@ def _chunks(values: Sequence[Row]) -> Iterator[list[Row]]:
     remaining = iter(values)
     left = len(values)
     while left:
-        size = next(size for size in _CHUNKS if size <= left)
+        size = next((size for size in _CHUNKS if size <= left), left)
         left -= size
         yield list(islice(remaining, size))
 
@@ -118,5 +120,5 @@ def _chunks(values: Sequence[Row]) -> Iterator[list[Row]]:
 @cache
 def _expanded(sql: str, count: int, width: int) -> str:
     assert ":rows" in sql
-    one = f"({', '.join('?' * width)})"
-    return sql.replace(":rows", ", ".join([one] * count))
+    one = f"({','.join('?' * width)})"
+    return sql.replace(":rows", ",".join([one] * count))

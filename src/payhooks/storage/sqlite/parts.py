@@ -36,12 +36,30 @@ class LaneState(IntEnum):
     LISTENING = 4
 
 
+class Positions:
+    """Numbers in the order of acceptance, given on the writer's thread alone.
+
+    Kept in memory: they only ever compare what waits in the queue, so after a start they go
+    on above what waits there.
+    """
+
+    def __init__(self, last: int) -> None:
+        self._last = last
+
+    def take(self, count: int) -> range:
+        """Return the next *count* numbers."""
+        taken = range(self._last + 1, self._last + 1 + count)
+        self._last += count
+        return taken
+
+
 class Part:
     """A group of the store's methods, over the same file."""
 
     _clock: Clock
     _writer: Writer
     _readers: Readers
+    _positions: Positions
 
     async def _write(self, kind: Kind, job: Callable[[apsw.Connection], _Result]) -> _Result:
         return await self._writer.submit(kind, job)

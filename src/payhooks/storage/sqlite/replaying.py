@@ -57,7 +57,10 @@ class SqliteReplay(Part):
         """See ControlStore."""
 
         def work(db: apsw.Connection) -> int:
-            count = _requeue(db, items, replay_id=replay_id, bulk=bulk, now=self._now_us())
+            positions = self._positions.take(len(items))
+            count = _requeue(
+                db, items, positions, replay_id=replay_id, bulk=bulk, now=self._now_us()
+            )
             if count and audit is not None:
                 log(db, audit)
             return count
@@ -112,7 +115,8 @@ class SqliteReplay(Part):
         def work(db: apsw.Connection) -> bool:
             if run(db, _SQL["advance_replay"], (replay.id, running, encode(replay))) == 0:
                 return False
-            _requeue(db, items, replay_id=replay.id, bulk=bulk, now=self._now_us())
+            positions = self._positions.take(len(items))
+            _requeue(db, items, positions, replay_id=replay.id, bulk=bulk, now=self._now_us())
             return True
 
         return await self._write(Kind.SLOW, work)
@@ -145,20 +149,18 @@ def _call_off(
     return Cancelled.UNBLOCKED if freed else Cancelled.FINAL
 
 
-def _requeue(
+def _requeue(  # noqa: PLR0913 - what every item shares
     db: apsw.Connection,
     items: Sequence[Requeue],
+    positions: Sequence[int],
     *,
     replay_id: ReplayId | None,
     bulk: bool,
     now: int,
 ) -> int:
-    taken = first(db, _SQL["take_positions"], (len(items),))
-    assert taken is not None
     count = 0
     wakes: dict[tuple[EndpointId, bytes | None], None] = {}
-    for n, item in enumerate(items):
-        position = taken[0] - len(items) + n + 1
+    for item, position in zip(items, positions, strict=True):
         event_id = event_id_of(item.delivery_id)
         key = (item.merchant_id, item.delivery_id)
         standing = first(db, _SQL["standing"], (*key, item.endpoint_id, event_id))

@@ -28,9 +28,6 @@ INSERT INTO queue (merchant_id, id, endpoint_id, event_type, state, due_at, posi
   fence, dialect, dialect_version, replay_id, replay_bulk, delivered_at, reason)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
--- name: take_positions
-UPDATE positions SET last = last + ? WHERE only = 1 RETURNING last;
-
 -- name: expunge
 UPDATE events SET data = CAST('null' AS BLOB), metadata = NULL, expunged = 1
 WHERE merchant_id = ? AND id = ?;

@@ -96,7 +96,7 @@ def _settle(db: apsw.Connection, settlements: Sequence[Settlement], *, now: int)
         _judge_foreign(db, settlements, answers, late)
     if not moves.isdisjoint({Trigger.RETRY, Trigger.RELEASE}):
         run(db, _SQL["cancel_deleted"])
-    if moves - {Trigger.SUCCEED}:
+    if any(settlement.block_order for settlement in settlements):
         run(db, _SQL["block_objects"])
     run(db, _SQL["wake_followers"], (now,))
     run(db, _SQL["finish"], (now,))

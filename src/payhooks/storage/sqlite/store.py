@@ -18,11 +18,12 @@ from payhooks.clock import Clock
 from payhooks.errors import UnavailableError
 from payhooks.storage.sqlite import migrations
 from payhooks.storage.sqlite.accepting import SqliteAccept
-from payhooks.storage.sqlite.connection import FOREVER_US, connect, to_us
+from payhooks.storage.sqlite.connection import FOREVER_US, connect, first, to_us
 from payhooks.storage.sqlite.controlling import SqliteControl
 from payhooks.storage.sqlite.feeding import SqliteFeed
 from payhooks.storage.sqlite.leasing import SqliteLease
 from payhooks.storage.sqlite.lockfile import LockFile
+from payhooks.storage.sqlite.parts import Positions
 from payhooks.storage.sqlite.readers import Readers
 from payhooks.storage.sqlite.reading import SqliteRead
 from payhooks.storage.sqlite.replaying import SqliteReplay
@@ -31,6 +32,10 @@ from payhooks.storage.sqlite.settling import SqliteSettle, prepare
 from payhooks.storage.sqlite.sweeping import SqliteSweep, take_back
 from payhooks.storage.sqlite.writer import Writer
 
+_LAST_POSITION: Final = (
+    "SELECT max(coalesce((SELECT max(position) FROM queue), 0),"
+    " coalesce((SELECT max(position) FROM order_blocks), 0))"
+)
 _RELEASED_AT_ONCE: Final = 5_000  # nobody waits yet, so the slice may be large
 
 
@@ -47,9 +52,10 @@ class SqliteStore(
 ):
     """See Store. Made by ``open``."""
 
-    def __init__(self, path: Path, lock: LockFile, clock: Clock) -> None:
+    def __init__(self, path: Path, lock: LockFile, clock: Clock, *, last_position: int) -> None:
         self._clock = clock
         self._lock = lock
+        self._positions = Positions(last_position)
         self._readers = Readers(path)
         self._writer = Writer(path, prepare=prepare)
 
@@ -83,8 +89,8 @@ class SqliteStore(
             path.parent.mkdir(parents=True, exist_ok=True)
             lock = LockFile(path)
             try:
-                _prepare(path, to_us(clock.now()))
-                return cls(path, lock, clock)
+                last_position = _prepare(path, to_us(clock.now()))
+                return cls(path, lock, clock, last_position=last_position)
             except BaseException:
                 lock.release()
                 raise
@@ -98,8 +104,11 @@ def _translated(path: Path) -> Iterator[None]:
         raise UnavailableError(f"{path} cannot be opened: {error}") from error
 
 
-def _prepare(path: Path, now: int) -> None:
-    """Bring the file to the newest schema, and take back leases whose owners are gone."""
+def _prepare(path: Path, now: int) -> int:
+    """Bring the file to the newest schema, and take back leases whose owners are gone.
+
+    Returns the last position that is in use.
+    """
     connection = connect(path, writes=True)
     try:
         migrations.migrate(connection, now_us=now)
@@ -110,5 +119,8 @@ def _prepare(path: Path, now: int) -> None:
                 released = bool(
                     take_back(connection, until=FOREVER_US, limit=_RELEASED_AT_ONCE, now=now)
                 )
+        found = first(connection, _LAST_POSITION)
+        assert found is not None
+        return int(found[0])
     finally:
         connection.close()

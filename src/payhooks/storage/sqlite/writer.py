@@ -109,8 +109,8 @@ class Writer:
         try:
             connection.execute("BEGIN IMMEDIATE")
             for job in batch:
-                _run_one(connection, job)
-                # On a full disk and the like SQLite ends the transaction on its own.
+                _run_one(connection, job, alone=len(batch) == 1)
+                # Where a job was alone, its error ended the transaction.
                 if not connection.in_transaction:
                     return _fail(batch, job.error)
         except apsw.Error as error:
@@ -182,17 +182,17 @@ def _take(waiting: list[_Job]) -> list[_Job]:
     return batch
 
 
-def _run_one(connection: apsw.Connection, job: _Job) -> None:
-    connection.execute("SAVEPOINT job")
+def _run_one(connection: apsw.Connection, job: _Job, *, alone: bool) -> None:
+    if not alone:
+        connection.execute("SAVEPOINT job")
     try:
         job.result = job.run(connection)
     except Exception as error:
         if isinstance(error, apsw.Error) and is_environment(error):
             raise  # the transaction's trouble, not this job's
         job.error = error
-        if connection.in_transaction:
-            connection.execute("ROLLBACK TO job")
-    if connection.in_transaction:
+        connection.execute("ROLLBACK" if alone else "ROLLBACK TO job")
+    if not alone:
         connection.execute("RELEASE job")
 
 

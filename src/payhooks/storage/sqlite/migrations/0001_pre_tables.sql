@@ -253,10 +253,3 @@ CREATE TABLE order_blocks (
   position INTEGER NOT NULL,
   PRIMARY KEY (endpoint_id, order_key)
 ) STRICT, WITHOUT ROWID;
-
--- One row: the last position given. Kept, because the queue may be empty at the next start.
-CREATE TABLE positions (
-  only INTEGER PRIMARY KEY CHECK (only = 1),
-  last INTEGER NOT NULL
-) STRICT;
-INSERT INTO positions (only, last) VALUES (1, 0);
