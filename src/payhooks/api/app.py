@@ -1,0 +1,157 @@
+"""Puts the API together: the front, the hot path, and FastAPI for everything else."""
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+
+from payhooks.api import asgi, documents
+from payhooks.api.auth import Authenticator, demand_declared
+from payhooks.api.front import Front
+from payhooks.api.hot import HotPath
+from payhooks.api.problems import (
+    Kind,
+    Problem,
+    ProblemError,
+    body_of,
+    headers_of,
+    of_error,
+    of_faults,
+)
+from payhooks.api.routes import (
+    deliveries,
+    endpoints,
+    event_types,
+    events,
+    health,
+    keys,
+    merchants,
+    records,
+)
+from payhooks.api.services import Services
+from payhooks.errors import Fault, PayhooksError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_ROUTERS: Final = (
+    merchants.router,
+    merchants.one,
+    events.router,
+    endpoints.router,
+    deliveries.router,
+    keys.router,
+    event_types.router,
+    records.router,
+    health.router,
+)
+_KINDS: Final = {
+    HTTPStatus.NOT_FOUND: Kind.NOT_FOUND,
+    HTTPStatus.METHOD_NOT_ALLOWED: Kind.METHOD,
+    HTTPStatus.BAD_REQUEST: Kind.MALFORMED,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: Kind.MEDIA_TYPE,
+}
+
+
+def create_app(services: Services) -> asgi.App:
+    """Return the application that a server runs.
+
+    Raises:
+        AssertionError: A route does not declare whom it lets in.
+
+    """
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.state.services = services
+    app.state.asyncapi = documents.asyncapi()
+    # The routes themselves and not include_router, which wraps them lazily: what each demands
+    # is checked below, before the first request.
+    for router in _ROUTERS:
+        app.router.routes.extend(router.routes)
+    app.add_exception_handler(PayhooksError, _on_error)
+    app.add_exception_handler(ProblemError, _on_problem)
+    app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(HTTPException, _on_http)
+    demand_declared(app)
+    described = documents.openapi(app)
+    app.openapi = lambda: described  # type: ignore[method-assign]  # FastAPI's documented way
+    authenticator = Authenticator(services)
+    return Front(
+        rest=app,
+        hot=HotPath(services, authenticator),
+        authenticator=authenticator,
+        id_source=services.control.ids,
+        on_bug=services.on_bug,
+    )
+
+
+def _respond(request: Request, problem: Problem) -> Response:
+    body = body_of(
+        problem,
+        request_id=request.scope["state"]["request_id"],
+        instance=request.scope["path"][:64],
+    )
+    return Response(content=body, status_code=problem.status, headers=dict(headers_of(problem)))
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, PayhooksError)
+    return _respond(request, of_error(error))
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ProblemError)
+    return _respond(request, error.problem)
+
+
+async def _on_validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return _respond(request, of_faults([_fault(found) for found in error.errors()]))
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    kind = _KINDS.get(HTTPStatus(error.status_code), Kind.MALFORMED)
+    headers = (("allow", _allowed(request)),) if kind is Kind.METHOD else ()
+    detail = "There is no such thing here." if kind is Kind.NOT_FOUND else "See the description."
+    return _respond(request, Problem(kind=kind, detail=detail, headers=headers))
+
+
+def _allowed(request: Request) -> str:
+    """Return every method that the path has: one method is one route here."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, APIRoute) and route.matches(request.scope)[0] is not Match.NONE:
+            methods |= route.methods or set()
+    return ", ".join(sorted(methods))
+
+
+def _fault(found: dict[str, Any]) -> Fault:
+    """Return our fault for one of pydantic's; its texts name rules, its ``input`` is left out."""
+    where, *path = found["loc"] or ("body",)
+    kind: str = found["type"]
+    code = {"extra_forbidden": "unknown_field", "missing": "required"}.get(kind, kind)
+    steps: Sequence[object] = path
+    if kind == "extra_forbidden":
+        # The last step is the caller's own text.
+        steps = path[:-1]
+    pointer = "".join(f"/{_escaped(step)}" for step in steps)
+    if where == "query":
+        pointer = f"?{path[0]}" if path else "?"
+    return Fault(pointer=pointer, code=code, detail=_detail(kind, found["msg"]))
+
+
+def _escaped(step: object) -> str:
+    return str(step)[:64].replace("~", "~0").replace("/", "~1")
+
+
+def _detail(kind: str, message: str) -> str:
+    if kind == "extra_forbidden":
+        return "There is a member that is not known."
+    if kind in {"json_invalid", "union_tag_invalid", "enum", "literal_error"}:
+        # These may quote the value; what is allowed, the description says.
+        return "This is not one of the allowed values."
+    return f"{message.removeprefix('Value error, ')}."[:200]

@@ -1,0 +1,133 @@
+"""The little of ASGI that we speak ourselves: types, bounded bodies, whole answers."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, Final
+
+import msgspec
+
+from payhooks.api.problems import Kind, Problem, body_of, ending, headers_of
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# A request that has not arrived by then comes from a peer that does not mean well, or from one
+# whose line is so bad that a new try is its better chance.
+BODY_WAIT_S: Final = 30.0
+_JSON: Final = (b"content-type", b"application/json")
+_NO_STORE: Final = (b"cache-control", b"no-store")
+
+
+class GoneError(Exception):
+    """The caller hung up before the request was whole; there is nobody to answer."""
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """Return the header's value; of several the first."""
+    for key, value in scope["headers"]:
+        if key == name:
+            found: bytes = value
+            return found
+    return None
+
+
+def header_count(scope: Scope, name: bytes) -> int:
+    """Return how often the header was sent."""
+    return sum(1 for key, _ in scope["headers"] if key == name)
+
+
+async def read_body(scope: Scope, receive: Receive, *, bytes_max: int) -> bytes:
+    """Return the request's body.
+
+    Raises:
+        ProblemError: It is larger than allowed (found out without reading on), or too slow.
+        GoneError: The caller hung up.
+
+    """
+    length = header(scope, b"content-length")
+    # Digits alone: the server below has refused everything else.
+    if length is not None and (len(length) > len(str(bytes_max)) or int(length) > bytes_max):
+        raise _too_large(bytes_max)
+    message = await _next(receive, BODY_WAIT_S)
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body", False) and len(body) <= bytes_max:
+        return body
+    return await _rest(body, message, receive, bytes_max)
+
+
+async def _rest(body: bytes, message: Message, receive: Receive, bytes_max: int) -> bytes:
+    loop = asyncio.get_running_loop()
+    ends_at = loop.time() + BODY_WAIT_S
+    parts, size = [body], len(body)
+    while message.get("more_body", False):
+        if size > bytes_max:
+            break
+        message = await _next(receive, ends_at - loop.time())
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+    if size > bytes_max:
+        raise _too_large(bytes_max)
+    return b"".join(parts)
+
+
+async def _next(receive: Receive, wait_s: float) -> Message:
+    try:
+        async with asyncio.timeout(wait_s):
+            message = await receive()
+    except TimeoutError:
+        detail = f"The whole request must arrive within {BODY_WAIT_S:.0f} seconds."
+        raise ending(Kind.TIMEOUT, detail, ("connection", "close")) from None
+    if message["type"] == "http.disconnect":
+        raise GoneError
+    return message
+
+
+def _too_large(bytes_max: int) -> Exception:
+    # Closed, because the rest of the body is still on its way and will not be read.
+    detail = f"The body has at most {bytes_max} bytes."
+    return ending(Kind.TOO_LARGE, detail, ("connection", "close"))
+
+
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """Return a ``receive`` that gives *body* once more, then what the server says next."""
+    given = False
+
+    async def receive_again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive_again
+
+
+async def answer(
+    send: Send,
+    status: int,
+    value: object,
+    headers: Iterable[tuple[bytes, bytes]] = (),
+) -> None:
+    """Send *value* as JSON."""
+    await send_bytes(send, status, msgspec.json.encode(value), [_JSON, _NO_STORE, *headers])
+
+
+async def answer_problem(
+    send: Send, problem: Problem, *, request_id: str, instance: str | None
+) -> None:
+    """Send a problem document."""
+    headers = [(name.encode(), value.encode()) for name, value in headers_of(problem)]
+    body = body_of(problem, request_id=request_id, instance=instance)
+    await send_bytes(send, problem.status, body, headers)
+
+
+async def send_bytes(
+    send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]
+) -> None:
+    """Send a whole answer."""
+    headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,228 @@
+"""Publishing: the hot path, a bare ASGI callable in front of everything else.
+
+The payload is checked and then kept as the bytes that came; nothing is decoded that need not
+be. Who may is decided from the routing table that the plan is made from, without asking the
+store; the store finds out a table that is out of date.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from payhooks import ids, limits
+from payhooks.api import asgi, problems, strict_json
+from payhooks.api.auth import Authenticator, address_of
+from payhooks.api.media import demand_json
+from payhooks.api.publication import (
+    BatchBody,
+    Finding,
+    decode_batch,
+    decode_event,
+    read_idempotency_key,
+)
+from payhooks.api.services import Services
+from payhooks.catalogue import Catalogue
+from payhooks.control import key_text, keys
+from payhooks.control.context import Caller
+from payhooks.errors import (
+    ForbiddenError,
+    NotFoundError,
+    PayhooksError,
+    TooLargeError,
+    UnauthenticatedError,
+)
+from payhooks.flow.publication import Publication, Published
+from payhooks.flow.routing import RoutingTable
+from payhooks.model.key import Scope
+
+_PREFIX: Final = "/v1/merchants/"
+_EVENTS: Final = "/events"
+_BATCH: Final = "/events/batch"
+_REPLAYED: Final = (b"idempotent-replayed", b"true")
+
+
+_Result = PayhooksError | tuple[Published, Sequence[Finding]]
+
+
+class HotPath:
+    """Answers the two publishing routes. One per process."""
+
+    def __init__(self, services: Services, authenticator: Authenticator) -> None:
+        self._services = services
+        self._authenticator = authenticator
+
+    @staticmethod
+    def takes(scope: asgi.Scope) -> bool:
+        """Whether the request is one for here."""
+        if scope["method"] != "POST":
+            return False
+        path: str = scope["path"]
+        return (
+            path.startswith(_PREFIX) and path.endswith((_EVENTS, _BATCH)) and _merchant(path) != ""
+        )
+
+    async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        """Accept what the request brings; PayhooksErrors and ProblemErrors are the front's."""
+        path: str = scope["path"]
+        merchant_ref = _merchant(path)
+        authority = await self._authority(scope, merchant_ref)
+        demand_json(scope)
+        if path.endswith(_BATCH):
+            await self._batch(scope, receive, send, merchant_ref, authority)
+            return
+        body = await asgi.read_body(scope, receive, bytes_max=limits.EVENT_BODY_BYTES_MAX)
+        strict_json.check(body)
+        table = await self._services.directory.find(merchant_ref)
+        key = read_idempotency_key(scope)
+        book = await self._services.book.current()
+        publication, findings = decode_event(body, table.merchant, book, key)
+        [result] = await self._services.acceptor.publish(
+            merchant_ref, [publication], authorise=authority.check
+        )
+        if isinstance(result, PayhooksError):
+            raise result
+        headers = [_REPLAYED] if result.repeated else []
+        await asgi.answer(send, 202, _accepted(result, findings), headers)
+
+    async def _batch(
+        self,
+        scope: asgi.Scope,
+        receive: asgi.Receive,
+        send: asgi.Send,
+        merchant_ref: str,
+        authority: "_Authority",
+    ) -> None:
+        body = await asgi.read_body(scope, receive, bytes_max=limits.BATCH_BODY_BYTES_MAX)
+        strict_json.check(body)
+        batch = decode_batch(body)
+        table = await self._services.directory.find(merchant_ref)
+        book = await self._services.book.current()
+        results = await self._publish_good(merchant_ref, batch, table, book, authority)
+        request_id = scope["state"]["request_id"]
+        await asgi.answer(send, 202, {"data": [_result(result, request_id) for result in results]})
+
+    async def _publish_good(
+        self,
+        merchant_ref: str,
+        batch: BatchBody,
+        table: RoutingTable,
+        book: Catalogue,
+        authority: "_Authority",
+    ) -> list["_Result"]:
+        """Publish the good items; a bad one does not refuse the others, and order is kept."""
+        results: dict[int, _Result] = {}
+        good: list[Publication] = []
+        places: list[tuple[int, Sequence[Finding]]] = []
+        for place, raw in enumerate(batch.events):
+            if len(bytes(raw)) > limits.EVENT_BODY_BYTES_MAX:
+                detail = f"An event has at most {limits.EVENT_BODY_BYTES_MAX} bytes."
+                results[place] = TooLargeError(detail)
+                continue
+            try:
+                publication, findings = decode_event(
+                    bytes(raw), table.merchant, book, None, keyed=True
+                )
+            except PayhooksError as error:
+                results[place] = error
+                continue
+            good.append(publication)
+            places.append((place, findings))
+        if good:
+            published = await self._services.acceptor.publish(
+                merchant_ref, good, authorise=authority.check
+            )
+            for (place, findings), result in zip(places, published, strict=True):
+                results[place] = result if isinstance(result, PayhooksError) else (result, findings)
+        return [results[place] for place in range(len(batch.events))]
+
+    async def _authority(self, scope: asgi.Scope, merchant_ref: str) -> "_Authority":
+        """Return what may publish, or end the request before its body is read."""
+        text = self._authenticator.credential(scope)
+        operator = self._authenticator.operator(scope, text)
+        authority = _Authority(self._services, key_text.digest(text), operator)
+        if operator is not None:
+            return authority
+        try:
+            table = await self._services.directory.find(merchant_ref)
+            authority.check(table)
+        except (NotFoundError, UnauthenticatedError):
+            # Not this merchant's, as far as this process knows: the store knows for sure.
+            try:
+                key = await keys.authenticate(self._services.control, text)
+            except UnauthenticatedError:
+                raise self._authenticator.refusal(scope) from None
+            caller = keys.caller_of(
+                key, request_id=scope["state"]["request_id"], ip=address_of(scope)
+            )
+            return await self._of_stored(authority, caller, merchant_ref)
+        return authority
+
+    async def _of_stored(
+        self, authority: "_Authority", caller: Caller, merchant_ref: str
+    ) -> "_Authority":
+        caller.demand(Scope.EVENTS_WRITE)
+        if caller.merchant_id is None:
+            authority.caller = caller
+            return authority
+        # A key made a moment ago is not in the table of this process yet.
+        table = await self._services.directory.find(merchant_ref)
+        caller.demand_merchant(table.merchant.id)
+        await self._services.directory.reload(table.merchant.id)
+        return authority
+
+
+class _Authority:
+    """One request's right to publish, asked anew with every routing table."""
+
+    __slots__ = ("_digest", "_services", "caller")
+
+    def __init__(self, services: Services, digest: bytes, caller: Caller | None) -> None:
+        self._services = services
+        self._digest = digest
+        self.caller = caller  # set where it is not by a merchant's own key
+
+    def check(self, table: RoutingTable) -> None:
+        """Return if publishing for this merchant is allowed."""
+        if self.caller is not None:
+            self.caller.demand(Scope.EVENTS_WRITE)
+            return
+        key = table.key(self._digest)
+        if key is None or not keys.is_live(key, self._services.control.clock.now()):
+            raise UnauthenticatedError("not a live key of this merchant")
+        if Scope.EVENTS_WRITE not in key.scopes:
+            raise ForbiddenError(f"This needs the permission {Scope.EVENTS_WRITE}.")
+
+
+def _merchant(path: str) -> str:
+    rest = path[len(_PREFIX) :]
+    reference, _, tail = rest.partition("/")
+    return reference if f"/{tail}" in {_EVENTS, _BATCH} else ""
+
+
+def _accepted(published: Published, findings: Sequence[Finding]) -> dict[str, object]:
+    answer: dict[str, object] = {
+        "id": ids.to_text(ids.EVENT, published.event_id),
+        "type": published.type,
+        "created_at": _made_at(published),
+        "deliveries": published.deliveries,
+    }
+    if findings:
+        answer["findings"] = [msgspec.to_builtins(finding) for finding in findings]
+    return answer
+
+
+def _made_at(published: Published) -> str:
+    at = ids.made_at(published.event_id)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _result(result: "_Result", request_id: str) -> dict[str, object]:
+    match result:
+        case (published, findings):
+            answer = _accepted(published, findings)
+            if published.repeated:
+                answer["repeated"] = True
+            return answer
+        case error:
+            return {"error": problems.as_dict(problems.of_error(error), request_id=request_id)}

@@ -1,0 +1,228 @@
+"""From the bytes of one event to a Publication, or to every fault that they have."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+import msgspec
+
+from payhooks import limits
+from payhooks.api import asgi
+from payhooks.catalogue import Catalogue
+from payhooks.catalogue.registry import PAYHOOKS, TEST_TYPE
+from payhooks.errors import Fault, InvalidError, TooLargeError
+from payhooks.flow.publication import Publication
+from payhooks.model.merchant import Merchant, TypeCheck
+from payhooks.policy.match import is_valid_event_type
+
+CUSTOM_FAMILY: Final = "custom"  # of a type that nobody has described
+_FAMILY_CHARS_MAX: Final = 40
+_OBJECT_TYPE_CHARS_MAX: Final = 64
+_PRINTABLE_ASCII: Final = re.compile(r"[\x20-\x7e]+")
+_AT: Final = re.compile(r" - at `\$(?P<path>.*)`\Z")
+_STEP: Final = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
+_UNKNOWN_FIELD: Final = re.compile(r"unknown field `(.*?)`", re.DOTALL)
+_MISSING_FIELD: Final = re.compile(r"missing required field `(.*?)`")
+
+
+_ABSENT: Final = msgspec.Raw()  # an empty Raw is not JSON, so nobody can send it
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a publisher should know, but that did not refuse the event."""
+
+    code: str
+    detail: str
+
+
+class _ObjectBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    type: Annotated[str, msgspec.Meta(min_length=1, max_length=_OBJECT_TYPE_CHARS_MAX)]
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=limits.OBJECT_ID_CHARS_MAX)]
+
+
+class _EventBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    type: str
+    data: msgspec.Raw
+    family: Annotated[str, msgspec.Meta(max_length=_FAMILY_CHARS_MAX)] | None = None
+    object: _ObjectBody | None = None
+    occurred_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    ordering_key: (
+        Annotated[str, msgspec.Meta(min_length=1, max_length=limits.OBJECT_ID_CHARS_MAX)] | None
+    ) = None
+    metadata: msgspec.Raw = _ABSENT
+
+
+class _KeyedEventBody(_EventBody, frozen=True, forbid_unknown_fields=True):
+    idempotency_key: str | None = None
+
+
+class BatchBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A batch, its items not looked at yet: a bad one must not refuse the others."""
+
+    events: list[msgspec.Raw]
+
+
+_decode_event: Final = msgspec.json.Decoder(_EventBody).decode
+_decode_keyed_event: Final = msgspec.json.Decoder(_KeyedEventBody).decode
+_decode_batch: Final = msgspec.json.Decoder(BatchBody).decode
+
+
+def decode_event(
+    body: bytes,
+    merchant: Merchant,
+    book: Catalogue,
+    idempotency_key: str | None,
+    *,
+    keyed: bool = False,
+) -> tuple[Publication, Sequence[Finding]]:
+    """Return what the publisher says; *body* is known to be JSON with one meaning.
+
+    Raises:
+        InvalidError: Names what is wrong.
+
+    """
+    said: _EventBody
+    try:
+        if keyed:
+            said = keyed_said = _decode_keyed_event(body)
+            idempotency_key = _checked_key(keyed_said.idempotency_key)
+        else:
+            said = _decode_event(body)
+    except msgspec.ValidationError as error:
+        raise fault_of(error) from None
+    faults = list(_faults(said))
+    if faults:
+        raise InvalidError(faults)
+    family, findings = _family(said, merchant, book)
+    metadata = bytes(said.metadata)
+    return (
+        Publication(
+            type=said.type,
+            family=family,
+            data=bytes(said.data),
+            object_type=None if said.object is None else said.object.type,
+            object_id=None if said.object is None else said.object.id,
+            occurred_at=None if said.occurred_at is None else said.occurred_at.astimezone(UTC),
+            ordering_key=said.ordering_key,
+            metadata=None if metadata in {b"", b"null"} else metadata,
+            idempotency_key=idempotency_key,
+        ),
+        findings,
+    )
+
+
+def decode_batch(body: bytes) -> BatchBody:
+    """Return the batch.
+
+    Raises:
+        InvalidError: It is not one, or empty.
+        TooLargeError: It has too many events.
+
+    """
+    try:
+        batch = _decode_batch(body)
+    except msgspec.ValidationError as error:
+        raise fault_of(error) from None
+    if not batch.events:
+        raise InvalidError.at("/events", "too_few", "Send at least one event.")
+    if len(batch.events) > limits.BATCH_EVENTS_MAX:
+        raise TooLargeError(f"A batch has at most {limits.BATCH_EVENTS_MAX} events.")
+    return batch
+
+
+def read_idempotency_key(scope: asgi.Scope) -> str | None:
+    """Return the key of the request's header, with or without the quotes of the IETF draft.
+
+    Raises:
+        InvalidError: It is empty, too long, not printable ASCII, or sent twice.
+
+    """
+    raw = asgi.header(scope, b"idempotency-key")
+    if raw is None:
+        return None
+    if asgi.header_count(scope, b"idempotency-key") > 1:
+        raise _bad_key()
+    text = raw.decode("latin-1")
+    if len(text) > 1 and text.startswith('"') and text.endswith('"'):
+        text = text[1:-1]
+    return _checked_key(text)
+
+
+def _checked_key(text: str | None) -> str | None:
+    if text is None:
+        return None
+    if len(text) > limits.IDEMPOTENCY_KEY_CHARS_MAX or not _PRINTABLE_ASCII.fullmatch(text):
+        raise _bad_key()
+    return text
+
+
+def _bad_key() -> InvalidError:
+    detail = f"A key has 1 to {limits.IDEMPOTENCY_KEY_CHARS_MAX} printable ASCII characters."
+    return InvalidError.at("/idempotency_key", "invalid_idempotency_key", detail)
+
+
+def _faults(said: _EventBody) -> Sequence[Fault]:
+    found: list[Fault] = []
+    if not is_valid_event_type(said.type):
+        detail = "Join words of letters, digits, _ and - with dots: payment.paid."
+        found.append(Fault(pointer="/type", code="invalid_event_type", detail=detail))
+    if not bytes(said.data).startswith(b"{"):
+        found.append(Fault(pointer="/data", code="wrong_type", detail="This must be an object."))
+    metadata = bytes(said.metadata)
+    if metadata not in {b"", b"null"} and not metadata.startswith(b"{"):
+        detail = "This must be an object."
+        found.append(Fault(pointer="/metadata", code="wrong_type", detail=detail))
+    elif len(metadata) > limits.METADATA_BYTES_MAX:
+        detail = f"At most {limits.METADATA_BYTES_MAX} bytes are allowed."
+        found.append(Fault(pointer="/metadata", code="too_long", detail=detail))
+    if said.occurred_at is not None and said.occurred_at.year not in limits.OCCURRED_AT_YEARS:
+        years = limits.OCCURRED_AT_YEARS
+        detail = f"This is between the years {years.start} and {years.stop - 1}."
+        found.append(Fault(pointer="/occurred_at", code="out_of_range", detail=detail))
+    return found
+
+
+def _family(said: _EventBody, merchant: Merchant, book: Catalogue) -> tuple[str, Sequence[Finding]]:
+    """Return whose word the type is, and what there is to say if it is nobody's."""
+    if said.family == PAYHOOKS or said.type == TEST_TYPE:
+        detail = "Events of this family are ours to publish."
+        raise InvalidError.at("/family", "not_allowed", detail)
+    if said.family is None:
+        family = book.family_of(said.type, merchant.families)
+        if family is not None and family != PAYHOOKS:
+            return family, ()
+        family = merchant.families[0] if merchant.families else CUSTOM_FAMILY
+    else:
+        family = said.family
+        if book.find(family, said.type) is not None:
+            return family, ()
+    if merchant.type_check is TypeCheck.OFF:
+        return family, ()
+    nearest = book.nearest(said.type)
+    hint = f" Did you mean {nearest}?" if nearest else ""
+    detail = f"No such event type is known.{hint}"
+    if merchant.type_check is TypeCheck.STRICT:
+        raise InvalidError.at("/type", "unknown_event_type", detail)
+    return family, (Finding(code="unknown_event_type", detail=detail),)
+
+
+def fault_of(error: msgspec.ValidationError) -> InvalidError:
+    """Return our fault for what msgspec says; its texts name types and limits, never values."""
+    text = str(error)
+    found = _AT.search(text)
+    pointer = "" if found is None else _pointer(found["path"])
+    message = text if found is None else text[: found.start()]
+    unknown = _UNKNOWN_FIELD.search(message)
+    if unknown:
+        # Not named in full: the name is the caller's text.
+        return InvalidError.at(pointer, "unknown_field", "There is a member that is not known.")
+    missing = _MISSING_FIELD.search(message)
+    if missing:
+        detail = "This member is required."
+        return InvalidError.at(f"{pointer}/{missing[1]}", "required", detail)
+    return InvalidError.at(pointer, "invalid", f"{message}.")
+
+
+def _pointer(path: str) -> str:
+    return "".join(f"/{step[1] or step[2]}" for step in _STEP.finditer(path))

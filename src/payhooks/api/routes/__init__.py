@@ -1,0 +1,1 @@
+"""One file per noun. A route reads, asks and answers; it decides nothing."""

@@ -1,0 +1,79 @@
+"""What routes share: grants, versions, filters."""
+
+import re
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Header, Path
+
+from payhooks.api.auth import Granted, InstallationAccess, TenantAccess
+from payhooks.api.schemas.responses import ProblemView
+from payhooks.errors import InvalidError, StaleVersionError
+from payhooks.model.key import Scope
+
+_PROBLEM: Final[dict[str, Any]] = {
+    "model": ProblemView,
+    "content": {"application/problem+json": {}},
+}
+
+
+def _refusals(*statuses: str) -> dict[int | str, dict[str, Any]]:
+    return {status: {"description": "A problem.", **_PROBLEM} for status in statuses}
+
+
+# Every route can be refused; which problem it is, its type says.
+PROBLEMS: Final = _refusals("4XX", "5XX")
+
+_ETAG: Final = re.compile(r'(?:W/)?"?([0-9]{1,9})"?')
+
+IfMatch = Annotated[
+    str | None,
+    Header(alias="If-Match", description="The ETag that the change is based on.", max_length=64),
+]
+TextId = Annotated[str, Path(max_length=64)]
+
+
+def if_version(if_match: str | None) -> int | None:
+    """Return the version that an If-Match names; None where the caller does not mind.
+
+    Raises:
+        StaleVersionError: It names none that we ever gave.
+
+    """
+    if if_match is None or if_match.strip() == "*":
+        return None
+    found = _ETAG.fullmatch(if_match.strip())
+    if found is None:
+        raise StaleVersionError("The If-Match is none of our ETags.")
+    return int(found[1])
+
+
+def demand_order(gte: object, lt: object, *, pointer: str = "?created[lt]") -> None:
+    """Refuse a span of time that ends before it begins."""
+    if gte is not None and lt is not None and not gte < lt:  # type: ignore[operator]  # two datetimes
+        raise InvalidError.at(pointer, "out_of_range", "The span ends before it begins.")
+
+
+def tenant(scope: Scope) -> Any:  # noqa: ANN401 - FastAPI's Depends has no type of its own
+    """Return the dependency of a route of one merchant that needs *scope*."""
+    return Depends(TenantAccess(scope))
+
+
+def installation(scope: Scope) -> Any:  # noqa: ANN401 - as above
+    """Return the dependency of a route of the whole installation that needs *scope*."""
+    return Depends(InstallationAccess(scope))
+
+
+EventsRead = Annotated[Granted, tenant(Scope.EVENTS_READ)]
+EventsWrite = Annotated[Granted, tenant(Scope.EVENTS_WRITE)]
+EndpointsRead = Annotated[Granted, tenant(Scope.ENDPOINTS_READ)]
+EndpointsWrite = Annotated[Granted, tenant(Scope.ENDPOINTS_WRITE)]
+SecretsRead = Annotated[Granted, tenant(Scope.SECRETS_READ)]
+DeliveriesRead = Annotated[Granted, tenant(Scope.DELIVERIES_READ)]
+DeliveriesWrite = Annotated[Granted, tenant(Scope.DELIVERIES_WRITE)]
+KeysRead = Annotated[Granted, tenant(Scope.KEYS_READ)]
+KeysWrite = Annotated[Granted, tenant(Scope.KEYS_WRITE)]
+AuditRead = Annotated[Granted, tenant(Scope.AUDIT_READ)]
+MerchantRead = Annotated[Granted, tenant(Scope.MERCHANT_READ)]
+Operator = Annotated[Granted, installation(Scope.OPERATOR)]
+OperatorOfMerchant = Annotated[Granted, tenant(Scope.OPERATOR)]
+CatalogueRead = Annotated[Granted, installation(Scope.EVENTS_READ)]

@@ -1,0 +1,46 @@
+"""What all bodies share: no unknown members, no guessed types, times with a zone."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictFloat,
+    StrictInt,
+)
+
+
+class Body(BaseModel):
+    """A request's body. A member that is not known is an error, not a typo that is ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class View(BaseModel):
+    """An answer's body; documentation alone, answers are encoded from plain values."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _only_text(value: object) -> object:
+    # Pydantic takes a number for seconds since 1970; a caller who sends one meant something else.
+    if not isinstance(value, str | datetime):
+        raise ValueError("a time is text, as RFC 3339 writes it")  # noqa: TRY004 - pydantic's way
+    return value
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_only_text)]
+Number = StrictInt | StrictFloat
+JsonObject = dict[str, Any]
+Label = Annotated[str, Field(min_length=1, max_length=80, description="A name for people.")]
+
+
+class Page(View):
+    """One part of a list."""
+
+    has_more: bool
+    next: str | None = Field(description="Give this as `after` to read on.")

@@ -1,0 +1,221 @@
+"""What callers send. Ranges and spellings are checked below, once for API, CLI and console."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StrictBool, StrictInt
+
+from payhooks.api.schemas.base import Body, JsonObject, Label, Number, Time
+from payhooks.limits import (
+    BATCH_EVENTS_MAX,
+    EVENT_TYPE_CHARS_MAX,
+    IDEMPOTENCY_KEY_CHARS_MAX,
+    OBJECT_ID_CHARS_MAX,
+    ROTATION_GRACE_S_MAX,
+)
+from payhooks.model.endpoint import OnFailed, Ordering
+from payhooks.model.key import Scope
+from payhooks.model.merchant import CardNumbers, Mode, TypeCheck
+from payhooks.model.replay import Include
+
+Patterns = Annotated[
+    tuple[str, ...],
+    Field(min_length=1, description="Event types: exact, `payment.*`, `payment_*` or `*`."),
+]
+
+
+class ObjectReference(Body):
+    """What an event is about."""
+
+    type: str = Field(min_length=1, max_length=64)
+    id: str = Field(min_length=1, max_length=OBJECT_ID_CHARS_MAX)
+
+
+class EventPublish(Body):
+    """An event to be told. `data` is kept byte for byte."""
+
+    type: str = Field(min_length=1, max_length=EVENT_TYPE_CHARS_MAX)
+    data: JsonObject
+    family: str | None = Field(default=None, max_length=40)
+    object: ObjectReference | None = None
+    occurred_at: Time | None = None
+    ordering_key: str | None = Field(default=None, min_length=1, max_length=OBJECT_ID_CHARS_MAX)
+    metadata: JsonObject | None = None
+
+
+class KeyedEventPublish(EventPublish):
+    """An event of a batch."""
+
+    idempotency_key: str | None = Field(
+        default=None, min_length=1, max_length=IDEMPOTENCY_KEY_CHARS_MAX
+    )
+
+
+class BatchPublish(Body):
+    """Events in their order."""
+
+    events: list[KeyedEventPublish] = Field(min_length=1, max_length=BATCH_EVENTS_MAX)
+
+
+class MerchantCreate(Body):
+    """A tenant."""
+
+    name: Label
+    mode: Mode
+    reference: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    families: tuple[str, ...] = ()
+    provider_ids: dict[str, str] = Field(default_factory=dict)
+    card_numbers: CardNumbers = CardNumbers.REPORT
+    type_check: TypeCheck = TypeCheck.WARN
+
+
+class MerchantEdit(Body):
+    """What is left out keeps its value."""
+
+    name: Label = ""
+    reference: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    families: tuple[str, ...] = ()
+    provider_ids: dict[str, str] = Field(default_factory=dict)
+    card_numbers: CardNumbers = CardNumbers.REPORT
+    type_check: TypeCheck = TypeCheck.WARN
+
+
+class NoAuthentication(Body):
+    """No Authorization header."""
+
+    type: Literal["none"]
+
+
+class BasicAuthentication(Body):
+    """Authorization: Basic."""
+
+    type: Literal["basic"]
+    username: str
+    password: str
+
+
+class BearerAuthentication(Body):
+    """Authorization: Bearer."""
+
+    type: Literal["bearer"]
+    token: str
+
+
+class HeaderAuthentication(Body):
+    """A header of one's own."""
+
+    type: Literal["header"]
+    name: str
+    value: str
+
+
+AuthenticationBody = Annotated[
+    NoAuthentication | BasicAuthentication | BearerAuthentication | HeaderAuthentication,
+    Field(discriminator="type"),
+]
+
+
+class SignatureBody(Body):
+    """Which secret signs; `key_id` for a Source Key alone."""
+
+    type: Literal["none", "endpoint_secret", "signature_key", "source_key"]
+    key_id: str | None = None
+
+
+class EndpointEdit(Body):
+    """What is left out keeps its value."""
+
+    label: Label = ""
+    url: str = ""
+    events: Patterns = ()
+    dialect: str = "standard"
+    authentication: AuthenticationBody = NoAuthentication(type="none")
+    signature: SignatureBody = SignatureBody(type="endpoint_secret")
+    retry_policy: str | list[Number] | None = Field(
+        default=None, description="A policy's name, or the waits in seconds; null: the dialect's."
+    )
+    ordering: Ordering = Ordering.NONE
+    on_failed: OnFailed = OnFailed.SKIP
+    rate_limit: Number | None = Field(default=None, description="Requests per second.")
+    timeout_s: Number | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
+
+
+class EndpointCreate(EndpointEdit):
+    """Where to tell what."""
+
+    label: Label
+    url: str
+    events: Patterns
+    secret: str | None = Field(
+        default=None, description="To bring a secret along; else one is made."
+    )
+
+
+class RotateBody(Body):
+    """How long the old secret goes on signing beside the new one."""
+
+    grace_s: StrictInt = Field(default=86_400, ge=0, le=ROTATION_GRACE_S_MAX)
+
+
+class KeyCreate(Body):
+    """An API key; with `signing` a Source Key, whose text is kept to sign with."""
+
+    label: Label
+    scopes: list[Scope] = Field(min_length=1)
+    signing: StrictBool = False
+    expires_at: Time | None = None
+
+
+class ReplayFilterBody(Body):
+    """Every member narrows."""
+
+    endpoint_id: str | None = None
+    event_types: tuple[str, ...] = ()
+    object_id: str | None = Field(default=None, max_length=OBJECT_ID_CHARS_MAX)
+    created_gte: Time | None = None
+    created_lt: Time | None = None
+
+
+class ReplayCreate(Body):
+    """What to send again, how fast; a dry run counts and sends nothing."""
+
+    filter: ReplayFilterBody = ReplayFilterBody()
+    include: list[Include] = Field(min_length=1)
+    dry_run: StrictBool = False
+    rate_per_s: Number = 100
+
+
+class EventTypeCreate(Body):
+    """A type of the operator's own."""
+
+    family: str
+    name: str
+    words: str
+    schema_: JsonObject | None = Field(default=None, alias="schema")
+    example: JsonObject | None = None
+
+
+class EventTypeEdit(Body):
+    """What is left out keeps its value."""
+
+    words: str = ""
+    schema_: JsonObject | None = Field(default=None, alias="schema")
+    example: JsonObject | None = None
+
+
+class ListenCreate(Body):
+    """What a stream wants to hear."""
+
+    events: Patterns
+
+
+class AckBody(Body):
+    """What the receiver behind a stream answered."""
+
+    delivery_id: str
+    fence: StrictInt = Field(ge=1)
+    status: StrictInt | None = Field(
+        default=None, ge=100, le=999, description="The HTTP status; null where none came."
+    )
+    duration_s: Number = 0
+    body: str = Field(default="", max_length=16 * 1024)

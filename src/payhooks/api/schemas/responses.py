@@ -1,0 +1,414 @@
+"""What callers read. ``views`` writes these; a contract test compares the two."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from payhooks.api.schemas.base import JsonObject, Page, View
+from payhooks.model.attempt import Reason
+from payhooks.model.endpoint import (
+    AuthenticationType,
+    DisabledReason,
+    EndpointStatus,
+    OnFailed,
+    Ordering,
+    SignatureType,
+)
+from payhooks.model.event_type import Provenance
+from payhooks.model.key import Scope
+from payhooks.model.merchant import CardNumbers, Mode, TypeCheck
+from payhooks.model.replay import Include, ReplayState
+
+EventStatus = Literal["unsubscribed", "pending", "delivered", "failed", "cancelled"]
+DeliveryStatus = Literal[
+    "scheduled", "blocked", "held", "sending", "delivered", "failed", "cancelled"
+]
+
+
+class FaultView(View):
+    """One thing that is wrong."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class ProblemView(View):
+    """A problem document (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    retryable: bool
+    instance: str | None = None
+    errors: list[FaultView] | None = None
+
+
+class FindingView(View):
+    """Something to know that did not refuse the event."""
+
+    code: str
+    detail: str
+
+
+class AcceptedView(View):
+    """An event that is stored."""
+
+    id: str
+    type: str
+    created_at: str
+    deliveries: int
+    findings: list[FindingView] | None = None
+
+
+class BatchResultView(View):
+    """One event of a batch: what it became, or why not."""
+
+    id: str | None = None
+    type: str | None = None
+    created_at: str | None = None
+    deliveries: int | None = None
+    findings: list[FindingView] | None = None
+    repeated: bool | None = None
+    error: ProblemView | None = None
+
+
+class BatchView(View):
+    """One result per event, in order."""
+
+    data: list[BatchResultView]
+
+
+class MerchantView(View):
+    """A tenant."""
+
+    id: str
+    name: str
+    mode: Mode
+    reference: str | None
+    families: list[str]
+    provider_ids: dict[str, str]
+    card_numbers: CardNumbers
+    type_check: TypeCheck
+    version: int
+    created_at: str
+    updated_at: str
+
+
+class MerchantPage(Page):
+    """Merchants, newest first."""
+
+    data: list[MerchantView]
+
+
+class ObjectView(View):
+    """What an event is about."""
+
+    type: str
+    id: str
+
+
+class EventView(View):
+    """An event."""
+
+    id: str
+    type: str
+    family: str
+    object: ObjectView | None
+    occurred_at: str | None
+    created_at: str
+    ordering_key: str | None
+    metadata: JsonObject | None
+    data: JsonObject | None
+    expunged: bool
+    status: EventStatus | None = None
+    deliveries: int | None = None
+
+
+class EventPage(Page):
+    """Events, newest first."""
+
+    data: list[EventView]
+
+
+class AuthenticationView(View):
+    """How the endpoint wants to see who calls; the credential is never shown."""
+
+    type: AuthenticationType
+    username: str | None = None
+    name: str | None = None
+
+
+class SignatureView(View):
+    """Which secret signs."""
+
+    type: SignatureType
+    key_id: str | None = None
+
+
+class EndpointView(View):
+    """An endpoint."""
+
+    id: str
+    label: str
+    url: str
+    events: list[str]
+    status: EndpointStatus
+    disabled_reason: DisabledReason | None
+    dialect: str
+    authentication: AuthenticationView
+    signature: SignatureView
+    retry_policy: str | list[float] | None
+    ordering: Ordering
+    on_failed: OnFailed
+    rate_limit: float | None
+    timeout_s: float | None
+    headers: dict[str, str]
+    listening: bool
+    version: int
+    created_at: str
+    updated_at: str
+
+
+class NewEndpointView(EndpointView):
+    """A new endpoint and its secret."""
+
+    secret: str
+
+
+class EndpointPage(Page):
+    """Endpoints, newest first."""
+
+    data: list[EndpointView]
+
+
+class SecretView(View):
+    """A secret in the clear."""
+
+    secret: str
+    created_at: str
+    expires_at: str | None
+
+
+class SecretsView(View):
+    """Live secrets, newest first."""
+
+    data: list[SecretView]
+
+
+class TestView(View):
+    """A test that is on its way."""
+
+    delivery_id: str
+    event_id: str
+
+
+class DeliveryView(View):
+    """A delivery."""
+
+    id: str
+    event_id: str
+    endpoint_id: str
+    event_type: str
+    status: DeliveryStatus
+    dialect: str
+    attempts_made: int
+    due_at: str | None
+    created_at: str
+    delivered_at: str | None
+    finished_at: str | None
+    reason: Reason | None
+    reason_text: str | None
+    replay_id: str | None
+
+
+class TimingView(View):
+    """Where the time went, in milliseconds."""
+
+    dns: float
+    connect: float
+    tls: float
+    wait: float
+    total: float
+
+
+class AnswerView(View):
+    """What was kept of the answer."""
+
+    headers: list[list[str]]
+    body: str
+    truncated: bool
+
+
+class AttemptView(View):
+    """One HTTP request."""
+
+    id: str
+    fence: int
+    late: bool
+    at: str
+    status: int | None
+    reason: Reason | None
+    detail: str
+    timing_ms: TimingView
+    answer: AnswerView
+
+
+class DeliveryWithAttempts(DeliveryView):
+    """A delivery and its attempts, oldest first."""
+
+    attempts: list[AttemptView]
+
+
+class DeliveryPage(Page):
+    """Deliveries, newest event first."""
+
+    data: list[DeliveryView]
+
+
+class FeedEntryView(View):
+    """One delivery in the order that a puller reads."""
+
+    sequence: int
+    delivery: DeliveryView
+    event: EventView
+
+
+class FeedView(View):
+    """A part of a feed."""
+
+    data: list[FeedEntryView]
+    has_more: bool
+    next: int = Field(description="Give this as `after`, now or when there is more.")
+
+
+class KeyView(View):
+    """An API key, without its text."""
+
+    id: str
+    label: str
+    scopes: list[Scope]
+    signing: bool
+    hint: str
+    created_at: str
+    expires_at: str | None
+    revoked_at: str | None
+
+
+class NewKeyView(KeyView):
+    """A new key with its text, shown this once."""
+
+    key: str
+
+
+class KeyPage(Page):
+    """Keys, newest first."""
+
+    data: list[KeyView]
+
+
+class ReplayFilterView(View):
+    """What was to be sent again."""
+
+    endpoint_id: str | None
+    event_types: list[str]
+    object_id: str | None
+    created_gte: str | None
+    created_lt: str | None
+
+
+class ReplayView(View):
+    """A replay and how far it is."""
+
+    id: str
+    filter: ReplayFilterView
+    include: list[Include]
+    rate_per_s: float
+    state: ReplayState
+    matched: int
+    queued: int
+    created_at: str
+    finished_at: str | None
+
+
+class ReplayCountView(View):
+    """What a dry run counted."""
+
+    dry_run: bool
+    matched: int
+    complete: bool = Field(description="False: counting stopped at a bound.")
+    seconds_at_rate: float
+
+
+class ReplayPage(Page):
+    """Replays, newest first."""
+
+    data: list[ReplayView]
+
+
+class EventTypeView(View):
+    """An event type."""
+
+    family: str
+    name: str
+    words: str
+    provenance: Provenance
+    schema_: JsonObject | None = Field(alias="schema")
+    example: JsonObject | None
+    version: int
+    created_at: str | None
+
+
+class EventTypesView(View):
+    """The catalogue."""
+
+    data: list[EventTypeView]
+
+
+class AuditEntryView(View):
+    """One change."""
+
+    number: int
+    at: str
+    actor: str
+    action: str
+    target: str
+    changes: JsonObject
+    request_id: str | None
+    ip: str | None
+    hash: str
+
+
+class AuditPage(View):
+    """Changes, newest first."""
+
+    data: list[AuditEntryView]
+    has_more: bool
+    next: int | None = Field(description="Give this as `before` to read on.")
+
+
+class BucketView(View):
+    """Counts of one step."""
+
+    at: str
+    accepted: int
+    delivered: int
+    failed: int
+    attempts: int
+    attempts_failed: int
+
+
+class StatsView(View):
+    """Counts, oldest first."""
+
+    step_s: int
+    data: list[BucketView]
+
+
+class HealthView(View):
+    """Whether this process can do its work."""
+
+    status: Literal["ok", "unavailable"]
+    checks: dict[str, str]

@@ -1,0 +1,70 @@
+"""Event types by family and name: those we ship, and those an operator adds.
+
+A type is (family, name): the same name in two families is two types. ``events.tsv`` beside
+this file is the data; it is read once, at import, from inside the package.
+"""
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from importlib.resources import files
+from typing import Final
+
+from payhooks.model.event_type import EventType, Provenance
+
+PAYHOOKS: Final = "payhooks"
+# Addressed to one endpoint, whatever it selected; only we may publish it.
+TEST_TYPE: Final = "webhook.test"
+# difflib's time grows with the square of what it is given.
+_NEAREST_CHARS_MAX: Final = 64
+
+
+class Catalogue:
+    """Event types, looked up by name. Never edited: an addition makes another one."""
+
+    def __init__(self, types: Iterable[EventType]) -> None:
+        self._types = {(type_.family, type_.name): type_ for type_ in types}
+        self._families: dict[str, list[str]] = {}
+        for family, name in self._types:
+            self._families.setdefault(name, []).append(family)
+
+    @property
+    def types(self) -> Sequence[EventType]:
+        """Every type, by family and name."""
+        return [self._types[key] for key in sorted(self._types)]
+
+    def find(self, family: str, name: str) -> EventType | None:
+        """Return the type of this family and name."""
+        return self._types.get((family, name))
+
+    def family_of(self, name: str, families: Sequence[str]) -> str | None:
+        """Return whose word *name* is: the first of a merchant's families that knows it.
+
+        A merchant that named no families uses all. Our own family comes last: several
+        providers have words for their own webhooks that are spelled like ours.
+        """
+        known = self._families.get(name)
+        if known is None:
+            return None
+        for family in families or sorted(known, key=lambda family: family == PAYHOOKS):
+            if family in known:
+                return family
+        return None
+
+    def nearest(self, name: str) -> str | None:
+        """Return the known name that is spelled most alike, for a suggestion."""
+        near = get_close_matches(name[:_NEAREST_CHARS_MAX], self._families, n=1)
+        return near[0] if near else None
+
+    def with_own(self, types: Iterable[EventType]) -> "Catalogue":
+        """Return this catalogue with an operator's types added."""
+        return Catalogue([*self._types.values(), *types])
+
+
+def _shipped() -> Iterable[EventType]:
+    text = (files(__package__) / "events.tsv").read_text(encoding="utf-8")
+    for line in text.splitlines()[1:]:
+        family, _solution, _object, name, provenance, words = line.split("\t")
+        yield EventType(family=family, name=name, words=words, provenance=Provenance(provenance))
+
+
+CATALOGUE: Final = Catalogue(_shipped())

@@ -1,0 +1,41 @@
+"""Events of family payhooks: what we tell merchants of changes to their own endpoints.
+
+An announcement is written with the change that makes it due and published after it, so it is
+never lost and never about a change that did not happen. Secrets are never in one.
+"""
+
+from typing import Final
+
+import msgspec
+
+from payhooks import ids
+from payhooks.control.context import Control
+from payhooks.model.endpoint import Endpoint
+from payhooks.ports.sweeping import Announcement
+
+FAMILY: Final = "payhooks"
+OBJECT_TYPE: Final = "webhook"
+
+
+def of_endpoint(control: Control, type_: str, endpoint: Endpoint) -> Announcement:
+    """Return the announcement that something happened to *endpoint*, as it is now."""
+    printed = ids.to_text(ids.ENDPOINT, endpoint.id)
+    data = {
+        "id": printed,
+        "merchant_id": ids.to_text(ids.MERCHANT, endpoint.merchant_id),
+        "label": endpoint.label,
+        "url": endpoint.url,
+        "events": endpoint.events,
+        "dialect": endpoint.dialect,
+        "status": endpoint.status,
+        "disabled_reason": endpoint.disabled_reason,
+        "version": endpoint.version,
+    }
+    return Announcement(
+        id=control.ids.new(),
+        merchant_id=endpoint.merchant_id,
+        type=type_,
+        object_type=OBJECT_TYPE,
+        object_id=printed,
+        data=msgspec.json.encode(data),
+    )

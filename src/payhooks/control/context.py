@@ -1,0 +1,113 @@
+"""What every change of the control plane needs, and who asks for it.
+
+``Control`` is made once by the composition root. A ``Caller`` is made once per request; it is
+the only proof of permission that the functions beside this file take.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from payhooks.clock import Clock
+from payhooks.control.keyring import Keyring
+from payhooks.errors import ForbiddenError, NotFoundError
+from payhooks.ids import IdSource, MerchantId
+from payhooks.model.audit import AuditEntry
+from payhooks.model.endpoint import Ordering
+from payhooks.model.key import Scope
+from payhooks.policy.address_guard import NOTHING_ALLOWED, AllowList
+from payhooks.ports.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UrlPolicy:
+    """What this installation says about URLs of endpoints; the merchant's mode adds to it."""
+
+    allow_http: bool = False  # for live merchants too; sandbox merchants always may
+    allowed: AllowList = NOTHING_ALLOWED
+    own_hosts: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """What the control plane works with. One per process."""
+
+    store: Store
+    clock: Clock
+    ids: IdSource
+    keyring: Keyring
+    random_bytes: Callable[[int], bytes]
+    # The flow's rule of what waits for what: a replay must queue behind the same object.
+    order_key: Callable[[Ordering, str | None], bytes | None]
+    urls: UrlPolicy = field(default_factory=UrlPolicy)
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asks: for whom, with which permissions, from where."""
+
+    actor: str  # as the audit log prints it: "key:key_…", "operator", "cli", "system"
+    scopes: frozenset[Scope]
+    merchant_id: MerchantId | None = None  # None: every merchant
+    request_id: str | None = None
+    ip: str | None = None
+
+    def may(self, scope: Scope) -> bool:
+        """Whether the permission is there."""
+        return scope in self.scopes or Scope.OPERATOR in self.scopes
+
+    def demand(self, scope: Scope) -> None:
+        """Return if the permission is there.
+
+        Raises:
+            ForbiddenError: It is not.
+
+        """
+        if not self.may(scope):
+            raise ForbiddenError(f"This needs the permission {scope}.")
+
+    def demand_merchant(self, merchant_id: MerchantId) -> None:
+        """Return if the caller acts for this merchant, or for all.
+
+        Raises:
+            NotFoundError: It does not; it is told no more than for a merchant that never was.
+
+        """
+        if self.merchant_id is not None and self.merchant_id != merchant_id:
+            raise NotFoundError("There is no such merchant.")
+
+
+SYSTEM = Caller(actor="system", scopes=frozenset({Scope.OPERATOR}))
+
+
+def audit_entry(  # noqa: PLR0913 - every part is named at the call site
+    control: Control,
+    caller: Caller,
+    *,
+    merchant_id: MerchantId | None,
+    action: str,
+    target: str,
+    changes: Mapping[str, object] | None = None,
+) -> AuditEntry:
+    """Return the entry of one change; *changes* maps members to [before, after]."""
+    return AuditEntry(
+        merchant_id=merchant_id,
+        at=control.clock.now(),
+        actor=caller.actor,
+        action=action,
+        target=target,
+        changes=msgspec.json.encode(changes or {}),
+        request_id=caller.request_id,
+        ip=caller.ip,
+    )
+
+
+def differences(
+    before: Mapping[str, object] | None, after: Mapping[str, object]
+) -> dict[str, list[object]]:
+    """Return the members that changed, each with what it was (None at first) and is."""
+    return {
+        name: [None if before is None else before.get(name), value]
+        for name, value in after.items()
+        if before is None or before.get(name) != value
+    }

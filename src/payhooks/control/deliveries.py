@@ -1,0 +1,196 @@
+"""One delivery or event at a person's hand: retry, cancel, expunge, and a test of an endpoint."""
+
+from typing import Final
+
+import msgspec
+
+from payhooks import ids
+from payhooks.catalogue.registry import PAYHOOKS, TEST_TYPE
+from payhooks.control.context import Caller, Control, audit_entry
+from payhooks.dialects import registry
+from payhooks.errors import NotFoundError, UnavailableError, WrongStateError
+from payhooks.ids import DeliveryId, EventId, delivery_id
+from payhooks.model.delivery import Delivery, State
+from payhooks.model.endpoint import Endpoint, EndpointStatus
+from payhooks.model.event import Event
+from payhooks.model.merchant import Merchant
+from payhooks.ports.accepting import Accepted, Arrival, PlannedDelivery, StaleRouting
+from payhooks.ports.controlling import Cancelled, Change, Requeue
+from payhooks.ports.reading import StoredEvent
+
+_TEST_TRIES_MAX: Final = 10
+_CONTENT_BYTES: Final = 16
+
+
+async def find_event(control: Control, merchant: Merchant, text: str) -> StoredEvent:
+    """Return the merchant's event with this printed id.
+
+    Raises:
+        NotFoundError: There is none, or it is another merchant's.
+
+    """
+    event_id = ids.from_text(ids.EVENT, text)
+    if event_id is not None:
+        stored = await control.store.event(merchant.id, EventId(event_id))
+        if stored is not None:
+            return stored
+    raise NotFoundError("There is no such event.")
+
+
+async def find_delivery(control: Control, merchant: Merchant, text: str) -> Delivery:
+    """Return the merchant's delivery with this printed id.
+
+    Raises:
+        NotFoundError: There is none, or it is another merchant's.
+
+    """
+    delivery = ids.from_text(ids.DELIVERY, text)
+    if delivery is not None:
+        found = await control.store.delivery(merchant.id, DeliveryId(delivery))
+        if found is not None:
+            return found
+    raise NotFoundError("There is no such delivery.")
+
+
+async def retry(
+    control: Control, caller: Caller, merchant: Merchant, delivery: Delivery
+) -> Delivery:
+    """Return the delivery, on its way again with a fresh budget of attempts.
+
+    Raises:
+        WrongStateError: It is being sent, its endpoint is gone, or its event was expunged.
+
+    """
+    if delivery.state is State.LEASED:
+        raise WrongStateError("This delivery is being sent right now.")
+    endpoint = await control.store.endpoint(merchant.id, delivery.endpoint_id)
+    if endpoint is None or endpoint.status is EndpointStatus.DELETED:
+        raise WrongStateError("The endpoint of this delivery was deleted.")
+    stored = await control.store.event(merchant.id, ids.event_id_of(delivery.id))
+    if stored is None or stored.expunged:
+        raise WrongStateError("The payload of this delivery is no longer kept.")
+    entry = audit_entry(
+        control,
+        caller,
+        merchant_id=merchant.id,
+        action="delivery.retried",
+        target=ids.to_text(ids.DELIVERY, delivery.id),
+        changes={"state": [delivery.state, State.SCHEDULED]},
+    )
+    item = requeue_of(control, endpoint, stored.event)
+    await control.store.requeue([item], replay_id=None, bulk=False, audit=entry)
+    return await find_delivery(control, merchant, ids.to_text(ids.DELIVERY, delivery.id))
+
+
+async def cancel(
+    control: Control, caller: Caller, merchant: Merchant, delivery: Delivery
+) -> Delivery:
+    """Return the delivery, called off; one that held its object up lets the next go.
+
+    Raises:
+        WrongStateError: It is being sent right now, or over already.
+
+    """
+    printed = ids.to_text(ids.DELIVERY, delivery.id)
+    entry = audit_entry(
+        control,
+        caller,
+        merchant_id=merchant.id,
+        action="delivery.cancelled",
+        target=printed,
+        changes={"state": [delivery.state, State.CANCELLED]},
+    )
+    match await control.store.cancel(merchant.id, delivery.id, entry):
+        case Cancelled.CANCELLED | Cancelled.UNBLOCKED:
+            return await find_delivery(control, merchant, printed)
+        case Cancelled.IN_FLIGHT:
+            raise WrongStateError("This delivery is being sent right now.")
+        case Cancelled.FINAL:
+            raise WrongStateError("This delivery is over already.")
+        case Cancelled.UNKNOWN:
+            raise NotFoundError("There is no such delivery.")
+
+
+async def expunge(
+    control: Control, caller: Caller, merchant: Merchant, event: StoredEvent
+) -> StoredEvent:
+    """Return the event without its payload, which is gone for good; a repeat changes nothing."""
+    if event.expunged:
+        return event
+    printed = ids.to_text(ids.EVENT, event.event.id)
+    entry = audit_entry(
+        control, caller, merchant_id=merchant.id, action="event.expunged", target=printed
+    )
+    await control.store.expunge(merchant.id, event.event.id, entry)
+    return await find_event(control, merchant, printed)
+
+
+def requeue_of(control: Control, endpoint: Endpoint, event: Event) -> Requeue:
+    """Return what the store needs to send *event* to *endpoint* again, or for the first time."""
+    dialect = registry.find(endpoint.dialect)
+    return Requeue(
+        delivery_id=delivery_id(event.id, endpoint.number),
+        merchant_id=event.merchant_id,
+        endpoint_id=endpoint.id,
+        event_type=event.type,
+        order_key=control.order_key(endpoint.ordering, event.order_of),
+        dialect=dialect.name,
+        dialect_version=dialect.version,
+    )
+
+
+async def send_test(
+    control: Control, caller: Caller, merchant: Merchant, endpoint: Endpoint, *, owner: int
+) -> DeliveryId:
+    """Return the delivery of a test event, sent to this endpoint alone, whatever it selected.
+
+    Raises:
+        WrongStateError: The endpoint is disabled.
+        UnavailableError: The merchant's configuration changes all the time.
+
+    """
+    if endpoint.status is EndpointStatus.DISABLED:
+        raise WrongStateError("A disabled endpoint hears nothing; enable it first.")
+    printed = ids.to_text(ids.ENDPOINT, endpoint.id)
+    data = {"message": "This is a test. No money moved.", "endpoint_id": printed}
+    event = Event(
+        id=control.ids.new_event(),
+        merchant_id=merchant.id,
+        type=TEST_TYPE,
+        family=PAYHOOKS,
+        data=msgspec.json.encode(data),
+    )
+    requeue = requeue_of(control, endpoint, event)
+    planned = PlannedDelivery(
+        id=requeue.delivery_id,
+        endpoint_id=endpoint.id,
+        order_key=requeue.order_key,
+        dialect=requeue.dialect,
+        dialect_version=requeue.dialect_version,
+        lease_s=None,
+    )
+    for _ in range(_TEST_TRIES_MAX):
+        [routing] = await control.store.routing([merchant.id])
+        arrival = Arrival(
+            event=event,
+            routing_version=routing.version,
+            idempotency=None,
+            content=bytes(_CONTENT_BYTES),
+            deliveries=(planned,),
+        )
+        [acceptance] = await control.store.accept([arrival], owner=owner)
+        if isinstance(acceptance, Accepted):
+            break
+        assert isinstance(acceptance, StaleRouting)
+    else:
+        raise UnavailableError("the merchant's configuration is changing all the time")
+    entry = audit_entry(
+        control,
+        caller,
+        merchant_id=merchant.id,
+        action="endpoint.tested",
+        target=printed,
+        changes={"event": [None, ids.to_text(ids.EVENT, event.id)]},
+    )
+    await control.store.apply(Change(audit=entry))
+    return planned.id

@@ -1,0 +1,343 @@
+"""Endpoints: made, edited, paused, resumed, disabled, deleted, tried out.
+
+Each is one ``Change``: the endpoint, its secrets, one audit entry and what it announces. The
+backlog is never touched here; the lane's state says what becomes of it.
+"""
+
+from enum import StrEnum
+
+import msgspec
+from msgspec import UNSET
+
+from payhooks import ids, limits
+from payhooks.control import announcements, secrets
+from payhooks.control.context import Caller, Control, audit_entry, differences
+from payhooks.control.endpoint_draft import AuthenticationDraft, EndpointDraft, checked
+from payhooks.control.secrets import Revealed
+from payhooks.dialects import registry
+from payhooks.errors import InvalidError, NotFoundError, StaleVersionError, WrongStateError
+from payhooks.ids import EndpointId
+from payhooks.model.endpoint import (
+    Authentication,
+    AuthenticationType,
+    DisabledReason,
+    Endpoint,
+    EndpointStatus,
+    Signature,
+    SignatureType,
+)
+from payhooks.model.merchant import Merchant
+from payhooks.model.secret import SealedSecret, SecretPurpose
+from payhooks.ports.controlling import Change
+
+
+class Move(StrEnum):
+    """What a person can do to an endpoint's status."""
+
+    PAUSE = "paused"
+    RESUME = "resumed"
+    DISABLE = "disabled"
+    ENABLE = "enabled"
+
+
+async def find(control: Control, merchant: Merchant, text: str) -> Endpoint:
+    """Return the merchant's endpoint with this printed id.
+
+    Raises:
+        NotFoundError: There is none, it is deleted, or it is another merchant's.
+
+    """
+    endpoint_id = ids.from_text(ids.ENDPOINT, text)
+    if endpoint_id is not None:
+        endpoint = await control.store.endpoint(merchant.id, EndpointId(endpoint_id))
+        if endpoint is not None and endpoint.status is not EndpointStatus.DELETED:
+            return endpoint
+    raise NotFoundError("There is no such endpoint.")
+
+
+async def create(
+    control: Control,
+    caller: Caller,
+    merchant: Merchant,
+    draft: EndpointDraft,
+    *,
+    secret: str | None = None,
+) -> tuple[Endpoint, Revealed]:
+    """Return a new endpoint and its secret, which is in this answer even if it does not sign.
+
+    Raises:
+        InvalidError: Names every member that is wrong.
+        NotFoundError: The Source Key that it names is not the merchant's.
+
+    """
+    draft = checked(control, merchant, draft)
+    assert draft.label is not UNSET
+    assert draft.url is not UNSET
+    assert draft.events is not UNSET
+    now = control.clock.now()
+    blank = Endpoint(
+        id=EndpointId(control.ids.new()),
+        merchant_id=merchant.id,
+        number=1,
+        label=draft.label,
+        url=draft.url,
+        events=draft.events,
+        status=EndpointStatus.ACTIVE,
+        disabled_reason=None,
+        version=1,
+        created_at=now,
+        updated_at=now,
+    )
+    endpoint = await _applied(control, blank, draft)
+    text = secrets.new_text(control, endpoint.dialect) if secret is None else secret
+    registry.find(endpoint.dialect).signing_secret(text)
+    # Taken last: a number that a refused draft took would be lost for ever.
+    number = await control.store.next_number(merchant.id)
+    if number > limits.ENDPOINTS_PER_MERCHANT_MAX:
+        detail = f"A merchant has at most {limits.ENDPOINTS_PER_MERCHANT_MAX} endpoints."
+        raise InvalidError.at("", "quota", detail)
+    endpoint = msgspec.structs.replace(endpoint, number=number)
+    sealed = secrets.seal(
+        control,
+        text,
+        merchant_id=merchant.id,
+        owner_id=endpoint.id,
+        purpose=SecretPurpose.ENDPOINT,
+    )
+    change = _change(
+        control,
+        caller,
+        None,
+        endpoint,
+        action="endpoint.created",
+        new_secrets=(sealed, *_credential(control, endpoint, draft)),
+        announced="webhook.created",
+    )
+    await control.store.apply(change)
+    revealed = Revealed(text=text, created_at=sealed.created_at, expires_at=None)
+    return endpoint, revealed
+
+
+async def edit(  # noqa: PLR0913 - every part is named at the call site
+    control: Control,
+    caller: Caller,
+    merchant: Merchant,
+    endpoint: Endpoint,
+    draft: EndpointDraft,
+    *,
+    if_version: int | None,
+) -> Endpoint:
+    """Return the endpoint as it is after the edit.
+
+    Raises:
+        InvalidError: Names every member that is wrong.
+        StaleVersionError: It was edited since *if_version*.
+
+    """
+    _demand_version(endpoint, if_version)
+    draft = checked(control, merchant, draft)
+    edited = _next_version(control, await _applied(control, endpoint, draft))
+    new_secrets = tuple(_credential(control, edited, draft))
+    forget: tuple[bytes, ...] = ()
+    if draft.authentication is not UNSET:
+        known = await control.store.secrets(endpoint.merchant_id, endpoint.id)
+        forget = tuple(s.id for s in known if s.purpose is SecretPurpose.AUTHENTICATION)
+    change = _change(
+        control,
+        caller,
+        endpoint,
+        edited,
+        action="endpoint.updated",
+        new_secrets=new_secrets,
+        forget=forget,
+        announced="webhook.updated",
+    )
+    await control.store.apply(change)
+    return edited
+
+
+async def delete(
+    control: Control, caller: Caller, endpoint: Endpoint, *, if_version: int | None
+) -> None:
+    """Delete the endpoint; what waits for it is cancelled, in the background.
+
+    Raises:
+        StaleVersionError: It was edited since *if_version*.
+
+    """
+    _demand_version(endpoint, if_version)
+    deleted = _next_version(
+        control,
+        msgspec.structs.replace(endpoint, status=EndpointStatus.DELETED, disabled_reason=None),
+    )
+    known = await control.store.secrets(endpoint.merchant_id, endpoint.id)
+    change = _change(
+        control,
+        caller,
+        endpoint,
+        deleted,
+        action="endpoint.deleted",
+        forget=tuple(secret.id for secret in known),
+        announced="webhook.deleted",
+    )
+    await control.store.apply(change)
+
+
+async def move(
+    control: Control,
+    caller: Caller,
+    endpoint: Endpoint,
+    to: Move,
+    *,
+    reason: DisabledReason = DisabledReason.OPERATOR,
+) -> Endpoint:
+    """Return the endpoint after a pause, resume, disable or enable; a repeat changes nothing.
+
+    Raises:
+        WrongStateError: It is not in a state that allows it.
+
+    """
+    status = endpoint.status
+    match to:
+        case Move.PAUSE:
+            allowed, goal = status is not EndpointStatus.DISABLED, EndpointStatus.PAUSED
+        case Move.RESUME:
+            allowed, goal = status is not EndpointStatus.DISABLED, EndpointStatus.ACTIVE
+        case Move.DISABLE:
+            allowed, goal = True, EndpointStatus.DISABLED
+        case Move.ENABLE:
+            allowed, goal = status is not EndpointStatus.PAUSED, EndpointStatus.ACTIVE
+    if status is EndpointStatus.DELETED or not allowed:
+        raise WrongStateError(f"An endpoint that is {status} cannot be {to}.")
+    if status is goal:
+        return endpoint
+    moved = _next_version(
+        control,
+        msgspec.structs.replace(
+            endpoint,
+            status=goal,
+            disabled_reason=reason if goal is EndpointStatus.DISABLED else None,
+        ),
+    )
+    announced = "webhook.disabled" if to is Move.DISABLE else "webhook.updated"
+    change = _change(control, caller, endpoint, moved, action=f"endpoint.{to}", announced=announced)
+    await control.store.apply(change)
+    return moved
+
+
+def facts(endpoint: Endpoint) -> dict[str, object]:
+    """Return what the audit log keeps of an endpoint. Secrets are no part of an endpoint."""
+    return {
+        "label": endpoint.label,
+        "url": endpoint.url,
+        "events": endpoint.events,
+        "status": endpoint.status,
+        "disabled_reason": endpoint.disabled_reason,
+        "dialect": endpoint.dialect,
+        "authentication": msgspec.to_builtins(endpoint.authentication),
+        "signature": {
+            "type": endpoint.signature.type,
+            "key_id": None
+            if endpoint.signature.key_id is None
+            else ids.to_text(ids.KEY, endpoint.signature.key_id),
+        },
+        "retry_policy": endpoint.retry_policy or endpoint.retry_delays_s,
+        "ordering": endpoint.ordering,
+        "on_failed": endpoint.on_failed,
+        "rate_limit": endpoint.rate_limit_per_s,
+        "timeout_s": endpoint.timeout_s,
+        # Names alone: people do put tokens into headers.
+        "headers": [name for name, _ in endpoint.headers],
+    }
+
+
+async def _applied(control: Control, endpoint: Endpoint, draft: EndpointDraft) -> Endpoint:
+    plain = ("label", "url", "events", "dialect", "ordering", "on_failed", "rate_limit_per_s")
+    given: dict[str, object] = {
+        name: value
+        for name in (*plain, "timeout_s", "headers")
+        if (value := getattr(draft, name)) is not UNSET
+    }
+    if draft.retry_policy is not UNSET:
+        policy = draft.retry_policy
+        given["retry_policy"] = policy if isinstance(policy, str) else None
+        given["retry_delays_s"] = policy if isinstance(policy, tuple) else None
+    if draft.authentication is not UNSET:
+        given["authentication"] = _public(draft.authentication)
+    if draft.signature is not UNSET:
+        signature = Signature(type=draft.signature.type, key_id=draft.signature.key_id)
+        await _demand_signer(control, endpoint, signature)
+        given["signature"] = signature
+    return msgspec.structs.replace(endpoint, **given)
+
+
+def _public(draft: AuthenticationDraft) -> Authentication:
+    return Authentication(type=draft.type, username=draft.username, name=draft.name)
+
+
+async def _demand_signer(control: Control, endpoint: Endpoint, signature: Signature) -> None:
+    """Refuse a signer that has no secret: its deliveries would go out unsigned."""
+    if signature.type is not SignatureType.SOURCE_KEY:
+        return
+    assert signature.key_id is not None
+    known = await control.store.secrets(endpoint.merchant_id, signature.key_id)
+    if not any(secret.purpose is SecretPurpose.SOURCE_KEY for secret in known):
+        detail = "There is no such Source Key: an API key of this merchant, made to sign."
+        raise InvalidError.at("/signature/key_id", "unknown_key", detail)
+
+
+def _credential(control: Control, endpoint: Endpoint, draft: EndpointDraft) -> list[SealedSecret]:
+    if draft.authentication is UNSET or draft.authentication.type is AuthenticationType.NONE:
+        return []
+    assert draft.authentication.secret is not None
+    return [
+        secrets.seal(
+            control,
+            draft.authentication.secret,
+            merchant_id=endpoint.merchant_id,
+            owner_id=endpoint.id,
+            purpose=SecretPurpose.AUTHENTICATION,
+        )
+    ]
+
+
+def _demand_version(endpoint: Endpoint, if_version: int | None) -> None:
+    if if_version is not None and if_version != endpoint.version:
+        raise StaleVersionError("The endpoint was edited since you read it.")
+
+
+def _next_version(control: Control, endpoint: Endpoint) -> Endpoint:
+    return msgspec.structs.replace(
+        endpoint, version=endpoint.version + 1, updated_at=control.clock.now()
+    )
+
+
+def _change(  # noqa: PLR0913 - every part of a change is named at the call site
+    control: Control,
+    caller: Caller,
+    before: Endpoint | None,
+    after: Endpoint,
+    *,
+    action: str,
+    announced: str,
+    new_secrets: tuple[SealedSecret, ...] = (),
+    forget: tuple[bytes, ...] = (),
+) -> Change:
+    changes = differences(None if before is None else facts(before), facts(after))
+    if any(secret.purpose is SecretPurpose.AUTHENTICATION for secret in new_secrets):
+        changes["credential"] = ["(not shown)", "(changed)"]
+    entry = audit_entry(
+        control,
+        caller,
+        merchant_id=after.merchant_id,
+        action=action,
+        target=ids.to_text(ids.ENDPOINT, after.id),
+        changes=changes,
+    )
+    return Change(
+        audit=entry,
+        endpoint=after,
+        secrets=new_secrets,
+        forget_secrets=forget,
+        announcements=(announcements.of_endpoint(control, announced, after),),
+    )

@@ -1,0 +1,194 @@
+"""The whole API over the memory store, in this process, with a client that speaks ASGI."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+from urllib.parse import unquote
+
+from payhooks import ids
+from payhooks.api import Readiness, Services, create_app
+from payhooks.api.asgi import App, Message
+from payhooks.control.context import Control
+from payhooks.control.event_types import TypeBook
+from payhooks.control.keyring import Keyring
+from payhooks.control.secrets import opener
+from payhooks.flow.accept import Acceptor
+from payhooks.flow.fan_out import order_key
+from payhooks.flow.routing import Directory
+from payhooks.ids import IdSource, TimeOrderedIds
+from payhooks.ports.handoff import NoHandoff
+from payhooks.storage.memory import MemoryStore
+from payhooks.testing.clock import ManualClock
+from payhooks.testing.telemetry import QuietTelemetry
+
+OPERATOR_KEY = "operator-key-of-the-settings-0123456789"
+OWNER = 7
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 - JSON is anything
+        """The body, read."""
+        return json.loads(self.body)
+
+
+class World:
+    """One installation. ``call`` is the way in; ``store`` and ``clock`` are for a look behind."""
+
+    def __init__(self, seed: int = 1) -> None:
+        random = Random(seed)
+        self.clock = ManualClock(datetime(2026, 11, 20, 12, tzinfo=UTC))
+        self.store = MemoryStore(clock=self.clock)
+        self.ids: IdSource = TimeOrderedIds(self.clock, random)
+        keyring = Keyring([os.urandom(32)], random_bytes=os.urandom)
+        self.control = Control(
+            store=self.store,
+            clock=self.clock,
+            ids=self.ids,
+            keyring=keyring,
+            random_bytes=random.randbytes,
+            order_key=order_key,
+        )
+        self.directory = Directory(self.store, opener(keyring), self.clock)
+        self.bugs: list[BaseException] = []
+        acceptor = Acceptor(
+            store=self.store,
+            directory=self.directory,
+            handoff=NoHandoff(),
+            clock=self.clock,
+            ids=self.ids,
+            telemetry=QuietTelemetry(),
+            owner=OWNER,
+        )
+        self.services = Services(
+            control=self.control,
+            acceptor=acceptor,
+            directory=self.directory,
+            book=TypeBook(self.control),
+            owner=OWNER,
+            operator_digest=hashlib.sha256(OPERATOR_KEY.encode()).digest(),
+            cursor_key=random.randbytes(32),
+            ready=self._ready,
+            metrics=lambda: ("text/plain; version=0.0.4", b"up 1\n"),
+            on_bug=lambda error, _request_id: self.bugs.append(error),
+        )
+        self.app: App = create_app(self.services)
+
+    @staticmethod
+    async def _ready() -> Readiness:
+        return Readiness(ready=True, checks={"store": "ok"})
+
+    async def call(  # noqa: PLR0913 - a request has many parts
+        self,
+        method: str,
+        target: str,
+        body: object = None,
+        *,
+        key: str | None = OPERATOR_KEY,
+        headers: Mapping[str, str] | None = None,
+        raw: bytes | None = None,
+        client: str = "192.0.2.1",
+    ) -> Answer:
+        """Send one request and return the answer."""
+        sent = {"host": "payhooks.test"}
+        content = raw if raw is not None else b""
+        if body is not None:
+            content = json.dumps(body).encode()
+        if content:
+            sent["content-type"] = "application/json"
+        if key is not None:
+            sent["authorization"] = f"Bearer {key}"
+        sent |= {name.lower(): value for name, value in (headers or {}).items()}
+        path, _, query = target.partition("?")
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": unquote(path),
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "root_path": "",
+            "headers": [(n.encode(), v.encode("latin-1")) for n, v in sent.items() if v],
+            "client": (client, 4711),
+            "server": ("127.0.0.1", 80),
+            "state": {},
+        }
+        return await _exchange(self.app, scope, content)
+
+    async def merchant(self, **members: object) -> str:
+        """Make a merchant and return its id."""
+        answer = await self.call(
+            "POST", "/v1/merchants", {"name": "Shop", "mode": "sandbox", **members}
+        )
+        assert answer.status == 201, answer.body
+        merchant_id: str = answer.json["id"]
+        return merchant_id
+
+    async def key(self, merchant: str, *scopes: str, **members: object) -> str:
+        """Make a key of the merchant and return its text."""
+        answer = await self.call(
+            "POST",
+            f"/v1/merchants/{merchant}/keys",
+            {"label": "A key", "scopes": list(scopes), **members},
+        )
+        assert answer.status == 201, answer.body
+        text: str = answer.json["key"]
+        return text
+
+    async def endpoint(self, merchant: str, **members: object) -> dict[str, Any]:
+        """Make an endpoint and return it."""
+        said = {"label": "Hook", "url": "https://example.com/hook", "events": ["*"], **members}
+        answer = await self.call("POST", f"/v1/merchants/{merchant}/endpoints", said)
+        assert answer.status == 201, answer.body
+        endpoint: dict[str, Any] = answer.json
+        return endpoint
+
+    async def publish(self, merchant: str, **members: object) -> Answer:
+        """Publish an event and return the answer."""
+        said = {"type": "payment_succeeded", "data": {"amount": 1}, **members}
+        return await self.call("POST", f"/v1/merchants/{merchant}/events", said)
+
+    async def audit_actions(self, merchant: str | None) -> list[str]:
+        """Return what the audit log says was done, oldest first."""
+        raw = None if merchant is None else ids.from_text(ids.MERCHANT, merchant)
+        found = await self.store.audit(
+            None if raw is None else ids.MerchantId(raw), after=0, limit=1_000
+        )
+        return [chained.entry.action for chained in found]
+
+
+async def _exchange(app: App, scope: dict[str, Any], content: bytes) -> Answer:
+    given = False
+    started: Message = {}
+    parts: list[bytes] = []
+
+    async def receive() -> Message:
+        nonlocal given
+        if given:
+            return {"type": "http.disconnect"}
+        given = True
+        return {"type": "http.request", "body": content, "more_body": False}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            started.update(message)
+        else:
+            parts.append(message.get("body", b""))
+
+    await app(scope, receive, send)
+    headers = {name.decode(): value.decode() for name, value in started["headers"]}
+    return Answer(status=started["status"], headers=headers, body=b"".join(parts))
