@@ -83,7 +83,8 @@ class Settler:
     def judge(self, leased: Leased, endpoint: Endpoint, sent: Sent) -> Judged:
         """Return what the outcome means for the delivery and its lane."""
         policy = policy_of(endpoint, DIALECTS[leased.dialect].retry_policy)
-        verdict = classify(sent.outcome, gone_disables=policy.gone_disables, now=sent.began_at)
+        now = self._clock.now()
+        verdict = classify(sent.outcome, gone_disables=policy.gone_disables, now=now)
         decision = decide(
             verdict, attempts_made=leased.attempts_made, policy=policy, random=self._random
         )

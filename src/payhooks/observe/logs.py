@@ -14,7 +14,6 @@ from typing import IO, Any, Final
 
 import msgspec
 import structlog
-from structlog.typing import FilteringBoundLogger
 
 from payhooks.clock import Clock
 
@@ -92,7 +91,7 @@ def configure_logs(
     root = logging.getLogger()
     root.handlers = [_Forward()]
     root.setLevel(max(minimum, logging.INFO))
-    logger: FilteringBoundLogger = structlog.get_logger()
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     return logger
 
 

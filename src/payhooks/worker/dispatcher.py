@@ -126,6 +126,11 @@ class Dispatcher:
         """Refuse hand-offs and begin no attempt from now on."""
         self._stopping = True
 
+    async def settled(self) -> None:
+        """Return when everything begun so far is written down or given back."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+
     async def drain(self, grace_s: float) -> None:
         """Begin nothing more, give back what waits, let what is under way end.
 

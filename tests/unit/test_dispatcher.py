@@ -1,0 +1,289 @@
+"""The dispatcher: whose turn it is, and that nobody takes everything."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from random import Random
+
+import msgspec
+import pytest
+
+from payhooks import limits
+from payhooks.ids import DeliveryId, EndpointId, MerchantId, TimeOrderedIds, delivery_id
+from payhooks.model.attempt import Reason
+from payhooks.model.delivery import Trigger
+from payhooks.model.event import Event
+from payhooks.policy.classify import Verdict, VerdictKind
+from payhooks.ports.leasing import LaneNews, Leased
+from payhooks.testing import ManualClock, QuietTelemetry
+from payhooks.worker.dispatcher import Dispatcher, Write
+from payhooks.worker.lanes import Lane, judge
+
+HANGS, ANSWERS = b"hangs", b"answers"
+
+
+class Room:
+    """A dispatcher whose attempts end when the test says so."""
+
+    def __init__(self, *, slots: int = 8) -> None:
+        self.clock = ManualClock()
+        self.ids = TimeOrderedIds(self.clock, Random(1))
+        self.under_way: list[Leased] = []
+        self.written: list[Leased] = []
+        self.given_back: list[Leased] = []
+        self._ends: dict[DeliveryId, asyncio.Event] = {}
+        self.dispatcher = Dispatcher(
+            attempt=self._attempt,
+            give_back=self._give_back,
+            clock=self.clock,
+            telemetry=QuietTelemetry(),
+            slots=slots,
+        )
+
+    def offer(self, lane: bytes, *, merchant: bytes = b"m", count: int = 1) -> None:
+        for _ in range(count):
+            self.dispatcher.offer(self.leased(lane, merchant), taken_at_s=self.clock.monotonic_s())
+
+    def leased(self, lane: bytes, merchant: bytes = b"m") -> Leased:
+        event = Event(
+            id=self.ids.new_event(),
+            merchant_id=MerchantId(merchant),
+            type="a",
+            family="f",
+            data=b"{}",
+        )
+        return Leased(
+            id=delivery_id(event.id, 1),
+            endpoint_id=EndpointId(lane),
+            merchant_id=MerchantId(merchant),
+            event=event,
+            fence=1,
+            attempts_made=0,
+            lease_s=30,
+            order_key=None,
+            dialect="standard",
+            dialect_version=1,
+            replay_id=None,
+            replay_bulk=None,
+            rendered=None,
+            routing_version=1,
+            lane_failing=False,
+            lane_probe=False,
+        )
+
+    async def turn(self) -> None:
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    async def end(self, choose: Callable[[Leased], bool] = lambda _leased: True) -> None:
+        for leased in [each for each in self.under_way if choose(each)]:
+            self._ends[leased.id].set()
+        await self.turn()
+
+    def lanes_under_way(self) -> list[bytes]:
+        return [leased.endpoint_id for leased in self.under_way]
+
+    async def close(self) -> None:
+        await self.dispatcher.drain(grace_s=0)
+
+    async def _attempt(self, leased: Leased, lane: Lane) -> Write:
+        self.under_way.append(leased)
+        end = self._ends[leased.id] = asyncio.Event()
+        await end.wait()
+        self.under_way.remove(leased)
+        lane.proven = leased.endpoint_id != HANGS
+
+        async def write() -> None:
+            self.written.append(leased)
+
+        return write
+
+    async def _give_back(self, leased: Leased) -> None:
+        self.given_back.append(leased)
+
+
+@pytest.fixture
+async def make_room() -> AsyncIterator[Callable[..., Room]]:
+    rooms: list[Room] = []
+
+    def make(*, slots: int = 8) -> Room:
+        rooms.append(Room(slots=slots))
+        return rooms[-1]
+
+    yield make
+    for room in rooms:
+        await room.close()
+
+
+async def test_an_unknown_lane_gets_a_few_slots_and_a_proven_one_more(
+    make_room: Callable[..., Room],
+) -> None:
+    room = make_room(slots=100)
+    room.offer(ANSWERS, count=40)
+    await room.turn()
+    assert len(room.under_way) == limits.IN_FLIGHT_PER_UNPROVEN_LANE
+    await room.end()
+    assert len(room.under_way) == limits.IN_FLIGHT_PER_LANE
+
+
+async def test_lanes_take_turns(make_room: Callable[..., Room]) -> None:
+    """A lane with a backlog does not go before one with a single delivery."""
+    room = make_room(slots=4)
+    room.offer(b"one", count=5)
+    room.offer(b"two")
+    await room.turn()
+    assert room.lanes_under_way() == [b"one", b"one"]  # half the slots: none is proven
+    await room.end()
+    assert b"two" in room.lanes_under_way()
+
+
+async def test_lanes_that_hang_leave_half_the_slots_to_those_that_answer(
+    make_room: Callable[..., Room],
+) -> None:
+    """A thousand dead endpoints must not stop one that works."""
+    room = make_room(slots=8)
+    room.offer(ANSWERS)
+    await room.turn()
+    await room.end()
+    for number in range(10):
+        room.offer(b"dead%d" % number, count=4)
+    await room.turn()
+    assert len(room.under_way) == 4
+    room.offer(ANSWERS, count=4)
+    await room.turn()
+    assert room.lanes_under_way().count(ANSWERS) == 4
+
+
+async def test_a_merchant_that_is_not_alone_gets_half(make_room: Callable[..., Room]) -> None:
+    room = make_room(slots=8)
+    for merchant, lane in ((b"big", b"a"), (b"big", b"b"), (b"small", b"c")):
+        room.offer(lane, merchant=merchant)
+    await room.turn()
+    await room.end()  # all three lanes are proven now
+    room.offer(b"c", merchant=b"small")
+    room.offer(b"a", merchant=b"big", count=10)
+    room.offer(b"b", merchant=b"big", count=10)
+    await room.turn()
+    merchants = [leased.merchant_id for leased in room.under_way]
+    assert merchants.count(MerchantId(b"big")) == 4
+    await room.end(lambda leased: leased.merchant_id == b"big")
+    merchants = [leased.merchant_id for leased in room.under_way]
+    assert merchants.count(MerchantId(b"big")) == 4  # parked lanes came again
+
+
+async def test_what_waited_too_long_is_given_back(make_room: Callable[..., Room]) -> None:
+    """Its lease was made for so long a wait and not longer."""
+    room = make_room(slots=2)
+    room.offer(HANGS, count=3)
+    await room.turn()
+    assert len(room.under_way) == 1
+    room.clock.advance(timedelta(seconds=limits.WAIT_IN_MEMORY_S_MAX + 0.1))
+    room.dispatcher.give_back_overdue()
+    await room.turn()
+    assert len(room.given_back) == 2
+    assert room.dispatcher.waiting == 0
+
+
+async def test_a_process_that_overslept_looks_at_the_lease_before_it_sends(
+    make_room: Callable[..., Room],
+) -> None:
+    room = make_room(slots=2)
+    room.offer(HANGS, count=2)
+    await room.turn()
+    room.clock.advance(timedelta(seconds=60))
+    await room.end()
+    assert len(room.written) == 1
+    assert len(room.given_back) == 1
+    assert room.under_way == []
+
+
+async def test_a_full_lane_is_not_worth_leasing_more_of(make_room: Callable[..., Room]) -> None:
+    room = make_room(slots=100)
+    room.offer(HANGS, count=limits.IN_FLIGHT_PER_LANE)
+    await room.turn()
+    assert room.dispatcher.full_lanes() == [HANGS]
+    assert room.dispatcher.has_room(EndpointId(ANSWERS))
+
+
+async def test_draining_gives_back_what_waits_and_lets_what_is_under_way_end(
+    make_room: Callable[..., Room],
+) -> None:
+    room = make_room(slots=2)
+    room.offer(HANGS, count=3)
+    await room.turn()
+    draining = asyncio.create_task(room.dispatcher.drain(grace_s=60))
+    await room.turn()
+    assert len(room.given_back) == 2
+    await room.end()
+    await draining
+    assert len(room.written) == 1
+    assert not room.dispatcher.has_room(EndpointId(ANSWERS))
+    assert room.dispatcher.room == 0
+
+
+async def test_draining_breaks_off_what_does_not_end_in_time(
+    make_room: Callable[..., Room],
+) -> None:
+    room = make_room(slots=2)
+    room.offer(HANGS)
+    await room.turn()
+    await room.dispatcher.drain(grace_s=0.01)
+    assert room.written == []
+
+
+async def test_a_bug_in_one_attempt_frees_its_slot(make_room: Callable[..., Room]) -> None:
+    """One poisoned delivery must not eat a slot for ever."""
+    telemetry = QuietTelemetry()
+
+    async def attempt(_leased: Leased, _lane: Lane) -> Write:
+        raise ZeroDivisionError
+
+    async def give_back(_leased: Leased) -> None:
+        raise AssertionError
+
+    room = make_room()
+    dispatcher = Dispatcher(
+        attempt=attempt, give_back=give_back, clock=room.clock, telemetry=telemetry, slots=2
+    )
+    dispatcher.offer(room.leased(HANGS), taken_at_s=0.0)
+    await dispatcher.settled()
+    assert [type(error) for _, error in telemetry.bugs] == [ZeroDivisionError]
+    assert dispatcher.in_flight == 0
+
+
+def failure() -> Verdict:
+    return Verdict(
+        kind=VerdictKind.RETRY, reason=Reason.TIMEOUT, counts_for_breaker=True, detail="x"
+    )
+
+
+def news_of(lane: Lane, leased: Leased, verdict: Verdict, clock: ManualClock) -> list[LaneNews]:
+    trigger = Trigger.SUCCEED if verdict.kind is VerdictKind.DELIVERED else Trigger.RETRY
+    reports = judge(lane, leased, verdict, trigger, clock=clock, random=Random(1))
+    return [report.news for report in reports]
+
+
+async def test_a_lane_reports_only_what_is_new(make_room: Callable[..., Room]) -> None:
+    """News are writes; a thousand failures of a dead endpoint are a handful of them."""
+    room = make_room()
+    lane, leased = Lane(EndpointId(HANGS), MerchantId(b"m")), room.leased(HANGS)
+    told = [news_of(lane, leased, failure(), room.clock) for _ in range(5)]
+    assert told == [[LaneNews.FAILING], [], [], [], [LaneNews.TRIPPED]]
+    assert news_of(lane, leased, failure(), room.clock) == []  # it had left before
+    delivered = Verdict(kind=VerdictKind.DELIVERED)
+    assert news_of(lane, leased, delivered, room.clock) == [LaneNews.RECOVERED]
+    assert news_of(lane, leased, delivered, room.clock) == []
+
+
+@pytest.mark.parametrize("flag", ["lane_failing", "lane_probe"])
+async def test_a_success_is_told_where_the_store_knows_of_failures(
+    make_room: Callable[..., Room], flag: str
+) -> None:
+    """Another process may have seen them, and died."""
+    room = make_room()
+    lane = Lane(EndpointId(ANSWERS), MerchantId(b"m"))
+    lane.proven = True
+
+    leased = msgspec.structs.replace(room.leased(ANSWERS), **{flag: True})
+    delivered = Verdict(kind=VerdictKind.DELIVERED)
+    assert news_of(lane, leased, delivered, room.clock) == [LaneNews.RECOVERED]

@@ -1,0 +1,228 @@
+"""From a lease to a line in the record: what is sent, and what an answer does."""
+
+import base64
+from datetime import timedelta
+
+import pytest
+from tests.support.flow import Flow, payment
+from tests.support.stores import OpenedStore
+from tests.support.world import World
+
+from payhooks.flow.publication import Published
+from payhooks.model.attempt import Answer, OurFault, Outcome, Reason, Silence, Timing
+from payhooks.model.delivery import State
+from payhooks.model.endpoint import (
+    Authentication,
+    AuthenticationType,
+    DisabledReason,
+    EndpointStatus,
+    Ordering,
+    Signature,
+    SignatureType,
+)
+from payhooks.model.secret import SecretPurpose
+from payhooks.policy.retry import POLICIES
+from payhooks.ports.controlling import Change, Window
+from payhooks.storage.memory import MemoryStore
+from payhooks.testing import ManualClock
+from payhooks.testing.transport import answer
+
+ALL = Window(limit=100)
+NO_SIGNATURE = Signature(type=SignatureType.NONE)
+
+
+@pytest.fixture
+def world() -> World:
+    clock = ManualClock()
+    return World(OpenedStore(store=MemoryStore(clock=clock), clock=clock))
+
+
+async def sent_once(world: World, outcome: Outcome, **members: object) -> tuple[Flow, Published]:
+    """Publish one event to one endpoint whose receiver answers *outcome*."""
+    flow = Flow(world, script=lambda _request: outcome)
+    merchant = await world.merchant()
+    await world.endpoint(merchant, **{"signature": NO_SIGNATURE, **members})
+    [published] = await flow.publish(merchant, payment())
+    assert isinstance(published, Published)
+    await flow.dispatcher.settled()
+    return flow, published
+
+
+async def state_after(world: World, outcome: Outcome, **members: object) -> State:
+    flow, published = await sent_once(world, outcome, **members)
+    merchant_id = (await flow.store.merchants(Window(limit=1)))[0].id
+    [delivery] = await world.store.deliveries_of(merchant_id, published.event_id, ALL)
+    return delivery.state
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [
+        pytest.param(answer(204), State.DELIVERED, id="204"),
+        pytest.param(answer(503), State.SCHEDULED, id="503 is tried again"),
+        pytest.param(answer(410), State.FAILED, id="410 ends it"),
+        pytest.param(
+            Silence(reason=Reason.TIMEOUT, detail="", timing=Timing()), State.SCHEDULED, id="silent"
+        ),
+        pytest.param(OurFault(detail="resolver down"), State.SCHEDULED, id="our fault"),
+    ],
+)
+async def test_an_outcome_moves_the_delivery(world: World, outcome: Outcome, state: State) -> None:
+    assert await state_after(world, outcome) is state
+
+
+async def test_our_own_fault_spends_no_attempt_and_alarms(world: World) -> None:
+    flow, published = await sent_once(world, OurFault(detail="resolver down"))
+    merchant = (await flow.store.merchants(Window(limit=1)))[0]
+    [delivery] = await world.store.deliveries_of(merchant.id, published.event_id, ALL)
+    assert delivery.attempts_made == 0
+    assert await world.store.attempts(merchant.id, delivery.id) == []
+    assert ("our_fault", "resolver down") in flow.telemetry.alarms
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason"),
+    [
+        pytest.param(answer(410), DisabledReason.GONE, id="410"),
+        pytest.param(
+            Answer(
+                status=200,
+                headers=(("webhook-delivery", "disable"),),
+                body=b"",
+                body_truncated=False,
+                timing=Timing(),
+                peer=None,
+            ),
+            DisabledReason.RECEIVER,
+            id="it says so",
+        ),
+    ],
+)
+async def test_an_endpoint_can_ask_to_be_left_alone(
+    world: World, outcome: Outcome, reason: DisabledReason
+) -> None:
+    flow, _ = await sent_once(world, outcome)
+    assert [why for _, why in flow.disabled] == [reason]
+
+
+async def test_every_attempt_sends_the_same_bytes_under_the_same_id(world: World) -> None:
+    """A receiver dedupes by the id and may compare bodies."""
+    flow, _ = await sent_once(world, answer(500))
+    for _ in range(3):
+        await world.advance(30 * 3600)
+        assert await flow.lease_and_send() == 1
+    assert len({request.body for request in flow.transport.sent}) == 1
+    sent = [dict(request.headers) for request in flow.transport.sent]
+    assert len({headers["webhook-id"] for headers in sent}) == 1
+    assert [headers["webhook-attempt"] for headers in sent] == ["1", "2", "3", "4"]
+    assert len({headers["webhook-timestamp"] for headers in sent}) == 4
+
+
+async def test_a_delivery_fails_when_its_policy_is_used_up(world: World) -> None:
+    flow, published = await sent_once(world, answer(500))
+    attempts_max = POLICIES["standard"].attempts_max
+    for _ in range(attempts_max + 3):
+        await world.advance(30 * 3600)
+        await flow.lease_and_send()
+    merchant = (await flow.store.merchants(Window(limit=1)))[0]
+    [delivery] = await world.store.deliveries_of(merchant.id, published.event_id, ALL)
+    assert delivery.state is State.FAILED
+    assert delivery.attempts_made == attempts_max
+    assert len(flow.transport.sent) == attempts_max
+
+
+async def test_retry_after_rests_the_lane_and_not_only_the_delivery(world: World) -> None:
+    flow, _ = await sent_once(world, answer(429, retry_after="600"))
+    merchant = (await flow.store.merchants(Window(limit=1)))[0]
+    await flow.publish(merchant, payment(2))
+    await flow.dispatcher.settled()
+    await world.advance(500)
+    assert await flow.lease_and_send() == 0
+    await world.advance(101)
+    assert await flow.lease_and_send() == 2
+
+
+async def test_an_endpoint_paused_while_its_delivery_waited_is_not_told(world: World) -> None:
+    flow = Flow(world)
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant, ordering=Ordering.STRICT, signature=NO_SIGNATURE)
+    await flow.publish(merchant, payment())
+    taken_at_s = world.clock.monotonic_s()
+    lease = await world.store.lease(owner=7, lanes_max=1, per_lane_max=1, skip=[])
+    await world.edit(endpoint, status=EndpointStatus.PAUSED)
+    await flow.directory.reload(merchant.id)
+    for leased in lease.leased:
+        flow.dispatcher.offer(leased, taken_at_s=taken_at_s)
+    await flow.dispatcher.settled()
+    assert flow.transport.sent == []
+    resumed = await world.edit(
+        (await world.store.endpoint(merchant.id, endpoint.id)) or endpoint,
+        status=EndpointStatus.ACTIVE,
+    )
+    assert resumed.status is EndpointStatus.ACTIVE
+    assert await flow.lease_and_send() == 1
+    assert len(flow.transport.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("authentication", "name", "value"),
+    [
+        pytest.param(
+            Authentication(type=AuthenticationType.BASIC, username="oms"),
+            "authorization",
+            "Basic " + base64.b64encode(b"oms:s3cret").decode(),
+            id="basic",
+        ),
+        pytest.param(
+            Authentication(type=AuthenticationType.BEARER), "authorization", "Bearer s3cret",
+            id="bearer",
+        ),
+        pytest.param(
+            Authentication(type=AuthenticationType.HEADER, name="x-key"), "x-key", "s3cret",
+            id="header",
+        ),
+    ],
+)  # fmt: skip
+async def test_the_receiver_is_shown_what_it_asked_for(
+    world: World, authentication: Authentication, name: str, value: str
+) -> None:
+    flow = Flow(world)
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(
+        merchant, signature=NO_SIGNATURE, authentication=authentication, headers=(("x-shop", "1"),)
+    )
+    secret = world.secret(
+        merchant, endpoint.id, purpose=SecretPurpose.AUTHENTICATION, sealed=b"s3cret"
+    )
+    await world.store.apply(Change(audit=world.audit(merchant.id), secrets=(secret,)))
+    await flow.publish(merchant, payment())
+    await flow.dispatcher.settled()
+    headers = dict(flow.transport.sent[0].headers)
+    assert headers[name] == value
+    assert headers["x-shop"] == "1"
+
+
+async def test_without_authentication_there_is_no_such_header(world: World) -> None:
+    flow, _ = await sent_once(world, answer(200))
+    assert "authorization" not in dict(flow.transport.sent[0].headers)
+
+
+async def test_a_secret_rotated_out_signs_until_its_grace_ends(world: World) -> None:
+    """A receiver that still has the old secret must go on verifying."""
+    flow = Flow(world)
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    text = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+    other = "whsec_" + base64.b64encode(bytes(range(1, 33))).decode()
+    grace_ends = world.now() + timedelta(hours=1)
+    old = world.secret(merchant, endpoint.id, sealed=text.encode(), expires_at=grace_ends)
+    new = world.secret(merchant, endpoint.id, sealed=other.encode())
+    await world.store.apply(Change(audit=world.audit(merchant.id), secrets=(old, new)))
+    await flow.publish(merchant, payment(1))
+    await flow.dispatcher.settled()
+    await world.advance(3601)
+    await flow.publish(merchant, payment(2))
+    await flow.dispatcher.settled()
+    await flow.lease_and_send()
+    signatures = [dict(request.headers)["webhook-signature"] for request in flow.transport.sent]
+    assert [len(signature.split()) for signature in signatures] == [2, 1]
