@@ -289,7 +289,7 @@ async def test_an_allowed_name_may_lead_anywhere() -> None:
         assert_blocked(await transport.send(post(f"http://127.0.0.1:{server.port}/")))
 
 
-async def test_the_machines_own_resolver_knows_localhost_and_knows_what_is_not() -> None:
+async def test_the_machines_own_resolver_is_asked_where_none_is_given() -> None:
     async with raw_server(says(OK)) as server, open_transport(allowed=("localhost",)) as transport:
         outcome = await transport.send(post(f"http://localhost:{server.port}/"))
     assert isinstance(outcome, Answer)
