@@ -335,13 +335,7 @@ def test_accepts_what_another_implementation_signed() -> None:
     verify(BODY, headers, SECRET, now=NOW)
 
 
-def test_needs_nothing_but_the_standard_library() -> None:
-    """It goes into merchants' applications, beside whatever versions they have."""
-    code = (
-        "import sys; import payhooks.receiver, payhooks.receiver.__main__, payhooks.publisher;"
-        "foreign = {n.split('.')[0] for n in sys.modules} - sys.stdlib_module_names;"
-        "print(sorted(foreign - {'payhooks', '__main__'}))"
-    )
+def _bare_python(code: str) -> str:
     source = Path(__file__).parents[2] / "src"
     # -S: without site-packages, so that anything else would not even be found.
     done = subprocess.run(  # noqa: S603 - our own interpreter, our own words
@@ -351,4 +345,26 @@ def test_needs_nothing_but_the_standard_library() -> None:
         text=True,
         timeout=60,
     )
-    assert done.stdout.strip() == "[]"
+    return done.stdout.strip()
+
+
+def test_needs_nothing_but_the_standard_library() -> None:
+    """It goes into merchants' applications, beside whatever versions they have."""
+    code = (
+        "import payhooks.receiver, payhooks.receiver.__main__, payhooks.publisher;"
+        "foreign = {n.split('.')[0] for n in sys.modules} - sys.stdlib_module_names;"
+        "print(sorted(foreign - {'payhooks', '__main__'}))"
+    )
+    assert _bare_python(code) == "[]"
+
+
+def test_says_what_a_public_key_needs() -> None:
+    """Ed25519 is not in the standard library; an ImportError would not say what to do."""
+    code = (
+        "from payhooks.receiver import Verifier, VerificationError\n"
+        f"try: Verifier({V1A['verifying_secret']!r})\n"
+        "except VerificationError as error: print(error)"
+    )
+    printed = _bare_python(code)
+    assert printed.startswith("unsupported_scheme: ")
+    assert "pip install cryptography" in printed
