@@ -24,19 +24,25 @@ class Readers:
         self._connections: queue.SimpleQueue[apsw.Connection] = queue.SimpleQueue()
         for _ in range(_READERS):
             self._connections.put(connect(path, writes=False))
+        self._closed = False
         self._threads = ThreadPoolExecutor(_READERS, thread_name_prefix="payhooks-sqlite-read")
 
     async def read(self, job: Callable[[apsw.Connection], _Result]) -> _Result:
         """Return what *job* found.
 
         Raises:
-            UnavailableError: The file is busy or cannot be read.
+            UnavailableError: The file is busy or cannot be read, or the store is closed.
 
         """
+        if self._closed:
+            raise UnavailableError("the store is closed")
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, job)
 
     async def close(self) -> None:
         """Finish what is under way."""
+        if self._closed:
+            return
+        self._closed = True
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self._threads.shutdown)
         for _ in range(_READERS):

@@ -78,9 +78,9 @@ class SqliteStore(
         return self._writer.commits
 
     async def close(self) -> None:
-        """See Store."""
-        await self._readers.close()
+        """See Store; a second call does nothing."""
         await self._writer.close()
+        await self._readers.close()
         self._lock.release()
 
     @classmethod
