@@ -3,7 +3,8 @@
 import asyncio
 import importlib.util
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -113,13 +114,13 @@ def postgres_database() -> Iterator[str]:
         pytest.skip(f"{URL_VARIABLE} is not set: scripts/test starts a cluster and sets it")
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     name = f"payhooks_contract_{worker}_{os.getpid()}"
-    asyncio.run(_execute(url, f'CREATE DATABASE "{name}"'))
+    _run_apart(_execute(url, f'CREATE DATABASE "{name}"'))
     database = f"{url.rpartition('/')[0]}/{name}"
     try:
-        asyncio.run(_adapter("postgres.migrations", "migrate")(database))
+        _run_apart(_adapter("postgres.migrations", "migrate")(database))
         yield database
     finally:
-        asyncio.run(_execute(url, f'DROP DATABASE "{name}" WITH (FORCE)'))
+        _run_apart(_execute(url, f'DROP DATABASE "{name}" WITH (FORCE)'))
 
 
 def _adapter(module: str, name: str) -> Any:  # noqa: ANN401 - until both are there
@@ -128,6 +129,12 @@ def _adapter(module: str, name: str) -> Any:  # noqa: ANN401 - until both are th
     if adapter is None:
         pytest.skip(f"there is no {name} yet")
     return adapter
+
+
+def _run_apart(work: Coroutine[Any, Any, object]) -> None:
+    """Run *work* to its end in a thread: the fixture may be asked for inside a running loop."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pool.submit(asyncio.run, work).result()
 
 
 async def _execute(url: str, statement: str) -> None:

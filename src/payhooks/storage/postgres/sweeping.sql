@@ -144,7 +144,10 @@ SELECT coalesce(max(extract(epoch FROM n.now - q.due_at)), 0)::double precision 
 FROM (SELECT payhooks_now() AS now) n, lanes l CROSS JOIN LATERAL (
   SELECT x.due_at FROM queue x WHERE x.endpoint_id = l.endpoint_id AND x.state = 0
   ORDER BY x.due_at, x.position LIMIT 1) q
-WHERE l.state = 0 AND l.look_at < 'infinity' AND q.due_at <= n.now
+WHERE l.state = 0 AND q.due_at <= n.now
+  -- Most lanes sleep: those that were neither derived nor woken have nothing due.
+  AND (l.look_at < 'infinity'
+    OR EXISTS (SELECT FROM wakes w WHERE w.endpoint_id = l.endpoint_id))
 
 -- name: pending_endpoints
 SELECT status, count(*) AS count FROM endpoints GROUP BY status
