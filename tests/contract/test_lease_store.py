@@ -70,6 +70,15 @@ async def test_nothing_is_leased_before_it_is_due(world: World) -> None:
     assert len(await world.lease()) == 1
 
 
+async def test_a_lane_gives_what_is_due_and_keeps_what_is_not(world: World) -> None:
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    await world.publish(merchant, endpoint)
+    await world.settle(world.failed(await world.lease_one(), delay_s=300))
+    fresh = await world.publish(merchant, endpoint)
+    assert events_of(await world.lease()) == [fresh.id]
+
+
 async def test_a_look_takes_no_more_lanes_than_asked(world: World) -> None:
     merchant = await world.merchant()
     for _ in range(5):
@@ -166,6 +175,16 @@ async def test_a_resting_lane_gives_nothing_until_its_rest_is_over(world: World)
     assert await world.lease() == []
     await world.advance(6)
     assert len(await world.lease()) == 2
+
+
+async def test_a_rest_stops_a_backlog_that_is_being_worked_off(world: World) -> None:
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    for _ in range(2):
+        await world.publish(merchant, endpoint)
+    await world.lease(per_lane_max=1)
+    await world.report(endpoint, LaneNews.RESTED, rest_s=120)
+    assert await world.lease() == []
 
 
 async def test_a_rest_only_ever_lengthens(world: World) -> None:
@@ -360,4 +379,6 @@ async def test_asking_for_one_lane_gives_nothing_of_the_others(world: World) -> 
     other = await world.endpoint(merchant)
     await world.publish(merchant, other)
     assert (await world.look(only=listening.id)).leased == ()
+    # Nor does a lane that workers serve become a stream by being asked for.
+    assert (await world.look(only=other.id)).leased == ()
     assert len(await world.lease()) == 1
