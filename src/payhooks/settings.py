@@ -169,8 +169,12 @@ class Settings(BaseModel):
     @field_validator("trusted_proxies")
     @classmethod
     def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for word in value:
-            ipaddress.ip_network(word)
+        for place, word in enumerate(value, start=1):
+            try:
+                ipaddress.ip_network(word)
+            except ValueError:
+                # Its own message would repeat the value.
+                raise ValueError(f"entry {place} is not a network such as 10.1.0.0/16") from None
         return value
 
     @field_validator("public_url_sandbox", "public_url_live")

@@ -16,6 +16,7 @@ from payhooks.model.attempt import Outcome
 from payhooks.model.endpoint import DisabledReason
 from payhooks.model.merchant import Merchant
 from payhooks.ports.store import Store
+from payhooks.ports.telemetry import Telemetry
 from payhooks.ports.transport import OutboundRequest
 from payhooks.testing import QuietTelemetry, ScriptedTransport
 from payhooks.worker.attempts import Attempts
@@ -34,10 +35,12 @@ class Flow:
         store: Store | None = None,
         script: Callable[[OutboundRequest], Outcome] | None = None,
         slots: int = 100,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.world = world
         self.store = store or world.store
-        self.telemetry = QuietTelemetry()
+        self.quiet = QuietTelemetry()
+        self.telemetry = telemetry or self.quiet
         self.transport = ScriptedTransport(script)
         self.disabled: list[tuple[EndpointId, DisabledReason]] = []
         clock, random = world.clock, Random(1)

@@ -77,7 +77,7 @@ async def test_our_own_fault_spends_no_attempt_and_alarms(world: World) -> None:
     [delivery] = await world.store.deliveries_of(merchant.id, published.event_id, ALL)
     assert delivery.attempts_made == 0
     assert await world.store.attempts(merchant.id, delivery.id) == []
-    assert ("our_fault", "resolver down") in flow.telemetry.alarms
+    assert ("our_fault", "resolver down") in flow.quiet.alarms
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Metrics for Prometheus: base units, low cardinality, no merchant and no endpoint in labels."""
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
@@ -24,83 +24,78 @@ class Metrics:
     """One registry per process, and every metric in it."""
 
     def __init__(self, *, dropped_lines: Callable[[], int] = lambda: 0) -> None:
-        registry = self.registry = CollectorRegistry()
-        self.events_accepted = Counter(
-            "payhooks_events_accepted", "Events stored.", ["event_type"], registry=registry
-        )
-        self.events_repeated = Counter(
-            "payhooks_events_repeated", "Publications whose key was known.", registry=registry
-        )
-        self.attempts = Counter(
-            "payhooks_delivery_attempts",
-            "Attempts written down.",
-            ["outcome", "status_class", "reason"],
-            registry=registry,
-        )
-        self.deliveries = Counter(
-            "payhooks_deliveries", "Deliveries that ended.", ["outcome"], registry=registry
-        )
-        self.attempt_s = Histogram(
-            "payhooks_attempt_duration_seconds",
-            "From the start of an attempt to its end.",
-            buckets=_ATTEMPT_BUCKETS_S,
-            registry=registry,
-        )
-        self.latency_s = Histogram(
-            "payhooks_delivery_latency_seconds",
-            "From accepted to delivered.",
-            buckets=_LATENCY_BUCKETS_S,
-            registry=registry,
-        )
-        self.commit_rows = Histogram(
-            "payhooks_commit_rows",
-            "Rows per transaction.",
-            ["kind"],
-            buckets=_ROWS_BUCKETS,
-            registry=registry,
-        )
-        self.commit_s = Histogram(
-            "payhooks_commit_duration_seconds", "Per transaction.", ["kind"], registry=registry
-        )
-        self.lane_news = Counter(
-            "payhooks_lane_reports", "News of lanes told to the store.", ["news"], registry=registry
-        )
-        self.swept = Counter("payhooks_swept", "What the sweeper did.", ["kind"], registry=registry)
-        self.alarms = Counter(
-            "payhooks_alarms", "Things an operator must look at.", ["kind"], registry=registry
-        )
-        self.bugs = Counter(
-            "payhooks_bugs_caught", "Exceptions that nothing should raise.", ["where"],
-            registry=registry,
-        )  # fmt: skip
-        self.pending = Gauge(
-            "payhooks_deliveries_pending", "Undone deliveries.", ["state"], registry=registry
-        )
-        self.oldest_pending_s = Gauge(
-            "payhooks_oldest_pending_age_seconds",
-            "Age of the oldest delivery that is due and not held.",
-            registry=registry,
-        )
-        self.endpoints = Gauge(
-            "payhooks_endpoints", "Endpoints by state.", ["state"], registry=registry
-        )
-        self.circuits_open = Gauge(
-            "payhooks_circuit_open", "Lanes whose circuit is open.", registry=registry
-        )
-        self.replays = Counter(
-            "payhooks_replays", "Deliveries sent again.", ["kind"], registry=registry
-        )
-        self.in_flight = Gauge(
-            "payhooks_attempts_in_flight", "Requests under way here.", registry=registry
-        )
-        lines = Gauge(
-            "payhooks_log_lines_dropped", "Log lines the sink did not take.", registry=registry
-        )
+        self.registry = CollectorRegistry()
+        self._count_the_data_plane()
+        self._count_the_upkeep()
+        self._gauge_what_waits()
+        lines = self._gauge("payhooks_log_lines_dropped", "Log lines the sink did not take.")
         lines.set_function(dropped_lines)
-        Info("payhooks_build", "Version.", registry=registry).info(
+        Info("payhooks_build", "Version.", registry=self.registry).info(
             {"version": __version__, "python": platform.python_version()}
         )
         self._event_types: set[str] = set()
+
+    def _count_the_data_plane(self) -> None:
+        self.events_accepted = self._counter(
+            "payhooks_events_accepted", "Events stored.", "event_type"
+        )
+        self.events_repeated = self._counter(
+            "payhooks_events_repeated", "Publications whose key was known."
+        )
+        self.attempts = self._counter(
+            "payhooks_delivery_attempts",
+            "Attempts written down.",
+            "outcome",
+            "status_class",
+            "reason",
+        )
+        self.deliveries = self._counter("payhooks_deliveries", "Deliveries that ended.", "outcome")
+        self.attempt_s = self._histogram(
+            "payhooks_attempt_duration_seconds",
+            "From the start of an attempt to its end.",
+            _ATTEMPT_BUCKETS_S,
+        )
+        self.latency_s = self._histogram(
+            "payhooks_delivery_latency_seconds", "From accepted to delivered.", _LATENCY_BUCKETS_S
+        )
+        self.commit_rows = self._histogram(
+            "payhooks_commit_rows", "Rows per transaction.", _ROWS_BUCKETS, "kind"
+        )
+        self.commit_s = self._histogram(
+            "payhooks_commit_duration_seconds", "Per transaction.", _ATTEMPT_BUCKETS_S, "kind"
+        )
+
+    def _count_the_upkeep(self) -> None:
+        self.lane_news = self._counter(
+            "payhooks_lane_reports", "News of lanes told to the store.", "news"
+        )
+        self.swept = self._counter("payhooks_swept", "What the sweeper did.", "kind")
+        self.alarms = self._counter("payhooks_alarms", "Things an operator must look at.", "kind")
+        self.bugs = self._counter(
+            "payhooks_bugs_caught", "Exceptions that nothing should raise.", "where"
+        )
+        self.replays = self._counter("payhooks_replays", "Attempts of replays.", "kind")
+
+    def _gauge_what_waits(self) -> None:
+        self.pending = self._gauge("payhooks_deliveries_pending", "Undone deliveries.", "state")
+        self.oldest_pending_s = self._gauge(
+            "payhooks_oldest_pending_age_seconds",
+            "Age of the oldest delivery that is due and not held.",
+        )
+        self.endpoints = self._gauge("payhooks_endpoints", "Endpoints by state.", "state")
+        self.circuits_open = self._gauge("payhooks_circuit_open", "Lanes whose circuit is open.")
+        self.in_flight = self._gauge("payhooks_attempts_in_flight", "Requests under way here.")
+
+    def _counter(self, name: str, words: str, *labels: str) -> Counter:
+        return Counter(name, words, labels, registry=self.registry)
+
+    def _gauge(self, name: str, words: str, *labels: str) -> Gauge:
+        return Gauge(name, words, labels, registry=self.registry)
+
+    def _histogram(
+        self, name: str, words: str, buckets: Sequence[float], *labels: str
+    ) -> Histogram:
+        return Histogram(name, words, labels, buckets=buckets, registry=self.registry)
 
     def event_type_label(self, event_type: str) -> str:
         """Return the type as a label, or ``other`` once there are too many."""

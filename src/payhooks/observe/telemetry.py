@@ -55,6 +55,8 @@ class Recorder:
             metrics.deliveries.labels(outcome).inc()
             if trigger is Trigger.SUCCEED:
                 metrics.latency_s.observe(waited_s)
+        if leased.replay_bulk is not None:
+            metrics.replays.labels("bulk" if leased.replay_bulk else "manual").inc()
         if self._tracer is not None:
             self._tracer.attempt(leased, attempt)
         self._log.info(
