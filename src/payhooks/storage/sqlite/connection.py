@@ -62,7 +62,7 @@ def run_many(connection: apsw.Connection, sql: str, values: Sequence[Row]) -> in
     """Run *sql* with its ``VALUES :rows`` standing for many rows; return how many changed."""
     changed = 0
     for chunk in _chunks(values):
-        statement = _expanded(sql, len(chunk), len(chunk[0]))
+        statement = expanded(sql, len(chunk), len(chunk[0]))
         changed += run(connection, statement, tuple(chain.from_iterable(chunk)))
     return changed
 
@@ -71,7 +71,7 @@ def rows_of_many(connection: apsw.Connection, sql: str, values: Sequence[Row]) -
     """Return all rows of *sql*, with its ``VALUES :rows`` standing for many rows."""
     found: list[Row] = []
     for chunk in _chunks(values):
-        statement = _expanded(sql, len(chunk), len(chunk[0]))
+        statement = expanded(sql, len(chunk), len(chunk[0]))
         found += rows(connection, statement, tuple(chain.from_iterable(chunk)))
     return found
 
@@ -118,7 +118,8 @@ def _chunks(values: Sequence[Row]) -> Iterator[list[Row]]:
 
 
 @cache
-def _expanded(sql: str, count: int, width: int) -> str:
+def expanded(sql: str, count: int, width: int) -> str:
+    """Return *sql* with so many rows, of so many columns, where it says ``:rows``."""
     assert ":rows" in sql
     one = f"({','.join('?' * width)})"
     return sql.replace(":rows", ",".join([one] * count))

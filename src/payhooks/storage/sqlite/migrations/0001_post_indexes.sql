@@ -22,6 +22,7 @@ CREATE INDEX events_object ON events (merchant_id, object_id, id) WHERE object_i
 CREATE INDEX deliveries_endpoint ON deliveries (endpoint_id, id);
 CREATE INDEX deliveries_failed ON deliveries (endpoint_id, id) WHERE state = 4;
 
+CREATE INDEX endpoints_merchant ON endpoints (merchant_id, id);
 CREATE INDEX secrets_owner ON secrets (merchant_id, owner_id, created_at);
 CREATE INDEX api_keys_merchant ON api_keys (merchant_id, id);
 CREATE INDEX replays_merchant ON replays (merchant_id, id);
