@@ -358,6 +358,7 @@ async def test_an_edit_of_an_active_endpoint_does_not_end_its_rest(world: World)
     merchant = await world.merchant()
     endpoint = await world.endpoint(merchant)
     await world.publish(merchant, endpoint)
+    await world.look(skip=[endpoint.id])
     await world.report(endpoint, LaneNews.RESTED, rest_s=600)
     await world.edit(endpoint, label="Counter")
     assert await world.lease() == []

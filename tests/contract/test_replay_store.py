@@ -154,6 +154,7 @@ async def test_a_delivery_that_was_never_made_is_made(world: World) -> None:
 
 async def test_nothing_is_sent_of_an_event_that_is_not_there(world: World) -> None:
     merchant, endpoint = await _lane(world)
+    await world.publish(merchant)
     unknown = world.event(merchant)
     expunged = await world.publish(merchant, endpoint)
     await world.fail(await world.lease_one())

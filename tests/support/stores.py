@@ -1,7 +1,6 @@
 """How each store is opened for a test: empty, with a time that the test owns."""
 
 import asyncio
-import importlib.util
 import os
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,9 @@ from tests.support.postgres import URL_VARIABLE
 from payhooks.clock import Clock, SystemClock
 from payhooks.ports.store import Store
 from payhooks.storage.memory import MemoryStore
+from payhooks.storage.postgres import PostgresStore
+from payhooks.storage.postgres.migrations import migrate
+from payhooks.storage.sqlite import SqliteStore
 from payhooks.testing import ManualClock
 
 STORES: Final = ("memory", "sqlite", "postgres")
@@ -79,8 +81,7 @@ async def open_store(kind: str, folder: Path, database: str | None) -> AsyncIter
 @asynccontextmanager
 async def _open_sqlite(folder: Path) -> AsyncIterator[OpenedStore]:
     clock = ManualClock()
-    adapter = _adapter("sqlite", "SqliteStore")
-    store = await adapter.open(folder / "payhooks.sqlite", clock=clock, random=Random(1))
+    store = await SqliteStore.open(folder / "payhooks.sqlite", clock=clock, random=Random(1))
     try:
         yield OpenedStore(store, clock)
     finally:
@@ -90,9 +91,8 @@ async def _open_sqlite(folder: Path) -> AsyncIterator[OpenedStore]:
 @asynccontextmanager
 async def _open_postgres(database: str) -> AsyncIterator[OpenedStore]:
     clock = ShiftedClock()
-    adapter = _adapter("postgres", "PostgresStore")
     await _empty(database)
-    store = await adapter.open(
+    store = await PostgresStore.open(
         database, clock=clock, random=Random(1), clock_offset=lambda: clock.ahead_s
     )
     try:
@@ -117,18 +117,10 @@ def postgres_database() -> Iterator[str]:
     _run_apart(_execute(url, f'CREATE DATABASE "{name}"'))
     database = f"{url.rpartition('/')[0]}/{name}"
     try:
-        _run_apart(_adapter("postgres.migrations", "migrate")(database))
+        _run_apart(migrate(database))
         yield database
     finally:
         _run_apart(_execute(url, f'DROP DATABASE "{name}" WITH (FORCE)'))
-
-
-def _adapter(module: str, name: str) -> Any:  # noqa: ANN401 - until both are there
-    found = importlib.util.find_spec(f"payhooks.storage.{module}")
-    adapter = found and getattr(importlib.import_module(f"payhooks.storage.{module}"), name, None)
-    if adapter is None:
-        pytest.skip(f"there is no {name} yet")
-    return adapter
 
 
 def _run_apart(work: Coroutine[Any, Any, object]) -> None:
