@@ -42,7 +42,7 @@ class LaneNews(StrEnum):
     """What a worker tells of a lane."""
 
     FAILING = "failing"  # a failure where none was on record
-    RECOVERED = "recovered"  # a success: closes the circuit, ends any rest it brought
+    RECOVERED = "recovered"  # a success: closes the circuit and ends the rest it brought
     RESTED = "rested"  # Retry-After: nothing is due before rest_s is over
     TRIPPED = "tripped"  # the circuit opened (again): rest, then one probe
 

@@ -148,11 +148,12 @@ def _write_news(lane: LaneRow, report: LaneReport, now: int) -> None:
         case LaneNews.FAILING:
             lane.failing_since = lane.failing_since or now
         case LaneNews.RECOVERED:
+            lane.failing_since, lane.warned = None, 0
+            # A rest that the receiver asked for goes on; that of the circuit ends with it, and
+            # what waited for the probe is due at once.
             if lane.circuit_open:
                 lane.circuit_open, lane.rest_until = False, now
-            lane.failing_since, lane.warned = None, 0
-            # A rest that the receiver asked for goes on.
-            lane.look_at = max(min(lane.look_at, now), lane.rest_until)
+                lane.look_at = min(lane.look_at, now)
         case LaneNews.RESTED:
             lane.rest_until = rest_until
             lane.look_at = max(lane.look_at, rest_until)

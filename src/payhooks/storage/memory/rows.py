@@ -109,7 +109,7 @@ class QueueRow:
     owner: int | None = None
     lease_until: int | None = None
     replay_id: ReplayId | None = None
-    replay_bulk: bool = False
+    replay_bulk: bool | None = None
     delivered_at: int | None = None
     reason: Reason | None = None
 

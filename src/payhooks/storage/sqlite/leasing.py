@@ -56,7 +56,7 @@ class _Due(msgspec.Struct, frozen=True, array_like=True):
     dialect: str
     dialect_version: int
     replay_id: str
-    replay_bulk: int
+    replay_bulk: int | None
     due_at: int
     position: int
 
@@ -201,7 +201,7 @@ def _leased(db: apsw.Connection, claimed: Sequence[tuple[_Lane, list[_Due]]]) ->
             dialect=row.dialect,
             dialect_version=row.dialect_version,
             replay_id=ReplayId(bytes.fromhex(row.replay_id)) or None,
-            replay_bulk=bool(row.replay_bulk),
+            replay_bulk=None if row.replay_bulk is None else bool(row.replay_bulk),
             rendered=rendered.get(id_),
             routing_version=versions[lane.merchant_id],
             lane_failing=bool(lane.failing),

@@ -86,9 +86,9 @@ UPDATE lanes SET failing_since = coalesce(failing_since, ?2) WHERE endpoint_id =
 -- A rest that the receiver asked for goes on; that of the circuit ends with it.
 -- name: report_recovered
 UPDATE lanes SET failing_since = NULL, warned = 0,
-  look_at = max(min(look_at, ?2), CASE circuit_open WHEN 1 THEN ?2 ELSE rest_until END),
+  look_at = CASE circuit_open WHEN 1 THEN min(look_at, ?2) ELSE look_at END,
   rest_until = CASE circuit_open WHEN 1 THEN ?2 ELSE rest_until END, circuit_open = 0
-WHERE endpoint_id = ?1;
+WHERE endpoint_id = ?1 AND (circuit_open = 1 OR failing_since IS NOT NULL);
 
 -- name: report_rested
 UPDATE lanes SET rest_until = max(rest_until, ?2), look_at = max(look_at, rest_until, ?2)

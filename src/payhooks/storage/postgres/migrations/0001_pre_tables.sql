@@ -186,7 +186,7 @@ CREATE TABLE queue (
   shard smallint NOT NULL,
   state smallint NOT NULL, -- 0 scheduled, 1 leased, 2 blocked
   abandoned smallint NOT NULL DEFAULT 0, -- leases in a row that ran out
-  replay_bulk boolean NOT NULL DEFAULT false,
+  replay_bulk boolean,
   event_type text NOT NULL,
   dialect text NOT NULL,
   reason text,

@@ -244,9 +244,8 @@ BEGIN
         probe_until = '-infinity',
         rest_until = CASE WHEN circuit_open THEN '-infinity' ELSE rest_until END,
         -- A rest that the receiver asked for goes on.
-        look_at = CASE WHEN circuit_open THEN least(look_at, v_now)
-          ELSE greatest(least(look_at, v_now), rest_until) END
-      WHERE endpoint_id = r.lane;
+        look_at = CASE WHEN circuit_open THEN least(look_at, v_now) ELSE look_at END
+      WHERE endpoint_id = r.lane AND (circuit_open OR failing_since IS NOT NULL);
     WHEN 2 THEN
       UPDATE lanes SET rest_until = greatest(rest_until, r.rested),
         look_at = greatest(look_at, rest_until, r.rested)

@@ -137,7 +137,7 @@ CREATE TABLE queue (
   dialect TEXT NOT NULL,
   dialect_version INTEGER NOT NULL,
   replay_id BLOB,
-  replay_bulk INTEGER NOT NULL DEFAULT 0,
+  replay_bulk INTEGER,
   delivered_at INTEGER,
   reason TEXT,
   PRIMARY KEY (merchant_id, id),
