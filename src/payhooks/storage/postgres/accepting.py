@@ -34,7 +34,7 @@ class PostgresAccept:
         """See AcceptStore. One commit is on its way at a time."""
         if not arrivals:
             return []
-        arguments = (owner, *_columns(arrivals))
+        arguments = (owner, *parameters(arrivals))
         try:
             rows = await self._accepting.call(_SQL["accept"], *arguments)
         except LostToAnotherError:
@@ -86,7 +86,7 @@ class PostgresAccept:
         ]
 
 
-def _columns(arrivals: Sequence[Arrival]) -> list[Sequence[object]]:
+def parameters(arrivals: Sequence[Arrival]) -> list[Sequence[object]]:
     """Return the parameters of accept_v1 after the owner."""
     events = [arrival.event for arrival in arrivals]
     # Sorted: the order in which the statement locks.

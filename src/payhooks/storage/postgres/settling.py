@@ -37,7 +37,7 @@ class PostgresSettle:
             range(len(settlements)),
             key=lambda at: (settlements[at].merchant_id, settlements[at].delivery_id),
         )
-        arguments = _columns([settlements[at] for at in order])
+        arguments = parameters([settlements[at] for at in order])
         rows = await self._settling.persist(lambda: self._settling.call(_SETTLE, *arguments))
         held = [False] * len(settlements)
         for at, one in zip(order, rows[0]["held"], strict=True):
@@ -45,7 +45,7 @@ class PostgresSettle:
         return held
 
 
-def _columns(settlements: Sequence[Settlement]) -> list[Sequence[object]]:
+def parameters(settlements: Sequence[Settlement]) -> list[Sequence[object]]:
     """Return the parameters of settle_v1."""
     attempts = [settlement.attempt for settlement in settlements]
     timings = [_NO_TIMING if attempt is None else attempt.timing for attempt in attempts]

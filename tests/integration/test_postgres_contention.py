@@ -1,0 +1,213 @@
+"""Processes that want the same rows: nobody deadlocks, nobody waits for one that stopped."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from random import Random
+
+import msgspec
+import pytest
+from tests.support.postgres_hand import open_hand
+from tests.support.stores import open_store, postgres_database
+from tests.support.world import OWNER, World
+
+from payhooks.clock import SystemClock
+from payhooks.ids import MerchantId, TimeOrderedIds, delivery_id, endpoint_number_of
+from payhooks.model.event import Event
+from payhooks.ports.accepting import (
+    Accepted,
+    Arrival,
+    KeyBusy,
+    PlannedDelivery,
+    Repeated,
+    StaleRouting,
+)
+from payhooks.storage.postgres import PostgresStore
+
+_ROUNDS = 100
+_KEYS = 20
+# One deadlock, or one lock waited for until the time-out, costs 250 ms: these 100 rounds
+# without any take about one second.
+_ROUNDS_S_MAX = 15.0
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    with postgres_database() as url:
+        yield url
+
+
+@pytest.fixture
+async def world(database: str, tmp_path: Path) -> AsyncIterator[World]:
+    async with open_store("postgres", tmp_path, database) as opened:
+        yield World(opened)
+
+
+def _key(number: int) -> bytes:
+    return number.to_bytes(16, "big")
+
+
+async def test_two_processes_with_the_same_keys_in_any_order_do_not_deadlock(
+    world: World, database: str
+) -> None:
+    """Publishers retry to whichever process answers; the same keys meet in both all the time."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    template = await world.arrival(world.event(merchant), endpoint)
+    random = Random(7)
+    other = await PostgresStore.open(database, clock=SystemClock(), random=Random(2))
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    try:
+        for round_ in range(_ROUNDS):
+            keys = [_key(round_ * _KEYS + number) for number in range(_KEYS)]
+            shuffled = random.sample(keys, _KEYS)
+            mine = [_with_key(world.ids, template, key) for key in keys]
+            theirs = [_with_key(world.ids, template, key) for key in shuffled]
+            both = await asyncio.gather(
+                world.store.accept(mine, owner=OWNER), other.accept(theirs, owner=OWNER + 1)
+            )
+            outcomes = [outcome for side in both for outcome in side]
+            assert sum(isinstance(one, Accepted) for one in outcomes) == _KEYS
+            assert sum(isinstance(one, Repeated) for one in outcomes) == _KEYS
+    finally:
+        await other.close()
+    assert loop.time() - began_s < _ROUNDS_S_MAX
+
+
+async def test_a_contested_key_costs_its_own_event_and_not_its_batch(
+    world: World, database: str
+) -> None:
+    """A process that stopped while holding one key must not fail 200 strangers."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    arrivals = [
+        await world.arrival(world.event(merchant), endpoint, key=_key(10_000 + number))
+        for number in range(8)
+    ]
+    rival = await world.arrival(world.event(merchant), endpoint, key=_key(10_003))
+    async with open_hand(database) as hand:
+        await hand.begin()
+        await hand.accept(rival)
+
+        outcomes = await world.accept(*arrivals)
+
+        busy = [at for at, outcome in enumerate(outcomes) if isinstance(outcome, KeyBusy)]
+        assert busy == [3]
+        assert sum(isinstance(outcome, Accepted) for outcome in outcomes) == 7
+        await hand.commit()
+    [outcome] = await world.accept(arrivals[3])
+    assert isinstance(outcome, Repeated)
+    assert outcome.event_id == rival.event.id
+
+
+async def test_a_merchant_that_is_being_changed_does_not_stop_the_others(
+    world: World, database: str
+) -> None:
+    """A control process that stopped in the middle of a change must not stop publishers."""
+    changing, quiet = await world.merchant(), await world.merchant()
+    arrivals = [await world.arrival(world.event(one)) for one in (changing, quiet)]
+    async with open_hand(database) as hand:
+        await hand.begin()
+        await hand.run("SELECT 1 FROM routing WHERE merchant_id = $1 FOR UPDATE", changing.id)
+
+        outcomes = await world.accept(*arrivals)
+
+    assert outcomes == [StaleRouting(), Accepted(leased=())]
+
+
+async def test_a_process_that_is_stopped_holds_nothing_that_others_want(
+    world: World, database: str
+) -> None:
+    """A machine that swaps or a debugger that stops must not stop the whole installation."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    template = await world.arrival(world.event(merchant), endpoint, hand_off=True)
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, __file__, database, merchant.id.hex(), endpoint.id.hex()),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert child.stdout is not None
+    try:
+        for stop in range(20):
+            assert await child.stdout.readline()  # It works, and goes on working.
+            child.send_signal(signal.SIGSTOP)
+            await _all_connections_idle(database)
+            keys = [_key(20_000 + number) for number in range(_KEYS)]
+            outcomes = await world.accept(*[_with_key(world.ids, template, key) for key in keys])
+            assert not any(isinstance(one, KeyBusy) for one in outcomes), f"stop {stop}"
+            child.send_signal(signal.SIGCONT)
+    finally:
+        child.kill()
+        await child.wait()
+
+
+async def _all_connections_idle(database: str) -> None:
+    """Return when the server has finished what was sent; nobody may be inside a transaction."""
+    async with open_hand(database) as hand:
+        for _ in range(1_000):
+            rows = await hand.run(
+                "SELECT state, wait_event FROM pg_stat_activity WHERE datname = current_database()"
+                " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+            )
+            assert all(row["state"] != "idle in transaction" for row in rows)
+            # Or it has sent half a statement: that holds nothing either.
+            if all("idle" in row["state"] or row["wait_event"] == "ClientRead" for row in rows):
+                return
+        raise AssertionError("a statement of a stopped process does not end")
+
+
+def _with_key(ids: TimeOrderedIds, template: Arrival, key: bytes) -> Arrival:
+    """Return the same arrival with another key, and so with another event."""
+    event = msgspec.structs.replace(template.event, id=ids.new_event())
+    [planned] = template.deliveries
+    id_ = delivery_id(event.id, endpoint_number_of(planned.id))
+    return msgspec.structs.replace(
+        template,
+        event=event,
+        idempotency=key,
+        deliveries=(msgspec.structs.replace(planned, id=id_),),
+    )
+
+
+async def _publish_for_ever(database: str, merchant_id: bytes, endpoint_id: bytes) -> None:
+    """Be the process that is stopped: accept and settle, and say so after each round."""
+    clock = SystemClock()
+    ids = TimeOrderedIds(clock, Random(os.getpid()))
+    store = await PostgresStore.open(database, clock=clock, random=Random(1))
+    random = Random(3)
+    [routing] = await store.routing([MerchantId(merchant_id)])
+    [endpoint] = [one for one in routing.endpoints if one.id == endpoint_id]
+    for _ in range(100_000):
+        keys = random.sample(range(20_000, 20_000 + _KEYS), _KEYS)
+        event = Event(
+            id=ids.new_event(), merchant_id=routing.merchant.id, type="a", family="b", data=b"{}"
+        )
+        planned = PlannedDelivery(
+            id=delivery_id(event.id, endpoint.number),
+            endpoint_id=endpoint.id,
+            order_key=None,
+            dialect="standard",
+            dialect_version=1,
+            lease_s=None,
+        )
+        template = Arrival(
+            event=event,
+            routing_version=routing.version,
+            idempotency=None,
+            content=bytes(16),
+            deliveries=(planned,),
+        )
+        await store.accept([_with_key(ids, template, _key(key)) for key in keys], owner=OWNER)
+        await store.lease(owner=OWNER, lanes_max=10, per_lane_max=10, skip=())
+        await asyncio.to_thread(print, "round", flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(
+        _publish_for_ever(sys.argv[1], bytes.fromhex(sys.argv[2]), bytes.fromhex(sys.argv[3]))
+    )

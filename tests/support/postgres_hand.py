@@ -1,0 +1,73 @@
+"""A second process on the same database, whose transaction a test moves step by step."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from tests.support.world import OWNER
+
+from payhooks.ids import DeliveryId, EndpointId
+from payhooks.ports.accepting import Arrival
+from payhooks.ports.settling import Settlement
+from payhooks.storage.postgres import accepting, settling
+from payhooks.storage.postgres.connections import Connection, Target
+
+
+class Hand:
+    """One connection with one open transaction. Nothing is committed until told."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def begin(self) -> None:
+        """Open a transaction, as a statement does for itself."""
+        await self._connection.execute("BEGIN")
+
+    async def commit(self) -> None:
+        """End it well."""
+        await self._connection.execute("COMMIT")
+
+    async def roll_back(self) -> None:
+        """End it as if it had never been."""
+        await self._connection.execute("ROLLBACK")
+
+    async def accept(self, *arrivals: Arrival) -> None:
+        """Run what accept runs."""
+        await self._call("accept_v1", OWNER, *accepting.parameters(arrivals))
+
+    async def settle(self, *settlements: Settlement) -> None:
+        """Run what settle runs."""
+        await self._call("settle_v1", *settling.parameters(settlements))
+
+    async def lease(self) -> list[DeliveryId]:
+        """Run what lease runs; return the ids that it brought."""
+        rows = await self._call("lease_v1", OWNER + 1, 100, 100, [], None, 500, 500)
+        return [DeliveryId(row["id"]) for row in rows if row["id"] is not None]
+
+    async def expire(self) -> None:
+        """Run what expire runs."""
+        await self._call("expire_v1", 100, 3)
+
+    async def hold_lane(self, endpoint_id: EndpointId) -> None:
+        """Lock a lane, as the first statement of every look does."""
+        await self.run("SELECT 1 FROM lanes WHERE endpoint_id = $1 FOR UPDATE", endpoint_id)
+
+    async def run(self, statement: str, *arguments: object) -> list[Any]:
+        """Run anything."""
+        return list(await self._connection.fetch(statement, *arguments))
+
+    async def _call(self, function: str, *arguments: object) -> Sequence[Any]:
+        places = ", ".join(f"${place}" for place in range(1, len(arguments) + 1))
+        return await self.run(f"SELECT * FROM {function}({places})", *arguments)  # noqa: S608 - our own names
+
+
+@asynccontextmanager
+async def open_hand(url: str, *, ahead_s: float = 0.0) -> AsyncIterator[Hand]:
+    """Yield a hand on the database, *ahead_s* ahead of the machine's clock."""
+    connection = await Target.of(url).connect()
+    try:
+        offset = f"{ahead_s} seconds"
+        await connection.fetch("SELECT set_config('payhooks.clock_offset', $1, false)", offset)
+        yield Hand(connection)
+    finally:
+        connection.terminate()
