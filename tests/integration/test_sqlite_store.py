@@ -334,6 +334,32 @@ async def test_closing_waits_for_what_was_submitted(path: Path) -> None:
         await world.publish(merchant)
 
 
+async def test_the_log_is_copied_into_the_file_before_it_grows_long(
+    world: World, path: Path
+) -> None:
+    """A log that only grows fills the disk, and makes every read slower."""
+    merchant = await world.merchant()
+    large = b'"' + b"x" * 250_000 + b'"'
+    for _ in range(250):  # 62 MB: four times what the log may hold
+        await world.publish(merchant, data=large)
+
+    log = path.with_name(f"{path.name}-wal")
+
+    log_bytes, file_bytes = (file.stat().st_size for file in (log, path))
+    assert log_bytes < 24_000_000
+    assert file_bytes > 30_000_000
+
+
+async def test_nobody_else_on_the_machine_can_read_the_file(world: World, path: Path) -> None:
+    """It holds what merchants earn, and whom their customers are."""
+    await world.merchant()
+
+    files = [path, *path.parent.glob(f"{path.name}-*"), path.with_name(f"{path.name}.lock")]
+
+    assert len(files) == 4
+    assert {file.stat().st_mode & 0o077 for file in files} == {0}
+
+
 async def test_rows_of_every_count_are_written_once(path: Path) -> None:
     """Rows go in chunks; an edge of a chunk that lost or doubled a row would be silent."""
     db = connect(path, writes=True)

@@ -12,9 +12,6 @@ import apsw
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _BUSY_TIMEOUT_MS: Final = 2_000
-# About 16 MB of log. Five times as much made the 99th percentile of accept four times worse.
-_CHECKPOINT_PAGES: Final = 4_000
-
 # Each statement gives up the GIL and waits to get it back, up to a switch interval where the
 # event loop is busy: so as few statements as can be. What does not fill a chunk goes in one
 # statement of its own size, of which there are few enough to stay prepared.
@@ -28,7 +25,7 @@ Row = tuple[Any, ...]
 
 
 def connect(path: Path, *, writes: bool) -> apsw.Connection:
-    """Return an open connection. Only the writer's may write, and only it checkpoints."""
+    """Return an open connection. Only the writer's may write, and only it checkpoints, itself."""
     connection = apsw.Connection(str(path), statementcachesize=_STATEMENTS_PREPARED)
     connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
     connection.execute("PRAGMA journal_mode = wal")
@@ -36,7 +33,7 @@ def connect(path: Path, *, writes: bool) -> apsw.Connection:
     connection.execute("PRAGMA foreign_keys = off")
     connection.execute("PRAGMA mmap_size = 0")
     connection.execute("PRAGMA temp_store = memory")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES if writes else 0}")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
     connection.execute(f"PRAGMA query_only = {int(not writes)}")
     return connection
 

@@ -89,6 +89,8 @@ class SqliteStore(
             path.parent.mkdir(parents=True, exist_ok=True)
             lock = LockFile(path)
             try:
+                # Payloads of payments: for the eyes of our user alone. The log inherits it.
+                path.touch(mode=0o600)
                 last_position = _prepare(path, to_us(clock.now()))
                 return cls(path, lock, clock, last_position=last_position)
             except BaseException:

@@ -21,6 +21,8 @@ from payhooks.errors import OutcomeUnknownError, UnavailableError
 from payhooks.storage.sqlite.connection import connect
 
 _Result = TypeVar("_Result")
+# About 16 MB of log. Five times as much made the 99th percentile of accept four times worse.
+_CHECKPOINT_PAGES: Final = 4_000
 _JOBS_MAX: Final = 1_000  # of one transaction; more wait for the next
 
 
@@ -51,6 +53,8 @@ class Writer:
         self.broken: str | None = None  # set once the state of the file is unknown
         self._path = path
         self._connection = connect(path, writes=True)
+        self._log_pages = 0
+        self._connection.set_wal_hook(self._note_log)
         prepare(self._connection)
         self._arrived: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closing = False
@@ -89,6 +93,7 @@ class Writer:
             if batch:
                 self._transact(self._connection, batch)
                 _deliver(batch)
+                self._checkpoint(self._connection)
         self._connection.close()
 
     def _gather(self, waiting: list[_Job], *, block: bool) -> bool:
@@ -129,6 +134,21 @@ class Writer:
             )
         self.commits += 1
         return None
+
+    def _note_log(self, _: apsw.Connection, __: str, pages: int) -> int:
+        self._log_pages = pages
+        return apsw.SQLITE_OK
+
+    def _checkpoint(self, connection: apsw.Connection) -> None:
+        """Copy the log into the file where it is long; after the answers, for nobody waits."""
+        # SQLite's own way to do this forgets errors. Here a failed fsync must be heard of.
+        if self._log_pages < _CHECKPOINT_PAGES or self.broken is not None:
+            return
+        self._log_pages = 0
+        try:
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.Error as error:
+            self._judge(error)
 
     def _judge(self, error: apsw.Error) -> None:
         # After a failed write or fsync nobody knows which pages reached the disk, and a second
