@@ -15,10 +15,11 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from payhooks.api.services import Readiness, Services
 from payhooks.clock import Clock, SystemClock
-from payhooks.control import listen, replay, system
+from payhooks.control import system
 from payhooks.control.context import Control, UrlPolicy
 from payhooks.control.event_types import TypeBook
 from payhooks.control.keyring import Keyring, parse_keys
+from payhooks.control.replay import Replayer
 from payhooks.control.secrets import open_secret
 from payhooks.dialects.registry import DIALECTS
 from payhooks.errors import UnavailableError
@@ -235,7 +236,7 @@ def _make_sending(
         clock=base.clock,
         telemetry=base.telemetry,
         disable=lambda *which: system.disable(base.control, *which),
-        forget_listener=lambda *which: listen.forget(base.control, *which),
+        forget_listener=lambda *which: system.forget_listener(base.control, *which),
         dialect_policy=lambda name: DIALECTS[name].retry_policy,
         retention=base.settings.retention,
     )
@@ -245,7 +246,7 @@ def _make_sending(
         dispatcher=dispatcher,
         settler=settler,
         sweep=sweep,
-        advance_replays=lambda: replay.advance(base.control, owner=base.owner),
+        advance_replays=Replayer(base.control, owner=base.owner).step,
         clock=base.clock,
         telemetry=base.telemetry,
         owner=base.owner,
