@@ -1,5 +1,6 @@
 """What SettleStore promises: each outcome once, and a late owner's word as evidence only."""
 
+import msgspec
 import pytest
 from tests.support.world import World
 
@@ -54,6 +55,18 @@ async def test_an_attempt_is_kept_as_it_happened(world: World) -> None:
     assert kept.timing == attempt.timing
     assert kept.answer_headers == attempt.answer_headers
     assert kept.answer_body == attempt.answer_body
+
+
+async def test_whatever_bytes_a_receiver_puts_into_headers_are_kept(world: World) -> None:
+    """A header that a store cannot hold would hold up every outcome of its batch."""
+    leased = await _leased(world)
+    settlement = world.failed(leased)
+    assert settlement.attempt is not None
+    every_byte = bytes(range(256)).decode("latin-1")
+    odd = msgspec.structs.replace(settlement.attempt, answer_headers=(("x-odd", every_byte),))
+    assert await world.settle(msgspec.structs.replace(settlement, attempt=odd)) == [True]
+    [kept] = await world.store.attempts(leased.merchant_id, leased.id)
+    assert kept.answer_headers == odd.answer_headers
 
 
 async def test_a_retry_waits_its_delay(world: World) -> None:
