@@ -21,7 +21,10 @@ from payhooks.flow.accept import Acceptor
 from payhooks.flow.fan_out import order_key
 from payhooks.flow.routing import Directory
 from payhooks.ids import IdSource, TimeOrderedIds
+from payhooks.model.attempt import Attempt, Reason, Timing
+from payhooks.model.delivery import Trigger
 from payhooks.ports.handoff import NoHandoff
+from payhooks.ports.settling import Settlement
 from payhooks.storage.memory import MemoryStore
 from payhooks.testing.clock import ManualClock
 from payhooks.testing.telemetry import QuietTelemetry
@@ -162,6 +165,15 @@ class World:
         said = {"type": "payment_succeeded", "data": {"amount": 1}, **members}
         return await self.call("POST", f"/v1/merchants/{merchant}/events", said)
 
+    def forget_delivery(self, delivery_id: ids.DeliveryId) -> None:
+        """Lose the row of a delivery that is over, as a fault would."""
+        tables = self.store._tables  # noqa: SLF001 - no port loses rows
+        final = tables.deliveries.pop(delivery_id)
+        assert final is not None
+        for known in tables.deliveries_of.values():
+            if delivery_id in known:
+                known.remove(delivery_id)
+
     async def audit_actions(self, merchant: str | None) -> list[str]:
         """Return what the audit log says was done, oldest first."""
         raw = None if merchant is None else ids.from_text(ids.MERCHANT, merchant)
@@ -192,3 +204,42 @@ async def _exchange(app: App, scope: dict[str, Any], content: bytes) -> Answer:
     await app(scope, receive, send)
     headers = {name.decode(): value.decode() for name, value in started["headers"]}
     return Answer(status=started["status"], headers=headers, body=b"".join(parts))
+
+
+async def finish(world: World, trigger: Trigger) -> int:
+    """Lease whatever is due and end it so, as a worker would; return how many."""
+    ended = 0
+    for _ in range(100):
+        lease = await world.store.lease(owner=OWNER, lanes_max=50, per_lane_max=50, skip=())
+        if not lease.leased:
+            return ended
+        reason = None if trigger is Trigger.SUCCEED else Reason.HTTP_5XX
+        settlements = [
+            Settlement(
+                delivery_id=leased.id,
+                merchant_id=leased.merchant_id,
+                endpoint_id=leased.endpoint_id,
+                fence=leased.fence,
+                trigger=trigger,
+                delay_s=0,
+                reason=reason,
+                attempt=Attempt(
+                    delivery_id=leased.id,
+                    fence=leased.fence,
+                    late=False,
+                    at=world.clock.now(),
+                    status=200 if reason is None else 503,
+                    reason=reason,
+                    detail="" if reason is None else "Your server answered 503.",
+                    timing=Timing(),
+                    peer="192.0.2.9:443",
+                    answer_body=b"\xffno",
+                ),
+                rendered=None,
+                block_order=False,
+            )
+            for leased in lease.leased
+        ]
+        assert all(await world.store.settle(settlements))
+        ended += len(settlements)
+    raise AssertionError("the queue does not end")

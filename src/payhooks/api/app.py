@@ -29,8 +29,10 @@ from payhooks.api.routes import (
     events,
     health,
     keys,
+    listen,
     merchants,
     records,
+    replays,
 )
 from payhooks.api.services import Services
 from payhooks.errors import Fault, PayhooksError
@@ -44,6 +46,8 @@ _ROUTERS: Final = (
     events.router,
     endpoints.router,
     deliveries.router,
+    replays.router,
+    listen.router,
     keys.router,
     event_types.router,
     records.router,

@@ -1,7 +1,7 @@
 """What all bodies share: no unknown members, no guessed types, times with a zone."""
 
-from datetime import datetime
-from typing import Annotated, Any
+import re
+from typing import Annotated, Any, Final
 
 from pydantic import (
     AwareDatetime,
@@ -26,10 +26,13 @@ class View(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
+
+
 def _only_text(value: object) -> object:
-    # Pydantic takes a number for seconds since 1970; a caller who sends one meant something else.
-    if not isinstance(value, str | datetime):
-        raise ValueError("a time is text, as RFC 3339 writes it")  # noqa: TRY004 - pydantic's way
+    # Pydantic takes a number, or digits, for seconds since 1970; who sends one meant otherwise.
+    if not isinstance(value, str) or _DATE.match(value) is None:
+        raise ValueError("A time is written as RFC 3339 does")  # noqa: TRY004 - pydantic's way
     return value
 
 

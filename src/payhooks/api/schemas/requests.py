@@ -6,6 +6,7 @@ from pydantic import Field, StrictBool, StrictInt
 
 from payhooks.api.schemas.base import Body, JsonObject, Label, Number, Time
 from payhooks.limits import (
+    ANSWER_KEPT_BYTES_MAX,
     BATCH_EVENTS_MAX,
     EVENT_TYPE_CHARS_MAX,
     IDEMPOTENCY_KEY_CHARS_MAX,
@@ -203,12 +204,6 @@ class EventTypeEdit(Body):
     example: JsonObject | None = None
 
 
-class ListenCreate(Body):
-    """What a stream wants to hear."""
-
-    events: Patterns
-
-
 class AckBody(Body):
     """What the receiver behind a stream answered."""
 
@@ -217,5 +212,5 @@ class AckBody(Body):
     status: StrictInt | None = Field(
         default=None, ge=100, le=999, description="The HTTP status; null where none came."
     )
-    duration_s: Number = 0
-    body: str = Field(default="", max_length=16 * 1024)
+    duration_s: Annotated[Number, Field(ge=0, le=3_600)] = 0
+    body: str = Field(default="", max_length=ANSWER_KEPT_BYTES_MAX // 4, description="Its start.")

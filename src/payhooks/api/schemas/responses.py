@@ -412,3 +412,9 @@ class HealthView(View):
 
     status: Literal["ok", "unavailable"]
     checks: dict[str, str]
+
+
+class AckView(View):
+    """Whether the lease still held; if not, the delivery is with somebody else by now."""
+
+    settled: bool

@@ -1,0 +1,394 @@
+"""Replays: many deliveries sent again, oldest first, paced, resumable, on record.
+
+A job walks the merchant's events by id. Its cursor is the last delivery it has put on its way
+or passed over, so whoever takes it over goes on exactly there. It never has more than a
+hundred undone deliveries in one lane: live traffic goes first, and cancelling it stays cheap.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from payhooks import ids, limits
+from payhooks.control.context import Caller, Control, audit_entry
+from payhooks.control.faults import Faults
+from payhooks.control.history import History
+from payhooks.dialects import registry
+from payhooks.errors import NotFoundError, WrongStateError
+from payhooks.ids import DeliveryId, EndpointId, EventId, MerchantId, ReplayId
+from payhooks.model.delivery import State
+from payhooks.model.endpoint import Endpoint, EndpointStatus
+from payhooks.model.merchant import Merchant
+from payhooks.model.replay import Include, Replay, ReplayFilter, ReplayState
+from payhooks.policy.match import is_valid_pattern, matches
+from payhooks.ports.controlling import Change, Requeue
+from payhooks.ports.reading import EventFacts
+
+UNDONE_PER_LANE_MAX: Final = 100
+RATE_PER_S_MIN: Final = 0.1
+RATE_PER_S_MAX: Final = 1_000.0
+# Counting is for a person who waits; what lies beyond is sent all the same.
+COUNTED_EVENTS_MAX: Final = 50_000
+JOBS_HELD_MAX: Final = 10  # per process; the others wait, or other processes take them
+# A process that dies holds a job up for so long; a slice of its own ends well inside the margin.
+HELD_S: Final = 60.0
+HELD_MARGIN_S: Final = 3.0
+_PATTERNS_MAX: Final = 20
+_STATES: Final = {
+    Include.FAILED: State.FAILED,
+    Include.CANCELLED: State.CANCELLED,
+    Include.DELIVERED: State.DELIVERED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayDraft:
+    """What a caller wants to be sent again."""
+
+    filter: ReplayFilter
+    include: tuple[Include, ...]
+    rate_per_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """How many deliveries a replay would send."""
+
+    matched: int
+    complete: bool  # False: counting stopped at COUNTED_EVENTS_MAX, there may be more
+
+
+async def count(control: Control, merchant: Merchant, draft: ReplayDraft) -> Counted:
+    """Return what the replay would send, sending nothing.
+
+    Raises:
+        InvalidError, NotFoundError: The draft is wrong, or its endpoint is not the merchant's.
+
+    """
+    await _check(control, merchant, draft)
+    scope = await _Scope.load(control, merchant.id, draft.filter, draft.include)
+    after, before = _bounds(draft.filter, control.clock.now())
+    matched = looked = 0
+    while looked < COUNTED_EVENTS_MAX:
+        page = await control.store.event_facts(
+            merchant.id, after=after, before=before, limit=limits.SLICE_ROWS_MAX
+        )
+        for event in page:
+            matched += len(await scope.items(event))
+        looked += len(page)
+        if len(page) < limits.SLICE_ROWS_MAX:
+            return Counted(matched=matched, complete=True)
+        after = page[-1].id
+    return Counted(matched=matched, complete=False)
+
+
+async def create(
+    control: Control, caller: Caller, merchant: Merchant, draft: ReplayDraft
+) -> Replay:
+    """Return a new job, which workers advance from now on.
+
+    Raises:
+        InvalidError, NotFoundError: As for ``count``.
+
+    """
+    counted = await count(control, merchant, draft)
+    now = control.clock.now()
+    # Events that come later are live traffic: whoever is subscribed gets them anyway.
+    until = min(draft.filter.created_lt or now, now)
+    replay = Replay(
+        id=ReplayId(control.ids.new()),
+        merchant_id=merchant.id,
+        filter=msgspec.structs.replace(draft.filter, created_lt=until),
+        include=draft.include,
+        rate_per_s=draft.rate_per_s,
+        state=ReplayState.RUNNING,
+        matched=counted.matched,
+        queued=0,
+        cursor=None,
+        created_at=now,
+        finished_at=None,
+    )
+    entry = audit_entry(
+        control,
+        caller,
+        merchant_id=merchant.id,
+        action="replay.created",
+        target=ids.to_text(ids.REPLAY, replay.id),
+        changes={"include": [None, draft.include], "matched": [None, counted.matched]},
+    )
+    await control.store.apply(Change(audit=entry, replay=replay))
+    return replay
+
+
+async def find(control: Control, merchant: Merchant, text: str) -> Replay:
+    """Return the merchant's replay with this printed id.
+
+    Raises:
+        NotFoundError: There is none, or it is another merchant's.
+
+    """
+    replay_id = ids.from_text(ids.REPLAY, text)
+    if replay_id is not None:
+        found = await control.store.replay(merchant.id, ReplayId(replay_id))
+        if found is not None:
+            return found
+    raise NotFoundError("There is no such replay.")
+
+
+async def cancel(control: Control, caller: Caller, replay: Replay) -> Replay:
+    """Return the job, stopped; what it had put on its way and still waits is taken back.
+
+    Raises:
+        WrongStateError: It is over already.
+
+    """
+    if replay.state is not ReplayState.RUNNING:
+        raise WrongStateError(f"This replay is {replay.state} already.")
+    cancelled = msgspec.structs.replace(
+        replay, state=ReplayState.CANCELLED, finished_at=control.clock.now()
+    )
+    entry = audit_entry(
+        control,
+        caller,
+        merchant_id=replay.merchant_id,
+        action="replay.cancelled",
+        target=ids.to_text(ids.REPLAY, replay.id),
+        changes={"state": [replay.state, cancelled.state]},
+    )
+    await control.store.apply(Change(audit=entry, replay=cancelled))
+    await control.store.cancel_replay_backlog(replay.id)
+    return cancelled
+
+
+@dataclass(slots=True, kw_only=True)
+class _Held:
+    """A job that this process advances."""
+
+    job: Replay
+    until_s: float  # by our clock; the store lets others have it a little later
+    credit: float  # deliveries that its rate allows by now
+    reckoned_s: float
+
+
+class Replayer:
+    """Advances the jobs that this process holds. A worker calls ``step`` about once a second."""
+
+    def __init__(self, control: Control, *, owner: int) -> None:
+        self._control = control
+        self._owner = owner
+        self._held: dict[ReplayId, _Held] = {}
+
+    async def step(self) -> int:
+        """Put one slice of each job on its way, as its rate allows; return how many rows."""
+        await self._claim()
+        queued = 0
+        for held in list(self._held.values()):
+            now_s = self._control.clock.monotonic_s()
+            if now_s >= held.until_s:
+                # Somebody else may have it by now; whoever has, goes on at its cursor.
+                del self._held[held.job.id]
+                continue
+            rate_per_s = held.job.rate_per_s
+            earned = (now_s - held.reckoned_s) * rate_per_s
+            # A second's worth at most: who slept does not make up for it in a burst.
+            held.credit = min(held.credit + earned, max(rate_per_s, 1.0))
+            held.reckoned_s = now_s
+            if held.credit >= 1:
+                queued += await self._advance(held)
+        return queued
+
+    async def _claim(self) -> None:
+        room = JOBS_HELD_MAX - len(self._held)
+        if room <= 0:
+            return
+        asked_at_s = self._control.clock.monotonic_s()
+        for job in await self._control.store.claim_replays(
+            owner=self._owner, limit=room, for_s=HELD_S
+        ):
+            self._held[job.id] = _Held(
+                job=job,
+                until_s=asked_at_s + HELD_S - HELD_MARGIN_S,
+                credit=1.0,
+                reckoned_s=asked_at_s,
+            )
+
+    async def _advance(self, held: _Held) -> int:
+        advanced = await advance(self._control, held.job, budget=int(held.credit))
+        if advanced is None or advanced.state is not ReplayState.RUNNING:
+            del self._held[held.job.id]
+        if advanced is None:
+            return 0
+        queued = advanced.queued - held.job.queued
+        held.job = advanced
+        held.credit -= queued
+        return queued
+
+
+async def advance(control: Control, replay: Replay, *, budget: int) -> Replay | None:
+    """Return the job after one slice: at most *budget* deliveries, and no lane overfilled.
+
+    None where it was cancelled meanwhile: nothing was put on its way.
+    """
+    assert budget >= 1
+    scope = await _Scope.load(control, replay.merchant_id, replay.filter, replay.include)
+    room = _Room(dict(await control.store.replay_backlog(replay.id)))
+    after, before = _bounds(replay.filter, replay.created_at)
+    if replay.cursor is not None:
+        after = _before(ids.event_id_of(DeliveryId(replay.cursor)))
+    page = await control.store.event_facts(
+        replay.merchant_id, after=after, before=before, limit=limits.SLICE_ROWS_MAX
+    )
+    items: list[Requeue] = []
+    cursor, whole = replay.cursor, True
+    budget = min(budget, limits.SLICE_ROWS_MAX)
+    for event in page:
+        for item in await scope.items(event):
+            if replay.cursor is not None and item.delivery_id <= replay.cursor:
+                continue
+            if len(items) == budget or not room.take(item.endpoint_id):
+                whole = False
+                break
+            items.append(item)
+            cursor = item.delivery_id
+        if not whole:
+            break
+        cursor = ids.last_delivery_id_of(event.id)
+    done = whole and len(page) < limits.SLICE_ROWS_MAX
+    advanced = msgspec.structs.replace(
+        replay,
+        queued=replay.queued + len(items),
+        cursor=cursor,
+        state=ReplayState.DONE if done else ReplayState.RUNNING,
+        finished_at=control.clock.now() if done else None,
+    )
+    if not await control.store.advance_replay(advanced, items=items, bulk=True):
+        return None
+    return advanced
+
+
+class _Room:
+    """How many more deliveries of the job each lane may have undone."""
+
+    def __init__(self, undone: dict[EndpointId, int]) -> None:
+        self._undone = undone
+
+    def take(self, endpoint_id: EndpointId) -> bool:
+        undone = self._undone.get(endpoint_id, 0)
+        if undone >= UNDONE_PER_LANE_MAX:
+            return False
+        self._undone[endpoint_id] = undone + 1
+        return True
+
+
+class _Scope:
+    """Which deliveries of an event a replay is about."""
+
+    def __init__(
+        self,
+        control: Control,
+        filter_: ReplayFilter,
+        include: Sequence[Include],
+        endpoints: Mapping[int, Endpoint],
+        history: History,
+    ) -> None:
+        self._control = control
+        self._filter = filter_
+        self._states = {_STATES[each] for each in include if each in _STATES}
+        self._missed = Include.MISSED in include
+        self._endpoints = endpoints
+        self._history = history
+
+    @classmethod
+    async def load(
+        cls,
+        control: Control,
+        merchant_id: MerchantId,
+        filter_: ReplayFilter,
+        include: Sequence[Include],
+    ) -> "_Scope":
+        """Return the scope as the merchant's endpoints are now; deleted ones get nothing."""
+        [routing] = await control.store.routing([merchant_id])
+        endpoints = {
+            endpoint.number: endpoint
+            for endpoint in routing.endpoints
+            if not endpoint.listening and filter_.endpoint_id in {None, endpoint.id}
+        }
+        history = History(await control.store.subscriptions(merchant_id))
+        return cls(control, filter_, include, endpoints, history)
+
+    async def items(self, event: EventFacts) -> list[Requeue]:
+        """Return what is to be sent of this event, by endpoint number."""
+        patterns = self._filter.event_types
+        if patterns and not any(matches(pattern, event.type) for pattern in patterns):
+            return []
+        states = {ids.endpoint_number_of(id_): state for id_, state in event.deliveries}
+        numbers = {number for number, state in states.items() if state in self._states}
+        if self._missed:
+            missed = (entry.number for entry in self._history.missed(event))
+            numbers |= {number for number in missed if number not in states}
+        endpoints = [
+            self._endpoints[number] for number in sorted(numbers) if number in self._endpoints
+        ]
+        if endpoints and not await self._is_of_object(endpoints[0].merchant_id, event.id):
+            return []
+        return [requeue_of_facts(self._control, endpoint, event) for endpoint in endpoints]
+
+    async def _is_of_object(self, merchant_id: MerchantId, event_id: EventId) -> bool:
+        if self._filter.object_id is None:
+            return True
+        stored = await self._control.store.event(merchant_id, event_id)
+        return stored is not None and stored.event.object_id == self._filter.object_id
+
+
+def requeue_of_facts(control: Control, endpoint: Endpoint, event: EventFacts) -> Requeue:
+    """Return what the store needs to send the event to *endpoint*."""
+    dialect = registry.find(endpoint.dialect)
+    return Requeue(
+        delivery_id=ids.delivery_id(event.id, endpoint.number),
+        merchant_id=endpoint.merchant_id,
+        endpoint_id=endpoint.id,
+        event_type=event.type,
+        order_key=control.order_key(endpoint.ordering, event.order_of),
+        dialect=dialect.name,
+        dialect_version=dialect.version,
+    )
+
+
+def _bounds(filter_: ReplayFilter, now: datetime) -> tuple[EventId | None, EventId]:
+    """Return the ids between which events lie, both exclusive."""
+    gte = filter_.created_gte
+    after = None if gte is None else _before(EventId(ids.first_id_at(gte)))
+    return after, EventId(ids.first_id_at(filter_.created_lt or now))
+
+
+def _before(event_id: EventId) -> EventId | None:
+    number = int.from_bytes(event_id, "big")
+    return EventId((number - 1).to_bytes(len(event_id), "big")) if number else None
+
+
+async def _check(control: Control, merchant: Merchant, draft: ReplayDraft) -> None:
+    faults = Faults()
+    chosen = draft.filter
+    if not draft.include:
+        faults.add("/include", "too_few", "Say what to send again.")
+    if not RATE_PER_S_MIN <= draft.rate_per_s <= RATE_PER_S_MAX:
+        detail = f"This is between {RATE_PER_S_MIN} and {RATE_PER_S_MAX}."
+        faults.add("/rate_per_s", "out_of_range", detail)
+    if len(chosen.event_types) > _PATTERNS_MAX:
+        detail = f"At most {_PATTERNS_MAX} patterns are allowed."
+        faults.add("/filter/event_types", "too_many", detail)
+    for place, pattern in enumerate(chosen.event_types[:_PATTERNS_MAX]):
+        if not is_valid_pattern(pattern):
+            detail = "Use a type, a.b.*, prefix* or *."
+            faults.add(f"/filter/event_types/{place}", "invalid_pattern", detail)
+    gte, lt = chosen.created_gte, chosen.created_lt
+    if gte is not None and lt is not None and gte >= lt:
+        faults.add("/filter/created_lt", "out_of_range", "The span ends before it begins.")
+    faults.check()
+    if chosen.endpoint_id is not None:
+        endpoint = await control.store.endpoint(merchant.id, chosen.endpoint_id)
+        if endpoint is None or endpoint.status is EndpointStatus.DELETED:
+            raise NotFoundError("There is no such endpoint.")

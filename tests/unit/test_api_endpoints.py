@@ -1,0 +1,210 @@
+"""Endpoints: what can be set, what is refused, and what an edit based on old news gets."""
+
+import pytest
+from tests.support.api_world import World
+
+
+@pytest.fixture
+def world() -> World:
+    """Return an empty installation."""
+    return World()
+
+
+_WRONG: list[tuple[dict[str, object], str, str]] = [
+    ({"url": "ftp://example.com/"}, "/url", "scheme_not_allowed"),
+    ({"url": "https://127.0.0.1/"}, "/url", ""),
+    ({"url": "https://localhost/"}, "/url", ""),
+    ({"url": "https://u:p@example.com/"}, "/url", ""),
+    ({"url": "https://example.com:22/"}, "/url", ""),
+    ({"url": "https://example.com/" + "x" * 2_048}, "/url", "too_long"),
+    ({"label": " "}, "/label", "empty"),
+    ({"label": "a\nb"}, "/label", "invalid_character"),
+    ({"events": []}, "/events", ""),
+    ({"events": ["a..b"]}, "/events/0", "invalid_pattern"),
+    ({"events": ["*"] * 101}, "/events", "too_many"),
+    ({"dialect": "standart"}, "/dialect", "unknown_dialect"),
+    ({"retry_policy": "often"}, "/retry_policy", "unknown_retry_policy"),
+    ({"retry_policy": [5, -1]}, "/retry_policy/1", "out_of_range"),
+    ({"rate_limit": 0}, "/rate_limit", "out_of_range"),
+    ({"timeout_s": 60}, "/timeout_s", "out_of_range"),
+    ({"headers": {"Host": "x"}}, "/headers/0", "header_not_allowed"),
+    ({"headers": {"webhook-id": "x"}}, "/headers/0", "header_not_allowed"),
+    ({"headers": {"Transfer-Encoding": "x"}}, "/headers/0", "header_not_allowed"),
+    ({"headers": {"x-a": "b\r\nhost: c"}}, "/headers/0", "invalid_character"),
+    ({"headers": {"x a": "b"}}, "/headers/0", "invalid_header_name"),
+    ({"headers": {"x-a": "caf\u00e9"}}, "/headers/0", "invalid_character"),
+    ({"headers": {f"x-{n}": "b" for n in range(21)}}, "/headers", "too_many"),
+    ({"headers": {"x-a": "b" * 5_000}}, "/headers", "too_long"),
+    (
+        {"authentication": {"type": "basic", "username": "a:b", "password": "c"}},
+        "/authentication/username",
+        "invalid_character",
+    ),
+    (
+        {"authentication": {"type": "header", "name": "Cookie", "value": "x"}},
+        "/authentication/name",
+        "header_not_allowed",
+    ),
+    ({"signature": {"type": "source_key"}}, "/signature/key_id", "required"),
+    (
+        {"signature": {"type": "source_key", "key_id": "key_00000000000000000000000000"}},
+        "/signature/key_id",
+        "unknown_key",
+    ),
+    ({"tenant_id": "x"}, "", "unknown_field"),
+    ({"status": "active"}, "", "unknown_field"),
+    ({"disabled_reason": "gone"}, "", "unknown_field"),
+    ({"number": 1}, "", "unknown_field"),
+]
+
+
+@pytest.mark.parametrize(("members", "pointer", "code"), _WRONG)
+async def test_what_an_endpoint_may_not_be_is_refused_at_create_and_at_edit(
+    world: World, members: dict[str, object], pointer: str, code: str
+) -> None:
+    """C15, C18, D: an edit must not be the way around a check."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    at = f"/v1/merchants/{merchant}/endpoints"
+    said = {"label": "a", "url": "https://example.com/", "events": ["*"], **members}
+    for answer in (
+        await world.call("POST", at, said),
+        await world.call("PATCH", f"{at}/{endpoint['id']}", members),
+    ):
+        assert answer.status == 422, answer.body
+        found = [(error["pointer"], error["code"]) for error in answer.json["errors"]]
+        assert [at for at, _ in found] == [pointer], found
+        assert not code or found[0][1] == code
+    read = await world.call("GET", f"{at}/{endpoint['id']}")
+    assert read.json["version"] == 1
+
+
+async def test_every_fault_is_named_at_once(world: World) -> None:
+    """Who mends a form wants one round, not five."""
+    merchant = await world.merchant()
+    said = {"label": " ", "url": "ftp://x", "events": ["a..b"], "timeout_s": 0, "dialect": "x"}
+    answer = await world.call("POST", f"/v1/merchants/{merchant}/endpoints", said)
+    pointers = {error["pointer"] for error in answer.json["errors"]}
+    assert pointers == {"/label", "/url", "/events/0", "/timeout_s", "/dialect"}
+
+
+async def test_an_edit_based_on_an_old_version_changes_nothing(world: World) -> None:
+    """C14: two people with the same form open must not undo each other."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    at = f"/v1/merchants/{merchant}/endpoints/{endpoint['id']}"
+    etag = (await world.call("GET", at)).headers["etag"]
+    first = await world.call("PATCH", at, {"label": "one"}, headers={"If-Match": etag})
+    second = await world.call("PATCH", at, {"label": "two"}, headers={"If-Match": etag})
+    gone = await world.call("DELETE", at, headers={"If-Match": etag})
+    odd = await world.call("PATCH", at, {"label": "two"}, headers={"If-Match": '"abc"'})
+    assert (first.status, second.status, gone.status, odd.status) == (200, 412, 412, 412)
+    assert (await world.call("GET", at)).json["label"] == "one"
+
+
+async def test_secrets_are_in_no_list_no_audit_entry_and_no_announcement(world: World) -> None:
+    """What is shown once must not be read elsewhere."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(
+        merchant, authentication={"type": "basic", "username": "u", "password": "pass-phrase"}
+    )
+    at = f"/v1/merchants/{merchant}"
+    hook = f"{at}/endpoints/{endpoint['id']}"
+    await world.call("PATCH", hook, {"authentication": {"type": "bearer", "token": "tok-en"}})
+    rotated = await world.call("POST", f"{hook}/rotate-secret", {"grace_s": 60})
+    secrets = [endpoint["secret"], rotated.json["secret"], "pass-phrase", "tok-en"]
+    announced = await world.store.announcements(limit=100)
+    pages = [
+        (await world.call("GET", target)).body
+        for target in (hook, f"{at}/endpoints", f"{at}/audit-log", f"{at}/keys")
+    ]
+    for secret in secrets:
+        assert not any(secret.encode() in page for page in pages)
+        assert not any(secret.encode() in announcement.data for announcement in announced)
+    assert [announcement.type for announcement in announced] == [
+        "webhook.created",
+        "webhook.updated",
+        "webhook.renew.secret",
+    ]
+
+
+async def test_rotation_is_bounded_and_without_grace_is_immediate(world: World) -> None:
+    """Every live secret is one more signature in every request."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    hook = f"/v1/merchants/{merchant}/endpoints/{endpoint['id']}"
+    statuses = [
+        (await world.call("POST", f"{hook}/rotate-secret", {"grace_s": 60})).status
+        for _ in range(5)
+    ]
+    assert statuses == [200] * 4 + [409]
+    last = await world.call("POST", f"{hook}/rotate-secret", {"grace_s": 0})
+    revealed = await world.call("GET", f"{hook}/secret")
+    assert [found["secret"] for found in revealed.json["data"]] == [last.json["secret"]]
+
+
+async def test_a_source_key_that_signs_cannot_be_revoked(world: World) -> None:
+    """Its deliveries could not be signed any more, and nobody would know why."""
+    merchant = await world.merchant()
+    await world.key(merchant, "events:read", signing=True)
+    at = f"/v1/merchants/{merchant}"
+    [key] = (await world.call("GET", f"{at}/keys")).json["data"]
+    endpoint = await world.endpoint(merchant, signature={"type": "source_key", "key_id": key["id"]})
+    refused = await world.call("DELETE", f"{at}/keys/{key['id']}")
+    hook = f"{at}/endpoints/{endpoint['id']}"
+    await world.call("PATCH", hook, {"signature": {"type": "signature_key"}})
+    revoked = await world.call("DELETE", f"{at}/keys/{key['id']}")
+    assert (refused.status, revoked.status) == (409, 200)
+
+
+async def test_a_list_is_read_to_its_end_and_a_cursor_fits_no_other_list(world: World) -> None:
+    """C9: a cursor is sealed, so nobody can ask with it for what is not theirs."""
+    merchant, other = await world.merchant(), await world.merchant()
+    for n in range(5):
+        await world.publish(merchant, metadata={"n": n})
+        await world.publish(other)
+    at = f"/v1/merchants/{merchant}/events"
+    seen: list[str] = []
+    target = f"{at}?limit=2"
+    for _ in range(3):
+        page = (await world.call("GET", target)).json
+        seen += [event["id"] for event in page["data"]]
+        target = f"{at}?limit=2&after={page['next']}"
+    assert len(set(seen)) == 5
+    assert seen == sorted(seen, reverse=True)
+    assert page["has_more"] is False
+    cursor = (await world.call("GET", f"{at}?limit=2")).json["next"]
+    for wrong in (
+        f"/v1/merchants/{other}/events?after={cursor}",
+        f"{at}?status=pending&after={cursor}",
+        f"{at}?after={cursor[:-2]}AA",
+        f"{at}?after=x",
+    ):
+        refused = await world.call("GET", wrong)
+        assert (refused.status, refused.json["errors"][0]["code"]) == (422, "invalid_cursor")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0", "limit=-1", "limit=1000000000", "limit=1e3", "limit=abc", "statuss=failed",
+        "status=lost", "type=a..b", "created[gte]=yesterday", "created[gte]=5",
+        "created[gte]=2026-02-01T00:00:00Z&created[lt]=2026-01-01T00:00:00Z",
+    ],
+)  # fmt: skip
+async def test_a_filter_that_is_not_understood_is_refused(world: World, query: str) -> None:
+    """C9, C13: a filter that is ignored selects more than was asked for."""
+    merchant = await world.merchant()
+    answer = await world.call("GET", f"/v1/merchants/{merchant}/events?{query}")
+    assert (answer.status, answer.json["type"]) == (422, "/problems/validation")
+
+
+async def test_a_reference_is_taken_wherever_an_id_is_and_stays(world: World) -> None:
+    """Operators speak of merchants by their own ids."""
+    merchant = await world.merchant(reference="shop_1")
+    assert (await world.call("GET", "/v1/merchants/shop_1")).json["id"] == merchant
+    taken = await world.call(
+        "POST", "/v1/merchants", {"name": "x", "mode": "live", "reference": "shop_1"}
+    )
+    moved = await world.call("PATCH", "/v1/merchants/shop_1", {"reference": "shop_2"})
+    assert (taken.status, moved.status) == (409, 409)

@@ -1,0 +1,64 @@
+"""Reconcile: two sides that must be equal, and a name for everything that is not."""
+
+from tests.support.api_world import World, finish
+
+from payhooks import ids
+from payhooks.control.context import SYSTEM
+from payhooks.control.reconcile import DifferenceKind, Report, reconcile
+from payhooks.model.delivery import Trigger
+
+
+async def _reconcile(world: World, merchant: str, *, repair: bool = False) -> Report:
+    raw = ids.from_text(ids.MERCHANT, merchant)
+    assert raw is not None
+    found = await world.store.merchant(ids.MerchantId(raw))
+    assert found is not None
+    return await reconcile(world.control, SYSTEM, found, repair=repair)
+
+
+async def test_the_sides_are_equal_through_every_change_of_an_endpoint() -> None:
+    """Who was subscribed when is the whole question; pauses and edits must not blur it."""
+    world = World()
+    merchant = await world.merchant()
+    await world.publish(merchant)
+    endpoint = await world.endpoint(merchant, events=["payment_*"])
+    hook = f"/v1/merchants/{merchant}/endpoints/{endpoint['id']}"
+    await world.publish(merchant)
+    await finish(world, Trigger.SUCCEED)
+    await world.call("POST", f"{hook}/pause")
+    await world.publish(merchant)
+    await world.call("POST", f"{hook}/disable")
+    await world.publish(merchant)
+    await world.call("POST", f"{hook}/enable")
+    await world.publish(merchant)
+    await finish(world, Trigger.GIVE_UP)
+    await world.call("PATCH", hook, {"events": ["refund_*"]})
+    await world.publish(merchant)
+    await world.call("POST", f"{hook}/test")
+    await world.call("DELETE", hook)
+    await world.publish(merchant)
+    report = await _reconcile(world, merchant)
+    assert report.is_equal
+    assert report.events == 8
+    [hour] = report.hours.values()
+    assert (hour.expected, hour.actual, hour.delivered, hour.failed) == (3, 3, 1, 2)
+
+
+async def test_a_delivery_that_vanished_is_named_and_made_again() -> None:
+    """The promise of completeness is worth what can be checked and mended."""
+    world = World()
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    await world.publish(merchant)
+    lost = (await world.publish(merchant)).json["id"]
+    await finish(world, Trigger.SUCCEED)
+    raw = ids.from_text(ids.EVENT, lost)
+    assert raw is not None
+    world.forget_delivery(ids.delivery_id(ids.EventId(raw), 1))
+    report = await _reconcile(world, merchant, repair=True)
+    assert [(d.kind, d.event_id) for d in report.differences] == [(DifferenceKind.MISSING, raw)]
+    assert ids.to_text(ids.ENDPOINT, report.differences[0].endpoint_id or b"") == endpoint["id"]
+    assert report.repaired == 1
+    assert (await _reconcile(world, merchant)).is_equal
+    assert await finish(world, Trigger.SUCCEED) == 1
+    assert (await world.audit_actions(merchant))[-1] == "deliveries.repaired"

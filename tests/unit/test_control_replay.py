@@ -1,0 +1,180 @@
+"""Replays: what is sent again, in which order, how fast, and when it stops."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.support.api_world import OWNER, World, finish
+
+from payhooks.control.replay import UNDONE_PER_LANE_MAX, Replayer
+from payhooks.model.delivery import Trigger
+
+
+@pytest.fixture
+def world() -> World:
+    """Return an empty installation."""
+    return World()
+
+
+async def _statuses(world: World, merchant: str) -> list[str]:
+    answer = await world.call("GET", f"/v1/merchants/{merchant}/deliveries?limit=100")
+    return [delivery["status"] for delivery in answer.json["data"]]
+
+
+async def _replay(world: World, merchant: str, **members: object) -> Any:  # noqa: ANN401 - JSON
+    answer = await world.call("POST", f"/v1/merchants/{merchant}/replays", members)
+    assert answer.status == 202, answer.body
+    return answer.json
+
+
+async def _run(world: World, replayer: Replayer, *, seconds: int = 50) -> None:
+    for _ in range(seconds):
+        await replayer.step()
+        world.clock.advance(timedelta(seconds=1))
+
+
+async def test_a_dry_run_counts_and_sends_nothing(world: World) -> None:
+    """Bulk work begins with the question how much it is."""
+    merchant = await world.merchant()
+    await world.endpoint(merchant)
+    for _ in range(3):
+        await world.publish(merchant)
+    await finish(world, Trigger.GIVE_UP)
+    world.clock.advance(timedelta(seconds=1))
+    counted = await _replay(world, merchant, include=["failed"], dry_run=True, rate_per_s=2)
+    assert counted == {
+        "dry_run": True, "matched": 3, "complete": True, "seconds_at_rate": 1.5,
+    }  # fmt: skip
+    assert await _statuses(world, merchant) == ["failed"] * 3
+
+
+async def test_a_replay_sends_what_failed_at_its_rate_and_ends(world: World) -> None:
+    """Paced, or the receiver that has just come back goes down again."""
+    merchant = await world.merchant()
+    await world.endpoint(merchant)
+    for _ in range(25):
+        await world.publish(merchant)
+    await finish(world, Trigger.GIVE_UP)
+    await world.publish(merchant)
+    await finish(world, Trigger.SUCCEED)
+    world.clock.advance(timedelta(seconds=1))
+    job = await _replay(world, merchant, include=["failed"], rate_per_s=10)
+    replayer = Replayer(world.control, owner=OWNER)
+    sent = []
+    for _ in range(6):
+        sent.append(await replayer.step())
+        world.clock.advance(timedelta(seconds=1))
+    assert sent == [1, 10, 10, 4, 0, 0]
+    read = await world.call("GET", f"/v1/merchants/{merchant}/replays/{job['id']}")
+    assert (read.json["state"], read.json["matched"], read.json["queued"]) == ("done", 25, 25)
+    assert await finish(world, Trigger.SUCCEED) == 25
+    assert await _statuses(world, merchant) == ["delivered"] * 26
+
+
+async def test_a_replay_never_overfills_a_lane(world: World) -> None:
+    """Live traffic goes first, and a replay to a dead endpoint must stay cheap to cancel."""
+    merchant = await world.merchant()
+    await world.endpoint(merchant)
+    for _ in range(UNDONE_PER_LANE_MAX + 20):
+        await world.publish(merchant)
+    await finish(world, Trigger.GIVE_UP)
+    world.clock.advance(timedelta(seconds=1))
+    await _replay(world, merchant, include=["failed"], rate_per_s=1_000)
+    replayer = Replayer(world.control, owner=OWNER)
+    await _run(world, replayer, seconds=10)
+    assert await finish(world, Trigger.SUCCEED) == UNDONE_PER_LANE_MAX
+    await _run(world, replayer, seconds=5)
+    assert await finish(world, Trigger.SUCCEED) == 20
+
+
+async def test_what_an_endpoint_missed_while_disabled_is_found_and_sent(world: World) -> None:
+    """Missed is the loss that merchants notice last; only history can tell it."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant, events=["payment_*"])
+    hook = f"/v1/merchants/{merchant}/endpoints/{endpoint['id']}"
+    await world.call("POST", f"{hook}/disable")
+    missed = [(await world.publish(merchant)).json["id"] for _ in range(2)]
+    await world.publish(merchant, type="refund_failed")
+    await world.call("POST", f"{hook}/enable")
+    await world.publish(merchant)
+    await finish(world, Trigger.SUCCEED)
+    world.clock.advance(timedelta(seconds=1))
+    job = await _replay(world, merchant, include=["missed"], filter={"endpoint_id": endpoint["id"]})
+    assert job["matched"] == 2
+    await _run(world, Replayer(world.control, owner=OWNER), seconds=3)
+    assert await finish(world, Trigger.SUCCEED) == 2
+    for event in missed:
+        listed = await world.call("GET", f"/v1/merchants/{merchant}/events/{event}/deliveries")
+        assert [delivery["status"] for delivery in listed.json["data"]] == ["delivered"]
+
+
+async def test_a_filter_narrows_by_type_object_and_time(world: World) -> None:
+    """A replay of too much is an incident of its own."""
+    merchant = await world.merchant()
+    await world.endpoint(merchant)
+    await world.publish(merchant)
+    world.clock.advance(timedelta(hours=1))
+    at = world.clock.now().isoformat()
+    await world.publish(merchant, object={"type": "payment", "id": "p1"})
+    await world.publish(merchant, type="refund_failed", object={"type": "refund", "id": "r1"})
+    await finish(world, Trigger.GIVE_UP)
+    world.clock.advance(timedelta(seconds=1))
+    for filter_, matched in (
+        ({}, 3),
+        ({"event_types": ["refund_*"]}, 1),
+        ({"object_id": "p1"}, 1),
+        ({"created_gte": at}, 2),
+        ({"created_lt": at}, 1),
+    ):
+        counted = await _replay(world, merchant, include=["failed"], dry_run=True, filter=filter_)
+        assert counted["matched"] == matched, filter_
+
+
+async def test_a_cancelled_replay_takes_back_what_still_waits(world: World) -> None:
+    """Who pressed the wrong button must be able to stop it."""
+    merchant = await world.merchant()
+    await world.endpoint(merchant)
+    for _ in range(5):
+        await world.publish(merchant)
+    await finish(world, Trigger.GIVE_UP)
+    world.clock.advance(timedelta(seconds=1))
+    job = await _replay(world, merchant, include=["failed"], rate_per_s=2)
+    replayer = Replayer(world.control, owner=OWNER)
+    await _run(world, replayer, seconds=2)
+    target = f"/v1/merchants/{merchant}/replays/{job['id']}/cancel"
+    cancelled = await world.call("POST", target)
+    assert (cancelled.status, cancelled.json["state"]) == (200, "cancelled")
+    assert await _statuses(world, merchant) == ["failed"] * 5
+    assert await replayer.step() == 0
+    assert (await world.call("POST", target)).status == 409
+
+
+@pytest.mark.parametrize(
+    ("members", "status"),
+    [
+        ({"include": []}, 422),
+        ({"include": ["pending"]}, 422),
+        ({"include": ["failed"], "rate_per_s": 0}, 422),
+        ({"include": ["failed"], "filter": {"event_types": ["a..b"]}}, 422),
+        ({"include": ["failed"], "filter": {"endpoint_id": "ep_x"}}, 422),
+        ({"include": ["failed"], "filter": {"endpoint_id": "ep_00000000000000000000000000"}}, 404),
+        (
+            {
+                "include": ["failed"],
+                "filter": {
+                    "created_gte": "2026-02-01T00:00:00Z",
+                    "created_lt": "2026-01-01T00:00:00Z",
+                },
+            },
+            422,
+        ),
+    ],
+)
+async def test_a_replay_that_makes_no_sense_is_refused(
+    world: World, members: dict[str, object], status: int
+) -> None:
+    """C12: nothing is sent for a filter that was not understood."""
+    merchant = await world.merchant()
+    answer = await world.call("POST", f"/v1/merchants/{merchant}/replays", members)
+    assert answer.status == status
+    assert (await world.call("GET", f"/v1/merchants/{merchant}/replays")).json["data"] == []
