@@ -146,14 +146,14 @@ async def open_process(settings: Settings, *, sends: bool = True) -> Process:
     metrics = Metrics(dropped_lines=lambda: lines.dropped)
     telemetry = Recorder(metrics=metrics, log=log, tracer=Tracer() if settings.traces else None)
     store = await open_store(settings, clock)
-    ids = TimeOrderedIds(clock, source)
+    # Ids and jitter need spread and speed, not secrecy: seeded once from the system.
+    ids = TimeOrderedIds(clock, random.Random(source.getrandbits(256)))  # noqa: S311 - as said
     control = make_control(settings, store, clock, ids)
     base = _Base(
         settings=settings,
         clock=clock,
-        # Hand-off, jitter and owners need speed and spread, not secrecy: seeded once.
-        random=random.Random(source.getrandbits(128)),  # noqa: S311
-        ids=TimeOrderedIds(clock, random.Random(source.getrandbits(128))),  # noqa: S311
+        random=random.Random(source.getrandbits(256)),  # noqa: S311 - as said
+        ids=ids,
         telemetry=telemetry,
         store=store,
         control=control,
