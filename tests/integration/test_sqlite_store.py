@@ -136,6 +136,8 @@ async def test_an_error_of_one_job_takes_nothing_from_those_it_shares_a_commit_w
     assert await world.store.event(merchant.id, event.id) is not None
     [entry] = await world.store.audit_latest(merchant.id, before=None, limit=1)
     assert entry.number == 2  # the merchant and the endpoint; nothing of the stale edit
+    [routing] = await world.store.routing([merchant.id])
+    assert routing.version == arrival.routing_version
 
 
 async def test_leases_of_a_process_that_died_are_free_at_the_next_start(path: Path) -> None:
@@ -261,7 +263,7 @@ async def test_a_full_disk_is_told_as_unavailable_and_stores_nothing(path: Path)
     large = world.event(merchant, data=b'"' + b"x" * 200_000 + b'"')
     arrival = await world.arrival(large, endpoint)
 
-    with pytest.raises(UnavailableError, match="full"):
+    with pytest.raises(UnavailableError, match=r"^the disk is full"):
         await world.accept(arrival)
 
     assert await world.store.event(merchant.id, large.id) is None
@@ -332,6 +334,18 @@ async def test_closing_waits_for_what_was_submitted(path: Path) -> None:
     assert await accepting == [Accepted(leased=())]
     with pytest.raises(UnavailableError, match="closed"):
         await world.publish(merchant)
+
+
+async def test_closing_waits_for_slices_that_have_a_transaction_each(path: Path) -> None:
+    """Slow work goes one slice at a time, so the last of it begins after closing was asked."""
+    world = await _open(path, ManualClock())
+    slices = [asyncio.ensure_future(world.store.expire(limit=1)) for _ in range(3)]
+    await asyncio.sleep(0)  # let them reach the writer
+
+    await world.store.close()
+
+    async with asyncio.timeout(5):
+        assert await asyncio.gather(*slices) == [[], [], []]
 
 
 async def test_the_log_is_copied_into_the_file_before_it_grows_long(
