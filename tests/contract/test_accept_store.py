@@ -107,6 +107,15 @@ async def test_hand_off_comes_back_when_the_backlog_is_gone(world: World) -> Non
     assert not await _waits(world, merchant, endpoint)
 
 
+async def test_a_success_does_not_cost_the_next_event_its_hand_off(world: World) -> None:
+    """News of success comes with the first delivery of every lane."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    await world.report(endpoint, LaneNews.FAILING)
+    await world.report(endpoint, LaneNews.RECOVERED)
+    assert not await _waits(world, merchant, endpoint)
+
+
 async def test_a_retry_far_off_does_not_stop_hand_offs(world: World) -> None:
     merchant = await world.merchant()
     endpoint = await world.endpoint(merchant)

@@ -19,7 +19,8 @@ async def test_a_lease_brings_all_that_an_attempt_needs(world: World) -> None:
     assert (leased.fence, leased.attempts_made) == (1, 0)
     assert leased.lease_s == LEASE_S
     assert (leased.dialect, leased.dialect_version) == ("standard", 1)
-    assert (leased.order_key, leased.replay_id, leased.rendered) == (None, None, None)
+    assert (leased.order_key, leased.rendered) == (None, None)
+    assert (leased.replay_id, leased.replay_bulk) == (None, None)
     assert leased.routing_version == routing.version
     assert not leased.lane_failing
     assert not leased.lane_probe

@@ -361,5 +361,19 @@ async def test_stats_count_by_step_empty_ones_included(world: World) -> None:
     assert empty == {(0, 0, 0, 0, 0)}
 
 
+async def test_stats_count_a_delivery_when_it_ends(world: World) -> None:
+    """A retry that succeeds shows in the chart of the hour in which it did."""
+    merchant, endpoint = await _lane(world)
+    await world.publish(merchant, endpoint)
+    await world.settle(world.failed(await world.lease_one(), delay_s=60))
+    await world.advance(61)
+    since = world.now()
+    await world.advance(1)
+    await world.deliver(await world.lease_one())
+    [bucket] = await world.store.stats(merchant.id, since=since, step_s=3_600, steps=1)
+    assert (bucket.accepted, bucket.delivered, bucket.failed) == (0, 1, 0)
+    assert (bucket.attempts, bucket.attempts_failed) == (1, 0)
+
+
 def _minutes(since: datetime, number: int) -> datetime:
     return since + timedelta(minutes=number)

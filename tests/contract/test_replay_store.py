@@ -83,6 +83,7 @@ async def test_a_failed_delivery_goes_again_with_a_fresh_budget(world: World) ->
     leased = await world.lease_one()
     # The fence goes on, so a word from before the replay is still worth nothing.
     assert (leased.fence, leased.attempts_made) == (2, 0)
+    assert leased.replay_bulk is False
     await world.deliver(leased)
     assert (await world.delivery(event, endpoint)).state is State.DELIVERED
 

@@ -82,7 +82,8 @@ class AcceptStore(Protocol):
         Committed and on the disk when it returns. A delivery is leased to *owner* at once
         when that was wanted and its lane is open, closed-circuit, unlimited and has nothing
         due; else it is scheduled (or blocked) and a wake is left for its lane. Sending the
-        same batch again after an error is safe: rows that are ours already count as new.
+        same batch again after an error is safe: rows that are ours already count as new,
+        whatever has changed since, and what ran out or is over meanwhile is not leased again.
 
         Raises:
             UnavailableError: Nothing was stored.

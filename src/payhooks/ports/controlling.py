@@ -71,14 +71,15 @@ class ControlStore(Protocol):
         """Write *change* whole, raise the merchant's routing version, chain its audit entry.
 
         An endpoint's status sets its lane: paused, disabled and deleted stop it in this one
-        row whatever waits; active makes it due at once. History of subscriptions is kept by
-        routing version.
+        row whatever waits; becoming active again starts afresh: due at once, no rest, closed
+        circuit, no spell of failure. Other edits leave a rest alone. History of subscriptions
+        is kept by routing version.
 
         Raises:
             StaleVersionError: Merchant, endpoint or event type has another version than the
                 change is based on. Read again.
-            WrongStateError: The reference is taken by another merchant, or the event type
-                exists already.
+            WrongStateError: The reference is taken by another merchant, the event type
+                exists already, or the replay is over.
 
         """
         ...
@@ -158,7 +159,9 @@ class ControlStore(Protocol):
         One that is undone already is made due now instead of twice. Delivered ones keep their
         first ``delivered_at``. An ordered one comes last of its object, except that one which
         holds its object up goes first and frees it. ``fan_out`` of the event is not changed.
-        Returns how many rows were put or hastened.
+        Nothing is put where the event is gone or expunged or the endpoint is deleted, and what
+        is being sent or is blocked is left alone. Returns how many rows were put or hastened;
+        the audit entry is written if any.
         """
         ...
 
@@ -193,7 +196,10 @@ class ControlStore(Protocol):
         ...
 
     async def cancel_replay_backlog(self, replay_id: ReplayId) -> int:
-        """Take the job's waiting deliveries back to how they ended before; return how many."""
+        """Take the job's waiting deliveries back to how they ended before; return how many.
+
+        Those that had never been sent before end cancelled.
+        """
         ...
 
     async def event_types(self) -> list[EventType]:

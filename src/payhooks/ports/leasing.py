@@ -72,8 +72,9 @@ class LeaseStore(Protocol):
 
         Lanes are taken longest due first, each gives at most *per_lane_max* deliveries (one
         while its circuit is half open; as many as its rate allows), and none of *skip*,
-        which have no room here. With *only*, that one lane whatever its state: the stream of
-        a listening endpoint, whose lane no worker takes; it counts as a sign of life.
+        which have no room here. While a probe is leased its lane rests, so that nothing
+        starts a second. With *only*, that one lane, if it is of a listening endpoint, which no
+        worker takes; asking counts as a sign of life.
 
         Raises:
             UnavailableError: Nothing is known to be leased; what was runs out by itself.

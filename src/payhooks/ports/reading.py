@@ -132,7 +132,11 @@ class ReadStore(Protocol):
     async def feed(
         self, merchant_id: MerchantId, endpoint_id: EndpointId, *, after: int, limit: int
     ) -> list[FeedEntry]:
-        """Return an endpoint's deliveries by sequence, numbering new ones first."""
+        """Return an endpoint's deliveries by sequence, numbering new ones first.
+
+        Those whose events are some minutes older than the newest numbered one when they are
+        made (missed ones, sent later) need not be numbered.
+        """
         ...
 
     async def subscriptions(self, merchant_id: MerchantId) -> list[Subscription]:
@@ -148,5 +152,10 @@ class ReadStore(Protocol):
     async def stats(
         self, merchant_id: MerchantId, *, since: datetime, step_s: int, steps: int
     ) -> Sequence[Bucket]:
-        """Return counts per step, oldest first, empty steps included."""
+        """Return counts per step, oldest first, empty steps included.
+
+        Events count when they were accepted, deliveries when they ended (last), attempts when
+        they began, abandoned ones included. So that it costs no more than its span, deliveries
+        of events accepted more than as much time again before *since* may be missing.
+        """
         ...

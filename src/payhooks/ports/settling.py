@@ -38,7 +38,9 @@ class SettleStore(Protocol):
 
         True: the delivery moved, once; the same settlement again changes nothing and is True
         again. False: the lease had gone to somebody else; the delivery is untouched and the
-        attempt is kept as ``late``. A RETRY of a deleted endpoint becomes ``cancelled``.
+        attempt, where there is one, is kept as ``late``. A RETRY or RELEASE of a deleted
+        endpoint becomes ``cancelled``. A lease past its end still holds until ``expire`` takes
+        it back. Of several rendered bodies of a delivery the first is kept.
         An ordered delivery that ended leaves a wake for those behind it.
 
         Raises:
