@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 
@@ -29,9 +30,8 @@ from payhooks.storage.postgres import PostgresStore
 
 _ROUNDS = 100
 _KEYS = 20
-# One deadlock, or one lock waited for until the time-out, costs 250 ms: these 100 rounds
-# without any take about one second.
-_ROUNDS_S_MAX = 15.0
+# Enough that the two statements overlap; unsorted, they then deadlock within 100 rounds.
+_KEYS_MET = 200
 
 
 @pytest.fixture(scope="module")
@@ -58,24 +58,23 @@ async def test_two_processes_with_the_same_keys_in_any_order_do_not_deadlock(
     endpoint = await world.endpoint(merchant)
     template = await world.arrival(world.event(merchant), endpoint)
     random = Random(7)
-    other = await PostgresStore.open(database, clock=SystemClock(), random=Random(2))
-    loop = asyncio.get_running_loop()
-    began_s = loop.time()
-    try:
+    before = await _transactions(database, at_least=0)
+    async with _another_process(database) as one, _another_process(database) as other:
         for round_ in range(_ROUNDS):
-            keys = [_key(round_ * _KEYS + number) for number in range(_KEYS)]
-            shuffled = random.sample(keys, _KEYS)
-            mine = [_with_key(world.ids, template, key) for key in keys]
-            theirs = [_with_key(world.ids, template, key) for key in shuffled]
+            keys = [_key(100_000 + round_ * _KEYS_MET + number) for number in range(_KEYS_MET)]
+            mine, theirs = (
+                [_with_key(world.ids, template, key) for key in random.sample(keys, _KEYS_MET)]
+                for _ in range(2)
+            )
             both = await asyncio.gather(
-                world.store.accept(mine, owner=OWNER), other.accept(theirs, owner=OWNER + 1)
+                one.accept(mine, owner=OWNER), other.accept(theirs, owner=OWNER + 1)
             )
             outcomes = [outcome for side in both for outcome in side]
-            assert sum(isinstance(one, Accepted) for one in outcomes) == _KEYS
-            assert sum(isinstance(one, Repeated) for one in outcomes) == _KEYS
-    finally:
-        await other.close()
-    assert loop.time() - began_s < _ROUNDS_S_MAX
+            assert sum(isinstance(one, Accepted) for one in outcomes) == _KEYS_MET
+            assert sum(isinstance(one, Repeated) for one in outcomes) == _KEYS_MET
+    after = await _transactions(database, at_least=before["commits"] + 2 * _ROUNDS)
+    # A deadlock, or a lock waited for until the time-out, rolls back and is tried in halves.
+    assert after["rollbacks"] == before["rollbacks"]
 
 
 async def test_a_contested_key_costs_its_own_event_and_not_its_batch(
@@ -144,6 +143,28 @@ async def test_a_process_that_is_stopped_holds_nothing_that_others_want(
     finally:
         child.kill()
         await child.wait()
+
+
+@asynccontextmanager
+async def _another_process(database: str) -> AsyncIterator[PostgresStore]:
+    store = await PostgresStore.open(database, clock=SystemClock(), random=Random(2))
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def _transactions(database: str, *, at_least: int) -> dict[str, int]:
+    """Return the server's counts, as soon as so many commits are in them."""
+    async with open_hand(database) as hand:
+        for _ in range(10_000):
+            [row] = await hand.run(
+                "SELECT xact_commit AS commits, xact_rollback AS rollbacks FROM pg_stat_database"
+                " WHERE datname = current_database()"
+            )
+            if row["commits"] >= at_least:
+                return dict(row)
+        raise AssertionError("the server does not count our commits")
 
 
 async def _all_connections_idle(database: str) -> None:

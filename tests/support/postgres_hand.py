@@ -56,6 +56,10 @@ class Hand:
         """Run anything."""
         return list(await self._connection.fetch(statement, *arguments))
 
+    async def script(self, statements: str) -> None:
+        """Run several statements."""
+        await self._connection.execute(statements)
+
     async def _call(self, function: str, *arguments: object) -> Sequence[Any]:
         places = ", ".join(f"${place}" for place in range(1, len(arguments) + 1))
         return await self.run(f"SELECT * FROM {function}({places})", *arguments)  # noqa: S608 - our own names

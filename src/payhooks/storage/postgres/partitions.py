@@ -98,7 +98,8 @@ async def _make(connection: Connection, partition: Partition) -> bool:
             )
     except (
         asyncpg.CheckViolationError,  # The default partition holds rows of that day.
-        asyncpg.DuplicateTableError,  # Another process was quicker.
+        asyncpg.DuplicateTableError,  # Another process was quicker,
+        asyncpg.UniqueViolationError,  # or is making it this very moment.
         asyncpg.LockNotAvailableError,  # The next sweep tries again.
     ):
         return False

@@ -1,0 +1,165 @@
+"""History by day: partitions are there before their day, found alone, and dropped whole."""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from tests.support.postgres_hand import Hand, open_hand
+from tests.support.stores import open_store, postgres_database
+from tests.support.world import World
+
+from payhooks import limits
+from payhooks.model.delivery import State
+from payhooks.storage.postgres import partitions
+from payhooks.storage.postgres.connections import Target
+from payhooks.storage.postgres.partitions import Partition
+
+_DAY_S = 86_400.0
+
+
+@pytest.fixture
+def database() -> Iterator[str]:
+    """Yield a database for one test: partitions outlive the rows in them."""
+    with postgres_database() as url:
+        yield url
+
+
+@pytest.fixture
+async def world(database: str, tmp_path: Path) -> AsyncIterator[World]:
+    async with open_store("postgres", tmp_path, database) as opened:
+        yield World(opened)
+
+
+@pytest.fixture
+async def hand(database: str) -> AsyncIterator[Hand]:
+    async with open_hand(database) as other:
+        yield other
+
+
+async def _partitions(database: str, table: str) -> list[Partition]:
+    connection = await Target.of(database).connect()
+    try:
+        return await partitions.existing(connection, table)
+    finally:
+        await connection.close()
+
+
+async def _retire_all(world: World) -> None:
+    """Purge what is older than ten days, to the end."""
+    for _ in range(1_000):
+        before = world.now().replace(hour=0, minute=0, second=0, microsecond=0)
+        if not await world.store.retire(before=before - 10 * _days(1), limit=100):
+            return
+    raise AssertionError("retiring does not end")
+
+
+def _days(count: int) -> timedelta:
+    return timedelta(days=count)
+
+
+async def test_the_coming_week_has_its_partitions(world: World, database: str) -> None:
+    """A day without one lands in the default partition and must be deleted row by row."""
+    today = world.now().date()
+
+    for table in partitions.TABLES:
+        days = [partition.day for partition in await _partitions(database, table)]
+        assert [(day - today).days for day in days] == list(
+            range(-1, limits.PARTITIONS_AHEAD_DAYS + 1)
+        )
+
+
+async def test_partitions_that_are_there_are_not_made_again(database: str) -> None:
+    """The sweeper of every process asks for them."""
+    connection = await Target.of(database).connect()
+    try:
+        assert await partitions.ensure(connection) == 0
+    finally:
+        await connection.close()
+
+
+async def test_a_day_whose_rows_are_in_the_default_partition_stays_there(
+    world: World, database: str
+) -> None:
+    """A clock that ran ahead must not stop the sweeper for ever after."""
+    await world.advance(30 * _DAY_S)  # Beyond the partitions there are.
+    merchant = await world.merchant()
+    event = await world.publish(merchant)
+    connection = await Target.of(database).connect()
+    try:
+        ahead = f"{30 * _DAY_S} seconds"
+        await connection.fetch("SELECT set_config('payhooks.clock_offset', $1, false)", ahead)
+        made = await partitions.ensure(connection)
+    finally:
+        await connection.close()
+
+    assert made == len(partitions.TABLES) * (limits.PARTITIONS_AHEAD_DAYS + 2) - 1
+    assert await world.store.event(merchant.id, event.id) is not None
+
+
+async def test_rows_of_one_event_lie_in_its_day(world: World, hand: Hand) -> None:
+    """Everything of an event goes in one drop, however late its attempts were."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    await world.publish(merchant, endpoint)
+    await world.settle(world.failed(await world.lease_one(), delay_s=3 * _DAY_S))
+    day = f"{world.now():%Y%m%d}"
+    await world.advance(3 * _DAY_S)
+    await world.deliver(await world.lease_one())
+
+    for table in partitions.TABLES:
+        rows = await hand.run(f"SELECT DISTINCT tableoid::regclass::text AS name FROM {table}")  # noqa: S608 - our own names
+        assert [row["name"] for row in rows] == [f"{table}_p{day}"]
+
+
+async def test_an_event_is_looked_for_in_its_day_only(world: World, hand: Hand) -> None:
+    """A look-up must not cost more for every day that is kept."""
+    merchant = await world.merchant()
+    event = await world.publish(merchant)
+    day = f"{world.now():%Y%m%d}"
+
+    rows = await hand.run(
+        "EXPLAIN SELECT * FROM events WHERE merchant_id = $1 AND id = $2", merchant.id, event.id
+    )
+
+    plan = "\n".join(row["QUERY PLAN"] for row in rows)
+    assert f"events_p{day}" in plan
+    assert plan.count("Scan") == 1
+
+
+async def test_an_old_day_is_dropped_whole(world: World, database: str) -> None:
+    """Deleting 700 million rows a day would cost as much as writing them did."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    old = await world.publish(merchant, endpoint)
+    await world.deliver(await world.lease_one())
+    day = world.now().date()
+    await world.advance(12 * _DAY_S)
+    young = await world.publish(merchant, endpoint)
+
+    await _retire_all(world)
+
+    for table in partitions.TABLES:
+        days = [partition.day for partition in await _partitions(database, table)]
+        assert min(days) > day
+    assert await world.store.event(merchant.id, old.id) is None
+    assert await world.store.event(merchant.id, young.id) is not None
+
+
+async def test_a_day_with_a_delivery_under_way_is_kept(world: World) -> None:
+    """Its worker still needs the event; nothing that was accepted is lost by tidying up."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    await world.publish(merchant, endpoint)
+    event = await world.publish(merchant, endpoint)
+    first, second = await world.lease()
+    await world.deliver(first)
+    await world.advance(12 * _DAY_S)
+
+    await _retire_all(world)
+
+    assert (await world.delivery(event, endpoint)).state is State.LEASED
+    assert await world.store.event(merchant.id, event.id) is not None
+    await world.deliver(second)
+    await _retire_all(world)
+    assert await world.store.event(merchant.id, event.id) is None
