@@ -10,6 +10,7 @@ last four are exactly those 20 bits.
 
 import hashlib
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from random import Random
 from typing import Final, NewType, Protocol
 
@@ -86,6 +87,9 @@ class TimeOrderedIds:
         return drawn >> step_bits << step_bits
 
 
+# An id is printed in an answer, a header and a log line, and those of merchants and endpoints
+# over and over; remembering is a tenth of the cost of spelling.
+@lru_cache(maxsize=16_384)
 def to_text(prefix: str, value: bytes) -> str:
     """Return the form people and programs outside see: ``evt_01J…``."""
     assert len(value) == _ID_BYTES

@@ -33,7 +33,9 @@ class Metrics:
         Info("payhooks_build", "Version.", registry=self.registry).info(
             {"version": __version__, "python": platform.python_version()}
         )
-        self._event_types: set[str] = set()
+        # Finding a labelled child costs more than counting in it, so they are kept.
+        self._accepted: dict[str, Counter] = {}
+        self._attempts: dict[tuple[str, str, str], Counter] = {}
 
     def _count_the_data_plane(self) -> None:
         self.events_accepted = self._counter(
@@ -97,14 +99,22 @@ class Metrics:
     ) -> Histogram:
         return Histogram(name, words, labels, buckets=buckets, registry=self.registry)
 
-    def event_type_label(self, event_type: str) -> str:
-        """Return the type as a label, or ``other`` once there are too many."""
-        if event_type in self._event_types:
-            return event_type
-        if len(self._event_types) >= EVENT_TYPES_MAX:
-            return "other"
-        self._event_types.add(event_type)
-        return event_type
+    def count_accepted(self, event_type: str) -> None:
+        """Count an event under its type, or under ``other`` once there are too many types."""
+        child = self._accepted.get(event_type)
+        if child is None:
+            if len(self._accepted) >= EVENT_TYPES_MAX:
+                event_type = "other"
+            child = self._accepted[event_type] = self.events_accepted.labels(event_type)
+        child.inc()
+
+    def count_attempt(self, outcome: str, status_class: str, reason: str) -> None:
+        """Count an attempt."""
+        labels = (outcome, status_class, reason)
+        child = self._attempts.get(labels)
+        if child is None:
+            child = self._attempts[labels] = self.attempts.labels(*labels)
+        child.inc()
 
     def set_pending(self, pending: Pending) -> None:
         """Show the work that waits, as the store last counted it."""

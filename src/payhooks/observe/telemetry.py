@@ -33,8 +33,7 @@ class Recorder:
         if repeated:
             self._metrics.events_repeated.inc()
             return
-        label = self._metrics.event_type_label(event.type)
-        self._metrics.events_accepted.labels(label).inc()
+        self._metrics.count_accepted(event.type)
 
     def batch_committed(self, kind: str, *, rows: int, took_s: float) -> None:
         """See Telemetry."""
@@ -49,7 +48,7 @@ class Recorder:
         status_class = "none" if attempt.status is None else f"{attempt.status // 100}xx"
         reason = "" if attempt.reason is None else attempt.reason.value
         metrics = self._metrics
-        metrics.attempts.labels(outcome, status_class, reason).inc()
+        metrics.count_attempt(outcome, status_class, reason)
         metrics.attempt_s.observe(attempt.timing.total_s)
         if not late and trigger is not Trigger.RETRY:
             metrics.deliveries.labels(outcome).inc()
