@@ -14,6 +14,9 @@ _DESCRIPTION: Final = (
     " once. Errors are problem documents (RFC 9457). Lists are read on with `after`."
 )
 _SECURITY: Final = {"key": {"type": "http", "scheme": "bearer"}}
+_PROBLEM: Final = {
+    "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemView"}}
+}
 _HEADERS: Final = ("webhook-id", "webhook-timestamp", "webhook-signature")
 
 
@@ -33,6 +36,9 @@ def openapi(app: FastAPI) -> dict[str, Any]:
                 operation["security"] = [{"key": []}]
             # Ours is the 4XX problem; FastAPI describes one of its own that nobody gets.
             operation["responses"].pop("422", None)
+            for status in ("4XX", "5XX"):
+                if status in operation["responses"]:
+                    operation["responses"][status]["content"] = _PROBLEM
     schemas = document["components"]["schemas"]
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)

@@ -10,14 +10,9 @@ from payhooks.api.schemas.responses import ProblemView
 from payhooks.errors import InvalidError, StaleVersionError
 from payhooks.model.key import Scope
 
-_PROBLEM: Final[dict[str, Any]] = {
-    "model": ProblemView,
-    "content": {"application/problem+json": {}},
-}
-
 
 def _refusals(*statuses: str) -> dict[int | str, dict[str, Any]]:
-    return {status: {"description": "A problem.", **_PROBLEM} for status in statuses}
+    return {status: {"description": "A problem.", "model": ProblemView} for status in statuses}
 
 
 # Every route can be refused; which problem it is, its type says.

@@ -32,7 +32,7 @@ _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
 def _only_text(value: object) -> object:
     # Pydantic takes a number, or digits, for seconds since 1970; who sends one meant otherwise.
     if not isinstance(value, str) or _DATE.match(value) is None:
-        raise ValueError("A time is written as RFC 3339 does")  # noqa: TRY004 - pydantic's way
+        raise ValueError("A time is written as RFC 3339 does")
     return value
 
 
