@@ -287,3 +287,21 @@ async def test_a_success_is_told_where_the_store_knows_of_failures(
     leased = msgspec.structs.replace(room.leased(ANSWERS), **{flag: True})
     delivered = Verdict(kind=VerdictKind.DELIVERED)
     assert news_of(lane, leased, delivered, room.clock) == [LaneNews.RECOVERED]
+
+
+async def test_a_lane_that_was_full_asks_for_more_before_it_is_empty(
+    make_room: Callable[..., Room],
+) -> None:
+    """Its backlog is in the store, and was skipped there; else it would wait for the next poll."""
+    room = make_room()
+    room.offer(ANSWERS, count=limits.IN_FLIGHT_PER_UNPROVEN_LANE)
+    await room.end()
+    count = limits.WAITING_PER_LANE_MAX // 2 + 8
+    room.offer(ANSWERS, count=count)
+    assert room.dispatcher.full_lanes()
+    room.dispatcher.hinted.clear()
+    while len(room.under_way) + room.dispatcher.waiting > limits.WAITING_PER_LANE_MAX // 4 + 8:
+        assert not room.dispatcher.hinted.is_set()
+        await room.end()
+    assert room.dispatcher.hinted.is_set()
+    assert room.dispatcher.waiting > 0

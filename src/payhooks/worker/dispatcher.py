@@ -190,6 +190,9 @@ class Dispatcher:
         if not lane.waiting:
             return
         waiting = lane.waiting.popleft()
+        if lane.wants_more:
+            # Its backlog was left in the store while it was full; nothing else tells of it.
+            self.hint()
         if self._clock.monotonic_s() - waiting.taken_at_s > limits.WAIT_IN_MEMORY_S_MAX:
             self._return(waiting)
         else:

@@ -71,6 +71,11 @@ class Lane:
         """Leasing more of it would not make it faster."""
         return len(self.waiting) >= self.waiting_max // 2
 
+    @property
+    def wants_more(self) -> bool:
+        """It was full, maybe, and this very moment it has half of that left."""
+        return len(self.waiting) == self.waiting_max // 4
+
 
 def judge(  # noqa: PLR0913 - the lane, what came of it, and the two sources
     lane: Lane, leased: Leased, verdict: Verdict, trigger: Trigger, *, clock: Clock, random: Random
