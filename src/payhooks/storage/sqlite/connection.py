@@ -55,12 +55,15 @@ def run(connection: apsw.Connection, sql: str, bindings: Sequence[Any] = ()) -> 
     return connection.total_changes() - before
 
 
-def run_many(connection: apsw.Connection, sql: str, values: Sequence[Row]) -> int:
-    """Run *sql* with its ``VALUES :rows`` standing for many rows; return how many changed."""
+def run_many(connection: apsw.Connection, sql: str, values: Sequence[Row], before: Row = ()) -> int:
+    """Run *sql* with its ``VALUES :rows`` standing for many rows; return how many changed.
+
+    What *before* holds is bound to the question marks that stand before the rows.
+    """
     changed = 0
     for chunk in _chunks(values):
         statement = expanded(sql, len(chunk), len(chunk[0]))
-        changed += run(connection, statement, tuple(chain.from_iterable(chunk)))
+        changed += run(connection, statement, (*before, *chain.from_iterable(chunk)))
     return changed
 
 

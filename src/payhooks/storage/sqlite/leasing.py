@@ -130,9 +130,7 @@ def fold(db: apsw.Connection, *, now: int) -> None:
         return
     run(db, _SQL["take_wakes"], (wakes[-1][0],))
     ordered = {(endpoint_id, key): None for _, endpoint_id, key in wakes if key is not None}
-    # The time is inside each row: run_many binds rows only.
-    statement = _SQL["promote"].replace("due_at = ?", f"due_at = {now:d}")
-    run_many(db, statement, list(ordered))
+    run_many(db, _SQL["promote"], list(ordered), before=(now,))
     run(db, _SQL["lower_lanes"], (blobs({endpoint_id for _, endpoint_id, _ in wakes}),))
 
 

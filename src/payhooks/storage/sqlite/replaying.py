@@ -168,8 +168,8 @@ def _requeue(  # noqa: PLR0913 - what every item shares
             continue  # its event or endpoint is gone: there is nothing to send, or nobody
         state, *final = standing
         if state is None:
-            _put(db, item, final, position, replay_id=replay_id, bulk=bulk, now=now)
-            wakes[item.endpoint_id, item.order_key] = None
+            freed = _put(db, item, final, position, replay_id=replay_id, bulk=bulk, now=now)
+            wakes.update(dict.fromkeys([(item.endpoint_id, item.order_key), *freed]))
         elif run(db, _SQL["hasten"], (*key, now)):
             wakes[item.endpoint_id, None] = None
         else:
@@ -188,11 +188,14 @@ def _put(  # noqa: PLR0913 - the row's new members, and what it was
     replay_id: ReplayId | None,
     bulk: bool,
     now: int,
-) -> None:
+) -> list[tuple[EndpointId, bytes | None]]:
+    """Put a row into the queue; return which object it held up until now, if any."""
     fence, delivered_at, reason, held_position = final
+    freed = []
     if held_position is not None:
         # What holds its object up goes before those it held up; else a replay counts as new.
-        run(db, _SQL["unblock"], (item.delivery_id,))
+        # Its object may be freed for good: the endpoint may not be ordered any more.
+        freed = [(row[0], row[1]) for row in rows(db, _SQL["unblock"], (item.delivery_id,))]
     state = State.SCHEDULED if item.order_key is None else State.BLOCKED
     values = (
         item.merchant_id,
@@ -212,6 +215,9 @@ def _put(  # noqa: PLR0913 - the row's new members, and what it was
         reason,
     )
     run(db, _SQL["put"], values)
+    if fence is None and run(db, _SQL["number_late"], (item.endpoint_id, item.delivery_id)):
+        run(db, _SQL["numbered_late"], (item.endpoint_id,))
+    return freed
 
 
 def _cancel_backlog(db: apsw.Connection, replay_id: ReplayId, now: int) -> int:

@@ -28,6 +28,16 @@ INSERT INTO queue (merchant_id, id, endpoint_id, event_type, state, due_at, posi
   fence, dialect, dialect_version, replay_id, replay_bulk, delivered_at, reason)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
+-- A delivery that is made long after its event is behind where the feed looks for new ones.
+-- name: number_late
+INSERT INTO feed_entries (endpoint_id, sequence, merchant_id, delivery_id)
+SELECT l.endpoint_id, l.feed_last + 1, l.merchant_id, ?2 FROM lanes AS l
+WHERE l.endpoint_id = ?1 AND l.feed_id >= ?2
+ON CONFLICT (delivery_id) DO NOTHING;
+
+-- name: numbered_late
+UPDATE lanes SET feed_last = feed_last + 1 WHERE endpoint_id = ?;
+
 -- name: expunge
 UPDATE events SET data = CAST('null' AS BLOB), metadata = NULL, expunged = 1
 WHERE merchant_id = ? AND id = ?;
