@@ -76,14 +76,17 @@ class Acceptor:
         telemetry: Telemetry,
         owner: int,
     ) -> None:
-        """Take the collaborators; *owner* is who hand-offs are leased to."""
+        """Take the collaborators; *owner* is the number of this process."""
         self._store = store
         self._directory = directory
         self._handoff = handoff
         self._clock = clock
         self._ids = ids
         self._telemetry = telemetry
-        self._owner = owner
+        # Hand-offs have a number of their own. Under the lease loop's, a batch that is sent
+        # again after a lost reply would take what the loop has leased meanwhile for handed
+        # off, and it would be sent twice under one lease.
+        self._owner = -1 - owner
         self._leaders: dict[bytes, asyncio.Future[_Settled]] = {}
         self.group = GroupCommit(self._commit, bounds=BOUNDS)
 
