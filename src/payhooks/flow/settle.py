@@ -109,7 +109,11 @@ class Settler:
                 waited_s=(self._clock.now() - leased.event.created_at).total_seconds(),
             )
         if verdict.disable is not None and moved:
-            await self._disable(leased.merchant_id, leased.endpoint_id, verdict.disable)
+            try:
+                await self._disable(leased.merchant_id, leased.endpoint_id, verdict.disable)
+            except UnavailableError as error:
+                # The outcome is written down; a receiver that means it says so again.
+                self._telemetry.alarmed("disable_failed", str(error))
         return moved
 
     async def give_back(self, leased: Leased, *, delay_s: float = 0.0) -> None:

@@ -1,17 +1,23 @@
 """One delivery under way: check that it may still go, send, judge, write down."""
 
+import asyncio
 from random import Random
+from typing import Final
 
 from payhooks.clock import Clock
-from payhooks.errors import NotFoundError
+from payhooks.errors import NotFoundError, UnavailableError
 from payhooks.flow.routing import Directory, RoutingTable
 from payhooks.flow.send import Sender, Sent
-from payhooks.flow.settle import Judged, Settler
+from payhooks.flow.settle import RETRY_S_MIN, Judged, Settler
 from payhooks.model.endpoint import Endpoint, EndpointStatus
 from payhooks.ports.leasing import LaneReport, Leased, LeaseStore
 from payhooks.ports.telemetry import Telemetry
 from payhooks.worker.dispatcher import Write
 from payhooks.worker.lanes import Lane, judge
+
+# Then the outcome is written down without its news: what the breaker finds next tells it
+# again, but an outcome that is dropped is sent again, and after three times poisoned.
+_REPORT_TRIES: Final = 3
 
 
 class Attempts:
@@ -61,7 +67,8 @@ class Attempts:
         if table is None or table.version < leased.routing_version:
             try:
                 table = await self._directory.at_least(leased.merchant_id, leased.routing_version)
-            except NotFoundError:
+            except (NotFoundError, UnavailableError):
+                # Given back, not dropped: leases that run out count towards poison.
                 return None
         endpoint = table.endpoint(leased.endpoint_id)
         # Paused or deleted since it was leased: the store knows what becomes of it.
@@ -79,7 +86,17 @@ class Attempts:
     ) -> None:
         # The lane first: a rest that is known only after the retry is due would be late.
         if reports:
-            await self._store.report(reports)
+            await self._report(reports)
+        await self._settler.settle(leased, endpoint, sent, judged)
+
+    async def _report(self, reports: list[LaneReport]) -> None:
+        for _ in range(_REPORT_TRIES):
+            try:
+                await self._store.report(reports)
+            except UnavailableError as error:
+                self._telemetry.alarmed("report_waits", str(error))
+                await asyncio.sleep(RETRY_S_MIN)
+                continue
             for report in reports:
                 self._telemetry.lane_reported(report.merchant_id, report.endpoint_id, report.news)
-        await self._settler.settle(leased, endpoint, sent, judged)
+            return
