@@ -26,6 +26,7 @@ PER_LANE_PER_LOOK_ALONE: Final = 256
 # Other processes' work is found this soon: at once while busy, within a second when idle.
 POLL_BUSY_S: Final = 0.05
 POLL_IDLE_S: Final = 1.0
+EMPTY_LOOK_PAUSE_S: Final = 0.005
 # After a look that failed, and before expired leases are taken back once the store is up
 # again: outcomes that were kept in memory settle first, or each outage would double them.
 STORE_DOWN_RETRY_S: Final = 0.5
@@ -72,6 +73,7 @@ class Worker:
         self._tasks: list[asyncio.Task[None]] = []
         self._down_until_s = 0.0
         self._per_lane = PER_LANE_PER_LOOK
+        self._stopping = False
 
     def start(self) -> None:
         """Begin to lease and to sweep."""
@@ -96,10 +98,20 @@ class Worker:
 
     async def drain(self, *, grace_s: float) -> None:
         """Lease nothing more, give back what waits, end what is under way, write it down."""
-        for task in self._tasks:
+        self._dispatcher.begin_no_more()
+        self._stopping = True
+        self._dispatcher.hinted.set()
+        self._dispatcher.freed.set()
+        if not self._tasks:
+            return
+        lease, *upkeep = self._tasks
+        for task in upkeep:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        # A look under way ends by itself: broken off, what it leased would wait for its lease
+        # to run out instead of being given back now.
+        await asyncio.wait([lease], timeout=limits.STATEMENT_TIMEOUT_S)
+        lease.cancel()
+        await asyncio.wait(self._tasks)
         self._tasks = []
         await self._dispatcher.drain(grace_s)
         await self._settler.drain()
@@ -107,15 +119,14 @@ class Worker:
     # --- leasing ---------------------------------------------------------------------------
 
     async def _lease_forever(self) -> None:
-        while True:
+        while not self._stopping:
             self._dispatcher.hinted.clear()
             self._dispatcher.freed.clear()
             try:
                 wait_s = await self._look()
             except UnavailableError as error:
                 self._note_outage(error)
-                wait_s = STORE_DOWN_RETRY_S
-                await asyncio.sleep(wait_s)
+                await asyncio.sleep(STORE_DOWN_RETRY_S)
                 continue
             except Exception as error:  # noqa: BLE001 - the top of the loop goes on, and counts
                 self._telemetry.bug_caught("lease", error)
@@ -139,6 +150,8 @@ class Worker:
         self._per_lane = self._per_lane_next(lease.leased, room)
         if lease.leased:
             return 0.0
+        # Paused lanes go on being hinted at; a look that found nothing is not repeated at once.
+        await asyncio.sleep(EMPTY_LOOK_PAUSE_S)
         soonest_s = POLL_IDLE_S if lease.look_again_s is None else lease.look_again_s
         # Due already and yet not leased: full lanes here, or somebody else holds the lane.
         return min(max(soonest_s, POLL_BUSY_S), POLL_IDLE_S)
