@@ -9,7 +9,7 @@ import random
 import secrets
 import sys
 from dataclasses import dataclass
-from typing import Final
+from typing import IO, Final
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -39,6 +39,7 @@ from payhooks.ports.sweeping import Health
 from payhooks.ports.telemetry import Telemetry
 from payhooks.settings import Settings
 from payhooks.storage.postgres import PostgresStore
+from payhooks.storage.postgres.migrations import migrate as migrate_postgres
 from payhooks.storage.sqlite import SqliteStore
 from payhooks.transport import CurlTransport
 from payhooks.worker.attempts import Attempts
@@ -138,10 +139,26 @@ async def open_control(settings: Settings) -> Control:
     return make_control(settings, store, clock, TimeOrderedIds(clock, random.SystemRandom()))
 
 
-async def open_process(settings: Settings, *, sends: bool = True) -> Process:
-    """Return a process's parts; with *sends* those of a worker too."""
+async def migrate(settings: Settings) -> None:
+    """Bring the store's schema up to this version; a repeat changes nothing.
+
+    Raises:
+        UnavailableError: It cannot be reached, or a newer version wrote it.
+        WrongStateError: Another process has the SQLite file.
+
+    """
+    if settings.sqlite_path is None:
+        await migrate_postgres(settings.database_url.get_secret_value())
+    store = await open_store(settings, SystemClock())  # SQLite migrates when it is opened
+    await store.close()
+
+
+async def open_process(
+    settings: Settings, *, sends: bool = True, log_to: IO[bytes] | None = None
+) -> Process:
+    """Return a process's parts; with *sends* those of a worker too. Logs go to stdout, or there."""
     clock, source = SystemClock(), random.SystemRandom()
-    lines = LineSink(sys.stdout.buffer)
+    lines = LineSink(sys.stdout.buffer if log_to is None else log_to)
     log = configure_logs(lines, clock=clock, level=settings.log_level)
     metrics = Metrics(dropped_lines=lambda: lines.dropped)
     telemetry = Recorder(metrics=metrics, log=log, tracer=Tracer() if settings.traces else None)

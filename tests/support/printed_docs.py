@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from pydantic.fields import FieldInfo
+from tests.support.printed_commands import commands
 from tests.support.source_tree import ROOT
 
 from payhooks import errors
@@ -71,6 +72,7 @@ def _default_of(field: FieldInfo) -> str:
 
 PRINTED: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
     {
+        "docs/cli.md": commands,
         "docs/errors.md": errors_table,
         "docs/settings.md": settings_table,
         "docs/state-machine.md": state_diagram,

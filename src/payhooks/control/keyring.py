@@ -62,6 +62,11 @@ class Keyring:
         """The id of the key that seals; rows under any other id wait for rotation."""
         return self._primary_id.hex()
 
+    @property
+    def sealed_prefix(self) -> bytes:
+        """What everything sealed now begins with; by it the store finds what is older."""
+        return bytes([_FORMAT]) + self._primary_id
+
     def seal(self, plain: bytes, *, context: SealContext) -> bytes:
         """Return *plain* sealed under the first key; every call gives other bytes."""
         assert len(plain) <= SEALED_PLAIN_BYTES_MAX

@@ -1,0 +1,84 @@
+"""What several commands read from their arguments: JSON, files, pairs."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from payhooks.errors import InvalidError
+
+_BYTES_MAX: Final = 16 * 1024 * 1024
+
+
+def read_bytes(path: str, *, option: str) -> bytes:
+    """Return what is in a file, or on standard input for ``-``.
+
+    Raises:
+        InvalidError: It is larger than anything that we send or receive.
+
+    """
+    if path == "-":
+        content = sys.stdin.buffer.read(_BYTES_MAX + 1)
+    else:
+        with Path(path).open("rb") as file:
+            content = file.read(_BYTES_MAX + 1)
+    if len(content) > _BYTES_MAX:
+        raise InvalidError.at(option, "too_long", "This is too large to be an event.")
+    return content
+
+
+def json_bytes(text: str, *, option: str) -> bytes:
+    """Return the JSON in *text*, ``@file`` or ``-`` as the bytes that it is written in.
+
+    Raises:
+        InvalidError: It is not JSON.
+
+    """
+    if text == "-" or text.startswith("@"):
+        raw = read_bytes(text.removeprefix("@"), option=option).strip()
+    else:
+        raw = text.encode("utf-8", "surrogateescape")
+    try:
+        json.loads(raw)
+    except (ValueError, RecursionError):
+        # The bytes go out as they are: what is no JSON could break out of its place.
+        raise InvalidError.at(option, "malformed", "This is not JSON.") from None
+    return raw
+
+
+def value_of(text: str) -> Any:  # noqa: ANN401 - JSON is anything
+    """Return what *text* is as JSON; what is none is text, so that nobody must quote twice."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def pair(text: str, *, separator: str, option: str) -> tuple[str, str]:
+    """Return the two halves of ``name=value``.
+
+    Raises:
+        InvalidError: There are no two.
+
+    """
+    name, found, value = text.partition(separator)
+    if not found or not name:
+        raise InvalidError.at(option, "malformed", f"Write it as name{separator}value.")
+    return name, value
+
+
+def set_member(data: dict[str, Any], path: str, value: object) -> None:
+    """Set ``a.b.c`` in *data*, making the objects on the way.
+
+    Raises:
+        InvalidError: Something on the way is not an object.
+
+    """
+    *parents, last = path.split(".")
+    at = data
+    for name in parents:
+        inner = at.setdefault(name, {})
+        if not isinstance(inner, dict):
+            raise InvalidError.at("--set", "malformed", f"{name} is not an object.")
+        at = inner
+    at[last] = value

@@ -1,0 +1,64 @@
+"""``payhooks reconcile``: proof that every endpoint got what it had selected."""
+
+import asyncio
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from payhooks.cli.output import AsJson, as_json, line, say, table
+from payhooks.cli.progress import bar
+from payhooks.errors import InvalidError
+
+
+def reconcile(
+    merchant: Annotated[
+        str | None, typer.Argument(help="Its id or reference; all where none is named.")
+    ] = None,
+    *,
+    since: Annotated[str | None, typer.Option(help="From this time on (RFC 3339).")] = None,
+    until: Annotated[str | None, typer.Option(help="Before this time (RFC 3339).")] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Make what is missing.")] = False,
+    json: AsJson = False,
+) -> int:
+    """Compare what was selected with what was delivered; 1 if they differ and stay so.
+
+    Works on the store itself. A SQLite file must not be served meanwhile.
+    """
+    from payhooks.cli import reconciling  # noqa: PLC0415 - start-up time
+
+    span = (_time(since, "--since"), _time(until, "--until"))
+    with bar("Events", total=None) as advance:
+        found = asyncio.run(reconciling.run(merchant, *span, repair=repair, progressed=advance))
+    if json:
+        as_json(found)
+    else:
+        _print(found)
+    return 0 if all(each["equal"] or each["mended"] for each in found) else 1
+
+
+def _print(found: list[dict[str, Any]]) -> None:
+    for each in found:
+        verdict = "equal" if each["equal"] else f"{each['differences_count']} differ"
+        line(f"{each['merchant']}  {each['events']} events  {verdict}")
+        table(
+            [hour for hour in each["hours"] if hour["missing"]],
+            ["endpoint", "hour", "expected", "delivered", "failed", "cancelled", "pending",
+             "missing"],
+        ) if not each["equal"] else None  # fmt: skip
+        for difference in each["differences"]:
+            line(f"  {difference['kind']}  {difference['event']}  {difference['endpoint'] or '-'}")
+        if each["repaired"]:
+            say(f"{each['repaired']} deliveries were made; they are on their way.")
+
+
+def _time(text: str | None, option: str) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise InvalidError.at(option, "malformed", "Write it as 2026-01-31T12:00:00Z.")
+    return at

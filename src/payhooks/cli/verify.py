@@ -1,0 +1,43 @@
+"""``payhooks verify``: check a captured request and say why."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from payhooks.cli.exits import ExitCode
+from payhooks.cli.inputs import read_bytes
+from payhooks.cli.output import AsJson, as_json, line
+from payhooks.clock import SystemClock
+from payhooks.errors import InvalidError
+from payhooks.receiver.__main__ import parse_headers
+from payhooks.receiver.explain import explain
+
+
+def verify(
+    *,
+    secret: Annotated[
+        list[str],
+        typer.Option(help="whsec_…, whpk_… or a Source Key; may be given several times."),
+    ],
+    headers: Annotated[Path, typer.Option(help="A file: one per line, or a JSON object.")],
+    body: Annotated[str, typer.Option(help="A file with the bytes as they came, or -.")],
+    any_age: Annotated[
+        bool, typer.Option("--any-age", help="Accept a request from long ago.")
+    ] = False,
+    json: AsJson = False,
+) -> int:
+    """Check a captured request step by step; 6 if it does not verify."""
+    try:
+        values = parse_headers(headers.read_text("utf-8", "surrogateescape"))
+    except ValueError as error:
+        raise InvalidError.at("--headers", "malformed", f"In {headers} {error}.") from None
+    content = read_bytes(body, option="--body")
+    steps = explain(content, values, secret, now=SystemClock().now(), any_age=any_age)
+    if json:
+        as_json([{"name": step.name, "passed": step.passed, "words": step.words} for step in steps])
+    else:
+        for step in steps:
+            line(f"{'✓' if step.passed else '✗'} {step.name}: {step.words}")
+    passed = all(step.passed for step in steps)
+    return ExitCode.OK if passed else ExitCode.NOT_VERIFIED
