@@ -64,6 +64,8 @@ _LOST: Final = (
     asyncpg.PostgresIOError,
     asyncpg.InternalServerError,
     asyncpg.InterfaceError,
+    # The driver got the server's goodbye in the middle of asking.
+    asyncpg.InternalClientError,
 )
 
 
