@@ -8,7 +8,6 @@ from msgspec import Struct
 from msgspec.json import Decoder
 
 from payhooks.ids import (
-    DeliveryId,
     EndpointId,
     EventId,
     MerchantId,
@@ -190,7 +189,8 @@ def _known(
         event = arrival.event
         if event.id in ours:
             span = (event.merchant_id, event.id, last_delivery_id_of(event.id), owner)
-            leased = tuple(DeliveryId(id_) for (id_,) in rows(db, _SQL["still_leased"], span))
+            held = {id_ for (id_,) in rows(db, _SQL["still_leased"], span)}
+            leased = tuple(one.id for one in arrival.deliveries if one.id in held)
             answers[event.id] = Accepted(leased=leased)
     return answers
 

@@ -90,10 +90,7 @@ def _settle(db: apsw.Connection, settlements: Sequence[Settlement], *, now: int)
     run_many(db, _SQL["stage"], [_staged(n, one, now) for n, one in enumerate(settlements)])
     moves = {settlement.trigger for settlement in settlements}
     held = run(db, _SQL["mark_holding"])
-    answers = [True] * len(settlements)
-    late: set[int] = set()
-    if held < len(settlements):
-        _judge_foreign(db, settlements, answers, late)
+    foreign = _foreign(db, settlements) if held < len(settlements) else {}
     if not moves.isdisjoint({Trigger.RETRY, Trigger.RELEASE}):
         run(db, _SQL["cancel_deleted"])
     if any(settlement.block_order for settlement in settlements):
@@ -104,34 +101,31 @@ def _settle(db: apsw.Connection, settlements: Sequence[Settlement], *, now: int)
     if not moves.isdisjoint({Trigger.RETRY, Trigger.RELEASE}):
         run(db, _SQL["reschedule"])
         run(db, _SQL["wake_lanes"])
-    record(db, _attempts(settlements, late), now=now)
+    record(db, _attempts(settlements, foreign), now=now)
     rendered = [
         (settlement.delivery_id, settlement.merchant_id, settlement.rendered)
         for n, settlement in enumerate(settlements)
-        if settlement.rendered is not None and n not in late
+        if settlement.rendered is not None and n not in foreign
     ]
     run_many(db, _SQL["insert_rendered"], rendered)
-    return answers
+    return [foreign.get(n, True) for n in range(len(settlements))]
 
 
-def _judge_foreign(
-    db: apsw.Connection,
-    settlements: Sequence[Settlement],
-    answers: list[bool],
-    late: set[int],
-) -> None:
-    """Tell a repeated word, which is true again, from that of an owner who lost the lease."""
-    for n, repeated in rows(db, _SQL["foreign_fences"]):
-        answers[n] = bool(repeated) and settlements[n].attempt is not None
-        if not answers[n]:
-            late.add(n)
+def _foreign(db: apsw.Connection, settlements: Sequence[Settlement]) -> dict[int, bool]:
+    """Return which hold no lease, and whether that is because they were written before."""
+    return {
+        n: bool(recorded) and settlements[n].attempt is not None
+        for n, recorded in rows(db, _SQL["foreign_fences"])
+    }
 
 
-def _attempts(settlements: Sequence[Settlement], late: set[int]) -> list[Attempt]:
+def _attempts(settlements: Sequence[Settlement], foreign: dict[int, bool]) -> list[Attempt]:
+    """Return the attempts to write: those of owners who lost the lease are late."""
     attempts = []
     for n, settlement in enumerate(settlements):
-        if settlement.attempt is not None:
-            is_late = n in late
+        repeated = foreign.get(n, False)
+        if settlement.attempt is not None and not repeated:
+            is_late = n in foreign
             attempt = settlement.attempt
             if attempt.late != is_late:
                 attempt = msgspec.structs.replace(attempt, late=is_late)
