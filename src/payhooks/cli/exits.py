@@ -120,4 +120,5 @@ def _of_problem(error: RefusedError) -> str:
 
 
 def _capitalised(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    # A path or a setting at the beginning keeps its spelling.
+    return text[:1].upper() + text[1:] if text.partition(" ")[0].isalpha() else text
