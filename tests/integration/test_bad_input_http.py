@@ -126,6 +126,14 @@ async def test_a_head_that_does_not_end_is_cut_and_harms_nobody() -> None:
         assert all(answer.closed for answer in answers)
 
 
+async def test_a_body_that_drips_is_cut() -> None:
+    """A13: a byte now and then is no request; its connection goes to somebody else."""
+    async with served() as server:
+        answer = await server.raw(server.head(LENGTH), BODY[:1], BODY[1:2], wait_s=3)
+        assert answer.closed
+        await _expect(server, answer.status, {408})
+
+
 async def test_a_body_that_breaks_off_is_not_stored() -> None:
     """A14: half a request is no request, whichever half it was."""
     async with served() as server:

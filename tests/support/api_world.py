@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
@@ -173,6 +173,10 @@ class World:
         for known in tables.deliveries_of.values():
             if delivery_id in known:
                 known.remove(delivery_id)
+
+    def break_store(self, method: str, replacement: Callable[..., Awaitable[object]]) -> None:
+        """Let one method of the store do something else, as a fault would."""
+        setattr(self.store, method, replacement)
 
     async def audit_actions(self, merchant: str | None) -> list[str]:
         """Return what the audit log says was done, oldest first."""

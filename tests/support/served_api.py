@@ -125,7 +125,7 @@ async def served() -> AsyncIterator[Served]:
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
         world.app,
-        http=guarded_http(world.ids, head_wait_s=0.5),
+        http=guarded_http(world.ids, head_wait_s=0.5, body_wait_s=1.0),
         loop="none",
         lifespan="off",
         ws="none",

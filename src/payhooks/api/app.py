@@ -14,6 +14,7 @@ from payhooks.api.auth import Authenticator, demand_declared
 from payhooks.api.front import Front
 from payhooks.api.hot import HotPath
 from payhooks.api.problems import (
+    INTERNAL,
     Kind,
     Problem,
     ProblemError,
@@ -79,6 +80,8 @@ def create_app(services: Services) -> asgi.App:
     app.add_exception_handler(ProblemError, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
+    # Starlette answers first and raises again; the front then tells whoever listens to bugs.
+    app.add_exception_handler(Exception, _on_bug)
     demand_declared(app)
     described = documents.openapi(app)
     app.openapi = lambda: described  # type: ignore[method-assign]  # FastAPI's documented way
@@ -114,6 +117,10 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 async def _on_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     return _respond(request, of_faults([_fault(found) for found in error.errors()]))
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    return _respond(request, INTERNAL)
 
 
 async def _on_http(request: Request, error: Exception) -> Response:

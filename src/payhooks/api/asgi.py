@@ -1,6 +1,5 @@
 """The little of ASGI that we speak ourselves: types, bounded bodies, whole answers."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final
 
@@ -14,9 +13,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# A request that has not arrived by then comes from a peer that does not mean well, or from one
-# whose line is so bad that a new try is its better chance.
-BODY_WAIT_S: Final = 30.0
 _JSON: Final = (b"content-type", b"application/json")
 _NO_STORE: Final = (b"cache-control", b"no-store")
 
@@ -40,10 +36,10 @@ def header_count(scope: Scope, name: bytes) -> int:
 
 
 async def read_body(scope: Scope, receive: Receive, *, bytes_max: int) -> bytes:
-    """Return the request's body.
+    """Return the request's body. How long it may take is the protocol's to say.
 
     Raises:
-        ProblemError: It is larger than allowed (found out without reading on), or too slow.
+        ProblemError: It is larger than allowed (found out without reading on).
         GoneError: The caller hung up.
 
     """
@@ -51,38 +47,18 @@ async def read_body(scope: Scope, receive: Receive, *, bytes_max: int) -> bytes:
     # Digits alone: the server below has refused everything else.
     if length is not None and (len(length) > len(str(bytes_max)) or int(length) > bytes_max):
         raise _too_large(bytes_max)
-    message = await _next(receive, BODY_WAIT_S)
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body", False) and len(body) <= bytes_max:
-        return body
-    return await _rest(body, message, receive, bytes_max)
-
-
-async def _rest(body: bytes, message: Message, receive: Receive, bytes_max: int) -> bytes:
-    loop = asyncio.get_running_loop()
-    ends_at = loop.time() + BODY_WAIT_S
-    parts, size = [body], len(body)
-    while message.get("more_body", False):
+    parts, size, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise GoneError
+        part: bytes = message.get("body", b"")
+        size += len(part)
         if size > bytes_max:
-            break
-        message = await _next(receive, ends_at - loop.time())
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-    if size > bytes_max:
-        raise _too_large(bytes_max)
-    return b"".join(parts)
-
-
-async def _next(receive: Receive, wait_s: float) -> Message:
-    try:
-        async with asyncio.timeout(wait_s):
-            message = await receive()
-    except TimeoutError:
-        detail = f"The whole request must arrive within {BODY_WAIT_S:.0f} seconds."
-        raise ending(Kind.TIMEOUT, detail, ("connection", "close")) from None
-    if message["type"] == "http.disconnect":
-        raise GoneError
-    return message
+            raise _too_large(bytes_max)
+        parts.append(part)
+        more = message.get("more_body", False)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _too_large(bytes_max: int) -> Exception:

@@ -93,11 +93,11 @@ class Authenticator:
             raise self.refusal(scope)
         return text
 
-    def operator(self, scope: asgi.Scope, text: str) -> Caller | None:
-        """Return the caller if *text* is the operator key of the settings."""
+    def operator(self, scope: asgi.Scope, digest: bytes) -> Caller | None:
+        """Return the caller if *digest* is that of the operator key of the settings."""
         if self._operator_digest is None:
             return None
-        if not hmac.compare_digest(key_text.digest(text), self._operator_digest):
+        if not hmac.compare_digest(digest, self._operator_digest):
             return None
         return Caller(
             actor=OPERATOR_ACTOR,
@@ -114,7 +114,7 @@ class Authenticator:
 
         """
         text = self.credential(scope)
-        operator = self.operator(scope, text)
+        operator = self.operator(scope, key_text.digest(text))
         if operator is not None:
             return operator
         try:

@@ -73,7 +73,7 @@ class HotPath:
             return
         body = await asgi.read_body(scope, receive, bytes_max=limits.EVENT_BODY_BYTES_MAX)
         strict_json.check(body)
-        table = await self._services.directory.find(merchant_ref)
+        table = authority.table or await self._services.directory.find(merchant_ref)
         key = read_idempotency_key(scope)
         book = await self._services.book.current()
         publication, findings = decode_event(body, table.merchant, book, key)
@@ -139,8 +139,9 @@ class HotPath:
     async def _authority(self, scope: asgi.Scope, merchant_ref: str) -> "_Authority":
         """Return what may publish, or end the request before its body is read."""
         text = self._authenticator.credential(scope)
-        operator = self._authenticator.operator(scope, text)
-        authority = _Authority(self._services, key_text.digest(text), operator)
+        digest = key_text.digest(text)
+        operator = self._authenticator.operator(scope, digest)
+        authority = _Authority(self._services, digest, operator)
         if operator is not None:
             return authority
         try:
@@ -175,15 +176,17 @@ class HotPath:
 class _Authority:
     """One request's right to publish, asked anew with every routing table."""
 
-    __slots__ = ("_digest", "_services", "caller")
+    __slots__ = ("_digest", "_services", "caller", "table")
 
     def __init__(self, services: Services, digest: bytes, caller: Caller | None) -> None:
         self._services = services
         self._digest = digest
+        self.table: RoutingTable | None = None  # the one last asked
         self.caller = caller  # set where it is not by a merchant's own key
 
     def check(self, table: RoutingTable) -> None:
         """Return if publishing for this merchant is allowed."""
+        self.table = table
         if self.caller is not None:
             self.caller.demand(Scope.EVENTS_WRITE)
             return

@@ -11,6 +11,7 @@ import msgspec
 from payhooks import ids
 from payhooks.control.context import Control
 from payhooks.model.endpoint import Endpoint
+from payhooks.model.merchant import Merchant
 from payhooks.ports.sweeping import Announcement
 
 FAMILY: Final = "payhooks"
@@ -36,6 +37,27 @@ def of_endpoint(control: Control, type_: str, endpoint: Endpoint) -> Announcemen
         merchant_id=endpoint.merchant_id,
         type=type_,
         object_type=OBJECT_TYPE,
+        object_id=printed,
+        data=msgspec.json.encode(data),
+    )
+
+
+def of_merchant(control: Control, merchant: Merchant) -> Announcement:
+    """Return the announcement that the merchant itself was edited."""
+    printed = ids.to_text(ids.MERCHANT, merchant.id)
+    data = {
+        "id": printed,
+        "name": merchant.name,
+        "mode": merchant.mode,
+        "reference": merchant.reference,
+        "families": merchant.families,
+        "version": merchant.version,
+    }
+    return Announcement(
+        id=control.ids.new(),
+        merchant_id=merchant.id,
+        type="application.base_information.updated",
+        object_type="application",
         object_id=printed,
         data=msgspec.json.encode(data),
     )

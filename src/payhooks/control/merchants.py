@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from payhooks import ids, limits
-from payhooks.control import secrets
+from payhooks.control import announcements, secrets
 from payhooks.control.context import Caller, Control, audit_entry, differences
 from payhooks.control.faults import Faults
 from payhooks.errors import NotFoundError, StaleVersionError, WrongStateError
@@ -188,4 +188,7 @@ async def _apply(
         target=ids.to_text(ids.MERCHANT, after.id),
         changes=differences(None if before is None else facts(before), facts(after)),
     )
-    await control.store.apply(Change(audit=entry, merchant=after, secrets=new_secrets))
+    announced = () if before is None else (announcements.of_merchant(control, after),)
+    await control.store.apply(
+        Change(audit=entry, merchant=after, secrets=new_secrets, announcements=announced)
+    )
