@@ -61,6 +61,7 @@ INSERT INTO order_blocks (endpoint_id, order_key, delivery_id, position)
 SELECT q.endpoint_id, q.order_key, q.id, q.position
 FROM temp.settling AS s CROSS JOIN queue AS q ON q.merchant_id = s.merchant_id AND q.id = s.id
 WHERE s.holds = 1 AND s.move = 2 AND s.block = 1 AND q.order_key IS NOT NULL
+AND NOT EXISTS (SELECT 1 FROM lanes AS l WHERE l.endpoint_id = s.endpoint_id AND l.state = 3)
 ON CONFLICT DO NOTHING;
 
 -- name: wake_followers
