@@ -1,0 +1,78 @@
+"""What one seed switches on, and how often. A swarm: faults that are all on hide each other."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from payhooks.simulator.chance import Chance
+
+# How often a fault happens where its site is switched on: between these, by decades.
+_RATE_MIN: Final = 0.003
+_RATE_MAX: Final = 0.3
+_ON: Final = 0.5  # of the sites, in each seed
+
+STORE_FAULTS: Final = ("refused", "unknown_before", "unknown_after", "stalled")
+RECEIVER_FAULTS: Final = (
+    "refused",
+    "reset_before",
+    "reset_after",
+    "error",
+    "redirect",
+    "rate_limited",
+    "slow",
+    "hang",
+    "our_fault",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The world of one seed."""
+
+    seed: int
+    processes: int
+    merchants: int
+    endpoints: int  # per merchant
+    publishers: int  # per merchant
+    publications: int  # per publisher
+    safety_s: float  # how long everything may fail
+    deviation_rate: float
+    store_rates: dict[str, float]
+    receiver_rates: dict[str, float]
+    outage_rate: float  # of the store, per second
+    death_rate: float  # of a receiver, per second
+    kill_rate: float  # per process and second
+    pause_rate: float
+    stop_rate: float
+    operator_rate: float
+    disable_rate: float  # of answers that tell us to stop
+    reply_lost_rate: float  # of answers to publishers
+
+    @classmethod
+    def of(cls, chance: Chance, seed: int) -> "Options":
+        """Return what *seed* draws."""
+
+        def rate(site: str, high: float = _RATE_MAX) -> float:
+            if chance.draw(f"options.{site}.on") >= _ON:
+                return 0.0
+            return chance.skewed(f"options.{site}.rate", min(_RATE_MIN, high / 10), high)
+
+        return cls(
+            seed=seed,
+            processes=chance.whole("options.processes", 2, 3),
+            merchants=chance.whole("options.merchants", 1, 2),
+            endpoints=chance.whole("options.endpoints", 1, 4),
+            publishers=chance.whole("options.publishers", 1, 3),
+            publications=chance.whole("options.publications", 5, 30),
+            safety_s=chance.between("options.safety", 40, 160),
+            deviation_rate=rate("deviation", 0.2),
+            store_rates={name: rate(f"store.{name}", 0.1) for name in STORE_FAULTS},
+            receiver_rates={name: rate(f"receiver.{name}") for name in RECEIVER_FAULTS},
+            outage_rate=rate("outage", 0.05),
+            death_rate=rate("death", 0.02),
+            kill_rate=rate("kill", 0.1),
+            pause_rate=rate("pause", 0.05),
+            stop_rate=rate("stop", 0.03),
+            operator_rate=rate("operator", 0.1),
+            disable_rate=rate("disable", 0.02),
+            reply_lost_rate=rate("reply_lost", 0.1),
+        )

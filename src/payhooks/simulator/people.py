@@ -1,0 +1,188 @@
+"""Those outside: publishers that repeat themselves until they are told, operators that meddle."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from payhooks.control import deliveries, endpoints
+from payhooks.control.context import SYSTEM, Control
+from payhooks.control.endpoints import Move
+from payhooks.errors import ConflictError, NotFoundError, PayhooksError, UnavailableError
+from payhooks.flow.publication import Publication, Published
+from payhooks.ids import MERCHANT, to_text
+from payhooks.model.endpoint import EndpointStatus
+from payhooks.model.merchant import Merchant
+from payhooks.simulator.auditor import Auditor
+from payhooks.simulator.chance import Chance
+from payhooks.simulator.process import Process
+from payhooks.storage.memory.tables import Tables
+
+_OBJECTS: Final = 4
+_BATCH_MAX: Final = 4
+_TIMEOUT_S: Final = 10.0
+_THINKS_S: Final = 6.0
+_RETRIES_MAX: Final = 5_000
+_BATCHES: Final = 0.3  # of requests bring several
+_HEDGES: Final = 0.1  # of requests go to two processes at once
+_DELETES: Final = 0.05  # of what operators do, and once only
+_CANCELS: Final = 0.15
+# What a publisher may be told, or not be told, that makes it try again.
+_TRY_AGAIN = (UnavailableError, ConflictError, ConnectionError, TimeoutError)
+
+
+class Publisher:
+    """One client: says one thing after the other, each until it is told that it was heard."""
+
+    def __init__(  # noqa: PLR0913 - every collaborator is named at the call site
+        self,
+        name: str,
+        merchant: Merchant,
+        *,
+        chance: Chance,
+        auditor: Auditor,
+        pick: Callable[[str], Process],
+        reply_lost_rate: float,
+    ) -> None:
+        self._name = name
+        self._merchant = merchant
+        self._chance = chance
+        self._auditor = auditor
+        self._pick = pick
+        self._reply_lost_rate = reply_lost_rate
+        self._places: dict[str, int] = {}  # of the last one answered, by object
+
+    async def run(self, publications: int) -> None:
+        """Say so many things."""
+        said = 0
+        while said < publications:
+            at = self._chance.numbered(f"{self._name}.request")
+            await asyncio.sleep(_THINKS_S * self._chance.draw(f"{at}.thinks") ** 3)
+            size = 1
+            if self._chance.draw(f"{at}.batch") < _BATCHES:
+                size = self._chance.whole(f"{at}.size", 2, _BATCH_MAX)
+            batch = [self._publication(said + index) for index in range(size)]
+            said += size
+            await self._say(at, batch)
+
+    def _publication(self, number: int) -> Publication:
+        name = f"{self._name}-{number}"
+        number_of_object = self._chance.whole(f"{name}.object", 1, _OBJECTS)
+        return Publication(
+            type="payment.moved",
+            family="simulated",
+            data=b'{"said":"%b"}' % name.encode(),
+            object_type="payment",
+            object_id=str(number_of_object),
+            idempotency_key=name,
+        )
+
+    async def _say(self, at: str, batch: Sequence[Publication]) -> None:
+        for number in range(_RETRIES_MAX):
+            now = f"{at}.try{number}"
+            tries = [self._once(f"{now}.a", batch)]
+            if self._chance.draw(f"{now}.hedge") < _HEDGES:
+                tries.append(self._once(f"{now}.b", batch))
+            heard = await asyncio.gather(*tries)
+            if any(heard):
+                self._remember(batch)
+                return
+            await asyncio.sleep(self._chance.skewed(f"{now}.wait", 0.05, 3.0))
+        self._auditor.blame(f"{self._name} was never answered")
+
+    async def _once(self, at: str, batch: Sequence[Publication]) -> bool:
+        """Return whether everything of *batch* was answered with an id."""
+        process = self._pick(at)
+        reference = to_text(MERCHANT, self._merchant.id)
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                results = await process.call(
+                    lambda: process.acceptor.publish(
+                        reference, batch, authorise=lambda _table: None
+                    )
+                )
+        except _TRY_AGAIN:
+            return False
+        except Exception as error:  # noqa: BLE001 - nothing else may be answered
+            self._auditor.blame(f"{self._name} was answered {error!r}")
+            return False
+        if self._chance.fires(f"{at}.reply_lost", self._reply_lost_rate):
+            return False
+        return self._check(batch, results)
+
+    def _check(
+        self, batch: Sequence[Publication], results: Sequence[Published | PayhooksError]
+    ) -> bool:
+        places = dict(self._places)
+        for publication, result in zip(batch, results, strict=True):
+            if isinstance(result, _TRY_AGAIN):
+                continue
+            key, object_id = publication.idempotency_key, publication.object_id
+            assert key is not None
+            assert object_id is not None
+            if isinstance(result, PayhooksError):
+                self._auditor.blame(f"{key} was answered {result!r}")
+                continue
+            places[object_id] = self._auditor.published(
+                self._merchant.id,
+                key,
+                result.event_id,
+                result.deliveries,
+                after=places.get(object_id, -1),
+            )
+        return all(isinstance(result, Published) for result in results)
+
+    def _remember(self, batch: Sequence[Publication]) -> None:
+        for publication in batch:
+            key, object_id = publication.idempotency_key, publication.object_id
+            assert key is not None
+            assert object_id is not None
+            event_id = self._auditor.record.told[self._merchant.id, key]
+            self._places[object_id] = self._auditor.record.accepted_as[event_id]
+
+
+class Operator:
+    """Pauses, resumes, disables, enables, deletes and cancels, whatever is under way."""
+
+    def __init__(
+        self, control: Control, *, tables: Tables, chance: Chance, auditor: Auditor
+    ) -> None:
+        self._control = control
+        self._tables = tables
+        self._chance = chance
+        self._auditor = auditor
+        self._deleted = False
+
+    async def meddle(self, at: str) -> None:
+        """Do one thing."""
+        known = list(self._tables.endpoints.values())
+        endpoint = self._chance.one_of(f"{at}.endpoint", known)
+        act = self._chance.draw(f"{at}.act")
+        try:
+            if act < _DELETES and not self._deleted and len(known) > 1:
+                self._deleted = True
+                await endpoints.delete(self._control, SYSTEM, endpoint, if_version=None)
+            elif act < _DELETES + _CANCELS:
+                await self._cancel(at)
+            else:
+                move = self._chance.one_of(f"{at}.move", list(Move))
+                await endpoints.move(self._control, SYSTEM, endpoint, move)
+        except (ConflictError, NotFoundError, UnavailableError):
+            self._auditor.mark("operator was refused")
+
+    async def open_everything(self) -> None:
+        """Let every endpoint that is not deleted hear again."""
+        for endpoint in list(self._tables.endpoints.values()):
+            if endpoint.status is EndpointStatus.PAUSED:
+                await endpoints.move(self._control, SYSTEM, endpoint, Move.RESUME)
+            elif endpoint.status is EndpointStatus.DISABLED:
+                await endpoints.move(self._control, SYSTEM, endpoint, Move.ENABLE)
+
+    async def _cancel(self, at: str) -> None:
+        waiting = list(self._tables.queue.rows.values())
+        if not waiting:
+            return
+        row = self._chance.one_of(f"{at}.delivery", waiting)
+        merchant = self._tables.merchants[row.merchant_id]
+        delivery = await self._control.store.delivery(merchant.id, row.id)
+        if delivery is not None:
+            await deliveries.cancel(self._control, SYSTEM, merchant, delivery)

@@ -1,0 +1,245 @@
+"""One process: the parts that bootstrap composes, over a faulty store and a faulty network."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, TypeVar, cast
+
+from payhooks.control import system
+from payhooks.control.context import Control
+from payhooks.control.keyring import KEY_BYTES, Keyring
+from payhooks.dialects.registry import DIALECTS
+from payhooks.flow.accept import Acceptor
+from payhooks.flow.fan_out import order_key
+from payhooks.flow.routing import Directory
+from payhooks.flow.send import Sender
+from payhooks.flow.settle import Settler
+from payhooks.flow.sweep import Sweep
+from payhooks.ids import EndpointId, IdSource, MerchantId, TimeOrderedIds
+from payhooks.model.endpoint import DisabledReason
+from payhooks.ports.leasing import Leased
+from payhooks.ports.store import Store
+from payhooks.simulator.auditor import Auditor
+from payhooks.simulator.chance import Chance
+from payhooks.simulator.loop import Life, SimClock, SimLoop, spawn
+from payhooks.simulator.planted import Bug, SettlesFirst
+from payhooks.simulator.receivers import LEASED, Receivers
+from payhooks.simulator.store import FaultyStore
+from payhooks.testing import QuietTelemetry
+from payhooks.worker.attempts import Attempts
+from payhooks.worker.dispatcher import Dispatcher, Write
+from payhooks.worker.lanes import Lane
+from payhooks.worker.loop import Worker
+
+Result = TypeVar("Result")
+
+# Within the skew that a store accepts of a process.
+_AHEAD_S: Final = 1.5
+_DRAIN_GRACE_S: Final = 5.0
+_RETENTION: Final = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What every process of one world shares."""
+
+    loop: SimLoop
+    chance: Chance
+    auditor: Auditor
+    receivers: Receivers
+    store: FaultyStore
+    bug: Bug | None
+
+
+class _Telemetry(QuietTelemetry):
+    """Turn what must never happen into a broken promise."""
+
+    def __init__(self, auditor: Auditor, life: Life) -> None:
+        super().__init__()
+        self._auditor = auditor
+        self._life = life
+
+    def swept(self, kind: str, count: int) -> None:
+        """See Telemetry."""
+        self._auditor.note("swept", self._life.name, kind, count)
+        if kind == "lane_drifted":
+            self._auditor.blame(f"{count} lanes would have been looked at late")
+
+    def bug_caught(self, where: str, error: BaseException) -> None:
+        """See Telemetry."""
+        self._auditor.blame(f"{self._life.name} caught in {where}: {error!r}")
+
+    def alarmed(self, kind: str, detail: str) -> None:
+        """See Telemetry."""
+        self._auditor.mark(f"alarm {kind}")
+
+
+class Process:
+    """One incarnation; after a kill a new one is made, which remembers nothing."""
+
+    def __init__(self, name: str, around: Surroundings) -> None:
+        self.name = name
+        self.life = Life(name)
+        self.stopping = False
+        self._loop = around.loop
+        self._auditor = around.auditor
+        self._replies: list[asyncio.Future[Any]] = []
+        chance = around.chance
+        self._clock = SimClock(
+            around.loop, ahead_s=chance.between(f"{name}.ahead", -_AHEAD_S, _AHEAD_S)
+        )
+        self._store = cast("Store", around.store.of(name))
+        self._random = chance.random(f"{name}.random")
+        self._ids = TimeOrderedIds(self._clock, chance.random(f"{name}.ids"))
+        self._telemetry = _Telemetry(around.auditor, self.life)
+        self.owner = chance.whole(f"{name}.owner", 1, 2**31 - 1)
+        self.control = make_control(self._store, self._clock, self._ids, chance, name)
+        self._compose(around)
+
+    def _compose(self, around: Surroundings) -> None:
+        store, clock, telemetry = self._store, self._clock, self._telemetry
+        directory = Directory(store, lambda secret: secret.sealed.hex(), clock)
+        self.settler = Settler(
+            store=store,
+            clock=clock,
+            random=self._random,
+            telemetry=telemetry,
+            disable=self._disable,
+            hint=lambda: self.dispatcher.hint(),  # noqa: PLW0108 - it is made below
+        )
+        transport = around.receivers.transport(self.life)
+        self._attempts = (SettlesFirst if around.bug is Bug.SETTLE_FIRST else Attempts)(
+            store=store,
+            directory=directory,
+            sender=Sender(transport=transport, clock=clock, allow_http=True),
+            settler=self.settler,
+            clock=clock,
+            random=self._random,
+            telemetry=telemetry,
+        )
+        self.dispatcher = Dispatcher(
+            attempt=self._attempt,
+            give_back=self.settler.give_back,
+            clock=clock,
+            telemetry=telemetry,
+        )
+        self.acceptor = Acceptor(
+            store=store,
+            directory=directory,
+            handoff=self.dispatcher,
+            clock=clock,
+            ids=self._ids,
+            telemetry=telemetry,
+            owner=self.owner,
+        )
+        sweep = Sweep(
+            store=store,
+            acceptor=self.acceptor,
+            clock=clock,
+            telemetry=telemetry,
+            disable=self._disable,
+            forget_listener=_nothing,
+            dialect_policy=lambda name: DIALECTS[name].retry_policy,
+            retention=_RETENTION,
+        )
+        self._worker = Worker(
+            lease_store=store,
+            sweep_store=store,
+            dispatcher=self.dispatcher,
+            settler=self.settler,
+            sweep=sweep,
+            advance_replays=_no_replays,
+            clock=clock,
+            telemetry=telemetry,
+            owner=self.owner,
+        )
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._auditor.note("started", self.name)
+        self.life.context.run(self._worker.start)
+
+    def kill(self) -> None:
+        """End as by SIGKILL: nothing runs any more, and who waits for an answer sees a reset."""
+        self._auditor.note("killed", self.name)
+        self._loop.kill(self.life)
+        for reply in self._replies:
+            if not reply.done():
+                reply.set_exception(ConnectionResetError())
+        self._replies.clear()
+
+    async def stop(self) -> None:
+        """End as by SIGTERM, in the direction of the data; return when it is over or killed."""
+        self._auditor.note("stopping", self.name)
+        self.stopping = True
+        with suppress(ConnectionError):
+            await self.call(self._drain)
+        if not self.life.dead:
+            self.kill()
+
+    async def _drain(self) -> None:
+        self.dispatcher.begin_no_more()
+        await self.acceptor.drain()
+        await self._worker.drain(grace_s=_DRAIN_GRACE_S)
+
+    def call(self, work: Callable[[], Awaitable[Result]]) -> "asyncio.Future[Result]":
+        """Have *work* done in this process; the answer is a reset if it dies meanwhile."""
+        reply: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        if self.life.dead:
+            reply.set_exception(ConnectionRefusedError())
+            return reply
+        self._replies = [held for held in self._replies if not held.done()]
+        self._replies.append(reply)
+
+        async def serve() -> None:
+            try:
+                result = await work()
+            except Exception as error:  # noqa: BLE001 - it is the caller's to look at
+                if not reply.done():
+                    reply.set_exception(error)
+            else:
+                if not reply.done():
+                    reply.set_result(result)
+
+        spawn(self.life, serve)
+        return reply
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing is under way and nothing waits in memory."""
+        return self.dispatcher.in_flight == 0 and self.dispatcher.waiting == 0
+
+    async def _attempt(self, leased: Leased, lane: Lane) -> Write:
+        LEASED.set(leased)
+        return await self._attempts.attempt(leased, lane)
+
+    async def _disable(
+        self, merchant_id: MerchantId, endpoint_id: EndpointId, reason: DisabledReason
+    ) -> None:
+        await system.disable(self.control, merchant_id, endpoint_id, reason)
+
+
+def make_control(
+    store: Store, clock: SimClock, ids: IdSource, chance: Chance, name: str
+) -> Control:
+    """Return the control plane of one process."""
+    source = chance.random(f"{name}.secrets")
+    keyring = Keyring([bytes(range(KEY_BYTES))], random_bytes=source.randbytes)
+    return Control(
+        store=store,
+        clock=clock,
+        ids=ids,
+        keyring=keyring,
+        random_bytes=source.randbytes,
+        order_key=order_key,
+    )
+
+
+async def _nothing(*_which: object) -> None:
+    pass
+
+
+async def _no_replays() -> int:
+    return 0
