@@ -56,11 +56,15 @@ async def test_a_hand_off_is_leased_to_the_caller_at_once(world: World) -> None:
     assert await world.lease(owner=OTHER_OWNER) == []
 
 
-async def test_a_handed_off_delivery_is_settled_under_fence_one(world: World) -> None:
+async def test_a_hand_off_is_taken_back_when_its_lease_ends(
+    world: World,
+) -> None:
     merchant = await world.merchant()
     endpoint = await world.endpoint(merchant)
     event = await world.publish(merchant, endpoint, hand_off=True)
-    await world.advance(31)
+    await world.advance(27)
+    assert await world.store.expire(limit=10) == []
+    await world.advance(4)
     assert [one.delivery_id for one in await world.store.expire(limit=10)] == [
         delivery_id(event.id, endpoint.number)
     ]

@@ -269,6 +269,9 @@ async def test_the_feed_finds_what_was_committed_late(world: World) -> None:
     [second] = await world.store.feed(merchant.id, endpoint.id, after=1, limit=10)
     assert (first.event.id, second.event.id) == (late.id, early.id)
     assert second.sequence == 2
+    # Lists go by id all the same, or a page would begin where another did not end.
+    listed = await world.store.deliveries(merchant.id, DeliveryFilter(), PAGE)
+    assert [one.id for one in listed] == [first.delivery.id, second.delivery.id]
 
 
 async def test_the_feed_shows_how_each_delivery_stands(world: World) -> None:
