@@ -13,6 +13,7 @@ from typing import Final
 import uvicorn
 
 from payhooks.api.app import create_app
+from payhooks.api.protocol import guarded_http
 from payhooks.bootstrap import Process
 from payhooks.errors import UnavailableError
 from payhooks.limits import KIB
@@ -68,7 +69,7 @@ async def serve(process: Process, listener: socket.socket) -> None:
     stop = stop_event()
     config = uvicorn.Config(
         create_app(process.services),
-        http="httptools",
+        http=guarded_http(process.services.control.ids),
         loop="none",
         lifespan="off",
         ws="none",

@@ -30,11 +30,6 @@ def header(scope: Scope, name: bytes) -> bytes | None:
     return None
 
 
-def header_count(scope: Scope, name: bytes) -> int:
-    """Return how often the header was sent."""
-    return sum(1 for key, _ in scope["headers"] if key == name)
-
-
 async def read_body(scope: Scope, receive: Receive, *, bytes_max: int) -> bytes:
     """Return the request's body. How long it may take is the protocol's to say.
 

@@ -85,9 +85,10 @@ class Authenticator:
             UnauthenticatedError, ProblemError: It shows none, or more than one.
 
         """
-        raw = asgi.header(scope, b"authorization")
-        if raw is None or asgi.header_count(scope, b"authorization") > 1:
+        raws = [value for name, value in scope["headers"] if name == b"authorization"]
+        if len(raws) != 1:
             raise self.refusal(scope)
+        raw: bytes = raws[0]
         scheme, _, text = raw.decode("latin-1").partition(" ")
         if scheme.lower() != "bearer" or not 0 < len(text) <= _CREDENTIAL_CHARS_MAX:
             raise self.refusal(scope)

@@ -24,12 +24,31 @@ HEADER_BYTES_MAX: Final = 32 * limits.KIB
 _HOST: Final = re.compile(
     rb"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
 )
+_FIRST_REQUEST: Final = "0000000000"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS"})
 _BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _SECURE: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 )
+
+
+class RequestIds:
+    """Names for requests: shaped like our other ids, made by counting.
+
+    One drawn id names the process, decimal digits behind it the request: drawing and spelling
+    one for each would cost 7 µs on the way of every event.
+    """
+
+    def __init__(self, id_source: IdSource) -> None:
+        drawn = ids.to_text(ids.REQUEST, id_source.new())
+        self._begins = drawn[: -len(_FIRST_REQUEST)]
+        self._count = 0
+
+    def next(self) -> str:
+        """Return a name that no other request has."""
+        self._count += 1
+        return f"{self._begins}{self._count:010d}"
 
 
 class Front:
@@ -47,7 +66,7 @@ class Front:
         self._rest = rest
         self._hot = hot
         self._authenticator = authenticator
-        self._ids = id_source
+        self._request_ids = RequestIds(id_source)
         self._on_bug = on_bug
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
@@ -56,7 +75,7 @@ class Front:
             if scope["type"] == "lifespan":
                 await self._rest(scope, receive, send)
             return
-        request_id = ids.to_text(ids.REQUEST, self._ids.new())
+        request_id = self._request_ids.next()
         scope.setdefault("state", {})["request_id"] = request_id
         answering = _Answering(send, request_id)
         problem: Problem
@@ -82,8 +101,9 @@ class Front:
 
     async def _route(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         _demand_sane(scope)
-        if self._hot.takes(scope):
-            await self._hot(scope, receive, send)
+        merchant_ref = self._hot.takes(scope)
+        if merchant_ref is not None:
+            await self._hot(scope, receive, send, merchant_ref)
             return
         path: str = scope["path"]
         if path == "/v1" or path.startswith("/v1/"):

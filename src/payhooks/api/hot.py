@@ -37,8 +37,8 @@ from payhooks.flow.routing import RoutingTable
 from payhooks.model.key import Scope
 
 _PREFIX: Final = "/v1/merchants/"
-_EVENTS: Final = "/events"
-_BATCH: Final = "/events/batch"
+_BATCH: Final = "events/batch"
+_TAILS: Final = frozenset({"events", _BATCH})
 _REPLAYED: Final = (b"idempotent-replayed", b"true")
 
 
@@ -53,22 +53,21 @@ class HotPath:
         self._authenticator = authenticator
 
     @staticmethod
-    def takes(scope: asgi.Scope) -> bool:
-        """Whether the request is one for here."""
-        if scope["method"] != "POST":
-            return False
+    def takes(scope: asgi.Scope) -> str | None:
+        """Return the merchant in the path, if the request is one for here."""
         path: str = scope["path"]
-        return (
-            path.startswith(_PREFIX) and path.endswith((_EVENTS, _BATCH)) and _merchant(path) != ""
-        )
+        if scope["method"] != "POST" or not path.startswith(_PREFIX):
+            return None
+        reference, _, tail = path[len(_PREFIX) :].partition("/")
+        return reference or None if tail in _TAILS else None
 
-    async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+    async def __call__(
+        self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send, merchant_ref: str
+    ) -> None:
         """Accept what the request brings; PayhooksErrors and ProblemErrors are the front's."""
-        path: str = scope["path"]
-        merchant_ref = _merchant(path)
         authority = await self._authority(scope, merchant_ref)
         demand_json(scope)
-        if path.endswith(_BATCH):
+        if scope["path"].endswith(_BATCH):
             await self._batch(scope, receive, send, merchant_ref, authority)
             return
         body = await asgi.read_body(scope, receive, bytes_max=limits.EVENT_BODY_BYTES_MAX)
@@ -195,12 +194,6 @@ class _Authority:
             raise UnauthenticatedError("not a live key of this merchant")
         if Scope.EVENTS_WRITE not in key.scopes:
             raise ForbiddenError(f"This needs the permission {Scope.EVENTS_WRITE}.")
-
-
-def _merchant(path: str) -> str:
-    rest = path[len(_PREFIX) :]
-    reference, _, tail = rest.partition("/")
-    return reference if f"/{tail}" in {_EVENTS, _BATCH} else ""
 
 
 def _accepted(published: Published, findings: Sequence[Finding]) -> dict[str, object]:
