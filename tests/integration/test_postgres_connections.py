@@ -13,9 +13,11 @@ from tests.support.stores import open_store, postgres_database
 from tests.support.world import OWNER, World
 
 from payhooks.clock import SystemClock
-from payhooks.errors import OutcomeUnknownError, UnavailableError
+from payhooks.errors import InvalidError, OutcomeUnknownError, UnavailableError
 from payhooks.model.delivery import State
 from payhooks.ports.accepting import Acceptance, Accepted, Arrival
+from payhooks.ports.controlling import Window
+from payhooks.ports.reading import EventFilter
 from payhooks.storage.postgres import PostgresStore
 from payhooks.testing import ManualClock
 
@@ -141,6 +143,16 @@ async def test_a_clock_that_differs_too_much_refuses_to_start(database: str) -> 
     """Ids carry our time and decide the partition; leases carry the database's."""
     with pytest.raises(UnavailableError, match="away from the database's"):
         await PostgresStore.open(database, clock=SkewedClock(), random=Random(1))
+
+
+async def test_a_text_that_cannot_be_stored_is_the_callers_to_mend(world: World) -> None:
+    """U+0000 is legal in JSON and not in PostgreSQL; it must read as bad input, not as a crash."""
+    merchant = await world.merchant()
+
+    with pytest.raises(InvalidError):
+        await world.publish(merchant, object_type="payment", object_id="p\x00")
+
+    assert await world.store.events(merchant.id, EventFilter(), Window(limit=1)) == []
 
 
 async def test_health_says_what_a_commit_means(world: World) -> None:

@@ -22,7 +22,7 @@ import asyncpg  # type: ignore[import-untyped] # It ships no types; what we use 
 
 from payhooks import limits
 from payhooks.clock import Clock
-from payhooks.errors import ConflictError, OutcomeUnknownError, UnavailableError
+from payhooks.errors import ConflictError, InvalidError, OutcomeUnknownError, UnavailableError
 
 _Result = TypeVar("_Result")
 
@@ -183,6 +183,7 @@ class Connections:
         Raises:
             UnavailableError: Nothing was done.
             OutcomeUnknownError: Done or not.
+            InvalidError: A text contains U+0000, which PostgreSQL cannot hold.
 
         """
         async with self.borrowed() as connection:
@@ -209,7 +210,7 @@ class Connections:
                     offset_s = await self._set_offset(connection, offset_s)
                     yield connection
                 healthy = True
-            except (LostToAnotherError, ConflictError):
+            except (LostToAnotherError, ConflictError, InvalidError):
                 healthy = True
                 raise
             finally:
@@ -278,6 +279,9 @@ def _translated() -> Iterator[None]:
         yield
     except _LOST_TO_ANOTHER as error:
         raise LostToAnotherError(f"PostgreSQL: {error}") from error
+    except asyncpg.CharacterNotInRepertoireError as error:
+        # The one thing that text here cannot hold. What serves refuses it at the door.
+        raise InvalidError.at("", "null_character", "A text contains U+0000.") from error
     except _REFUSED as error:
         raise UnavailableError(f"PostgreSQL: {type(error).__name__}: {error}") from error
     except _LOST as error:
