@@ -126,6 +126,14 @@ async def test_a_head_that_does_not_end_is_cut_and_harms_nobody() -> None:
         assert all(answer.closed for answer in answers)
 
 
+async def test_a_head_that_goes_on_and_on_is_cut_before_its_end() -> None:
+    """A8: what never ends must not be kept until it does."""
+    async with served() as server:
+        answer = await server.raw(b"GET / HTTP/1.1\r\nx-a: ", b"b" * 200_000)
+        await _expect(server, answer.status, {431})
+        assert answer.closed
+
+
 async def test_a_body_that_drips_is_cut() -> None:
     """A13: a byte now and then is no request; its connection goes to somebody else."""
     async with served() as server:

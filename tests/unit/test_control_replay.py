@@ -71,6 +71,28 @@ async def test_a_replay_sends_what_failed_at_its_rate_and_ends(world: World) -> 
     assert await _statuses(world, merchant) == ["delivered"] * 26
 
 
+async def test_a_slice_may_end_between_two_deliveries_of_an_event(world: World) -> None:
+    """The next slice goes on exactly there: nothing is sent twice, nothing is left out."""
+    merchant = await world.merchant()
+    for _ in range(3):
+        await world.endpoint(merchant)
+    for _ in range(2):
+        await world.publish(merchant)
+    await finish(world, Trigger.GIVE_UP)
+    world.clock.advance(timedelta(seconds=1))
+    job = await _replay(world, merchant, include=["failed", "delivered"], rate_per_s=1)
+    replayer = Replayer(world.control, owner=OWNER)
+    sent = []
+    for _ in range(8):
+        sent.append(await replayer.step())
+        await finish(world, Trigger.SUCCEED)
+        world.clock.advance(timedelta(seconds=1))
+    assert sent == [1, 1, 1, 1, 1, 1, 0, 0]
+    read = await world.call("GET", f"/v1/merchants/{merchant}/replays/{job['id']}")
+    assert (read.json["state"], read.json["queued"]) == ("done", 6)
+    assert await _statuses(world, merchant) == ["delivered"] * 6
+
+
 async def test_a_replay_never_overfills_a_lane(world: World) -> None:
     """Live traffic goes first, and a replay to a dead endpoint must stay cheap to cancel."""
     merchant = await world.merchant()
