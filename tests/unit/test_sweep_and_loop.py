@@ -202,7 +202,7 @@ async def test_what_is_older_than_the_retention_goes(world: World) -> None:
     upkeep = Upkeep(world)
     merchant = await world.merchant()
     await world.publish(merchant)
-    await world.advance(31 * 86_400)
+    await world.advance(32 * 86_400)
     while await upkeep.sweep.retire():
         pass
     assert await world.store.events(merchant.id, EventFilter(), ALL) == []

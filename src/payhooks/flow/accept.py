@@ -45,6 +45,8 @@ FOLLOWER_WAIT_S: Final = 5.0
 PARCEL_EVENTS_MAX: Final = 100
 # A merchant whose configuration changes faster than plans can be made is told to come back.
 PLANS_MAX: Final = 20
+REPLAN_AFTER_S: Final = 0.005
+REPLAN_AFTER_S_MAX: Final = 0.05
 RESEND_AFTER_S: Final = 0.1
 
 BOUNDS: Final = Bounds(
@@ -165,7 +167,7 @@ class Acceptor:
         weight = len(events)
         bytes_ = sum(len(event.data) for event in events)
         give_up_at_s = self._clock.monotonic_s() + limits.ACCEPT_GIVE_UP_S
-        for _ in range(PLANS_MAX):
+        for plans_made in range(PLANS_MAX):
             arrivals = [
                 Arrival(
                     event=event,
@@ -186,6 +188,8 @@ class Acceptor:
                 for slot, arrival, acceptance in zip(slots, arrivals, acceptances, strict=True):
                     self._settle(slot, arrival, acceptance)
                 return
+            # The change is perhaps still on its way to the disk: later looks come later.
+            await asyncio.sleep(min(REPLAN_AFTER_S * plans_made, REPLAN_AFTER_S_MAX))
             table = await self._directory.reload(table.merchant.id)
             authorise(table)
         raise UnavailableError("the merchant's configuration is changing all the time")

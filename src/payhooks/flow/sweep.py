@@ -91,8 +91,11 @@ class Sweep:
         return cancelled
 
     async def retire(self) -> int:
-        """Purge one slice of what is older than the retention."""
-        before = self._clock.now() - self._retention
+        """Purge one slice of what is older than the retention, whole days only."""
+        # Days, because a day is what a store can drop at once.
+        before = (self._clock.now() - self._retention).replace(
+            hour=0, minute=0, second=0, microsecond=0
+        )
         retired = await self._store.retire(before=before, limit=limits.SLICE_ROWS_MAX)
         if retired:
             self._telemetry.swept("retired", retired)
