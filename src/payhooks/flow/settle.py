@@ -57,7 +57,7 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 class Settler:
     """Writes outcomes. One per process."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - every collaborator is named at the call site
         self,
         *,
         store: SettleStore,
