@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import msgspec
+from tests.support.stores import OpenedStore
 
 from payhooks import ids
 from payhooks.api import Readiness, Services, create_app
@@ -52,28 +53,30 @@ class Answer:
 class World:
     """One installation. ``call`` is the way in; ``store`` and ``clock`` are for a look behind."""
 
-    def __init__(self, seed: int = 1) -> None:
-        random = Random(seed)
+    def __init__(self, opened: OpenedStore | None = None) -> None:
+        random = Random(1)
         self.clock = ManualClock(datetime(2026, 11, 20, 12, tzinfo=UTC))
-        self.store = MemoryStore(clock=self.clock)
-        self.ids: IdSource = TimeOrderedIds(self.clock, random)
+        self._opened = opened or OpenedStore(MemoryStore(clock=self.clock), self.clock)
+        self.store = self._opened.store
+        clock = self._opened.clock
+        self.ids: IdSource = TimeOrderedIds(clock, random)
         keyring = Keyring([os.urandom(32)], random_bytes=os.urandom)
         self.control = Control(
             store=self.store,
-            clock=self.clock,
+            clock=clock,
             ids=self.ids,
             keyring=keyring,
             random_bytes=random.randbytes,
             order_key=order_key,
         )
-        self.directory = Directory(self.store, opener(keyring), self.clock)
+        self.directory = Directory(self.store, opener(keyring), clock)
         self.caller = SYSTEM
         self.bugs: list[BaseException] = []
         acceptor = Acceptor(
             store=self.store,
             directory=self.directory,
             handoff=NoHandoff(),
-            clock=self.clock,
+            clock=clock,
             ids=self.ids,
             telemetry=QuietTelemetry(),
             owner=OWNER,
@@ -91,6 +94,10 @@ class World:
             on_bug=lambda error, _request_id: self.bugs.append(error),
         )
         self.app: App = create_app(self.services)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass for whatever store this is."""
+        self._opened.advance(seconds)
 
     @staticmethod
     async def _ready() -> Readiness:
@@ -170,6 +177,7 @@ class World:
 
     def forget_delivery(self, delivery_id: ids.DeliveryId) -> None:
         """Lose the row of a delivery that is over, as a fault would."""
+        assert isinstance(self.store, MemoryStore)
         tables = self.store._tables  # noqa: SLF001 - no port loses rows
         final = tables.deliveries.pop(delivery_id)
         assert final is not None
@@ -183,6 +191,7 @@ class World:
 
     def edit_audit_entry(self, merchant_id: ids.MerchantId, *, number: int, actor: str) -> None:
         """Rewrite the past, as somebody with a way to the tables could."""
+        assert isinstance(self.store, MemoryStore)
         log = self.store._tables.audit_log[merchant_id]  # noqa: SLF001 - no port rewrites it
         chained = log[number - 1]
         edited = msgspec.structs.replace(chained.entry, actor=actor)
@@ -241,7 +250,7 @@ async def finish(world: World, trigger: Trigger) -> int:
                     delivery_id=leased.id,
                     fence=leased.fence,
                     late=False,
-                    at=world.clock.now(),
+                    at=world.control.clock.now(),
                     status=200 if reason is None else 503,
                     reason=reason,
                     detail="" if reason is None else "Your server answered 503.",

@@ -1,0 +1,140 @@
+"""What the control plane makes of a store: replays, reconcile and pages, asked of all three."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.support.api_world import OWNER, World, finish
+from tests.support.stores import STORES, open_store
+
+from payhooks import ids
+from payhooks.control import audit
+from payhooks.control.context import SYSTEM
+from payhooks.control.reconcile import Report, reconcile
+from payhooks.control.replay import Replayer
+from payhooks.model.delivery import Trigger
+
+
+@pytest.fixture(params=STORES)
+async def api(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
+    """Yield the API over an empty store of each kind."""
+    database = request.getfixturevalue("database") if request.param == "postgres" else None
+    async with open_store(request.param, tmp_path, database) as opened:
+        yield World(opened)
+
+
+async def _reconcile(api: World, merchant: str, *, repair: bool = False) -> Report:
+    raw = ids.from_text(ids.MERCHANT, merchant)
+    assert raw is not None
+    found = await api.store.merchant(ids.MerchantId(raw))
+    assert found is not None
+    return await reconcile(api.control, SYSTEM, found, repair=repair)
+
+
+async def _statuses(api: World, merchant: str) -> list[str]:
+    listed = await api.call("GET", f"/v1/merchants/{merchant}/deliveries?limit=100")
+    return sorted(delivery["status"] for delivery in listed.json["data"])
+
+
+async def test_what_failed_and_what_was_missed_is_replayed_to_its_end(api: World) -> None:
+    """One story through every part: disable, miss, fail, replay in slices, reconcile."""
+    merchant = await api.merchant()
+    await api.endpoint(merchant, events=["payment_*"])
+    endpoint = await api.endpoint(merchant, ordering="object")
+    hook = f"/v1/merchants/{merchant}/endpoints/{endpoint['id']}"
+    for n in range(3):
+        await api.publish(merchant, object={"type": "payment", "id": f"p{n % 2}"})
+    assert await finish(api, Trigger.GIVE_UP) == 6
+    await api.call("POST", f"{hook}/disable")
+    await api.publish(merchant, type="refund_failed")
+    await api.call("POST", f"{hook}/enable")
+    api.advance(1)
+    target = f"/v1/merchants/{merchant}/replays"
+    said = {"include": ["failed", "missed"], "rate_per_s": 2}
+    counted = await api.call("POST", target, {**said, "dry_run": True})
+    assert counted.json["matched"] == 7
+    job = (await api.call("POST", target, said)).json
+    replayer = Replayer(api.control, owner=OWNER)
+    for _ in range(12):
+        await replayer.step()
+        await finish(api, Trigger.SUCCEED)
+        api.advance(1)
+    read = (await api.call("GET", f"{target}/{job['id']}")).json
+    assert (read["state"], read["queued"]) == ("done", 7)
+    assert await _statuses(api, merchant) == ["delivered"] * 7
+    report = await _reconcile(api, merchant)
+    assert report.is_equal, report.differences
+    chains = await audit.verify_all(api.control)
+    assert chains
+    assert all(chain.broken_at is None for chain in chains)
+
+
+async def test_a_cancelled_replay_leaves_everything_as_it_ended_before(api: World) -> None:
+    """Who pressed the wrong button must be able to stop it."""
+    merchant = await api.merchant()
+    endpoint = await api.endpoint(merchant)
+    for _ in range(4):
+        await api.publish(merchant)
+    await finish(api, Trigger.GIVE_UP)
+    hook = f"/v1/merchants/{merchant}/endpoints/{endpoint['id']}"
+    await api.call("POST", f"{hook}/pause")
+    api.advance(1)
+    target = f"/v1/merchants/{merchant}/replays"
+    job = (await api.call("POST", target, {"include": ["failed"], "rate_per_s": 2})).json
+    replayer = Replayer(api.control, owner=OWNER)
+    for _ in range(2):
+        await replayer.step()
+        api.advance(1)
+    assert "held" in await _statuses(api, merchant)
+    cancelled = await api.call("POST", f"{target}/{job['id']}/cancel")
+    assert cancelled.status == 200
+    assert await _statuses(api, merchant) == ["failed"] * 4
+    await api.call("POST", f"{hook}/resume")
+    assert await finish(api, Trigger.SUCCEED) == 0
+
+
+async def test_every_list_is_read_to_its_end(api: World) -> None:
+    """Pages neither repeat nor leave out, whatever the store."""
+    merchant = await api.merchant()
+    for n in range(3):
+        await api.endpoint(merchant, label=f"n{n}", events=["payment_succeeded"])
+        await api.key(merchant, "events:read")
+        await api.publish(merchant, object={"type": "payment", "id": f"p{n}"})
+    at = f"/v1/merchants/{merchant}"
+    for noun, count in (("endpoints", 3), ("keys", 3), ("events", 3), ("deliveries", 6)):
+        seen: list[str] = []
+        target = f"{at}/{noun}?limit=2"
+        for _ in range(10):
+            page = (await api.call("GET", target)).json
+            seen += [item["id"] for item in page["data"]]
+            if not page["has_more"]:
+                break
+            target = f"{at}/{noun}?limit=2&after={page['next']}"
+        assert len(seen) == len(set(seen)) == count, noun
+        assert seen == sorted(seen, reverse=True), noun
+
+
+async def test_filters_select_what_they_say(api: World) -> None:
+    """A filter that selects too much is found out in a replay, by the receiver."""
+    merchant = await api.merchant()
+    endpoint = await api.endpoint(merchant, events=["payment_*"])
+    await api.publish(merchant, object={"type": "payment", "id": "p1"})
+    await finish(api, Trigger.GIVE_UP)
+    await api.publish(merchant, type="refund_failed")
+    at = f"/v1/merchants/{merchant}"
+    for query, count in (
+        ("events?status=failed", 1),
+        ("events?status=unsubscribed", 1),
+        ("events?type=payment_*", 1),
+        ("events?object_id=p1", 1),
+        ("events?created[gte]=2000-01-01T00:00:00Z&created[lt]=2001-01-01T00:00:00Z", 0),
+        ("deliveries?status=failed", 1),
+        ("deliveries?status=delivered", 0),
+        ("deliveries?reason=http_5xx", 1),
+        ("deliveries?reason=timeout", 0),
+        ("deliveries?event_type=refund_*", 0),
+        (f"deliveries?endpoint_id={endpoint['id']}", 1),
+    ):
+        answer = await api.call("GET", f"{at}/{query}")
+        assert answer.status == 200, answer.body
+        assert len(answer.json["data"]) == count, query
