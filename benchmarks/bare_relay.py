@@ -1,0 +1,100 @@
+"""What a relay costs that promises nothing: the same server, the same transport, no store.
+
+    python -m benchmarks.bare_relay URL
+
+It prints its port, then answers 202 to every POST and sends the body to URL, until its
+standard input closes. What it has not sent when it dies is lost; that is the point: the
+distance from here to Payhooks is the price of the promises.
+"""
+
+import asyncio
+import sys
+from typing import Final
+
+import uvicorn
+import uvloop
+
+from payhooks.api.asgi import Receive, Scope, Send
+from payhooks.clock import SystemClock
+from payhooks.ports.transport import OutboundRequest
+from payhooks.serving import BACKLOG, bind, prepare_process
+from payhooks.transport import CurlTransport
+
+# As many as Payhooks has for a merchant's endpoints of this benchmark together.
+SENDERS: Final = 64
+# Beyond this the answer waits: without a bound it would accept more than it ever sends.
+PENDING_MAX: Final = 1_000
+# As many as a signed delivery has, and as long.
+HEADERS: Final = (
+    ("content-type", "application/json"),
+    ("user-agent", "bare-relay"),
+    ("webhook-id", "del_01ARZ3NDEKTSV4RRFFQ69G5FAV"),
+    ("webhook-timestamp", "1700000000"),
+    ("webhook-signature", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="),
+)
+_HEADERS: Final = [(b"content-type", b"application/json"), (b"content-length", b"2")]
+
+
+class Relay:
+    """The ASGI application and the senders behind it."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._queue: asyncio.Queue[bytes] = asyncio.Queue(PENDING_MAX)
+        self._transport = CurlTransport(clock=SystemClock(), allowed=("127.0.0.1/32",))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = b""
+        more = True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        await self._queue.put(body)
+        await send({"type": "http.response.start", "status": 202, "headers": _HEADERS})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    async def send_forever(self) -> None:
+        """Send what is queued, one after the other."""
+        while True:
+            request = OutboundRequest(
+                url=self._url,
+                headers=HEADERS,
+                body=await self._queue.get(),
+                deadline_s=15.0,
+                connect_timeout_s=5.0,
+                allow_http=True,
+            )
+            await self._transport.send(request)
+
+
+async def _serve(url: str) -> None:
+    relay = Relay(url)
+    senders = [asyncio.create_task(relay.send_forever()) for _ in range(SENDERS)]
+    config = uvicorn.Config(
+        relay,
+        http="httptools",
+        loop="none",
+        lifespan="off",
+        ws="none",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        backlog=BACKLOG,
+    )
+    server = uvicorn.Server(config)
+    with bind("127.0.0.1", 0, shared=False) as listener:
+        # Before the port is told, so that nobody comes too early.
+        listener.listen(BACKLOG)
+        print(listener.getsockname()[1], flush=True)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.buffer.read)
+        server.should_exit = True
+        await serving
+    for sender in senders:
+        sender.cancel()
+
+
+if __name__ == "__main__":
+    prepare_process()
+    uvloop.run(_serve(sys.argv[1]))

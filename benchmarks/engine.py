@@ -1,0 +1,187 @@
+"""The engine beside the bare relay: deliveries per second, and what one of them costs.
+
+Every part of a run uses the same load generator, the same receiver and the same machine
+within the same minute, so that the ratio holds where the figures do not.
+"""
+
+import http.client
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import asyncpg  # type: ignore[import-untyped] # It ships no types.
+from tests.support.server import Api, Server, Tenant
+
+from benchmarks.load import Answers, Load, begin, finish
+from benchmarks.processes import cpu_s, rss_mb, running, tree_cpu_s
+
+WARM_UP_S: Final = 2
+SINKS: Final = "benchmarks.sink"
+RELAY: Final = "benchmarks.bare_relay"
+# What was accepted is delivered, at the latest, this long after the load ends.
+DRAIN_S_MAX: Final = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """What one program did under load."""
+
+    name: str
+    deliveries_per_s: float
+    cpu_us_per_delivery: float
+    store_cpu_us_per_delivery: float = 0.0
+    answers: Answers
+    rss_mb: float
+    backlog: int = 0  # accepted and not yet delivered when the load ended
+    drained_s: float = 0.0  # how long that took
+    commits_per_event: float = 0.0
+    kinds: dict[str, float] = field(default_factory=dict)
+
+
+def measure_relay(*, seconds: int, connections: int) -> Rate:
+    """Return what the relay does."""
+    with running(SINKS) as (_, sink), running(RELAY, f"http://127.0.0.1:{sink}/ok") as (it, port):
+        load = Load(
+            port=port, path="/", key="none", seconds=seconds + WARM_UP_S, connections=connections
+        )
+        window = _observe(load, sink, lambda: (cpu_s(it.pid), 0.0), seconds=seconds)
+        return Rate(
+            name="bare relay",
+            deliveries_per_s=window.per_s,
+            cpu_us_per_delivery=window.cpu_us,
+            answers=window.answers,
+            rss_mb=rss_mb(it.pid, peak=True),
+        )
+
+
+def measure_engine(  # noqa: PLR0913 - every part is named at the call site
+    folder: Path,
+    database_url: str,
+    *,
+    seconds: int,
+    connections: int,
+    store_pid: int | None = None,
+    endpoints: int = 1,
+) -> Rate:
+    """Return what a serving process does on a store; *store_pid* is the database's parent."""
+    server = Server(folder, database_url)
+    with running(SINKS) as (_, sink):
+        server.start()
+        try:
+            tenant = Tenant(Api(server.port), "Benchmark")
+            for number in range(endpoints):
+                tenant.endpoint(f"http://127.0.0.1:{sink}/ok/{number}")
+            load = Load(
+                port=server.port,
+                path=f"{tenant.path}/events",
+                key=tenant.key,
+                seconds=seconds + WARM_UP_S,
+                connections=connections,
+            )
+
+            def spent() -> tuple[float, float]:
+                return cpu_s(server.pid), tree_cpu_s(store_pid) if store_pid else 0.0
+
+            commits = _Commits(server, store_pid is not None)
+            before = commits.now()
+            window = _observe(load, sink, spent, seconds=seconds)
+            expected = window.answers.requests * endpoints
+            backlog = expected - count(sink)
+            drained_s = _drain(sink, expected)
+            kinds = commits.since(before)
+            return Rate(
+                name="payhooks",
+                deliveries_per_s=window.per_s,
+                cpu_us_per_delivery=window.cpu_us,
+                store_cpu_us_per_delivery=window.store_cpu_us,
+                answers=window.answers,
+                rss_mb=rss_mb(server.pid, peak=True),
+                backlog=max(0, backlog),
+                drained_s=drained_s,
+                commits_per_event=sum(kinds.values()) / max(1, window.answers.requests),
+                kinds=kinds,
+            )
+        finally:
+            if server.process is not None:
+                server.stop()
+
+
+def count(port: int) -> int:
+    """Return how many requests a sink has answered."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("GET", "/count")
+        return int(connection.getresponse().read())
+    finally:
+        connection.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Window:
+    per_s: float
+    cpu_us: float
+    store_cpu_us: float
+    answers: Answers
+
+
+def _observe(
+    load: Load, sink: int, spent: Callable[[], tuple[float, float]], *, seconds: int
+) -> _Window:
+    """Return what happened between the warm-up and the end of the load."""
+    generator = begin(load)
+    time.sleep(WARM_UP_S)
+    begun_s, first, (cpu_0, store_0) = time.monotonic(), count(sink), spent()
+    # Half a second before the load ends, so that the window has load to its end.
+    time.sleep(seconds - 0.5)
+    ended_s, last, (cpu_1, store_1) = time.monotonic(), count(sink), spent()
+    answers = finish(generator)
+    delivered = max(1, last - first)
+    return _Window(
+        per_s=delivered / (ended_s - begun_s),
+        cpu_us=(cpu_1 - cpu_0) / delivered * 1e6,
+        store_cpu_us=(store_1 - store_0) / delivered * 1e6,
+        answers=answers,
+    )
+
+
+def _drain(sink: int, expected: int) -> float:
+    """Return after how many seconds everything was delivered."""
+    begun_s = time.monotonic()
+    while count(sink) < expected and time.monotonic() - begun_s < DRAIN_S_MAX:
+        time.sleep(0.05)
+    return time.monotonic() - begun_s
+
+
+class _Commits:
+    """Transactions that the store committed, from the serving process's own metrics."""
+
+    def __init__(self, server: Server, postgres: bool) -> None:  # noqa: FBT001 - read by name
+        self._server = server
+        self._postgres = postgres
+
+    def now(self) -> dict[str, float]:
+        """Return the transactions so far, by kind."""
+        found = {}
+        for line in Api(self._server.port).get("/metrics")["text"].splitlines():
+            if line.startswith("payhooks_commit_rows_count{"):
+                kind = line.partition('kind="')[2].partition('"')[0]
+                found[kind] = float(line.rpartition(" ")[2])
+        return found
+
+    def since(self, before: dict[str, float]) -> dict[str, float]:
+        """Return the transactions since then, by kind."""
+        return {kind: value - before.get(kind, 0.0) for kind, value in self.now().items()}
+
+
+async def transactions(url: str) -> int:
+    """Return how many transactions a PostgreSQL database has committed, whoever asked."""
+    connection = await asyncpg.connect(url)
+    try:
+        found: int = await connection.fetchval(
+            "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"
+        )
+        return found
+    finally:
+        await connection.close()

@@ -1,0 +1,296 @@
+"""kill -9 at each stage of the way: what the publisher and the receiver see of it.
+
+Rows F01 to F10 of the fault matrix. Every test starts a real server, lets it die at one exact
+point, starts it again on the same data, and asks both ends what came of it.
+"""
+
+import asyncio
+import contextlib
+import http.client
+import signal
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from tests.support.failing_server import KILL_VARIABLE
+from tests.support.postgres import cluster
+from tests.support.receiver import Receiver, Reception, behave
+from tests.support.server import EVENT_TYPE, Api, Json, Server, Tenant, postgres_url, sqlite_url
+
+Result = TypeVar("Result")
+FAILING = "tests.support.failing_server"
+S_MAX = 60.0
+# A lease outlives wait, deadline and margin: 5 + 1 + 10 s for these endpoints.
+TIMEOUT_S = 1.0
+
+
+class Receiving:
+    """A receiver on a loop of its own, so that tests can be written top-down."""
+
+    def __init__(self) -> None:
+        self.before_answer: Callable[[Reception], None] = lambda _reception: None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self.receiver = self._run(Receiver(self._answer).start())
+
+    @property
+    def received(self) -> list[Reception]:
+        return list(self.receiver.received)
+
+    def url(self, path: str = "/ok") -> str:
+        return self.receiver.url(path)
+
+    def until(self, count: int) -> list[Reception]:
+        """Return what came, when so many requests have."""
+        self._run(self.receiver.until(lambda received: len(received) >= count, s=S_MAX))
+        return self.received
+
+    def close(self) -> None:
+        self._run(self.receiver.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+        self._loop.close()
+
+    def _run(self, work: Coroutine[None, None, Result]) -> Result:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(S_MAX + 5)
+
+    async def _answer(self, reception: Reception) -> bytes | None:
+        self.before_answer(reception)
+        return await behave(reception)
+
+
+@pytest.fixture
+def receiving() -> Iterator[Receiving]:
+    receiving = Receiving()
+    yield receiving
+    receiving.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """Yield a server on SQLite, which takes leases back when it starts: no test waits."""
+    with sqlite_url(tmp_path) as url:
+        server = Server(tmp_path / "server", url)
+        yield server
+        server.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def any_server(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> Iterator[Server]:
+    """Yield a server on each store; on PostgreSQL a lease has to run out first."""
+    if request.param == "sqlite":
+        yield server
+        return
+    with ExitStack() as stack:
+        name = f"kills_{abs(hash(str(tmp_path))) % 10**12}"
+        url = stack.enter_context(postgres_url(stack.enter_context(cluster()), name))
+        server = Server(tmp_path / "postgres", url)
+        stack.callback(server.close)
+        yield server
+
+
+def _tenant(server: Server, receiving: Receiving, path: str = "/ok", **fields: object) -> Tenant:
+    """Start the server as it is, with a merchant and an endpoint; then arm it."""
+    server.start()
+    tenant = Tenant(Api(server.port))
+    tenant.endpoint(receiving.url(path), timeout_s=TIMEOUT_S, **fields)
+    receiving.receiver.secrets.update(tenant.secrets)
+    # The announcement of the endpoint is an event too: not the one that the test waits for.
+    _until(lambda: tenant.api.get(f"{tenant.path}/events"), lambda page: len(page["data"]) == 1)
+    server.kill()
+    return tenant
+
+
+def _start_to_die_at(server: Server, point: str) -> None:
+    server.module = FAILING
+    server.start({KILL_VARIABLE: point})
+
+
+def _restart(server: Server) -> None:
+    """Start it without its flaw, when it is dead."""
+    server.wait()
+    server.module = "tests.support.serve"
+    server.start()
+
+
+def _publish_into_death(tenant: Tenant) -> None:
+    """Publish, and hear nothing."""
+    with pytest.raises((OSError, http.client.HTTPException)):
+        tenant.publish({"key": "a"}, key="a")
+
+
+def _publish_somehow(tenant: Tenant) -> None:
+    """Publish; the server may die before or after its answer."""
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        tenant.publish({"key": "a"}, key="a")
+
+
+def _until(ask: Callable[[], Json], is_right: Callable[[Json], bool]) -> Json:
+    """Return the answer when it is right; fails with the last one when it does not become so."""
+    ends_s = time.monotonic() + S_MAX
+    while not is_right(found := ask()):
+        assert time.monotonic() < ends_s, found
+        threading.Event().wait(0.05)
+    return found
+
+
+def _events(tenant: Tenant) -> list[Json]:
+    found: list[Json] = tenant.api.get(f"{tenant.path}/events?type={EVENT_TYPE}")["data"]
+    return found
+
+
+def _delivery(tenant: Tenant, status: str = "delivered") -> Json:
+    """Return the only delivery with its attempts, when it has that status."""
+    [listed] = tenant.api.get(f"{tenant.path}/deliveries")["data"]
+    path = f"{tenant.path}/deliveries/{listed['id']}"
+    return _until(lambda: tenant.api.get(path), lambda found: found["status"] == status)
+
+
+def test_killed_before_the_commit_nothing_is_stored_and_the_retry_stores_once(
+    any_server: Server, receiving: Receiving
+) -> None:
+    """F01: the publisher heard nothing, so nothing may have happened twice."""
+    tenant = _tenant(any_server, receiving)
+    _start_to_die_at(any_server, "accept.before")
+    _publish_into_death(tenant)
+    _restart(any_server)
+    assert _events(tenant) == []
+    tenant.publish({"key": "a"}, key="a")
+    receiving.until(1)
+    assert _delivery(tenant)["attempts_made"] == 1
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        pytest.param("accept.after", id="F02 before the answer"),
+        pytest.param("answer.half", id="F03 after half of it"),
+    ],
+)
+def test_killed_after_the_commit_the_retry_is_told_the_same_id(
+    any_server: Server, receiving: Receiving, point: str
+) -> None:
+    """The event was stored; asking again must find it, not make another."""
+    tenant = _tenant(any_server, receiving)
+    _start_to_die_at(any_server, point)
+    _publish_into_death(tenant)
+    _restart(any_server)
+    [stored] = _events(tenant)
+    assert tenant.publish({"key": "a"}, key="a")["id"] == stored["id"]
+    assert len(_events(tenant)) == 1
+
+
+def test_killed_after_the_commit_the_event_is_sent_without_anybody_asking_again(
+    server: Server, receiving: Receiving
+) -> None:
+    """F05: event and deliveries are one transaction; a publisher may die with us."""
+    tenant = _tenant(server, receiving)
+    _start_to_die_at(server, "accept.after")
+    _publish_into_death(tenant)
+    _restart(server)
+    [reception] = receiving.until(1)
+    assert reception.verified
+    assert reception.data == {"key": "a"}
+
+
+def test_killed_before_the_request_left_it_is_sent_once_after_all(
+    server: Server, receiving: Receiving
+) -> None:
+    """F06: leased and not sent; the record says that a lease was abandoned."""
+    tenant = _tenant(server, receiving)
+    _start_to_die_at(server, "send.before")
+    _publish_somehow(tenant)
+    _restart(server)
+    receiving.until(1)
+    delivery = _delivery(tenant)
+    assert [attempt["reason"] for attempt in delivery["attempts"]] == ["abandoned", None]
+    assert len(receiving.received) == 1
+
+
+def test_killed_while_the_receiver_thinks_it_is_told_again_under_the_same_id(
+    server: Server, receiving: Receiving
+) -> None:
+    """F07: the receiver may have acted on it; the same id is how it knows."""
+    tenant = _tenant(server, receiving)
+    server.start()
+    killed = threading.Event()
+
+    def kill_once(_: Reception) -> None:
+        if not killed.is_set():
+            killed.set()
+            server.signal(signal.SIGKILL)
+
+    receiving.before_answer = kill_once
+    _publish_somehow(tenant)
+    _restart(server)
+    first, second = receiving.until(2)
+    assert first.message_id == second.message_id
+    assert first.verified
+    assert second.verified
+    _delivery(tenant)
+
+
+def test_killed_before_the_outcome_is_written_one_duplicate_is_explained(
+    any_server: Server, receiving: Receiving
+) -> None:
+    """F08: at least once, and the record of attempts says why it was twice."""
+    tenant = _tenant(any_server, receiving)
+    _start_to_die_at(any_server, "settle.before")
+    _publish_somehow(tenant)
+    receiving.until(1)
+    _restart(any_server)
+    first, second = receiving.until(2)
+    assert first.message_id == second.message_id
+    delivery = _delivery(tenant)
+    assert [attempt["reason"] for attempt in delivery["attempts"]] == ["abandoned", None]
+
+
+def test_killed_after_the_outcome_is_written_nothing_is_sent_again(
+    server: Server, receiving: Receiving
+) -> None:
+    """F09: what is written down is done, whoever did not hear of it."""
+    tenant = _tenant(server, receiving)
+    _start_to_die_at(server, "settle.after")
+    _publish_somehow(tenant)
+    _restart(server)
+    # A second event is the clock: when it has come, the first had every chance.
+    tenant.publish({"key": "b"}, key="b")
+    _until(
+        lambda: tenant.api.get(f"{tenant.path}/deliveries"),
+        lambda page: [one["status"] for one in page["data"]] == ["delivered"] * 2,
+    )
+    assert [reception.data["key"] for reception in receiving.received] == ["a", "b"]
+
+
+@pytest.mark.parametrize("point", ["settle.before", "settle.after"])
+def test_killed_while_a_retry_is_scheduled_the_retry_is_not_forgotten(
+    server: Server, receiving: Receiving, point: str
+) -> None:
+    """F10: the due time is the old one or the new one, never none."""
+    tenant = _tenant(server, receiving, "/503", retry_policy=[1, 3600])
+    _start_to_die_at(server, point)
+    _publish_somehow(tenant)
+    _restart(server)
+    receiving.until(2)
+    delivery = _delivery(tenant, "scheduled")
+    assert delivery["due_at"] is not None
+
+
+def test_a_hundred_pairs_of_the_same_key_at_once_make_a_hundred_events(
+    any_server: Server, receiving: Receiving
+) -> None:
+    """F31, F60: whoever comes second is told what the first was."""
+    tenant = _tenant(any_server, receiving)
+    any_server.start()
+    with ThreadPoolExecutor(50) as pool:
+        keys = [f"k{number}" for number in range(100)] * 2
+        answers = list(pool.map(lambda key: tenant.publish({"key": key}, key=key), keys))
+    assert [one["id"] for one in answers[:100]] == [one["id"] for one in answers[100:]]
+    assert len({one["id"] for one in answers}) == 100
+    assert len(list(tenant.api.pages(f"{tenant.path}/events?type={EVENT_TYPE}"))) == 100

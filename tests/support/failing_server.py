@@ -1,0 +1,113 @@
+"""A serving process that kills itself at a named point: the product itself has no such hooks.
+
+    PAYHOOKS_TEST_KILL=settle.before@3 python -m tests.support.failing_server
+
+wraps store and transport of a composed process, and dies by SIGKILL when the point is reached
+the third time. The points are where a write or a request is about to happen or has just
+happened; nothing between them changes anything that outlives the process.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Final, ParamSpec, TypeVar
+
+import uvloop
+
+from payhooks import serving
+from payhooks.api.asgi import App, Message, Receive, Scope, Send
+from payhooks.bootstrap import Process, open_process
+from payhooks.settings import load
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+KILL_VARIABLE: Final = "PAYHOOKS_TEST_KILL"
+POINTS: Final = (
+    "accept.before",
+    "accept.after",
+    "answer.half",
+    "send.before",
+    "send.after",
+    "settle.before",
+    "settle.after",
+)
+
+
+class Killer:
+    """Counts how often its point was reached."""
+
+    def __init__(self, words: str) -> None:
+        self.point, _, times = words.partition("@")
+        self._left = int(times or 1)
+        assert self.point in POINTS, f"{self.point} is none of {POINTS}"
+
+    def reach(self, point: str) -> None:
+        """Die, if this is the time."""
+        if point != self.point:
+            return
+        self._left -= 1
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def around(
+        self, name: str, call: Callable[Given, Awaitable[Result]]
+    ) -> Callable[Given, Awaitable[Result]]:
+        """Return *call* with a point on each side."""
+
+        async def wrapped(*args: Given.args, **named: Given.kwargs) -> Result:
+            self.reach(f"{name}.before")
+            result = await call(*args, **named)
+            self.reach(f"{name}.after")
+            return result
+
+        return wrapped
+
+
+def arm(process: Process, killer: Killer) -> None:
+    """Put the points around what the process writes and sends."""
+    # On the instances, because everybody who uses them has them already.
+    store, sending = process.store, process.sending
+    assert sending is not None
+    for name in ("accept", "settle"):
+        setattr(store, name, killer.around(name, getattr(store, name)))
+    transport = sending.transport
+    setattr(transport, "send", killer.around("send", transport.send))  # noqa: B010 - see above
+
+
+def half_answers(app: App, killer: Killer) -> App:
+    """Return *app*, dying after the head of an answer 202 has left."""
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        async def sending(message: Message) -> None:
+            await send(message)
+            if message["type"] == "http.response.start" and message["status"] == 202:
+                # The head is on its way; let the loop write it.
+                for _ in range(3):
+                    await asyncio.sleep(0)
+                killer.reach("answer.half")
+
+        await app(scope, receive, sending)
+
+    return wrapped
+
+
+async def _serve() -> None:
+    killer = Killer(os.environ[KILL_VARIABLE])
+    settings = load(os.environ)
+    process = await open_process(settings)
+    arm(process, killer)
+    make_app = getattr(serving, "create_app")  # noqa: B009 - it is there, but not to export
+    # The one seam between server and application.
+    setattr(  # noqa: B010 - a module is no class to be replaced by another
+        serving, "create_app", lambda services: half_answers(make_app(services), killer)
+    )
+    host, port = settings.host_and_port
+    with serving.bind(host, port, shared=True) as listener:
+        await serving.serve(process, listener)
+
+
+if __name__ == "__main__":
+    serving.prepare_process()
+    uvloop.run(_serve())
