@@ -14,9 +14,10 @@ from payhooks.flow.fan_out import order_key
 from payhooks.ids import DELIVERY, DeliveryId, EndpointId, EventId, MerchantId, event_id_of, to_text
 from payhooks.model.attempt import OurFault, Outcome, Reason
 from payhooks.model.delivery import FINAL_STATES, State, Trigger
-from payhooks.model.endpoint import EndpointStatus, Ordering
+from payhooks.model.endpoint import EndpointStatus
 from payhooks.model.event import Event
 from payhooks.policy.retry import RetryPolicy, policy_of
+from payhooks.policy.throttle import burst_of
 from payhooks.ports.leasing import Leased
 from payhooks.ports.transport import OutboundRequest
 from payhooks.simulator.loop import Life, SimLoop
@@ -125,6 +126,8 @@ class Auditor:
             or moved.trigger in {Trigger.REPLAY, Trigger.REPLAY_IN_ORDER},
             lambda: f"{name} left {moved.old} by {moved.trigger}",
         )
+        if moved.trigger in {Trigger.REPLAY, Trigger.REPLAY_IN_ORDER}:
+            self.record.replayed.add(moved.id)
         row = self.tables.queue.rows.get(moved.id) or self.tables.deliveries[moved.id]
         if row.state is not moved.new or row.fence != moved.fence:
             return  # moved on in the same transaction
@@ -152,7 +155,7 @@ class Auditor:
                     lambda: f"{name} was given back as not attempted, but it was",
                 )
             case Trigger.EXPIRE:
-                self.mark("lease expired")
+                self._expired(moved, request)
             case _:
                 pass
 
@@ -166,6 +169,31 @@ class Auditor:
         )
         held = self.tables.held(row.endpoint_id)
         self.demand(not held, lambda: f"{row.id.hex()} was leased while its endpoint was paused")
+
+        if row.order_key is not None:
+            holder = self.tables.order_blocks.get((row.endpoint_id, row.order_key))
+            free = holder is None
+            self.demand(free, lambda: f"{row.id.hex()} went although its object waits for a person")
+        self._spend_a_token(row.endpoint_id)
+
+    def _spend_a_token(self, endpoint_id: EndpointId) -> None:
+        rate_per_s = self.tables.endpoints[endpoint_id].rate_limit_per_s
+        if rate_per_s is None:
+            return
+        now_s, burst = self._loop.time(), burst_of(rate_per_s)
+        left, at_s = self.record.tokens.get(endpoint_id, (burst, 0.0))
+        left = min(burst, left + (now_s - at_s) * rate_per_s) - 1
+        self.demand(left >= -_ROUNDING_S, lambda: f"more than {rate_per_s} a second were leased")
+        self.record.tokens[endpoint_id] = (left, now_s)
+
+    def _expired(self, moved: DeliveryMoved, request: Request | None) -> None:
+        self.mark("lease expired")
+        if request is not None and not request.over:
+            life = request.life
+            self.demand(
+                life.dead or life.pauses > request.pauses,
+                lambda: f"the lease of {moved.id.hex()} ran out during its request",
+            )
 
     def _failed_request(self, moved: DeliveryMoved, request: Request | None) -> None:
         returned = None if request is None else request.returned
@@ -221,6 +249,7 @@ class Auditor:
             number=number,
             message_id=message_id,
             body=request.body,
+            pauses=life.pauses,
         )
         self.note("sent", leased.id.hex(), leased.fence, life.name)
         name = leased.id.hex()
@@ -254,7 +283,8 @@ class Auditor:
         endpoint = self.tables.endpoints[request.endpoint_id]
         event = self.tables.events[event_id_of(id_)].event
         key = order_key(endpoint.ordering, event.order_of)
-        if key is None or endpoint.ordering is Ordering.NONE:
+        # A replay counts as new, wherever its event stands.
+        if key is None or id_ in self.record.replayed:
             return
         place = self.record.accepted_as[event.id]
         before = self.record.last_sight.get((endpoint.id, key), -1)
@@ -273,6 +303,7 @@ class Auditor:
 
     def request_over(self, request: Request, outcome: Outcome | None) -> None:
         """Take note that the process knows, or has broken off."""
+        request.over = True
         request.returned = outcome
         self.record.in_flight[request.life.name, request.endpoint_id] -= 1
 
@@ -303,7 +334,7 @@ class Auditor:
             return after
         there = len(self.tables.deliveries_of_event(merchant_id, event_id))
         self.demand(
-            there == row.fan_out == deliveries,
+            there >= row.fan_out == deliveries,  # more where missed ones were made up for
             lambda: f"{key} has {there} deliveries, {deliveries} were promised",
         )
         place = self.record.accepted_as[event_id]
@@ -324,6 +355,25 @@ class Auditor:
                     self.blame(
                         f"{id_.hex()} was seen under lease {fence}, of which no attempt tells"
                     )
+        for (id_, fence), request in self.record.requests.items():
+            self._check_outcome_is_kept(id_, fence, request)
         for id_, row in self.tables.deliveries.items():
             if row.state is State.DELIVERED and not self.record.sights.get(id_):
                 self.blame(f"{id_.hex()} is delivered, but no receiver has seen it")
+
+    def _check_outcome_is_kept(self, id_: DeliveryId, fence: int, request: Request) -> None:
+        """Check that what a process learnt is written down, late or not, unless it died."""
+        if request.life.dead or request.returned is None:
+            return
+        if isinstance(request.returned, OurFault):
+            return
+        attempts = self.tables.attempts.get(id_, {})
+        kept = [attempts.get((fence, late)) for late in (False, True)]
+        if not any(each is not None and each.reason is not Reason.ABANDONED for each in kept):
+            self.blame(f"what came of {id_.hex()} under lease {fence} was forgotten")
+
+    def check_stopped(self, owners: tuple[int, ...]) -> None:
+        """Check that a process that stopped in order left no lease that it did not use."""
+        for row in self.tables.queue.rows.values():
+            if row.owner in owners and (row.id, row.fence) not in self.record.requests:
+                self.blame(f"{row.id.hex()} waits for the lease of a process that has stopped")

@@ -33,6 +33,7 @@ class Life:
         self.name = name
         self.dead = False
         self.paused = False
+        self.pauses = 0
         self.parked: list[asyncio.Handle] = []
         self.context: Context = copy_context()
         self.context.run(LIFE.set, self)
@@ -82,6 +83,7 @@ class SimLoop(BaseEventLoop):
     def pause(self, life: Life) -> None:
         """Let nothing of *life* run until it is resumed."""
         life.paused = True
+        life.pauses += 1
 
     def resume(self, life: Life) -> None:
         """Let run what came meanwhile, in its order."""

@@ -34,6 +34,9 @@ class Options:
     endpoints: int  # per merchant
     publishers: int  # per merchant
     publications: int  # per publisher
+    thinks_s: float  # at most, between two requests of a publisher
+    slots: int  # of each process; few, so that lanes and merchants compete
+    replays: bool  # operators send again, one by one and in jobs
     safety_s: float  # how long everything may fail
     deviation_rate: float
     store_rates: dict[str, float]
@@ -56,23 +59,28 @@ class Options:
                 return 0.0
             return chance.skewed(f"options.{site}.rate", min(_RATE_MIN, high / 10), high)
 
+        # Behind a good wire more can be demanded of a process, such as how it stops.
+        wire = chance.one_of("options.wire", (0.0, 1.0, 1.0))
         return cls(
             seed=seed,
             processes=chance.whole("options.processes", 2, 3),
             merchants=chance.whole("options.merchants", 1, 2),
             endpoints=chance.whole("options.endpoints", 1, 4),
             publishers=chance.whole("options.publishers", 1, 3),
-            publications=chance.whole("options.publications", 5, 30),
+            publications=chance.whole("options.publications", 5, 50),
+            thinks_s=chance.skewed("options.thinks", 0.05, 8.0),
+            slots=chance.one_of("options.slots", (3, 10, 1_024)),
+            replays=chance.one_of("options.replays", (False, False, True)),
             safety_s=chance.between("options.safety", 40, 160),
             deviation_rate=rate("deviation", 0.2),
-            store_rates={name: rate(f"store.{name}", 0.1) for name in STORE_FAULTS},
+            store_rates={name: wire * rate(f"store.{name}", 0.1) for name in STORE_FAULTS},
             receiver_rates={name: rate(f"receiver.{name}") for name in RECEIVER_FAULTS},
-            outage_rate=rate("outage", 0.05),
+            outage_rate=wire * rate("outage", 0.05),
             death_rate=rate("death", 0.02),
-            kill_rate=rate("kill", 0.1),
+            kill_rate=rate("kill", 0.2),
             pause_rate=rate("pause", 0.05),
             stop_rate=rate("stop", 0.03),
-            operator_rate=rate("operator", 0.1),
+            operator_rate=rate("operator", 0.6),
             disable_rate=rate("disable", 0.02),
             reply_lost_rate=rate("reply_lost", 0.1),
         )

@@ -4,14 +4,17 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from payhooks.control import deliveries, endpoints
+from payhooks.control import deliveries, endpoints, replay
 from payhooks.control.context import SYSTEM, Control
 from payhooks.control.endpoints import Move
+from payhooks.control.replay import ReplayDraft
 from payhooks.errors import ConflictError, NotFoundError, PayhooksError, UnavailableError
 from payhooks.flow.publication import Publication, Published
-from payhooks.ids import MERCHANT, to_text
+from payhooks.ids import MERCHANT, DeliveryId, to_text
+from payhooks.model.delivery import Delivery
 from payhooks.model.endpoint import EndpointStatus
 from payhooks.model.merchant import Merchant
+from payhooks.model.replay import Include, ReplayFilter
 from payhooks.simulator.auditor import Auditor
 from payhooks.simulator.chance import Chance
 from payhooks.simulator.process import Process
@@ -20,12 +23,13 @@ from payhooks.storage.memory.tables import Tables
 _OBJECTS: Final = 4
 _BATCH_MAX: Final = 4
 _TIMEOUT_S: Final = 10.0
-_THINKS_S: Final = 6.0
 _RETRIES_MAX: Final = 5_000
 _BATCHES: Final = 0.3  # of requests bring several
 _HEDGES: Final = 0.1  # of requests go to two processes at once
 _DELETES: Final = 0.05  # of what operators do, and once only
 _CANCELS: Final = 0.15
+_RETRIES: Final = 0.3
+_JOBS: Final = 0.1
 # What a publisher may be told, or not be told, that makes it try again.
 _TRY_AGAIN = (UnavailableError, ConflictError, ConnectionError, TimeoutError)
 
@@ -41,6 +45,7 @@ class Publisher:
         chance: Chance,
         auditor: Auditor,
         pick: Callable[[str], Process],
+        thinks_s: float,
         reply_lost_rate: float,
     ) -> None:
         self._name = name
@@ -48,6 +53,7 @@ class Publisher:
         self._chance = chance
         self._auditor = auditor
         self._pick = pick
+        self._thinks_s = thinks_s
         self._reply_lost_rate = reply_lost_rate
         self._places: dict[str, int] = {}  # of the last one answered, by object
 
@@ -56,7 +62,7 @@ class Publisher:
         said = 0
         while said < publications:
             at = self._chance.numbered(f"{self._name}.request")
-            await asyncio.sleep(_THINKS_S * self._chance.draw(f"{at}.thinks") ** 3)
+            await asyncio.sleep(self._thinks_s * self._chance.draw(f"{at}.thinks") ** 3)
             size = 1
             if self._chance.draw(f"{at}.batch") < _BATCHES:
                 size = self._chance.whole(f"{at}.size", 2, _BATCH_MAX)
@@ -144,12 +150,13 @@ class Operator:
     """Pauses, resumes, disables, enables, deletes and cancels, whatever is under way."""
 
     def __init__(
-        self, control: Control, *, tables: Tables, chance: Chance, auditor: Auditor
+        self, control: Control, *, tables: Tables, chance: Chance, auditor: Auditor, replays: bool
     ) -> None:
         self._control = control
         self._tables = tables
         self._chance = chance
         self._auditor = auditor
+        self._replays = replays
         self._deleted = False
 
     async def meddle(self, at: str) -> None:
@@ -163,6 +170,10 @@ class Operator:
                 await endpoints.delete(self._control, SYSTEM, endpoint, if_version=None)
             elif act < _DELETES + _CANCELS:
                 await self._cancel(at)
+            elif self._replays and act < _DELETES + _CANCELS + _RETRIES:
+                await self._retry(at)
+            elif self._replays and act < _DELETES + _CANCELS + _RETRIES + _JOBS:
+                await self._send_again(at)
             else:
                 move = self._chance.one_of(f"{at}.move", list(Move))
                 await endpoints.move(self._control, SYSTEM, endpoint, move)
@@ -176,13 +187,41 @@ class Operator:
                 await endpoints.move(self._control, SYSTEM, endpoint, Move.RESUME)
             elif endpoint.status is EndpointStatus.DISABLED:
                 await endpoints.move(self._control, SYSTEM, endpoint, Move.ENABLE)
+        for delivery_id in list(self._tables.order_blocks.values()):
+            # What a failed delivery holds up waits for a person.
+            await self._cancel_one(delivery_id)
 
     async def _cancel(self, at: str) -> None:
         waiting = list(self._tables.queue.rows.values())
         if not waiting:
             return
-        row = self._chance.one_of(f"{at}.delivery", waiting)
-        merchant = self._tables.merchants[row.merchant_id]
-        delivery = await self._control.store.delivery(merchant.id, row.id)
+        await self._cancel_one(self._chance.one_of(f"{at}.delivery", waiting).id)
+
+    async def _cancel_one(self, delivery_id: DeliveryId) -> None:
+        merchant, delivery = await self._find(delivery_id)
         if delivery is not None:
             await deliveries.cancel(self._control, SYSTEM, merchant, delivery)
+
+    async def _retry(self, at: str) -> None:
+        known = [*self._tables.queue.rows, *self._tables.deliveries]
+        if not known:
+            return
+        merchant, delivery = await self._find(self._chance.one_of(f"{at}.delivery", known))
+        if delivery is not None:
+            self._auditor.mark("sent again by hand")
+            await deliveries.retry(self._control, SYSTEM, merchant, delivery)
+
+    async def _send_again(self, at: str) -> None:
+        merchant = self._chance.one_of(f"{at}.merchant", list(self._tables.merchants.values()))
+        draft = ReplayDraft(
+            filter=ReplayFilter(),
+            include=(Include.FAILED, self._chance.one_of(f"{at}.include", list(Include))),
+            rate_per_s=self._chance.skewed(f"{at}.rate", 1.0, 100.0),
+        )
+        self._auditor.mark("sent again by a job")
+        await replay.create(self._control, SYSTEM, merchant, draft)
+
+    async def _find(self, delivery_id: DeliveryId) -> tuple[Merchant, Delivery | None]:
+        row = self._tables.queue.rows.get(delivery_id) or self._tables.deliveries[delivery_id]
+        merchant = self._tables.merchants[row.merchant_id]
+        return merchant, await self._control.store.delivery(merchant.id, delivery_id)

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar, cast
 from payhooks.control import system
 from payhooks.control.context import Control
 from payhooks.control.keyring import KEY_BYTES, Keyring
+from payhooks.control.replay import Replayer
 from payhooks.dialects.registry import DIALECTS
 from payhooks.flow.accept import Acceptor
 from payhooks.flow.fan_out import order_key
@@ -50,6 +51,8 @@ class Surroundings:
     auditor: Auditor
     receivers: Receivers
     store: FaultyStore
+    slots: int
+    replays: bool
     bug: Bug | None
 
 
@@ -85,6 +88,7 @@ class Process:
         self.stopping = False
         self._loop = around.loop
         self._auditor = around.auditor
+        self._wire_is_good = not around.store.wire.bad
         self._replies: list[asyncio.Future[Any]] = []
         chance = around.chance
         self._clock = SimClock(
@@ -124,6 +128,7 @@ class Process:
             give_back=self.settler.give_back,
             clock=clock,
             telemetry=telemetry,
+            slots=around.slots,
         )
         self.acceptor = Acceptor(
             store=store,
@@ -144,13 +149,14 @@ class Process:
             dialect_policy=lambda name: DIALECTS[name].retry_policy,
             retention=_RETENTION,
         )
+        replayer = Replayer(self.control, owner=self.owner)
         self._worker = Worker(
             lease_store=store,
             sweep_store=store,
             dispatcher=self.dispatcher,
             settler=self.settler,
             sweep=sweep,
-            advance_replays=_no_replays,
+            advance_replays=replayer.step if around.replays else _no_replays,
             clock=clock,
             telemetry=telemetry,
             owner=self.owner,
@@ -176,8 +182,12 @@ class Process:
         self.stopping = True
         with suppress(ConnectionError):
             await self.call(self._drain)
-        if not self.life.dead:
-            self.kill()
+        if self.life.dead:
+            return
+        self.kill()
+        self._auditor.mark("stopped in order")
+        if self._wire_is_good:
+            self._auditor.check_stopped((self.owner, -1 - self.owner))
 
     async def _drain(self) -> None:
         self.dispatcher.begin_no_more()

@@ -21,7 +21,9 @@ class Request:
     body: bytes
     seen: bool = False
     accepted: bool = False  # the receiver answered 2xx, and the answer reached the process
+    over: bool = False  # the process waits for it no more
     returned: Outcome | None = None
+    pauses: int  # of the process, before it was sent
 
 
 @dataclass(slots=True)
@@ -37,6 +39,8 @@ class Record:
     stored: dict[tuple[MerchantId, bytes], EventId] = field(default_factory=dict)  # by data
     told: dict[tuple[MerchantId, str], EventId] = field(default_factory=dict)  # by key
     last_sight: dict[tuple[EndpointId, bytes], int] = field(default_factory=dict)
+    replayed: set[DeliveryId] = field(default_factory=set)  # at least once
+    tokens: dict[EndpointId, tuple[float, float]] = field(default_factory=dict)  # left, at
     rests: dict[EndpointId, float] = field(default_factory=dict)
     marks: dict[str, int] = field(default_factory=dict)  # rare states that were reached
 

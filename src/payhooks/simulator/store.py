@@ -39,6 +39,11 @@ class Wire:
         self._looked_at_s = -1
 
     @property
+    def bad(self) -> bool:
+        """Whether it may lose anything at all in this world."""
+        return self.options.outage_rate > 0 or any(self.options.store_rates.values())
+
+    @property
     def down(self) -> bool:
         """Whether nobody gets through now."""
         second = int(self.loop.time())
@@ -59,7 +64,7 @@ class FaultyStore:
 
     def __init__(self, store: object, wire: Wire, *, client: str = "") -> None:
         self._store = store
-        self._wire = wire
+        self.wire = wire
         self._loop = wire.loop
         self._chance = wire.chance
         self._rates = wire.options.store_rates
@@ -68,7 +73,7 @@ class FaultyStore:
 
     def of(self, client: str) -> "FaultyStore":
         """Return the same store as *client* reaches it."""
-        return FaultyStore(self._store, self._wire, client=client)
+        return FaultyStore(self._store, self.wire, client=client)
 
     def __getattr__(self, name: str) -> Method:
         """Return the store's method of that name, reached over the network."""
@@ -81,7 +86,7 @@ class FaultyStore:
         at = self._chance.numbered(f"store.{self._client}.{name}")
         apply = partial(method, *args, **kwargs)
         travel_s = _TRAVEL_S * self._chance.draw(at)
-        if self._wire.down:
+        if self.wire.down:
             await asyncio.sleep(travel_s)
             raise UnavailableError("the store is down")
         match self._fault(at):

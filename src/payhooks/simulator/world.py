@@ -6,8 +6,16 @@ from typing import Final, cast
 
 from payhooks.ids import EndpointId, MerchantId, TimeOrderedIds
 from payhooks.model.audit import AuditEntry
-from payhooks.model.endpoint import Endpoint, EndpointStatus, Ordering, Signature, SignatureType
+from payhooks.model.endpoint import (
+    Endpoint,
+    EndpointStatus,
+    OnFailed,
+    Ordering,
+    Signature,
+    SignatureType,
+)
 from payhooks.model.merchant import CardNumbers, Merchant, Mode, TypeCheck
+from payhooks.model.replay import ReplayState
 from payhooks.ports.controlling import Change
 from payhooks.ports.store import Store
 from payhooks.simulator.auditor import Auditor
@@ -27,6 +35,7 @@ _LIVENESS_S: Final = 1_800.0
 _QUIET_S: Final = 60.0
 _KEEPS_OPEN_EVERY_S: Final = 5.0
 _RETRY_DELAYS_S: Final = ((), (1.0, 3.0, 9.0), (0.5, 2.0, 5.0, 10.0, 20.0), (5.0,) * 8)
+_RATES_PER_S: Final = (None, None, None, 1.0, 30.0)
 _LANES_MAX: Final = 1_000
 
 
@@ -47,6 +56,8 @@ class World:
             auditor=self.auditor,
             receivers=Receivers(self.loop, self.chance, self.options, self.auditor),
             store=FaultyStore(self._store, Wire(self.loop, self.chance, self.options)),
+            slots=self.options.slots,
+            replays=self.options.replays,
             bug=bug,
         )
         self._processes: list[Process] = []
@@ -190,6 +201,8 @@ class World:
             return f"{len(rows)} deliveries are undone, such as {row}"
         if self.auditor.tables.announcements:
             return "announcements are unpublished"
+        if any(job.state is ReplayState.RUNNING for job in self.auditor.tables.replays.values()):
+            return "replays have not ended"
         return ""
 
     def _busy(self) -> str:
@@ -212,6 +225,7 @@ class World:
             chance=self.chance,
             auditor=self.auditor,
             pick=self._pick,
+            thinks_s=self.options.thinks_s,
             reply_lost_rate=self.options.reply_lost_rate,
         )
 
@@ -221,6 +235,7 @@ class World:
             tables=self.auditor.tables,
             chance=self.chance,
             auditor=self.auditor,
+            replays=self.options.replays,
         )
 
     async def _merchant(self, number: int) -> Merchant:
@@ -263,6 +278,8 @@ class World:
             updated_at=now,
             signature=Signature(type=SignatureType.NONE),
             ordering=self.chance.one_of(f"{at}.ordering", list(Ordering)),
+            on_failed=self.chance.one_of(f"{at}.on_failed", list(OnFailed)),
+            rate_limit_per_s=self.chance.one_of(f"{at}.rate", _RATES_PER_S),
             retry_delays_s=self.chance.one_of(f"{at}.delays", _RETRY_DELAYS_S),
         )
 
