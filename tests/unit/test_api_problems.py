@@ -109,3 +109,17 @@ async def test_health_readiness_and_descriptions_need_no_key() -> None:
         answer = await world.call("GET", target, key=None)
         assert answer.status == 200, target
         assert answer.headers["x-request-id"].startswith("req_")
+
+
+async def test_every_operation_has_a_name_of_its_own_and_every_event_type_is_described() -> None:
+    """Clients are generated from this document; two equal names would overwrite each other."""
+    document = (await World().call("GET", "/openapi.json", key=None)).json
+    names = [
+        operation["operationId"]
+        for item in document["paths"].values()
+        for operation in item.values()
+    ]
+    assert len(names) == len(set(names))
+    assert {"publish_an_event", "publish_events", "make_an_endpoint"} < set(names)
+    assert document["openapi"] == "3.1.0"
+    assert "owngateway/payment_succeeded" in document["webhooks"]

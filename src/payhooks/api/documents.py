@@ -1,5 +1,6 @@
 """The descriptions of the API: OpenAPI 3.1 with ``webhooks``, and AsyncAPI 3."""
 
+import re
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -32,6 +33,7 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     document["components"]["securitySchemes"] = _SECURITY
     for path, item in document["paths"].items():
         for operation in item.values():
+            operation["operationId"] = _operation_id(operation["summary"])
             if path.startswith("/v1"):
                 operation["security"] = [{"key": []}]
             # Ours is the 4XX problem; FastAPI describes one of its own that nobody gets.
@@ -77,6 +79,11 @@ def asyncapi() -> dict[str, Any]:
             }
         },
     }
+
+
+def _operation_id(summary: str) -> str:
+    """Return what generated clients call it: what the summary says, and not the path."""
+    return re.sub(r"[^a-z]+", "_", summary.lower())
 
 
 def _name(type_: EventType) -> str:

@@ -16,7 +16,7 @@ from payhooks.api.routes.common import (
 )
 from payhooks.api.routes.events import patterns
 from payhooks.api.schemas.base import Time
-from payhooks.api.schemas.responses import (
+from payhooks.api.schemas.delivery_responses import (
     DeliveryPage,
     DeliveryStatus,
     DeliveryView,

@@ -18,6 +18,7 @@ from payhooks.api.routes.common import (
     TextId,
     if_version,
 )
+from payhooks.api.schemas.delivery_responses import FeedView
 from payhooks.api.schemas.requests import (
     BasicAuthentication,
     BearerAuthentication,
@@ -31,7 +32,6 @@ from payhooks.api.schemas.requests import (
 from payhooks.api.schemas.responses import (
     EndpointPage,
     EndpointView,
-    FeedView,
     NewEndpointView,
     SecretsView,
     SecretView,

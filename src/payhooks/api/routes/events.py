@@ -15,14 +15,9 @@ from payhooks.api.routes.common import (
     demand_order,
 )
 from payhooks.api.schemas.base import Time
+from payhooks.api.schemas.delivery_responses import DeliveryPage
 from payhooks.api.schemas.requests import BatchPublish, EventPublish
-from payhooks.api.schemas.responses import (
-    AcceptedView,
-    BatchView,
-    DeliveryPage,
-    EventPage,
-    EventView,
-)
+from payhooks.api.schemas.responses import AcceptedView, BatchView, EventPage, EventView
 from payhooks.control import deliveries
 from payhooks.errors import InvalidError
 from payhooks.limits import IDEMPOTENCY_KEY_CHARS_MAX, OBJECT_ID_CHARS_MAX

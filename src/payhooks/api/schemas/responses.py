@@ -5,7 +5,6 @@ from typing import Literal
 from pydantic import Field
 
 from payhooks.api.schemas.base import JsonObject, Page, View
-from payhooks.model.attempt import Reason
 from payhooks.model.endpoint import (
     AuthenticationType,
     DisabledReason,
@@ -20,9 +19,6 @@ from payhooks.model.merchant import CardNumbers, Mode, TypeCheck
 from payhooks.model.replay import Include, ReplayState
 
 EventStatus = Literal["unsubscribed", "pending", "delivered", "failed", "cancelled"]
-DeliveryStatus = Literal[
-    "scheduled", "blocked", "held", "sending", "delivered", "failed", "cancelled"
-]
 
 
 class FaultView(View):
@@ -203,85 +199,6 @@ class TestView(View):
 
     delivery_id: str
     event_id: str
-
-
-class DeliveryView(View):
-    """A delivery."""
-
-    id: str
-    event_id: str
-    endpoint_id: str
-    event_type: str
-    status: DeliveryStatus
-    dialect: str
-    attempts_made: int
-    due_at: str | None
-    created_at: str
-    delivered_at: str | None
-    finished_at: str | None
-    reason: Reason | None
-    reason_text: str | None
-    replay_id: str | None
-
-
-class TimingView(View):
-    """Where the time went, in milliseconds."""
-
-    dns: float
-    connect: float
-    tls: float
-    wait: float
-    total: float
-
-
-class AnswerView(View):
-    """What was kept of the answer."""
-
-    headers: list[list[str]]
-    body: str
-    truncated: bool
-
-
-class AttemptView(View):
-    """One HTTP request."""
-
-    id: str
-    fence: int
-    late: bool
-    at: str
-    status: int | None
-    reason: Reason | None
-    detail: str
-    timing_ms: TimingView
-    answer: AnswerView
-
-
-class DeliveryWithAttempts(DeliveryView):
-    """A delivery and its attempts, oldest first."""
-
-    attempts: list[AttemptView]
-
-
-class DeliveryPage(Page):
-    """Deliveries, newest event first."""
-
-    data: list[DeliveryView]
-
-
-class FeedEntryView(View):
-    """One delivery in the order that a puller reads."""
-
-    sequence: int
-    delivery: DeliveryView
-    event: EventView
-
-
-class FeedView(View):
-    """A part of a feed."""
-
-    data: list[FeedEntryView]
-    has_more: bool
-    next: int = Field(description="Give this as `after`, now or when there is more.")
 
 
 class KeyView(View):
