@@ -2,13 +2,17 @@
 
 import asyncio
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from payhooks.cli.output import AsJson, as_json, line, say, table
 from payhooks.cli.progress import bar
 from payhooks.errors import InvalidError
+
+_COLUMNS: Final = [
+    "endpoint", "hour", "expected", "delivered", "failed", "cancelled", "pending", "missing",
+]  # fmt: skip
 
 
 def reconcile(
@@ -38,14 +42,14 @@ def reconcile(
 
 
 def _print(found: list[dict[str, Any]]) -> None:
+    if not found:
+        say("There are no merchants.")
     for each in found:
         verdict = "equal" if each["equal"] else f"{each['differences_count']} differ"
         line(f"{each['merchant']}  {each['events']} events  {verdict}")
-        table(
-            [hour for hour in each["hours"] if hour["missing"]],
-            ["endpoint", "hour", "expected", "delivered", "failed", "cancelled", "pending",
-             "missing"],
-        ) if not each["equal"] else None  # fmt: skip
+        if each["equal"]:
+            continue
+        table([hour for hour in each["hours"] if hour["missing"]], _COLUMNS)
         for difference in each["differences"]:
             line(f"  {difference['kind']}  {difference['event']}  {difference['endpoint'] or '-'}")
         if each["repaired"]:

@@ -82,5 +82,6 @@ def _usage(error: typer.TyperException) -> int:
     context = getattr(error, "ctx", None)
     if words and context is not None and not words.startswith("Usage"):
         words = f"payhooks: {words} Try: {context.command_path} --help"
-    typer.echo(words, err=True)
+    if words:  # Help that was not asked for is on standard output already.
+        typer.echo(words, err=True)
     return error.exit_code

@@ -3,8 +3,8 @@
 import os
 import signal
 import socket
-import sys
 import threading
+from typing import Final
 
 import uvloop
 
@@ -12,6 +12,8 @@ from payhooks import serving
 from payhooks.bootstrap import open_process
 from payhooks.errors import UnavailableError
 from payhooks.settings import Settings
+
+STDIN: Final = 0
 
 
 def serve(settings: Settings, *, sends: bool, shared: bool) -> None:
@@ -70,7 +72,9 @@ def end_with_parent() -> None:
     """
 
     def wait() -> None:
-        sys.stdin.buffer.read()
+        # Not sys.stdin: its lock, held by this thread, would break off a process that ends.
+        while os.read(STDIN, 1):
+            pass
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=wait, name="parent", daemon=True).start()

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from payhooks import serving
+from payhooks.bootstrap import open_store
 from payhooks.cli.exits import ExitCode
 from payhooks.cli.output import say
 from payhooks.cli.running import bind
+from payhooks.clock import SystemClock
 from payhooks.settings import Settings
 
 BACK_OFF_S_FIRST: Final = 0.5
@@ -26,14 +28,26 @@ STOP_MARGIN_S: Final = 10.0
 
 
 def supervise(settings: Settings, *, without_worker: bool) -> int:
-    """Keep PAYHOOKS_WORKERS children serving until SIGTERM or SIGINT; return the exit code."""
+    """Keep PAYHOOKS_WORKERS children serving until SIGTERM or SIGINT; return the exit code.
+
+    Raises:
+        UnavailableError: The port is taken, or the store cannot be used: children would only
+            find the same.
+
+    """
     # Held, not listened on: the port stays ours while children come and go.
     with bind(settings, shared=True):
+        asyncio.run(_demand_store(settings))
         command = [sys.executable, "-m", "payhooks", "serve", "--child"]
         if without_worker:
             command.append("--without-worker")
         grace_s = settings.drain_grace_s + STOP_MARGIN_S
         return asyncio.run(keep_running(command, count=settings.workers, grace_s=grace_s))
+
+
+async def _demand_store(settings: Settings) -> None:
+    store = await open_store(settings, SystemClock())
+    await store.close()
 
 
 async def keep_running(command: Sequence[str], *, count: int, grace_s: float) -> int:

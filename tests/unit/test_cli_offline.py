@@ -1,0 +1,148 @@
+"""Commands that need no server, through the one way in that scripts use."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from payhooks.cli import main
+from payhooks.control.keyring import parse_keys
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start every command in an empty folder, with no settings."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("PAYHOOKS_API_KEY", "PAYHOOKS_API_URL", "PAYHOOKS_API_MERCHANT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def _sign(capsys: pytest.CaptureFixture[str], body: Path) -> Path:
+    assert main(["sign", "--secret", SECRET, "--body", str(body)]) == 0
+    headers = body.with_name("headers")
+    headers.write_text(capsys.readouterr().out, encoding="utf-8")
+    return headers
+
+
+def test_what_sign_signs_verify_verifies(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two halves of one trial: a developer signs a body and checks what her server would see."""
+    body = tmp_path / "body"
+    body.write_bytes(b'{"type":"a.b","timestamp":"2026-11-20T12:00:00Z","data":{}}')
+    headers = _sign(capsys, body)
+    arguments = ["verify", "--secret", SECRET, "--headers", str(headers), "--body", str(body)]
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.count("✓") == 4
+
+
+def test_a_changed_body_ends_with_6_and_the_culprit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An editor that adds a line feed is the commonest reason of all."""
+    body = tmp_path / "body"
+    body.write_bytes(b'{"type":"a.b","timestamp":"2026-11-20T12:00:00Z","data":{}}')
+    headers = _sign(capsys, body)
+    body.write_bytes(body.read_bytes() + b"\n")
+    arguments = ["verify", "--secret", SECRET, "--headers", str(headers), "--body", str(body)]
+    assert main(arguments) == 6
+    assert "line feed" in capsys.readouterr().out
+
+
+def test_a_message_id_that_blurs_what_is_signed_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A dot would separate what belongs together."""
+    (tmp_path / "body").write_bytes(b"{}")
+    assert main(["sign", "--secret", SECRET, "--body", "body", "--id", "a.b"]) == 2
+    assert "--id" in capsys.readouterr().err
+
+
+def test_a_missing_file_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    """Not a traceback: the path is what the person can mend."""
+    assert main(["sign", "--secret", SECRET, "--body", "nowhere"]) == 1
+    assert capsys.readouterr().err == "payhooks: No such file or directory: nowhere\n"
+
+
+def test_a_generated_secret_key_is_one_that_settings_take(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Data alone on standard output, so that it can be piped into a file."""
+    assert main(["keys", "generate-secret"]) == 0
+    assert len(parse_keys(capsys.readouterr().out.strip())) == 1
+
+
+def test_config_check_shows_where_a_value_is_from_and_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its output ends up in tickets and chats."""
+    assert main(["keys", "generate-secret"]) == 0
+    secret_key = capsys.readouterr().out.strip()
+    (tmp_path / "key").write_text(secret_key, encoding="utf-8")
+    monkeypatch.setenv("PAYHOOKS_SECRET_KEY_FILE", str(tmp_path / "key"))
+    url = "postgresql://shop:hunter2@db.internal/payhooks?sslpassword=hunter2"
+    monkeypatch.setenv("PAYHOOKS_DATABASE_URL", url)
+    assert main(["config", "check", "--json"]) == 0
+    printed = capsys.readouterr().out
+    assert "hunter2" not in printed
+    assert secret_key not in printed
+    rows = {row["setting"]: row for row in json.loads(printed)}
+    assert rows["PAYHOOKS_SECRET_KEY"]["source"] == f"file {tmp_path / 'key'}"
+    assert rows["PAYHOOKS_DATABASE_URL"]["source"] == "environment"
+    assert "db.internal/payhooks" in rows["PAYHOOKS_DATABASE_URL"]["value"]
+    assert rows["PAYHOOKS_LISTEN"] == {
+        "setting": "PAYHOOKS_LISTEN",
+        "value": "127.0.0.1:8420",
+        "source": "default",
+    }
+
+
+def test_a_misspelt_setting_is_refused_with_the_right_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Silently not read, it would be found in an outage."""
+    monkeypatch.setenv("PAYHOOKS_DATABSE_URL", "sqlite:///x.db")
+    assert main(["config", "check"]) == 2
+    assert "did you mean PAYHOOKS_DATABASE_URL?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(["sing"], id="no such command"),
+        pytest.param(["endpoints", "list", "--limit", "0"], id="out of range"),
+        pytest.param(["verify"], id="an option is missing"),
+    ],
+)
+def test_a_mistyped_command_ends_with_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And says so on standard error, where nobody parses it."""
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert not captured.out
+    assert captured.err
+
+
+def test_without_a_key_the_way_to_one_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """The first thing a newcomer meets who starts in the wrong folder."""
+    assert main(["events", "list"]) == 4
+    assert "PAYHOOKS_API_KEY" in capsys.readouterr().err
+
+
+def test_a_server_that_is_not_there_is_told_with_its_address(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Port 1 of this machine: nothing listens there."""
+    monkeypatch.setenv("PAYHOOKS_API_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("PAYHOOKS_API_KEY", "key")
+    assert main(["events", "list", "-m", "shop"]) == 1
+    assert "http://127.0.0.1:1" in capsys.readouterr().err
+
+
+def test_no_command_at_all_is_told_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+    """Who types only the name wants to know what there is."""
+    assert main([]) == 2
+    assert "dev" in capsys.readouterr().out
