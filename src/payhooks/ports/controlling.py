@@ -166,8 +166,10 @@ class ControlStore(Protocol):
         ...
 
     async def expunge(self, merchant_id: MerchantId, event_id: bytes, audit: AuditEntry) -> bool:
-        """Remove an event's data, metadata and kept bodies; waiting deliveries are cancelled.
+        """Remove an event's data, metadata and kept bodies; its undone deliveries are cancelled.
 
+        Those being sent right now too: what their workers tell of them comes late, and is kept
+        without the answer, which may quote what it was sent.
         Returns False where there is no such event. The event itself stays, and says so.
         """
         ...

@@ -60,9 +60,9 @@ class MemoryReplay:
         row.expunged = True
         deliveries = self._tables.deliveries_of_event(merchant_id, row.event.id)
         for id_ in deliveries:
-            waiting = self._tables.queue.rows.get(id_)
-            if waiting is not None and waiting.state is not State.LEASED:
-                self._tables.finish(waiting, Trigger.CANCEL, now=self._tables.now())
+            undone = self._tables.queue.rows.get(id_)
+            if undone is not None:
+                self._tables.finish(undone, Trigger.CANCEL, now=self._tables.now())
         self._tables.forget_bodies(deliveries)
         self._tables.log(audit)
         self._tables.publish()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from payhooks.ids import event_id_of
 from payhooks.model.attempt import Attempt, Reason
 from payhooks.model.delivery import State, Trigger
 from payhooks.ports.settling import Settlement
@@ -63,8 +64,17 @@ class MemorySettle:
         if recorded is not None and recorded.reason is not Reason.ABANDONED:
             return True
         if (settlement.fence, True) not in attempts:
-            self._record(settlement.attempt, late=True)
+            self._record(self._unquoted(settlement.attempt), late=True)
         return False
+
+    def _unquoted(self, attempt: Attempt) -> Attempt:
+        """Return the attempt without what may quote an expunged event."""
+        event = self._tables.events.get(event_id_of(attempt.delivery_id))
+        if event is None or not event.expunged:
+            return attempt
+        return msgspec.structs.replace(
+            attempt, answer_headers=(), answer_body=b"", answer_truncated=False
+        )
 
     def _record(self, attempt: Attempt, *, late: bool) -> None:
         kept = msgspec.structs.replace(attempt, late=late)

@@ -64,9 +64,7 @@ class PostgresReplay:
                 chain = await Chain.lock(connection, audit)
                 if await connection.fetchrow(_SQL["expunge"], merchant_id, event_id) is None:
                     return False
-                waiting = await connection.fetch(_SQL["expunge_waiting"], merchant_id, event_id)
-                ids = [row["id"] for row in waiting]
-                await connection.execute(_SQL["cancel"], [merchant_id] * len(ids), ids)
+                await connection.execute(_SQL["expunge_undone"], merchant_id, event_id)
                 await connection.execute(_SQL["expunge_bodies"], merchant_id, event_id)
                 await chain.add()
                 return True

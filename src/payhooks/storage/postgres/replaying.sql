@@ -29,9 +29,9 @@ WHERE merchant_id = $1 AND id = $2 RETURNING id
 DELETE FROM bodies
 WHERE merchant_id = $1 AND delivery_id > $2 AND delivery_id <= payhooks_last_of($2)
 
--- name: expunge_waiting
-SELECT id FROM queue
-WHERE merchant_id = $1 AND id > $2 AND id <= payhooks_last_of($2) AND state <> 1
+-- name: expunge_undone
+SELECT cancel_v1(array_agg(q.merchant_id), array_agg(q.id), true) AS ids FROM queue q
+WHERE q.merchant_id = $1 AND q.id > $2 AND q.id <= payhooks_last_of($2)
 
 -- name: replay
 SELECT document FROM replays WHERE merchant_id = $1 AND id = $2

@@ -74,8 +74,8 @@ class SqliteReplay(Part):
             if run(db, _SQL["expunge"], (merchant_id, event_id)) == 0:
                 return False
             last = last_delivery_id_of(EventId(event_id))
-            waiting = rows(db, _SQL["waiting_of"], (merchant_id, event_id, last))
-            end(db, [Undone(*row) for row in waiting], Trigger.CANCEL, now=self._now_us())
+            undone = rows(db, _SQL["undone_of"], (merchant_id, event_id, last))
+            end(db, [Undone(*row) for row in undone], Trigger.CANCEL, now=self._now_us())
             run(db, _SQL["forget_answers"], (event_id, last))
             run(db, _SQL["forget_rendered"], (event_id, last))
             log(db, audit)

@@ -42,9 +42,9 @@ UPDATE lanes SET feed_last = feed_last + 1 WHERE endpoint_id = ?;
 UPDATE events SET data = CAST('null' AS BLOB), metadata = NULL, expunged = 1
 WHERE merchant_id = ? AND id = ?;
 
--- name: waiting_of
+-- name: undone_of
 SELECT merchant_id, id, endpoint_id, fence FROM queue
-WHERE merchant_id = ? AND id BETWEEN ? AND ? AND state <> 1;
+WHERE merchant_id = ? AND id BETWEEN ? AND ?;
 
 -- name: forget_answers
 DELETE FROM bodies WHERE delivery_id BETWEEN ? AND ?;

@@ -6,13 +6,21 @@ from typing import Final, NamedTuple
 import apsw
 import msgspec
 
-from payhooks.ids import DeliveryId, EndpointId, MerchantId
+from payhooks.ids import DeliveryId, EndpointId, EventId, MerchantId, event_id_of
 from payhooks.model.attempt import Attempt, Reason
 from payhooks.model.delivery import Trigger
 from payhooks.ports.settling import Settlement
 from payhooks.storage import statements
 from payhooks.storage.documents import encode
-from payhooks.storage.sqlite.connection import Row, delay_us, rows, run, run_many, to_us
+from payhooks.storage.sqlite.connection import (
+    Row,
+    delay_us,
+    rows,
+    rows_of_many,
+    run,
+    run_many,
+    to_us,
+)
 from payhooks.storage.sqlite.parts import Part
 from payhooks.storage.sqlite.writer import Kind
 
@@ -101,7 +109,7 @@ def _settle(db: apsw.Connection, settlements: Sequence[Settlement], *, now: int)
     if not moves.isdisjoint({Trigger.RETRY, Trigger.RELEASE}):
         run(db, _SQL["reschedule"])
         run(db, _SQL["wake_lanes"])
-    record(db, _attempts(settlements, foreign), now=now)
+    record(db, _attempts(settlements, foreign, _expunged(db, settlements, foreign)), now=now)
     rendered = [
         (settlement.delivery_id, settlement.merchant_id, settlement.rendered)
         for n, settlement in enumerate(settlements)
@@ -119,7 +127,21 @@ def _foreign(db: apsw.Connection, settlements: Sequence[Settlement]) -> dict[int
     }
 
 
-def _attempts(settlements: Sequence[Settlement], foreign: dict[int, bool]) -> list[Attempt]:
+def _expunged(
+    db: apsw.Connection, settlements: Sequence[Settlement], foreign: dict[int, bool]
+) -> frozenset[EventId]:
+    """Return of which events nothing that an answer may quote is kept any more.
+
+    Their deliveries were called off, so only who lost the lease can bring something.
+    """
+    late = [settlements[n] for n in foreign]
+    wanted = {(one.merchant_id, event_id_of(one.delivery_id)): None for one in late}
+    return frozenset(id_ for (id_,) in rows_of_many(db, _SQL["expunged_events"], list(wanted)))
+
+
+def _attempts(
+    settlements: Sequence[Settlement], foreign: dict[int, bool], expunged: frozenset[EventId]
+) -> list[Attempt]:
     """Return the attempts to write: those of owners who lost the lease are late."""
     attempts = []
     for n, settlement in enumerate(settlements):
@@ -129,6 +151,8 @@ def _attempts(settlements: Sequence[Settlement], foreign: dict[int, bool]) -> li
             attempt = settlement.attempt
             if attempt.late != is_late:
                 attempt = msgspec.structs.replace(attempt, late=is_late)
+            if is_late and event_id_of(attempt.delivery_id) in expunged:
+                attempt = msgspec.structs.replace(attempt, answer_headers=(), answer_body=b"")
             attempts.append(attempt)
     return attempts
 

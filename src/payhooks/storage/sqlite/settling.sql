@@ -33,6 +33,11 @@ SELECT s.n, a.delivery_id IS NOT NULL AND a.reason IS NOT 'abandoned' FROM temp.
 LEFT JOIN attempts AS a ON a.delivery_id = s.id AND a.fence = s.fence AND a.late = 0
 WHERE s.holds = 0;
 
+-- name: expunged_events
+WITH wanted (merchant_id, id) AS (VALUES :rows)
+SELECT e.id FROM wanted CROSS JOIN events AS e
+ON e.merchant_id = wanted.merchant_id AND e.id = wanted.id WHERE e.expunged = 1;
+
 -- What would go back to a lane that is no more is cancelled.
 -- name: cancel_deleted
 UPDATE temp.settling AS s SET move = 4 WHERE s.holds = 1 AND s.move IN (1, 3)

@@ -248,6 +248,10 @@ BEGIN
     SELECT p_merchants[b.n], p_ids[b.n], 1, p_fences[b.n], NOT v_held[b.n], b.truncated,
       b.headers, b.body
     FROM unnest(b_of, b_headers, b_bodies, b_truncated) b(n, headers, body, truncated)
+    -- An answer may quote what it was sent: of an expunged event nothing comes back.
+    WHERE v_moved[b.n] OR NOT EXISTS (SELECT FROM events e
+      WHERE e.merchant_id = p_merchants[b.n] AND e.id = payhooks_event_of(p_ids[b.n])
+        AND e.expunged)
     ON CONFLICT DO NOTHING;
   END IF;
   IF r_of <> '{}' THEN

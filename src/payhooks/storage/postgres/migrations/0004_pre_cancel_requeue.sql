@@ -1,7 +1,7 @@
 -- The functions of the control plane: what a person or a job does to waiting deliveries.
 
--- Ends waiting deliveries as cancelled; returns those that were waiting still.
-CREATE FUNCTION cancel_v1(p_merchants uuid[], p_ids uuid[])
+-- Ends waiting deliveries as cancelled, and where asked those being sent; returns which.
+CREATE FUNCTION cancel_v1(p_merchants uuid[], p_ids uuid[], p_leased boolean DEFAULT false)
 RETURNS uuid[] LANGUAGE plpgsql VOLATILE
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
@@ -17,7 +17,7 @@ BEGIN
   v_now := payhooks_now();
   WITH gone AS (
     DELETE FROM queue q USING unnest(p_merchants, p_ids) u(merchant, id)
-    WHERE q.merchant_id = u.merchant AND q.id = u.id AND q.state <> 1
+    WHERE q.merchant_id = u.merchant AND q.id = u.id AND (p_leased OR q.state <> 1)
     RETURNING q.*
   ), final AS (
     INSERT INTO deliveries AS d (merchant_id, id, endpoint_id, order_key, replay_id, position,
