@@ -22,13 +22,16 @@ from payhooks.ports.leasing import Leased
 from payhooks.ports.transport import OutboundRequest
 from payhooks.simulator.loop import Life, SimLoop
 from payhooks.simulator.record import Record, Request, is_success
+from payhooks.simulator.signatures import Secrets
 from payhooks.storage.memory import DeliveryMoved, EventAccepted
-from payhooks.storage.memory.rows import FinalRow, QueueRow
+from payhooks.storage.memory.rows import FinalRow, QueueRow, from_us
 from payhooks.storage.memory.tables import Tables
 
 MESSAGE_ID: Final = "webhook-id"
 # Jitter adds a tenth of the wait at most; rounding to microseconds may take one off.
 _ROUNDING_S: Final = 0.001
+# Longer than a delivery waits in memory, shorter than the grace of any rotation.
+_FRESH_S: Final = 10.0
 
 
 class Auditor:
@@ -39,6 +42,7 @@ class Auditor:
         self._trace = hashlib.blake2b(digest_size=16)
         self.timeline: list[str] = []
         self.record = Record()
+        self.secrets = Secrets()
         self.violation: str | None = None
         self._tables: Tables | None = None
 
@@ -161,6 +165,7 @@ class Auditor:
 
     def _leased(self, row: QueueRow) -> None:
         now = self.tables.now()
+        self.record.leased_at[row.id] = self._loop.time()
         self.demand(row.due_at <= now, lambda: f"{row.id.hex()} was leased before it was due")
         rest = self.record.rests.get(row.endpoint_id, 0.0)
         self.demand(
@@ -261,8 +266,13 @@ class Auditor:
         )
         body = self.record.bodies.setdefault(leased.id, request.body)
         self.demand(body == request.body, lambda: f"the body of {name} changed")
-        url = self.tables.endpoints[leased.endpoint_id].url
-        self.demand(request.url == url, lambda: f"{name} went to {request.url}")
+        endpoint = self.tables.endpoints[leased.endpoint_id]
+        self.demand(request.url == endpoint.url, lambda: f"{name} went to {request.url}")
+        fresh = self._loop.time() - self.record.leased_at.get(leased.id, 0.0) < _FRESH_S
+        now = from_us(self.tables.now())
+        complaint = self.secrets.complaint(endpoint, request, now, fresh=fresh)
+        if complaint is not None:
+            self.blame(f"{name} {complaint}")
         lane = (life.name, leased.endpoint_id)
         count = self.record.in_flight[lane] = self.record.in_flight.get(lane, 0) + 1
         self.demand(

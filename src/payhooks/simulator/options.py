@@ -36,6 +36,7 @@ class Options:
     publications: int  # per publisher
     thinks_s: float  # at most, between two requests of a publisher
     slots: int  # of each process; few, so that lanes and merchants compete
+    signed: bool  # endpoints have secrets, which operators rotate
     replays: bool  # operators send again, one by one and in jobs
     safety_s: float  # how long everything may fail
     deviation_rate: float
@@ -70,6 +71,7 @@ class Options:
             publications=chance.whole("options.publications", 5, 50),
             thinks_s=chance.skewed("options.thinks", 0.05, 8.0),
             slots=chance.one_of("options.slots", (3, 10, 1_024)),
+            signed=chance.one_of("options.signed", (False, True)),
             replays=chance.one_of("options.replays", (False, False, True)),
             safety_s=chance.between("options.safety", 40, 160),
             deviation_rate=rate("deviation", 0.2),

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from payhooks.control import deliveries, endpoints, replay
+from payhooks.control import deliveries, endpoints, replay, secrets
 from payhooks.control.context import SYSTEM, Control
 from payhooks.control.endpoints import Move
 from payhooks.control.replay import ReplayDraft
@@ -12,7 +12,7 @@ from payhooks.errors import ConflictError, NotFoundError, PayhooksError, Unavail
 from payhooks.flow.publication import Publication, Published
 from payhooks.ids import MERCHANT, DeliveryId, to_text
 from payhooks.model.delivery import Delivery
-from payhooks.model.endpoint import EndpointStatus
+from payhooks.model.endpoint import EndpointStatus, SignatureType
 from payhooks.model.merchant import Merchant
 from payhooks.model.replay import Include, ReplayFilter
 from payhooks.simulator.auditor import Auditor
@@ -29,6 +29,9 @@ _HEDGES: Final = 0.1  # of requests go to two processes at once
 _DELETES: Final = 0.05  # of what operators do, and once only
 _CANCELS: Final = 0.15
 _RETRIES: Final = 0.3
+_ROTATIONS: Final = 0.2
+_GRACE_S_MIN: Final = 20  # longer than a lease waits before its request
+_GRACE_S_MAX: Final = 60
 _JOBS: Final = 0.1
 # What a publisher may be told, or not be told, that makes it try again.
 _TRY_AGAIN = (UnavailableError, ConflictError, ConnectionError, TimeoutError)
@@ -161,7 +164,11 @@ class Operator:
 
     async def meddle(self, at: str) -> None:
         """Do one thing."""
-        known = list(self._tables.endpoints.values())
+        known = [
+            endpoint
+            for endpoint in self._tables.endpoints.values()
+            if endpoint.status is not EndpointStatus.DELETED
+        ]
         endpoint = self._chance.one_of(f"{at}.endpoint", known)
         act = self._chance.draw(f"{at}.act")
         try:
@@ -174,6 +181,12 @@ class Operator:
                 await self._retry(at)
             elif self._replays and act < _DELETES + _CANCELS + _RETRIES + _JOBS:
                 await self._send_again(at)
+            elif endpoint.signature.type is not SignatureType.NONE and act > 1 - _ROTATIONS:
+                grace_s = self._chance.whole(f"{at}.grace", _GRACE_S_MIN, _GRACE_S_MAX)
+                self._auditor.mark("secret rotated")
+                await secrets.rotate_endpoint_secret(
+                    self._control, SYSTEM, endpoint, grace_s=grace_s
+                )
             else:
                 move = self._chance.one_of(f"{at}.move", list(Move))
                 await endpoints.move(self._control, SYSTEM, endpoint, move)

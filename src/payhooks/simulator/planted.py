@@ -56,6 +56,8 @@ class SimulatedStore(MemoryStore):
     async def apply(self, change: Change) -> None:
         """See ControlStore."""
         await super().apply(change)
+        for secret in change.secrets:
+            self._auditor.secrets.keep(secret)
         endpoint = change.endpoint
         if endpoint is not None:
             self._auditor.note("endpoint", endpoint.id.hex(), endpoint.status)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, TypeVar, cast
 
-from payhooks.control import system
+from payhooks.control import secrets, system
 from payhooks.control.context import Control
 from payhooks.control.keyring import KEY_BYTES, Keyring
 from payhooks.control.replay import Replayer
@@ -104,7 +104,7 @@ class Process:
 
     def _compose(self, around: Surroundings) -> None:
         store, clock, telemetry = self._store, self._clock, self._telemetry
-        directory = Directory(store, lambda secret: secret.sealed.hex(), clock)
+        directory = Directory(store, secrets.opener(self.control.keyring), clock)
         self.settler = Settler(
             store=store,
             clock=clock,

@@ -41,6 +41,7 @@ class Record:
     last_sight: dict[tuple[EndpointId, bytes], int] = field(default_factory=dict)
     replayed: set[DeliveryId] = field(default_factory=set)  # at least once
     tokens: dict[EndpointId, tuple[float, float]] = field(default_factory=dict)  # left, at
+    leased_at: dict[DeliveryId, float] = field(default_factory=dict)  # last
     rests: dict[EndpointId, float] = field(default_factory=dict)
     marks: dict[str, int] = field(default_factory=dict)  # rare states that were reached
 

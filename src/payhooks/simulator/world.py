@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Final, cast
 
+from payhooks.control import secrets
 from payhooks.ids import EndpointId, MerchantId, TimeOrderedIds
 from payhooks.model.audit import AuditEntry
 from payhooks.model.endpoint import (
@@ -16,6 +17,7 @@ from payhooks.model.endpoint import (
 )
 from payhooks.model.merchant import CardNumbers, Merchant, Mode, TypeCheck
 from payhooks.model.replay import ReplayState
+from payhooks.model.secret import SealedSecret, SecretPurpose
 from payhooks.ports.controlling import Change
 from payhooks.ports.store import Store
 from payhooks.simulator.auditor import Auditor
@@ -50,6 +52,8 @@ class World:
         self._clock = SimClock(self.loop)
         self._store = make_store(bug, auditor=self.auditor, clock=self._clock)
         self._ids = TimeOrderedIds(self._clock, self.chance.random("world.ids"))
+        self._control = make_control(self._store, self._clock, self._ids, self.chance, "world")
+        self.auditor.secrets.open_with(secrets.opener(self._control.keyring))
         self._around = Surroundings(
             loop=self.loop,
             chance=self.chance,
@@ -257,7 +261,12 @@ class World:
         await self._store.apply(Change(audit=self._entry(merchant.id), merchant=merchant))
         for _ in range(self.options.endpoints):
             endpoint = await self._endpoint(merchant)
-            await self._store.apply(Change(audit=self._entry(merchant.id), endpoint=endpoint))
+            change = Change(
+                audit=self._entry(merchant.id),
+                endpoint=endpoint,
+                secrets=self._secrets_of(endpoint),
+            )
+            await self._store.apply(change)
         return merchant
 
     async def _endpoint(self, merchant: Merchant) -> Endpoint:
@@ -276,12 +285,27 @@ class World:
             version=1,
             created_at=now,
             updated_at=now,
-            signature=Signature(type=SignatureType.NONE),
+            signature=Signature(
+                type=SignatureType.ENDPOINT_SECRET if self.options.signed else SignatureType.NONE
+            ),
             ordering=self.chance.one_of(f"{at}.ordering", list(Ordering)),
             on_failed=self.chance.one_of(f"{at}.on_failed", list(OnFailed)),
             rate_limit_per_s=self.chance.one_of(f"{at}.rate", _RATES_PER_S),
             retry_delays_s=self.chance.one_of(f"{at}.delays", _RETRY_DELAYS_S),
         )
+
+    def _secrets_of(self, endpoint: Endpoint) -> tuple[SealedSecret, ...]:
+        if endpoint.signature.type is SignatureType.NONE:
+            return ()
+        text = secrets.new_text(self._control, endpoint.dialect)
+        sealed = secrets.seal(
+            self._control,
+            text,
+            merchant_id=endpoint.merchant_id,
+            owner_id=endpoint.id,
+            purpose=SecretPurpose.ENDPOINT,
+        )
+        return (sealed,)
 
     def _entry(self, merchant_id: MerchantId) -> AuditEntry:
         return AuditEntry(
