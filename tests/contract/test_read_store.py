@@ -274,6 +274,34 @@ async def test_the_feed_finds_what_was_committed_late(world: World) -> None:
     assert [one.id for one in listed] == [first.delivery.id, second.delivery.id]
 
 
+async def test_a_delivery_made_long_after_its_event_is_in_the_feed(world: World) -> None:
+    """Who pulls must hear of what a replay of missed events made, though its id is old."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    other = await world.endpoint(merchant)
+    missed = [await world.publish(merchant) for _ in range(2)]
+    await world.advance(3_600)
+    heard = await world.publish(merchant, endpoint)
+
+    async def feed() -> list[tuple[int, EventId]]:
+        entries = await world.store.feed(merchant.id, endpoint.id, after=0, limit=10)
+        return [(entry.sequence, entry.event.id) for entry in entries]
+
+    assert await feed() == [(1, heard.id)]
+    again = [world.again(one, endpoint) for one in missed]
+    # To a second endpoint too, whose feed nobody has read.
+    assert await world.requeue(*again, world.again(missed[0], other)) == 3
+    fresh = await world.publish(merchant, endpoint)
+    numbered = [(1, heard.id), (2, missed[0].id), (3, missed[1].id), (4, fresh.id)]
+    assert await feed() == numbered
+    # Sent once more: it has its number already.
+    await world.fail(*await world.lease())
+    assert await world.requeue(*again) == 2
+    assert await feed() == numbered
+    entries = await world.store.feed(merchant.id, other.id, after=0, limit=10)
+    assert [entry.event.id for entry in entries] == [missed[0].id]
+
+
 async def test_the_feed_shows_how_each_delivery_stands(world: World) -> None:
     merchant, endpoint = await _lane(world)
     event = await world.publish(merchant, endpoint, data=b'{"n": 1.0}')

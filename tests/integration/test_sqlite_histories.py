@@ -39,35 +39,6 @@ async def test_a_repeated_settlement_with_other_content_keeps_none_of_it(world: 
     assert (await world.lease_one()).rendered is None
 
 
-async def test_a_delivery_made_long_after_its_event_is_in_the_feed(world: World) -> None:
-    """Who pulls must hear of what a replay of missed events made, though its id is old."""
-    merchant = await world.merchant()
-    endpoint = await world.endpoint(merchant)
-    missed = await world.publish(merchant)
-    await world.advance(3_600)
-    heard = await world.publish(merchant, endpoint)
-    await world.store.feed(merchant.id, endpoint.id, after=0, limit=10)
-
-    await world.requeue(world.again(missed, endpoint))
-
-    entries = await world.store.feed(merchant.id, endpoint.id, after=0, limit=10)
-    assert [(one.sequence, one.event.id) for one in entries] == [(1, heard.id), (2, missed.id)]
-
-
-async def test_a_blocker_sent_again_without_order_frees_its_object(world: World) -> None:
-    """An endpoint that is not ordered any more must not leave followers behind for ever."""
-    merchant = await world.merchant()
-    endpoint = await world.endpoint(merchant)
-    head = await world.publish(merchant, endpoint, order_key=_KEY)
-    follower = await world.publish(merchant, endpoint, order_key=_KEY)
-    await world.settle(world.given_up(await world.lease_one(), block_order=True))
-    assert await world.lease() == []
-
-    await world.requeue(world.again(head, endpoint, order_key=None))
-
-    assert {one.event.id for one in await world.lease()} == {head.id, follower.id}
-
-
 async def test_no_object_is_held_up_on_a_deleted_endpoint(world: World) -> None:
     """There is nobody left to decide, so a cancel must not say that it unblocked something."""
     merchant = await world.merchant()

@@ -52,6 +52,13 @@ DECLARE
   v_hastened int;
   v_made int;
 BEGIN
+  -- What is made now for the first time may have to be numbered in the feed, which is read
+  -- under the lane's lock. Lanes go before queue rows, as in fold and lease.
+  PERFORM FROM lanes l WHERE l.endpoint_id IN (
+    SELECT u.lane FROM unnest(p_merchants, p_ids, p_lanes) u(merchant, id, lane)
+    WHERE NOT EXISTS (SELECT FROM deliveries_all a
+      WHERE a.merchant_id = u.merchant AND a.id = u.id))
+  ORDER BY l.endpoint_id FOR NO KEY UPDATE;
   PERFORM (SELECT 1 FROM queue q WHERE q.merchant_id = u.merchant AND q.id = u.id FOR UPDATE)
   FROM (SELECT x.merchant, x.id FROM unnest(p_merchants, p_ids) x(merchant, id)
     ORDER BY x.merchant, x.id) u;
@@ -94,7 +101,25 @@ BEGIN
         ELSE nextval(pg_get_serial_sequence('queue', 'position')) END
     FROM u
     ON CONFLICT DO NOTHING
-    RETURNING endpoint_id, id, order_key
+    RETURNING merchant_id, endpoint_id, id, order_key
+  ), late AS MATERIALIZED (
+    -- Behind where the feed looks for new ones: see docs/adr/0007.
+    SELECT m.endpoint_id, m.id, row_number() OVER (PARTITION BY m.endpoint_id ORDER BY m.id) AS n
+    FROM made m
+    WHERE EXISTS (SELECT FROM feed_entries f
+        WHERE f.endpoint_id = m.endpoint_id AND f.delivery_id > m.id)
+      AND NOT EXISTS (SELECT FROM feed_entries f
+        WHERE f.endpoint_id = m.endpoint_id AND f.delivery_id = m.id)
+      AND NOT EXISTS (SELECT FROM deliveries d
+        WHERE d.merchant_id = m.merchant_id AND d.id = m.id)
+  ), entered AS (
+    INSERT INTO feed_entries (endpoint_id, sequence, delivery_id)
+    SELECT t.endpoint_id, l.sequence_last + t.n, t.id
+    FROM late t JOIN lanes l ON l.endpoint_id = t.endpoint_id
+  ), counted AS (
+    UPDATE lanes l SET sequence_last = l.sequence_last + c.count
+    FROM (SELECT t.endpoint_id, count(*) AS count FROM late t GROUP BY t.endpoint_id) c
+    WHERE l.endpoint_id = c.endpoint_id
   ), freed AS (
     DELETE FROM order_blocks b USING made m WHERE b.delivery_id = m.id
   ), woken AS (
