@@ -48,7 +48,7 @@ class Call:
             "query_string": query.encode(),
             "headers": [(name.encode(), value.encode()) for name, value in headers],
         }
-        inbound = [
+        inbound: list[MutableMapping[str, Any]] = [
             {"type": "http.request", "body": body, "more_body": False},
             {"type": "http.disconnect"},
         ]
