@@ -6,6 +6,10 @@ from payhooks.ids import EndpointId, EventId
 from payhooks.model.delivery import State
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.merchant import Merchant
+from payhooks.ports.controlling import Window
+from payhooks.ports.reading import DeliveryFilter
+
+PAGE = Window(limit=100)
 
 
 async def _lane(world: World) -> tuple[Merchant, Endpoint]:
