@@ -20,10 +20,19 @@ import pytest
 from tests.support.failing_server import KILL_VARIABLE
 from tests.support.postgres import cluster
 from tests.support.receiver import Receiver, Reception, behave
-from tests.support.server import EVENT_TYPE, Api, Json, Server, Tenant, postgres_url, sqlite_url
+from tests.support.server import (
+    EVENT_TYPE,
+    SERVE,
+    Api,
+    Json,
+    Server,
+    Tenant,
+    postgres_url,
+    sqlite_url,
+)
 
 Result = TypeVar("Result")
-FAILING = "tests.support.failing_server"
+FAILING = ("tests.support.failing_server",)
 S_MAX = 60.0
 # A lease outlives wait, deadline and margin: 5 + 1 + 10 s for these endpoints.
 TIMEOUT_S = 1.0
@@ -108,14 +117,14 @@ def _tenant(server: Server, receiving: Receiving, path: str = "/ok", **fields: o
 
 
 def _start_to_die_at(server: Server, point: str) -> None:
-    server.module = FAILING
+    server.command = FAILING
     server.start({KILL_VARIABLE: point})
 
 
 def _restart(server: Server) -> None:
     """Start it without its flaw, when it is dead."""
     server.wait()
-    server.module = "tests.support.serve"
+    server.command = SERVE
     server.start()
 
 

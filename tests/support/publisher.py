@@ -39,17 +39,22 @@ class Item:
     key: str
     data: dict[str, Any]
     object_id: str | None = None
+    type: str = EVENT_TYPE
 
 
 class Publisher:
     """Publishes items over many connections and keeps the journal of it."""
 
-    def __init__(self, port: int, path: str, key: str) -> None:
-        """Take where the server is, the merchant's path, and its API key."""
+    def __init__(self, port: int, path: str, key: str, *, pause_s: float = 0.0) -> None:
+        """Take where the server is, the merchant's path, its API key.
+
+        *pause_s* is from one event of a connection to its next; 0: as fast as answers come.
+        """
         self.journal: dict[str, Entry] = {}
         self.in_flight = 0
         self.acked = 0
         self.broken_off = 0  # requests whose connection ended without an answer
+        self._pause_s = pause_s
         self._changed = asyncio.Event()
         self._port = port
         self._head = (
@@ -71,7 +76,11 @@ class Publisher:
 
     async def _publish_all(self, items: Iterator[Item]) -> None:
         connection: _Connection | None = None
+        due_s = time.monotonic()
         for item in items:
+            if self._pause_s:
+                await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+                due_s += self._pause_s
             entry = self.journal.setdefault(item.key, Entry())
             request = self._request(item)
             while True:
@@ -119,7 +128,7 @@ class Publisher:
         return int(head[9:12]), json.loads(body)
 
     def _request(self, item: Item) -> bytes:
-        event: dict[str, Any] = {"type": EVENT_TYPE, "data": item.data}
+        event: dict[str, Any] = {"type": item.type, "data": item.data}
         if item.object_id is not None:
             event["object"] = {"type": "payment", "id": item.object_id}
         body = json.dumps(event).encode()

@@ -10,19 +10,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import asyncpg  # type: ignore[import-untyped] # It ships no types.
-from tests.support.serve import REPORT_VARIABLE
 
 from payhooks.storage.postgres.migrations import migrate
 
 ROOT: Final = Path(__file__).parents[2]
 OPERATOR_KEY: Final = "operator-key-of-a-test-that-is-long-enough"
 SECRET_KEY: Final = base64.b64encode(bytes(range(32))).decode()
+SERVE: Final = ("payhooks", "serve")  # after python -m
 EVENT_TYPE: Final = "payment_succeeded"
 _START_S_MAX: Final = 40.0
 _POLL_S: Final = 0.02
@@ -53,16 +53,15 @@ class Server:
         database_url: str,
         *,
         port: int | None = None,
-        module: str = "tests.support.serve",
+        command: Sequence[str] = SERVE,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         """Take where it works and keeps its data; *port* to share that of another."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = free_port() if port is None else port
-        self.module = module
+        self.command = command
         self.database_url = database_url
-        self.report = folder / "report.json"
         self.environment = {
             **{name: value for name, value in os.environ.items() if not _is_ours(name)},
             "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}",
@@ -72,10 +71,14 @@ class Server:
             "PAYHOOKS_LISTEN": f"127.0.0.1:{self.port}",
             "PAYHOOKS_EGRESS_ALLOW": "127.0.0.1/32",
             "PAYHOOKS_ALLOW_HTTP": "true",
-            REPORT_VARIABLE: str(self.report),
             **(environment or {}),
         }
         self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def sqlite_path(self) -> Path:
+        """The file, where the store is SQLite."""
+        return Path(self.database_url.removeprefix("sqlite:///"))
 
     @property
     def pid(self) -> int:
@@ -88,7 +91,7 @@ class Server:
         assert self.process is None, "it runs already"
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", self.module],
+                [sys.executable, "-m", *self.command],
                 cwd=ROOT,
                 env={**self.environment, **(environment or {})},
                 stdout=log,

@@ -1,0 +1,93 @@
+"""``scripts/prove engine``: PASS or FAIL, name, figure, limit; and a report for the docs.
+
+    python -m proofs engine [--store sqlite|postgres] [--only arrival …] [--quick]
+
+Exits with 1 where a line failed. With --quick everything runs in small, to see that it runs;
+neither figures nor report are written then.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import asyncpg  # type: ignore[import-untyped] # It ships no types.
+from tests.support.postgres import cluster
+
+from proofs import arrival, backlog, isolation, kills, speed
+from proofs.ground import FULL, QUICK, Size, Store
+from proofs.lines import ROOT, Line, machine, write
+
+PARTS: Final[dict[str, Callable[[Store, Size], Iterator[Line]]]] = {
+    "speed": speed.prove,
+    "arrival": arrival.prove,
+    "kills": kills.prove,
+    "isolation": isolation.prove,
+    "backlog": backlog.prove,
+}
+STORES: Final = ("sqlite", "postgres")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Return 0 where every line passed."""
+    asked = _parser().parse_args(arguments)
+    about, lines = machine(), []
+    with ExitStack() as stack:
+        for store in [_open(stack, name) for name in asked.store or STORES]:
+            for part in asked.only or PARTS:
+                for line in _guarded(part, store, QUICK if asked.quick else FULL):
+                    print(line, flush=True)
+                    lines.append(line)
+    if not asked.quick and not asked.only and not asked.store:
+        write(
+            lines,
+            title="What the engine shows",
+            about=about,
+            figures=ROOT / "benchmarks" / "results" / "engine.json",
+            report=ROOT / "docs" / "proof-engine.md",
+        )
+    return 0 if lines and all(line.passed for line in lines) else 1
+
+
+def _guarded(part: str, store: Store, size: Size) -> Iterator[Line]:
+    """Yield the part's lines; one that breaks off is a line that failed."""
+    try:
+        yield from PARTS[part](store, size)
+    except Exception as error:  # noqa: BLE001 - the other parts have something to show
+        what = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        yield Line(passed=False, name=f"{store.name}: {part} broke off", figure=what, limit="none")
+
+
+def _open(stack: ExitStack, name: str) -> Store:
+    if name == "sqlite":
+        return Store(name=name)
+    url = stack.enter_context(cluster())
+    try:
+        # The database's parent process, where it is one of this machine.
+        said = Path(asyncio.run(_data_folder(url)), "postmaster.pid").read_text("utf-8")
+    except OSError:
+        return Store(name=name, cluster_url=url)
+    return Store(name=name, cluster_url=url, postmaster=int(said.splitlines()[0]))
+
+
+async def _data_folder(url: str) -> str:
+    connection = await asyncpg.connect(url)
+    folder: str = await connection.fetchval("SHOW data_directory")
+    await connection.close()
+    return folder
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="scripts/prove", description=__doc__)
+    parser.add_argument("what", choices=["engine"])
+    parser.add_argument("--quick", action="store_true", help="small sizes, nothing is written")
+    parser.add_argument("--store", action="append", choices=STORES)
+    parser.add_argument("--only", action="append", choices=list(PARTS))
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,115 @@
+"""What a proof stands on: a fresh store, a served process, a receiver of its own process."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.support.server import ROOT, Api, Server, Tenant, postgres_url, sqlite_url
+from tests.support.soak import OtherProcess, receiver_process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How much each proof does. What may be claimed is what `FULL` shows."""
+
+    events: int = 50_000
+    acked: int = 20_000
+    kills: int = 30
+    waiting: int = 100_000
+    hanging: int = 200
+    healthy: int = 50
+    healthy_s: int = 20
+    bench_s: int = 10
+    lone_events: int = 300
+
+
+FULL = Size()
+# For the test that these programs work: every line is printed, none may be quoted.
+QUICK = Size(
+    events=2_000,
+    acked=600,
+    kills=2,
+    waiting=2_000,
+    hanging=20,
+    healthy=5,
+    healthy_s=3,
+    bench_s=2,
+    lone_events=30,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """One kind of store; ``cluster_url`` for PostgreSQL."""
+
+    name: str
+    cluster_url: str | None = None
+    postmaster: int | None = None  # the database's parent process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """A running server on a store with nothing in it, and who receives."""
+
+    store: Store
+    database_url: str
+    folder: Path
+    server: Server
+    receiver: OtherProcess
+    tenant: Tenant
+
+    def reconcile(self, *, repair: bool = False) -> dict[str, Any]:
+        """Return what `payhooks reconcile` says of the merchant; the server must not run."""
+        command = [sys.executable, "-m", "payhooks", "reconcile", self.tenant.id, "--json"]
+        done = subprocess.run(
+            command + ["--repair"] * repair,
+            cwd=ROOT,
+            env=self.server.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode not in {0, 1}:
+            raise RuntimeError(f"reconcile said {done.stderr}")
+        [found] = json.loads(done.stdout)
+        report: dict[str, Any] = found
+        return report
+
+
+@contextmanager
+def database(store: Store, folder: Path) -> Iterator[str]:
+    """Yield the URL of a database with nothing in it."""
+    if store.cluster_url is None:
+        with sqlite_url(folder) as url:
+            yield url
+    else:
+        name = folder.name.replace("-", "_").lower()
+        with postgres_url(store.cluster_url, name) as url:
+            yield url
+
+
+@contextmanager
+def ground(store: Store, **environment: str) -> Iterator[Ground]:
+    """Yield everything running; all of it is gone afterwards."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="payhooks-proof-")))
+        url = stack.enter_context(database(store, folder))
+        receiver = stack.enter_context(receiver_process(folder / "journal"))
+        server = Server(folder / "server", url, environment=environment)
+        stack.callback(server.close)
+        server.start()
+        tenant = Tenant(Api(server.port))
+        yield Ground(
+            store=store,
+            database_url=url,
+            folder=folder,
+            server=server,
+            receiver=receiver,
+            tenant=tenant,
+        )

@@ -1,0 +1,104 @@
+"""One line of a proof, and where lines go: the terminal, a file of figures, a report."""
+
+import json
+import os
+import platform
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[1]
+_NAME_WIDTH: Final = 66
+_FIGURE_WIDTH: Final = 34
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What was shown: a name, what was found, and what was demanded."""
+
+    passed: bool
+    name: str
+    figure: str
+    limit: str
+
+    def __str__(self) -> str:
+        verdict = "PASS" if self.passed else "FAIL"
+        return f"{verdict}  {self.name:<{_NAME_WIDTH}} {self.figure:<{_FIGURE_WIDTH}} {self.limit}"
+
+
+def at_most(name: str, value: float, limit: float, unit: str, *, digits: int = 1) -> Line:
+    """Return a line for a figure that may not be larger."""
+    return Line(
+        passed=value <= limit,
+        name=name,
+        figure=f"{value:,.{digits}f} {unit}".rstrip(),
+        limit=f"<= {limit:,g} {unit}".rstrip(),
+    )
+
+
+def at_least(name: str, value: float, limit: float, unit: str, *, digits: int = 0) -> Line:
+    """Return a line for a figure that may not be smaller."""
+    return Line(
+        passed=value >= limit,
+        name=name,
+        figure=f"{value:,.{digits}f} {unit}".rstrip(),
+        limit=f">= {limit:,g} {unit}".rstrip(),
+    )
+
+
+def exactly(name: str, value: int, limit: int, unit: str = "") -> Line:
+    """Return a line for a count that must be that."""
+    return Line(
+        passed=value == limit,
+        name=name,
+        figure=f"{value:,} {unit}".rstrip(),
+        limit=f"= {limit:,}",
+    )
+
+
+def machine() -> dict[str, str]:
+    """Return what the figures were measured on."""
+    cpu = "unknown"
+    for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+        if line.startswith("model name"):
+            cpu = line.partition(":")[2].strip()
+    memory_kib = int(Path("/proc/meminfo").read_text("ascii").split()[1])
+    return {
+        "cpu": f"{cpu}, {os.cpu_count()} cores",
+        "memory": f"{memory_kib / 1024 / 1024:.0f} GiB",
+        "system": platform.platform(aliased=True, terse=True),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "sqlite of the system": sqlite3.sqlite_version,
+        "load before": f"{os.getloadavg()[0]:.1f}",
+    }
+
+
+def write(
+    lines: Sequence[Line], *, title: str, about: dict[str, str], figures: Path, report: Path
+) -> None:
+    """Write the figures as JSON and the report as Markdown."""
+    at = datetime.now(tz=UTC).isoformat(timespec="seconds")
+    figures.parent.mkdir(parents=True, exist_ok=True)
+    found = {"at": at, "machine": about, "lines": [asdict(line) for line in lines]}
+    figures.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    text = [
+        f"# {title}",
+        "",
+        f"Printed by `scripts/prove engine`, {at[:10]}. Figures hold for this machine:",
+        "",
+        *(f"- {name}: {value}" for name, value in about.items()),
+        "",
+        "| | Name | Figure | Limit |",
+        "|---|---|---|---|",
+        *(
+            f"| {'PASS' if line.passed else '**FAIL**'} | {line.name} | {line.figure} "
+            f"| {line.limit} |"
+            for line in lines
+        ),
+        "",
+    ]
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.write_text("\n".join(text), encoding="utf-8")
