@@ -13,7 +13,10 @@ receivers the faulty way to the receivers, and what they do
 process   one process of the real parts
 people    publishers that retry, operators that pause
 auditor   what must hold
+signatures  what must sign
+record    what the auditor keeps
 planted   bugs that must be found
 world     all of it together
 run       one seed, or as many as fit into a time
+shrink    from a failing run to a smaller one
 """

@@ -93,7 +93,10 @@ class Receivers:
         answer.set_result(plan.outcome)
 
     def _plan(self, sent: Request, request: OutboundRequest) -> _Plan:
-        at = f"receiver.{sent.message_id}#{sent.number}"
+        # Not the message's id: that is drawn, and would move with every fault taken out.
+        event = LEASED.get().event
+        said = event.data.decode() if event.family != "payhooks" else event.type
+        at = f"{request.url}{said}#{sent.number}"
         fault = next((f for f in RECEIVER_FAULTS if self._fires(f, at)), None)
         if self._dead(request.url):
             fault = "refused"
