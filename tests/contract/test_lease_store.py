@@ -233,6 +233,8 @@ async def test_no_second_probe_starts_while_the_first_is_under_way(world: World)
     await world.lease_one()
     await world.publish(merchant, endpoint)
     assert await world.lease(owner=2) == []
+    await world.edit(endpoint, label="Shop, with another name")
+    assert await world.lease(owner=2) == []
     await world.advance(LEASE_S - 2)
     assert await world.lease(owner=2) == []
 
@@ -262,6 +264,24 @@ async def test_a_probe_that_fails_burns_no_attempt_of_the_others(world: World) -
     assert await world.lease() == []
     made = [(await world.delivery(event, endpoint)).attempts_made for event in events]
     assert made == [1, 0, 0]
+
+
+async def test_a_probe_that_fails_rests_as_long_as_it_says(world: World) -> None:
+    """What a probe was given time for is over when it is: the breaker alone counts from there."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    for _ in range(2):
+        await world.publish(merchant, endpoint)
+    await world.report(endpoint, LaneNews.TRIPPED, rest_s=5)
+    await world.advance(6)
+    await world.settle(world.failed(await world.lease_one(), delay_s=3_600))
+    await world.report(endpoint, LaneNews.TRIPPED, rest_s=10)
+    await world.advance(8)
+    assert await world.lease() == []
+    await world.advance(3)
+    assert (await world.lease_one()).lane_probe
+    mended = await world.store.mend_lanes(limit=10, after=None)
+    assert mended.drifted == 0
 
 
 async def test_a_rate_limit_is_kept_over_time(world: World) -> None:

@@ -1,5 +1,6 @@
 """What every port promises of order: one at a time, as accepted, whatever becomes of the first."""
 
+import pytest
 from tests.support.world import World, events_of
 
 from payhooks.model.delivery import State
@@ -167,3 +168,32 @@ async def test_many_objects_of_one_batch_keep_their_order_each(world: World) -> 
     for number in range(10):
         mine = [event.id for event in events[number::10]]
         assert [id_ for id_ in seen if id_ in mine] == mine
+
+
+@pytest.mark.parametrize("key", [None, OTHER_OBJECT], ids=["no order", "another object"])
+async def test_a_blocker_sent_again_out_of_its_order_frees_its_object(
+    world: World, key: bytes | None
+) -> None:
+    """An endpoint that is ordered otherwise now must not leave followers behind for ever."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    head = await world.publish(merchant, endpoint, order_key=OBJECT)
+    follower = await world.publish(merchant, endpoint, order_key=OBJECT)
+    await world.settle(world.given_up(await world.lease_one(), block_order=True))
+    assert await world.lease() == []
+    await world.requeue(world.again(head, endpoint, key))
+    assert set(events_of(await world.lease())) == {head.id, follower.id}
+    mended = await world.store.mend_lanes(limit=10, after=None)
+    assert mended.drifted == 0
+
+
+async def test_a_replay_goes_by_its_new_place_whenever_it_is_due(world: World) -> None:
+    """Called off and sent again within one moment: its old place in the line is gone."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    first = await world.publish(merchant, endpoint)
+    second = await world.publish(merchant, endpoint)
+    id_ = (await world.delivery(first, endpoint)).id
+    await world.store.cancel(merchant.id, id_, world.audit(merchant.id))
+    await world.requeue(world.again(first, endpoint))
+    assert events_of(await world.lease()) == [second.id, first.id]

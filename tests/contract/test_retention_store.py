@@ -56,6 +56,17 @@ async def test_a_feed_first_read_after_retention_begins_with_what_is_left(world:
     assert (entry.event.id, entry.sequence) == (kept.id, 1)
 
 
+async def test_what_a_puller_has_read_is_retired_like_the_rest(world: World) -> None:
+    """Reading a feed must not keep what it read, nor stop the purge."""
+    merchant, endpoint = await _lane(world)
+    await world.publish(merchant, endpoint)
+    await world.deliver(await world.lease_one())
+    assert len(await world.store.feed(merchant.id, endpoint.id, after=0, limit=10)) == 1
+    await world.advance(5 * DAY_S)
+    await _retire(world, days=2)
+    assert await world.store.feed(merchant.id, endpoint.id, after=0, limit=10) == []
+
+
 async def test_an_object_is_not_held_up_by_what_is_retired(world: World) -> None:
     """Nobody could decide about it any more."""
     merchant, endpoint = await _lane(world)

@@ -274,6 +274,16 @@ async def test_pending_counts_what_waits(world: World) -> None:
     assert 10 <= pending.oldest_s < 20
 
 
+async def test_the_circuit_of_a_deleted_endpoint_is_not_pending(world: World) -> None:
+    """Nobody can close it any more: it would be on the operator's chart for ever."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    await world.report(endpoint, LaneNews.TRIPPED, rest_s=30)
+    assert (await world.store.pending()).circuits_open == 1
+    await world.edit(endpoint, status=EndpointStatus.DELETED)
+    assert (await world.store.pending()).circuits_open == 0
+
+
 async def test_nothing_pending_is_zero(world: World) -> None:
     pending = await world.store.pending()
     assert sum(count for _, count in pending.states) == 0

@@ -232,9 +232,9 @@ class MemoryControl:
         elif state is LaneState.OPEN:
             if lane.state is not LaneState.OPEN:
                 # Opened by a person who believes it works now: nothing of before counts.
-                lane.circuit_open, lane.rest_until = False, now
+                lane.circuit_open, lane.rest_until, lane.probe_until = False, now, 0
                 lane.failing_since, lane.warned = None, 0
-            lane.look_at = max(min(lane.look_at, now), lane.rest_until)
+            lane.look_at = max(min(lane.look_at, now), lane.still_until)
         lane.state = state
         lane.rate_per_s = endpoint.rate_limit_per_s
         timeout_s = endpoint.timeout_s or limits.TIMEOUT_S_DEFAULT

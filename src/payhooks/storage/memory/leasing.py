@@ -57,7 +57,7 @@ class MemoryLease:
             lane = self._tables.lanes[endpoint_id]
             first = self._tables.queue.first_due(endpoint_id)
             if first is not None:
-                lane.look_at = max(min(lane.look_at, first.due_at), lane.rest_until)
+                lane.look_at = max(min(lane.look_at, first.due_at), lane.still_until)
 
     def _promote(self, endpoint_id: EndpointId, order_key: bytes, now: int) -> None:
         if (endpoint_id, order_key) in self._tables.order_blocks:
@@ -100,11 +100,11 @@ class MemoryLease:
             self._tables.queue.move(row, Trigger.LEASE, owner=owner, lease_until=until)
             leased.append(self._leased(row, lane))
         if probe and leased:
-            # A rest, not only a later look: a wake must not start a second probe.
-            lane.rest_until = max(lane.rest_until, now + lane.lease_us)
+            # Not only a later look: a wake must not start a second probe.
+            lane.probe_until = now + lane.lease_us
         first = self._tables.queue.first_due(lane.endpoint_id)
         # Not before now, or the lane with the oldest backlog would be taken every time.
-        lane.look_at = max(NEVER if first is None else first.due_at, lane.rest_until, now)
+        lane.look_at = max(NEVER if first is None else first.due_at, lane.still_until, now)
         if lane.rate_per_s is not None:
             lane.tat = throttle.spend(lane.tat, now, lane.rate_per_s, len(leased))
             next_at = throttle.next_at(lane.tat, now, lane.rate_per_s, burst)
@@ -152,13 +152,13 @@ def _write_news(lane: LaneRow, report: LaneReport, now: int) -> None:
             # A rest that the receiver asked for goes on; that of the circuit ends with it, and
             # what waited for the probe is due at once.
             if lane.circuit_open:
-                lane.circuit_open, lane.rest_until = False, now
+                lane.circuit_open, lane.rest_until, lane.probe_until = False, now, 0
                 lane.look_at = min(lane.look_at, now)
         case LaneNews.RESTED:
             lane.rest_until = rest_until
             lane.look_at = max(lane.look_at, rest_until)
         case LaneNews.TRIPPED:
-            lane.circuit_open = True
+            lane.circuit_open, lane.probe_until = True, 0
             lane.rest_until = rest_until
-            lane.look_at = max(lane.look_at, rest_until)
+            lane.look_at = rest_until  # sooner, perhaps, than a probe might have taken
             lane.failing_since = lane.failing_since or now

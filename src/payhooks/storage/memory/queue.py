@@ -85,9 +85,14 @@ class Queue:
         """Return the lane's scheduled delivery that is due first, now or later."""
         heap = self._due.get(endpoint_id)
         while heap:
-            due_at, _, id_ = heap[0]
+            due_at, position, id_ = heap[0]
             row = self.rows.get(id_)
-            if row is not None and row.state is State.SCHEDULED and row.due_at == due_at:
+            # The position too: one that was called off and sent again has another.
+            if (
+                row is not None
+                and row.state is State.SCHEDULED
+                and (row.due_at, row.position) == (due_at, position)
+            ):
                 return row
             heappop(heap)
         return None
@@ -110,7 +115,12 @@ class Queue:
         while heap:
             position, id_ = heap[0]
             row = self.rows.get(id_)
-            if row is not None and row.state is State.BLOCKED and row.position == position:
+            # The key too: what held its object up may come back as part of another.
+            if (
+                row is not None
+                and row.state is State.BLOCKED
+                and (row.order_key, row.position) == (order_key, position)
+            ):
                 return row
             heappop(heap)
         return None

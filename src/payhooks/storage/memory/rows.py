@@ -62,11 +62,17 @@ class LaneRow:
     look_at: int = NEVER
     rest_until: int = 0
     circuit_open: bool = False
+    probe_until: int = 0  # while the one delivery that an open circuit lets through is away
     tat: int = 0
     failing_since: int | None = None
     warned: int = 0
     listened_at: int
     sequence_last: int = 0  # of the feed
+
+    @property
+    def still_until(self) -> int:
+        """Until when nothing goes, whatever is due."""
+        return max(self.rest_until, self.probe_until)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -150,7 +150,10 @@ class MemorySweep:
             states=tuple((state.value, count) for state, count in states.items()),
             oldest_s=span_s(max(now - oldest, 0)),
             endpoints=tuple((status.value, count) for status, count in statuses.items()),
-            circuits_open=sum(lane.circuit_open for lane in self._tables.lanes.values()),
+            circuits_open=sum(
+                lane.circuit_open and lane.state is not LaneState.DELETED
+                for lane in self._tables.lanes.values()
+            ),
         )
 
     def _expire(self, row: QueueRow, now: int) -> Expired:
@@ -193,7 +196,7 @@ class MemorySweep:
                 self._tables.wake(lane.endpoint_id, due_at=now, order_key=order_key)
                 drifted = True
         first = self._tables.queue.first_due(lane.endpoint_id)
-        due_at = NEVER if first is None else max(first.due_at, lane.rest_until, lane.tat, now)
+        due_at = NEVER if first is None else max(first.due_at, lane.still_until, lane.tat, now)
         if lane.look_at > due_at:
             lane.look_at = due_at
             drifted = True
@@ -232,7 +235,7 @@ class MemorySweep:
         self._tables.deliveries_of[merchant_id].remove(id_)
         self._tables.attempts.pop(id_, None)
         self._tables.rendered.pop(id_, None)
-        self._tables.unnumbered[endpoint_id].pop(id_, None)
+        self._tables.unnumbered.get(endpoint_id, {}).pop(id_, None)
         self._tables.unblock(id_)
         feed = self._tables.feeds.get(endpoint_id, {})
         self._tables.feeds[endpoint_id] = {n: one for n, one in feed.items() if one != id_}

@@ -50,7 +50,8 @@ ON CONFLICT (endpoint_id) DO UPDATE SET
     CASE WHEN excluded.state = 0 AND l.state <> 0 THEN '-infinity' ELSE l.rest_until END,
     CASE WHEN excluded.state <> 0 THEN l.look_at
       WHEN l.state <> 0 THEN excluded.listened_at
-      ELSE greatest(least(l.look_at, excluded.listened_at), l.rest_until) END)
+      ELSE greatest(least(l.look_at, excluded.listened_at), l.rest_until,
+        CASE WHEN l.circuit_open THEN l.probe_until END) END)
 
 -- name: unblock_lane
 DELETE FROM order_blocks WHERE endpoint_id = $1

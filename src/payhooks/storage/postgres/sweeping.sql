@@ -153,4 +153,4 @@ WHERE l.state = 0 AND q.due_at <= n.now
 SELECT status, count(*) AS count FROM endpoints GROUP BY status
 
 -- name: circuits_open
-SELECT count(*) AS count FROM lanes WHERE circuit_open
+SELECT count(*) AS count FROM lanes WHERE circuit_open AND state <> 3

@@ -33,9 +33,10 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
 ON CONFLICT (endpoint_id) DO UPDATE SET
   state = ?3, rate_per_s = ?5, lease_us = ?6,
   look_at = CASE WHEN ?3 <> 0 THEN look_at WHEN state <> 0 THEN ?7
-    ELSE max(min(look_at, ?7), rest_until) END,
+    ELSE max(min(look_at, ?7), rest_until, probe_until) END,
   rest_until = CASE WHEN ?3 = 0 AND state <> 0 THEN ?7 ELSE rest_until END,
   circuit_open = CASE WHEN ?3 = 0 AND state <> 0 THEN 0 ELSE circuit_open END,
+  probe_until = CASE WHEN ?3 = 0 AND state <> 0 THEN 0 ELSE probe_until END,
   failing_since = CASE WHEN ?3 = 0 AND state <> 0 THEN NULL ELSE failing_since END,
   warned = CASE WHEN ?3 = 0 AND state <> 0 THEN 0 ELSE warned END;
 

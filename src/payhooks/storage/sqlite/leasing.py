@@ -42,6 +42,7 @@ class _Lane(msgspec.Struct, frozen=True, array_like=True):
     tat: int
     lease_us: int
     rest_until: int
+    probe_until: int
     failing: int
 
 
@@ -146,18 +147,18 @@ def _claim(db: apsw.Connection, lane: _Lane, *, owner: int, at_most: int, now: i
         ids = blobs(bytes.fromhex(row.id) for row in due)
         taken = run(db, _SQL["take_rows"], (owner, now + lane.lease_us, lane.merchant_id, ids))
         assert taken == len(due)
-    rest_until, tat = lane.rest_until, lane.tat
+    probe_until, tat = lane.probe_until, lane.tat
     if lane.circuit_open and due:
-        # A rest, not only a later look: a wake must not start a second probe.
-        rest_until = max(rest_until, now + lane.lease_us)
+        # Not only a later look: a wake must not start a second probe.
+        probe_until = now + lane.lease_us
     found = first(db, _SQL["next_due"], (lane.endpoint_id,))
     next_due = FOREVER_US if found is None or found[0] is None else found[0]
     # Not before now, or the lane with the oldest backlog would be taken every time.
-    look_at = max(next_due, rest_until, now)
+    look_at = max(next_due, lane.rest_until, probe_until, now)
     if lane.rate_per_s is not None:
         tat = throttle.spend(tat, now, lane.rate_per_s, len(due))
         look_at = max(look_at, throttle.next_at(tat, now, lane.rate_per_s, burst))
-    run(db, _SQL["write_lane"], (lane.endpoint_id, look_at, rest_until, tat))
+    run(db, _SQL["write_lane"], (lane.endpoint_id, look_at, probe_until, tat))
     return due
 
 

@@ -26,13 +26,13 @@ WHERE state = 2 AND (merchant_id, id) IN (
     WHERE b.endpoint_id = w.endpoint_id AND b.order_key = w.order_key));
 
 -- name: lower_lanes
-UPDATE lanes SET look_at = max(rest_until, min(look_at, coalesce(
+UPDATE lanes SET look_at = max(rest_until, probe_until, min(look_at, coalesce(
   (SELECT min(q.due_at) FROM queue AS q INDEXED BY queue_due
    WHERE q.endpoint_id = lanes.endpoint_id AND q.state = 0), look_at)))
 WHERE endpoint_id IN (SELECT value FROM carray(?));
 
 -- name: due_lanes
-SELECT endpoint_id, merchant_id, circuit_open, rate_per_s, tat, lease_us, rest_until,
+SELECT endpoint_id, merchant_id, circuit_open, rate_per_s, tat, lease_us, rest_until, probe_until,
   failing_since IS NOT NULL
 FROM lanes INDEXED BY lanes_look
 WHERE state = 0 AND look_at <= ?1 AND endpoint_id NOT IN (SELECT value FROM carray(?2))
@@ -40,7 +40,7 @@ ORDER BY look_at LIMIT ?3;
 
 -- name: listening_lane
 UPDATE lanes SET listened_at = ?2 WHERE endpoint_id = ?1 AND state = 4
-RETURNING endpoint_id, merchant_id, circuit_open, rate_per_s, tat, lease_us, rest_until,
+RETURNING endpoint_id, merchant_id, circuit_open, rate_per_s, tat, lease_us, rest_until, probe_until,
   failing_since IS NOT NULL;
 
 -- One answer for all rows, not one each: every row given to Python costs the GIL twice.
@@ -58,7 +58,7 @@ WHERE merchant_id = ?3 AND id IN (SELECT value FROM carray(?4)) AND state = 0;
 SELECT min(due_at) FROM queue INDEXED BY queue_due WHERE endpoint_id = ? AND state = 0;
 
 -- name: write_lane
-UPDATE lanes SET look_at = ?2, rest_until = ?3, tat = ?4 WHERE endpoint_id = ?1;
+UPDATE lanes SET look_at = ?2, probe_until = ?3, tat = ?4 WHERE endpoint_id = ?1;
 
 -- name: routing_versions
 SELECT merchant_id, version FROM routing WHERE merchant_id IN (SELECT value FROM carray(?));
@@ -87,14 +87,16 @@ UPDATE lanes SET failing_since = coalesce(failing_since, ?2) WHERE endpoint_id =
 -- name: report_recovered
 UPDATE lanes SET failing_since = NULL, warned = 0,
   look_at = CASE circuit_open WHEN 1 THEN min(look_at, ?2) ELSE look_at END,
-  rest_until = CASE circuit_open WHEN 1 THEN ?2 ELSE rest_until END, circuit_open = 0
+  rest_until = CASE circuit_open WHEN 1 THEN ?2 ELSE rest_until END, circuit_open = 0,
+  probe_until = 0
 WHERE endpoint_id = ?1 AND (circuit_open = 1 OR failing_since IS NOT NULL);
 
 -- name: report_rested
 UPDATE lanes SET rest_until = max(rest_until, ?2), look_at = max(look_at, rest_until, ?2)
 WHERE endpoint_id = ?1;
 
+-- Perhaps sooner than a probe might have taken.
 -- name: report_tripped
-UPDATE lanes SET circuit_open = 1, failing_since = coalesce(failing_since, ?3),
-  rest_until = max(rest_until, ?2), look_at = max(look_at, rest_until, ?2)
+UPDATE lanes SET circuit_open = 1, failing_since = coalesce(failing_since, ?3), probe_until = 0,
+  rest_until = max(rest_until, ?2), look_at = max(rest_until, ?2)
 WHERE endpoint_id = ?1;

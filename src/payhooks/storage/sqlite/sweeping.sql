@@ -18,7 +18,7 @@ SELECT endpoint_id FROM lanes WHERE endpoint_id > ? ORDER BY endpoint_id LIMIT ?
 -- Open lanes that would sleep through work of which no wake tells.
 -- name: drifted
 SELECT endpoint_id, target FROM (
-  SELECT l.endpoint_id, l.look_at, max(l.rest_until, l.tat, ?2, (
+  SELECT l.endpoint_id, l.look_at, max(l.rest_until, l.probe_until, l.tat, ?2, (
     SELECT min(q.due_at) FROM queue AS q INDEXED BY queue_due
     WHERE q.endpoint_id = l.endpoint_id AND q.state = 0)) AS target
   FROM lanes AS l WHERE l.endpoint_id IN (SELECT value FROM carray(?1)) AND l.state = 0

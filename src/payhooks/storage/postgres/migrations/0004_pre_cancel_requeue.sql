@@ -122,9 +122,12 @@ BEGIN
     WHERE l.endpoint_id = c.endpoint_id
   ), freed AS (
     DELETE FROM order_blocks b USING made m WHERE b.delivery_id = m.id
+    RETURNING b.endpoint_id, b.order_key
   ), woken AS (
     INSERT INTO wakes (endpoint_id, order_key, due_at)
-    SELECT DISTINCT m.endpoint_id, m.order_key, v_now FROM made m
+    SELECT m.endpoint_id, m.order_key, v_now FROM made m
+    -- The endpoint may be ordered otherwise now: then those it held up go without it.
+    UNION SELECT f.endpoint_id, f.order_key, v_now FROM freed f
   ) SELECT count(*) INTO v_made FROM made;
   RETURN v_hastened + v_made;
 END

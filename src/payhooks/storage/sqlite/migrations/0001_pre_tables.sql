@@ -70,6 +70,7 @@ CREATE TABLE lanes (
   look_at INTEGER NOT NULL,
   rest_until INTEGER NOT NULL DEFAULT 0,
   circuit_open INTEGER NOT NULL DEFAULT 0,
+  probe_until INTEGER NOT NULL DEFAULT 0,
   rate_per_s REAL,
   tat INTEGER NOT NULL DEFAULT 0,
   lease_us INTEGER NOT NULL,
