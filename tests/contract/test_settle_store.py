@@ -258,3 +258,22 @@ async def test_a_retry_of_a_paused_endpoint_waits(world: World) -> None:
 
 async def test_an_empty_batch_is_no_trouble(world: World) -> None:
     assert await world.settle() == []
+
+
+async def test_no_receiver_fails_the_batch_of_the_others(world: World) -> None:
+    """PostgreSQL's text holds no NUL; whatever is made of it, the others are written down."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    for _ in range(2):
+        await world.publish(merchant, endpoint)
+    odd, plain = await world.lease()
+    failed = world.failed(odd)
+    assert failed.attempt is not None
+    attempt = msgspec.structs.replace(
+        failed.attempt, detail="Stop\0now", peer="\0", answer_headers=(("x-odd", "a\0b"),)
+    )
+    failed = msgspec.structs.replace(failed, attempt=attempt)
+    assert await world.settle(failed, world.succeeded(plain)) == [True, True]
+    [stored] = await world.store.attempts(merchant.id, odd.id)
+    assert stored.detail in {"Stop\0now", "Stop\N{REPLACEMENT CHARACTER}now"}
+    assert stored.answer_headers == (("x-odd", "a\0b"),)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -24,6 +25,7 @@ from payhooks.storage.sqlite import SqliteStore
 from payhooks.testing import ManualClock
 
 STORES: Final = ("memory", "sqlite", "postgres")
+_NUMBERS: Final = count()
 
 
 class ShiftedClock:
@@ -113,7 +115,8 @@ def postgres_database() -> Iterator[str]:
             pytest.fail(f"{URL_VARIABLE} is not set, and CI must test PostgreSQL")
         pytest.skip(f"{URL_VARIABLE} is not set: scripts/test starts a cluster and sets it")
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-    name = f"payhooks_contract_{worker}_{os.getpid()}"
+    # Numbered: the suite's database lives as long as the session, beside those of modules.
+    name = f"payhooks_contract_{worker}_{os.getpid()}_{next(_NUMBERS)}"
     _run_apart(_execute(url, f'CREATE DATABASE "{name}"'))
     database = f"{url.rpartition('/')[0]}/{name}"
     try:

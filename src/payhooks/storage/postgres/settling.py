@@ -70,13 +70,16 @@ def parameters(settlements: Sequence[Settlement]) -> list[Sequence[object]]:
         [None if attempt is None else attempt.at for attempt in attempts],
         [None if attempt is None else attempt.status for attempt in attempts],
         [None if attempt is None else attempt.reason for attempt in attempts],
-        ["" if attempt is None else attempt.detail for attempt in attempts],
+        ["" if attempt is None else _storable(attempt.detail) for attempt in attempts],
         [timing.dns_s for timing in timings],
         [timing.connect_s for timing in timings],
         [timing.tls_s for timing in timings],
         [timing.wait_s for timing in timings],
         [timing.total_s for timing in timings],
-        [None if attempt is None else attempt.peer for attempt in attempts],
+        [
+            None if attempt is None or attempt.peer is None else _storable(attempt.peer)
+            for attempt in attempts
+        ],
         [at for at, _ in answers],
         [_headers(attempt) for _, attempt in answers],
         [attempt.answer_body for _, attempt in answers],
@@ -84,6 +87,14 @@ def parameters(settlements: Sequence[Settlement]) -> list[Sequence[object]]:
         [at for at, _ in rendered],
         [body for _, body in rendered],
     ]
+
+
+def _storable(text: str) -> str:
+    """Return *text* without what PostgreSQL's text cannot hold.
+
+    A receiver has its say in it, and one that it refuses would fail the batch of strangers.
+    """
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _headers(attempt: Attempt) -> str:
