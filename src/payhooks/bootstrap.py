@@ -161,7 +161,13 @@ async def open_process(
     lines = LineSink(sys.stdout.buffer if log_to is None else log_to)
     log = configure_logs(lines, clock=clock, level=settings.log_level)
     metrics = Metrics(dropped_lines=lambda: lines.dropped)
-    telemetry = Recorder(metrics=metrics, log=log, tracer=Tracer() if settings.traces else None)
+    telemetry = Recorder(
+        metrics=metrics,
+        log=log,
+        lines=lines,
+        clock=clock,
+        tracer=Tracer() if settings.traces else None,
+    )
     store = await open_store(settings, clock)
     # Ids and jitter need spread and speed, not secrecy: seeded once from the system.
     ids = TimeOrderedIds(clock, random.Random(source.getrandbits(256)))  # noqa: S311 - as said
@@ -233,6 +239,7 @@ def _make_dispatcher(base: _Base, metrics: Metrics) -> tuple[CurlTransport, Sett
     dispatcher = Dispatcher(
         attempt=attempts.attempt,
         give_back=settler.give_back,
+        unsettled=lambda: settler.waiting,
         clock=clock,
         telemetry=base.telemetry,
     )

@@ -65,6 +65,7 @@ class Flow:
         self.dispatcher = Dispatcher(
             attempt=self.attempts.attempt,
             give_back=self.settler.give_back,
+            unsettled=lambda: self.settler.waiting,
             clock=clock,
             telemetry=self.telemetry,
             slots=slots,
@@ -96,8 +97,13 @@ class Flow:
         lease = await self.store.lease(owner=OWNER, lanes_max=100, per_lane_max=100, skip=[])
         for leased in lease.leased:
             self.dispatcher.offer(leased, taken_at_s=taken_at_s)
-        await self.dispatcher.settled()
+        await self.settled()
         return len(lease.leased)
+
+    async def settled(self) -> None:
+        """Return when everything begun so far is on the disk."""
+        await self.dispatcher.settled()
+        await self.settler.drain()
 
     def _hint(self) -> None:
         self.dispatcher.hint()  # it is made after the settler

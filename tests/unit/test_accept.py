@@ -65,7 +65,7 @@ async def test_an_event_is_stored_and_its_delivery_sent_without_reading_it_back(
     assert isinstance(published, Published)
     assert published.deliveries == 1
     assert not published.repeated
-    await flow.dispatcher.settled()
+    await flow.settled()
     [delivery] = await world.store.deliveries_of(merchant.id, published.event_id, ALL)
     assert delivery.state is State.DELIVERED
     assert len(flow.transport.sent) == 1
@@ -109,7 +109,7 @@ async def test_fifty_at_once_with_one_key_are_one_event(world: World) -> None:
     ids = {answer[0].event_id for answer in answers if isinstance(answer[0], Published)}
     assert len(ids) == 1
     assert sum(not answer[0].repeated for answer in answers) == 1  # type: ignore[union-attr]  # all are Published
-    await flow.dispatcher.settled()
+    await flow.settled()
     assert len(flow.transport.sent) == 1
 
 
@@ -251,7 +251,7 @@ async def test_what_must_not_be_handed_off_stays_in_the_store(
     await world.endpoint(merchant, **members)
     [published] = await flow.publish(merchant, payment())
     assert isinstance(published, Published)
-    await flow.dispatcher.settled()
+    await flow.settled()
     assert flow.transport.sent == []
     [delivery] = await world.store.deliveries(merchant.id, DeliveryFilter(), ALL)
     assert delivery.state is state

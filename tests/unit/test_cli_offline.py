@@ -146,3 +146,15 @@ def test_no_command_at_all_is_told_the_list(capsys: pytest.CaptureFixture[str]) 
     """Who types only the name wants to know what there is."""
     assert main([]) == 2
     assert "dev" in capsys.readouterr().out
+
+
+def test_doctor_makes_no_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A look that changes something is no look; with a typing error it would hide it."""
+    assert main(["keys", "generate-secret"]) == 0
+    monkeypatch.setenv("PAYHOOKS_SECRET_KEY", capsys.readouterr().out.strip())
+    monkeypatch.setenv("PAYHOOKS_DATABASE_URL", f"sqlite:///{tmp_path}/payhooks.db")
+    assert main(["doctor"]) == 0
+    assert "is not there yet" in capsys.readouterr().out
+    assert not (tmp_path / "payhooks.db").exists()

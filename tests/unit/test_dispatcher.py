@@ -35,6 +35,7 @@ class Room:
         self.dispatcher = Dispatcher(
             attempt=self._attempt,
             give_back=self._give_back,
+            unsettled=lambda: 0,
             clock=self.clock,
             telemetry=QuietTelemetry(),
             slots=slots,
@@ -98,7 +99,7 @@ class Room:
 
         return write
 
-    async def _give_back(self, leased: Leased) -> None:
+    def _give_back(self, leased: Leased) -> None:
         self.given_back.append(leased)
 
 
@@ -238,12 +239,17 @@ async def test_a_bug_in_one_attempt_frees_its_slot(make_room: Callable[..., Room
     async def attempt(_leased: Leased, _lane: Lane) -> Write:
         raise ZeroDivisionError
 
-    async def give_back(_leased: Leased) -> None:
+    def give_back(_leased: Leased) -> None:
         raise AssertionError
 
     room = make_room()
     dispatcher = Dispatcher(
-        attempt=attempt, give_back=give_back, clock=room.clock, telemetry=telemetry, slots=2
+        attempt=attempt,
+        give_back=give_back,
+        unsettled=lambda: 0,
+        clock=room.clock,
+        telemetry=telemetry,
+        slots=2,
     )
     dispatcher.offer(room.leased(HANGS), taken_at_s=0.0)
     await dispatcher.settled()

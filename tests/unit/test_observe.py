@@ -31,7 +31,9 @@ class Watched:
         self.sink = LineSink(self.stream)
         self.metrics = Metrics(dropped_lines=lambda: self.sink.dropped)
         log = configure_logs(self.sink, clock=self.clock, level="info")
-        self.recorder = Recorder(metrics=self.metrics, log=log, tracer=None)
+        self.recorder = Recorder(
+            metrics=self.metrics, log=log, lines=self.sink, clock=self.clock, tracer=None
+        )
         self.world = World(OpenedStore(store=MemoryStore(clock=self.clock), clock=self.clock))
 
     def flow(self, status: int) -> Flow:
@@ -56,7 +58,7 @@ async def test_every_attempt_is_one_wide_line_with_every_id_in_it(watched: Watch
     merchant = await watched.world.merchant()
     await watched.world.endpoint(merchant, signature=Signature(type=SignatureType.NONE))
     await flow.publish(merchant, payment())
-    await flow.dispatcher.settled()
+    await flow.settled()
     [line] = [line for line in watched.lines() if line["event"] == "attempt"]
     assert line["outcome"] == "retry"
     assert line["status"] == 503
@@ -78,7 +80,7 @@ async def test_no_line_holds_what_was_published(watched: Watched) -> None:
     await watched.world.endpoint(merchant, signature=Signature(type=SignatureType.NONE))
     canary = payment(987_654_321)
     await flow.publish(merchant, canary)
-    await flow.dispatcher.settled()
+    await flow.settled()
     watched.lines()
     assert b"987654321" not in watched.stream.getvalue()
 
@@ -89,7 +91,7 @@ async def test_metrics_count_what_happened(watched: Watched) -> None:
     await watched.world.endpoint(merchant, signature=Signature(type=SignatureType.NONE))
     await flow.publish(merchant, payment(1, key="k"), payment(2))
     await flow.publish(merchant, payment(1, key="k"))
-    await flow.dispatcher.settled()
+    await flow.settled()
     watched.metrics.set_pending(
         Pending(
             states=(("scheduled", 3),), oldest_s=1.5, endpoints=(("active", 1),), circuits_open=2
@@ -178,7 +180,7 @@ async def test_our_own_fault_is_an_alarm(watched: Watched) -> None:
     merchant = await watched.world.merchant()
     await watched.world.endpoint(merchant, signature=Signature(type=SignatureType.NONE))
     await flow.publish(merchant, payment())
-    await flow.dispatcher.settled()
+    await flow.settled()
     await asyncio.sleep(0)
     alarms = [line for line in watched.lines() if line["event"] == "alarm"]
     assert [alarm["kind"] for alarm in alarms] == ["our_fault"]

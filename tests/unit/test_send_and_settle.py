@@ -44,7 +44,7 @@ async def sent_once(world: World, outcome: Outcome, **members: object) -> tuple[
     await world.endpoint(merchant, **{"signature": NO_SIGNATURE, **members})
     [published] = await flow.publish(merchant, payment())
     assert isinstance(published, Published)
-    await flow.dispatcher.settled()
+    await flow.settled()
     return flow, published
 
 
@@ -135,7 +135,7 @@ async def test_retry_after_rests_the_lane_and_not_only_the_delivery(world: World
     flow, _ = await sent_once(world, answer(429, retry_after="600"))
     merchant = (await flow.store.merchants(Window(limit=1)))[0]
     await flow.publish(merchant, payment(2))
-    await flow.dispatcher.settled()
+    await flow.settled()
     await world.advance(500)
     assert await flow.lease_and_send() == 0
     await world.advance(101)
@@ -153,7 +153,7 @@ async def test_an_endpoint_paused_while_its_delivery_waited_is_not_told(world: W
     await flow.directory.reload(merchant.id)
     for leased in lease.leased:
         flow.dispatcher.offer(leased, taken_at_s=taken_at_s)
-    await flow.dispatcher.settled()
+    await flow.settled()
     assert flow.transport.sent == []
     resumed = await world.edit(
         (await world.store.endpoint(merchant.id, endpoint.id)) or endpoint,
@@ -196,7 +196,7 @@ async def test_the_receiver_is_shown_what_it_asked_for(
     )
     await world.store.apply(Change(audit=world.audit(merchant.id), secrets=(secret,)))
     await flow.publish(merchant, payment())
-    await flow.dispatcher.settled()
+    await flow.settled()
     headers = dict(flow.transport.sent[0].headers)
     assert headers[name] == value
     assert headers["x-shop"] == "1"
@@ -219,10 +219,10 @@ async def test_a_secret_rotated_out_signs_until_its_grace_ends(world: World) -> 
     new = world.secret(merchant, endpoint.id, sealed=other.encode())
     await world.store.apply(Change(audit=world.audit(merchant.id), secrets=(old, new)))
     await flow.publish(merchant, payment(1))
-    await flow.dispatcher.settled()
+    await flow.settled()
     await world.advance(3601)
     await flow.publish(merchant, payment(2))
-    await flow.dispatcher.settled()
+    await flow.settled()
     await flow.lease_and_send()
     signatures = [dict(request.headers)["webhook-signature"] for request in flow.transport.sent]
     assert [len(signature.split()) for signature in signatures] == [2, 1]

@@ -70,7 +70,7 @@ async def test_what_the_lease_loop_took_is_not_handed_off_when_a_batch_goes_agai
     await world.endpoint(merchant, ordering=Ordering.OBJECT)
     store.lose_accepts = 1
     [published] = await flow.publish(merchant, payment())
-    await flow.dispatcher.settled()
+    await flow.settled()
     assert isinstance(published, Published)
     assert flow.transport.sent == []
 
@@ -83,7 +83,7 @@ async def test_an_outcome_is_kept_although_the_news_of_its_lane_are_refused(worl
     await world.endpoint(merchant)
     store.refuse_reports = 9
     [published] = await flow.publish(merchant, payment())
-    await flow.dispatcher.settled()
+    await flow.settled()
     assert isinstance(published, Published)
     [delivery] = await world.store.deliveries_of(merchant.id, published.event_id, ALL)
     assert delivery.state is State.DELIVERED

@@ -89,7 +89,7 @@ class Acceptor:
         # again after a lost reply would take what the loop has leased meanwhile for handed
         # off, and it would be sent twice under one lease.
         self._owner = -1 - owner
-        self._leaders: dict[bytes, asyncio.Future[_Settled]] = {}
+        self._leaders: dict[bytes, _Slot] = {}
         self.group = GroupCommit(self._commit, bounds=BOUNDS)
 
     async def publish(
@@ -128,13 +128,13 @@ class Acceptor:
         table = await self._directory.find(merchant_ref)
         authorise(table)
         slots = [self._slot(table.merchant.id, publication) for publication in publications]
-        leading = [slot for slot in slots if slot.leads]
+        leading = [slot for slot in slots if slot.leader is None]
         try:
             if leading:
                 await self._store_parcel(table, leading, authorise)
         except BaseException as error:
             for slot in leading:
-                slot.fail(error)
+                slot.decide(error)
             raise
         finally:
             for slot in leading:
@@ -150,11 +150,11 @@ class Acceptor:
             key = key_hash(merchant_id, publication.idempotency_key)
             leader = self._leaders.get(key)
             if leader is not None:
-                return _Slot(publication, key, content, leader, leads=False)
-        future: asyncio.Future[_Settled] = asyncio.get_running_loop().create_future()
+                return _Slot(publication, key, content, leader)
+        slot = _Slot(publication, key, content, None)
         if key is not None:
-            self._leaders[key] = future
-        return _Slot(publication, key, content, future, leads=True)
+            self._leaders[key] = slot
+        return slot
 
     async def _store_parcel(
         self,
@@ -215,35 +215,38 @@ class Acceptor:
                 self._telemetry.event_accepted(
                     event, deliveries=len(arrival.deliveries), repeated=False
                 )
-                slot.done(_Settled(event.id, event.type, len(arrival.deliveries), slot.content))
+                slot.decide(_Settled(event.id, event.type, len(arrival.deliveries), slot.content))
             case Repeated(event_id=event_id, event_type=type_, content=content, deliveries=count):
                 self._telemetry.event_accepted(arrival.event, deliveries=0, repeated=True)
                 slot.repeated = True
-                slot.done(_Settled(event_id, type_, count, content))
+                slot.decide(_Settled(event_id, type_, count, content))
             case KeyBusy():
-                slot.fail(InProgressError("a request with this idempotency key is under way"))
+                slot.decide(InProgressError("a request with this idempotency key is under way"))
             case StaleRouting():
                 raise AssertionError("a stale plan is made again before it gets here")
 
     async def _answer(self, slot: "_Slot") -> Published | PayhooksError:
-        try:
-            if slot.leads:
-                settled = await slot.future
-            else:
-                settled = await asyncio.wait_for(asyncio.shield(slot.future), FOLLOWER_WAIT_S)
-        except TimeoutError:
-            return InProgressError("the first request with this idempotency key is under way")
-        except PayhooksError as error:
-            return error
-        if settled.content != slot.content:
+        leader = slot.leader or slot
+        if leader.outcome is None:
+            try:
+                await asyncio.wait_for(leader.followed(), FOLLOWER_WAIT_S)
+            except TimeoutError:
+                return InProgressError("the first request with this idempotency key is under way")
+        outcome = leader.outcome
+        assert outcome is not None
+        if isinstance(outcome, BaseException):
+            if not isinstance(outcome, PayhooksError):
+                raise outcome
+            return outcome
+        if outcome.content != slot.content:
             return IdempotencyConflictError(
                 "this idempotency key was used before with other content"
             )
         return Published(
-            event_id=settled.event_id,
-            type=settled.event_type,
-            deliveries=settled.deliveries,
-            repeated=slot.repeated or not slot.leads,
+            event_id=outcome.event_id,
+            type=outcome.event_type,
+            deliveries=outcome.deliveries,
+            repeated=leader.repeated or slot.leader is not None,
         )
 
     async def _commit(self, parcels: list[_Parcel]) -> list[list[Acceptance]]:
@@ -301,31 +304,30 @@ class _Settled(msgspec.Struct, frozen=True):
 class _Slot:
     """One publication's place in its request: it leads its key, or follows who does."""
 
-    __slots__ = ("content", "future", "key", "leads", "publication", "repeated")
+    __slots__ = ("_decided", "content", "key", "leader", "outcome", "publication", "repeated")
 
     def __init__(
-        self,
-        publication: Publication,
-        key: bytes | None,
-        content: bytes,
-        future: "asyncio.Future[_Settled]",
-        *,
-        leads: bool,
+        self, publication: Publication, key: bytes | None, content: bytes, leader: "_Slot | None"
     ) -> None:
         self.publication = publication
         self.key = key
         self.content = content
-        self.future = future
-        self.leads = leads
+        self.leader = leader
+        self.outcome: _Settled | BaseException | None = None
         self.repeated = False
+        self._decided: asyncio.Event | None = None  # made by the first follower; most have none
 
-    def done(self, settled: _Settled) -> None:
-        self.future.set_result(settled)
+    async def followed(self) -> None:
+        """Return when the outcome is there."""
+        if self._decided is None:
+            self._decided = asyncio.Event()
+        await self._decided.wait()
 
-    def fail(self, error: BaseException) -> None:
-        if not self.future.done():
-            self.future.set_exception(error)
-            self.future.exception()  # A key without followers has nobody else to look.
+    def decide(self, outcome: _Settled | BaseException) -> None:
+        if self.outcome is None:
+            self.outcome = outcome
+        if self._decided is not None:
+            self._decided.set()
 
 
 def _leased(id_: DeliveryId, planned: PlannedDelivery, arrival: Arrival) -> Leased:

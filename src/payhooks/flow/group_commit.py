@@ -36,7 +36,7 @@ class _Waiting(Generic[Item, Result]):
     __slots__ = ("bytes_", "future", "item", "weight")
 
     def __init__(
-        self, item: Item, weight: int, bytes_: int, future: "asyncio.Future[Result]"
+        self, item: Item, weight: int, bytes_: int, future: "asyncio.Future[Result] | None"
     ) -> None:
         self.item = item
         self.weight = weight
@@ -65,6 +65,11 @@ class GroupCommit(Generic[Item, Result]):
         self._last_batch_items = 0
         self.commits = 0  # how many transactions; tests and metrics read it
 
+    @property
+    def waiting(self) -> int:
+        """The weight of what waits for its batch."""
+        return self._waiting_weight
+
     def submit(
         self, item: Item, *, turn: Hashable = None, weight: int = 1, bytes_: int = 0
     ) -> "asyncio.Future[Result]":
@@ -83,14 +88,21 @@ class GroupCommit(Generic[Item, Result]):
                 "too much is waiting to be stored", retry_after_s=OVERLOADED_RETRY_AFTER_S
             )
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._turns.setdefault(turn, deque()).append(_Waiting(item, weight, bytes_, future))
-        self._waiting_weight += weight
-        self._waiting_bytes += bytes_
-        if self._waiting_weight >= bounds.batch_weight_max:
+        self._put(_Waiting(item, weight, bytes_, future), turn)
+        return future
+
+    def put(self, item: Item, *, bytes_: int = 0) -> None:
+        """Put *item* in a batch, whatever waits; nobody gets its result but ``commit``."""
+        self._put(_Waiting(item, 1, bytes_, None), None)
+
+    def _put(self, waiting: "_Waiting[Item, Result]", turn: Hashable) -> None:
+        self._turns.setdefault(turn, deque()).append(waiting)
+        self._waiting_weight += waiting.weight
+        self._waiting_bytes += waiting.bytes_
+        if self._waiting_weight >= self._bounds.batch_weight_max:
             self._hurry.set()
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
-        return future
 
     def hurry(self) -> None:
         """Let what waits go without lingering."""
@@ -148,7 +160,7 @@ class GroupCommit(Generic[Item, Result]):
             assert len(results) == len(batch)
         except BaseException as error:
             for waiting in batch:
-                if not waiting.future.done():
+                if waiting.future is not None and not waiting.future.done():
                     waiting.future.set_exception(error)
                     # Who asked may be gone; then nobody will ever look at this future.
                     waiting.future.exception()
@@ -158,5 +170,5 @@ class GroupCommit(Generic[Item, Result]):
         finally:
             self.commits += 1
         for waiting, result in zip(batch, results, strict=True):
-            if not waiting.future.done():
+            if waiting.future is not None and not waiting.future.done():
                 waiting.future.set_result(result)

@@ -54,8 +54,20 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     decision: Decision
 
 
+class _Noted(msgspec.Struct):
+    """A settlement on its way to the disk, and what follows from it there."""
+
+    settlement: Settlement
+    leased: Leased
+    disable: DisabledReason | None
+
+
 class Settler:
-    """Writes outcomes. One per process."""
+    """Writes outcomes. One per process.
+
+    Nobody waits for an outcome to be on the disk, so nothing here is awaited but ``drain``:
+    what follows from it (telemetry, hints, disabling) follows in the batch that wrote it.
+    """
 
     def __init__(  # noqa: PLR0913 - every collaborator is named at the call site
         self,
@@ -78,7 +90,13 @@ class Settler:
         self._telemetry = telemetry
         self._disable = disable
         self._hint = hint
-        self.group: GroupCommit[Settlement, bool] = GroupCommit(self._commit, bounds=BOUNDS)
+        self.group: GroupCommit[_Noted, bool] = GroupCommit(self._commit, bounds=BOUNDS)
+        self._disabling: set[asyncio.Task[None]] = set()
+
+    @property
+    def waiting(self) -> int:
+        """Outcomes that are not on the disk yet, but for the batch on its way."""
+        return self.group.waiting
 
     def judge(self, leased: Leased, endpoint: Endpoint, sent: Sent) -> Judged:
         """Return what the outcome means for the delivery and its lane."""
@@ -90,79 +108,94 @@ class Settler:
         )
         return Judged(verdict=verdict, decision=decision)
 
-    async def settle(self, leased: Leased, endpoint: Endpoint, sent: Sent, judged: Judged) -> bool:
-        """Write down one attempt; returns when it is on the disk, however long that takes.
-
-        False: the lease had gone to somebody else, and the attempt was kept as late.
-        """
-        verdict, decision = judged.verdict, judged.decision
-        settlement = settlement_of(leased, endpoint, sent, verdict, decision)
+    def settle(self, leased: Leased, endpoint: Endpoint, sent: Sent, judged: Judged) -> None:
+        """Write down one attempt, with the next batch that the store takes."""
         if isinstance(sent.outcome, OurFault):
             self._telemetry.alarmed("our_fault", sent.outcome.detail)
-        moved = await self._submit(settlement, hurry=leased.order_key is not None)
-        if settlement.attempt is not None:
-            self._telemetry.attempt_settled(
-                leased,
-                settlement.attempt,
-                trigger=decision.trigger,
-                late=not moved,
-                waited_s=(self._clock.now() - leased.event.created_at).total_seconds(),
-            )
-        if verdict.disable is not None and moved:
-            try:
-                await self._disable(leased.merchant_id, leased.endpoint_id, verdict.disable)
-            except UnavailableError as error:
-                # The outcome is written down; a receiver that means it says so again.
-                self._telemetry.alarmed("disable_failed", str(error))
-        return moved
+        settlement = settlement_of(leased, endpoint, sent, judged.verdict, judged.decision)
+        self._put(_Noted(settlement, leased, judged.verdict.disable))
 
-    async def give_back(self, leased: Leased, *, delay_s: float = 0.0) -> None:
+    def give_back(self, leased: Leased) -> None:
         """Return a delivery that was not attempted; it spends nothing."""
-        await self._submit(
-            Settlement(
-                delivery_id=leased.id,
-                merchant_id=leased.merchant_id,
-                endpoint_id=leased.endpoint_id,
-                fence=leased.fence,
-                trigger=Trigger.RELEASE,
-                delay_s=delay_s,
-                reason=None,
-                attempt=None,
-                rendered=None,
-                block_order=False,
-            ),
-            hurry=leased.order_key is not None,
+        settlement = Settlement(
+            delivery_id=leased.id,
+            merchant_id=leased.merchant_id,
+            endpoint_id=leased.endpoint_id,
+            fence=leased.fence,
+            trigger=Trigger.RELEASE,
+            delay_s=0.0,
+            reason=None,
+            attempt=None,
+            rendered=None,
+            block_order=False,
         )
+        self._put(_Noted(settlement, leased, None))
 
     async def drain(self) -> None:
         """Return when everything that was settled is on the disk."""
         await self.group.drain()
+        if self._disabling:
+            await asyncio.wait(self._disabling)
 
-    async def _submit(self, settlement: Settlement, *, hurry: bool) -> bool:
-        future = self.group.submit(settlement, bytes_=_weight_bytes(settlement))
-        if hurry:
-            self.group.hurry()
-        moved = await future
-        if hurry or settlement.trigger is not Trigger.SUCCEED:
+    def _put(self, noted: _Noted) -> None:
+        self.group.put(noted, bytes_=_weight_bytes(noted.settlement))
+        if noted.leased.order_key is not None:
+            self.group.hurry()  # The next of its object waits for this one.
+
+    async def _commit(self, batch: list[_Noted]) -> list[bool]:
+        began_s = self._clock.monotonic_s()
+        moved = await self._write([noted.settlement for noted in batch])
+        took_s = self._clock.monotonic_s() - began_s
+        self._telemetry.batch_committed("settle", rows=len(batch), took_s=took_s)
+        now = self._clock.now()
+        due = False
+        for noted, held in zip(batch, moved, strict=True):
+            self._follow(noted, held=held, now=now)
+            due = due or (
+                noted.leased.order_key is not None
+                or noted.settlement.trigger is not Trigger.SUCCEED
+            )
+        if due:
             self._hint()
         return moved
 
-    async def _commit(self, settlements: list[Settlement]) -> list[bool]:
-        began_s = self._clock.monotonic_s()
+    async def _write(self, settlements: list[Settlement]) -> list[bool]:
         wait_s = RETRY_S_MIN
         while True:
             try:
-                moved = await self._store.settle(settlements)
+                return await self._store.settle(settlements)
             except UnavailableError as error:
                 # The same batch again, as it was: whether it was written does not matter,
                 # because (delivery, fence) names each attempt.
                 self._telemetry.alarmed("settle_waits", str(error))
                 await asyncio.sleep(wait_s)
                 wait_s = min(2 * wait_s, RETRY_S_MAX)
-            else:
-                took_s = self._clock.monotonic_s() - began_s
-                self._telemetry.batch_committed("settle", rows=len(settlements), took_s=took_s)
-                return moved
+            except Exception as error:
+                # A bug of ours: the leases run out, and the deliveries go out again.
+                self._telemetry.bug_caught("settle", error)
+                raise
+
+    def _follow(self, noted: _Noted, *, held: bool, now: datetime) -> None:
+        settlement, leased = noted.settlement, noted.leased
+        if settlement.attempt is not None:
+            self._telemetry.attempt_settled(
+                leased,
+                settlement.attempt,
+                trigger=settlement.trigger,
+                late=not held,
+                waited_s=(now - leased.event.created_at).total_seconds(),
+            )
+        if noted.disable is not None and held:
+            task = asyncio.create_task(self._disable_endpoint(leased, noted.disable))
+            self._disabling.add(task)
+            task.add_done_callback(self._disabling.discard)
+
+    async def _disable_endpoint(self, leased: Leased, reason: DisabledReason) -> None:
+        try:
+            await self._disable(leased.merchant_id, leased.endpoint_id, reason)
+        except UnavailableError as error:
+            # The outcome is written down; a receiver that means it says so again.
+            self._telemetry.alarmed("disable_failed", str(error))
 
 
 def settlement_of(

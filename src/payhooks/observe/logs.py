@@ -6,10 +6,10 @@ that must be kept is only here.
 """
 
 import logging
-import queue
 import threading
+from collections import deque
 from collections.abc import MutableMapping
-from datetime import UTC
+from datetime import datetime
 from typing import IO, Any, Final
 
 import msgspec
@@ -18,53 +18,52 @@ import structlog
 from payhooks.clock import Clock
 
 LINES_WAITING_MAX: Final = 20_000  # a few seconds at full speed
-_LINES_PER_WRITE: Final = 500
-_STOP: Final = b""
+# The thread looks this often instead of being woken by each line: at thousands of lines a
+# second every wake-up would cost the event loop more than the line.
+LOOK_EVERY_S: Final = 0.05
 
 
 class LineSink:
-    """Writes lines to a binary stream, in order, from its own thread."""
+    """Writes lines to a binary stream, in order, from its own thread, a moment later."""
 
     def __init__(self, stream: IO[bytes], *, waiting_max: int = LINES_WAITING_MAX) -> None:
         self._stream = stream
-        self._queue: queue.Queue[bytes] = queue.Queue(waiting_max)
+        self._waiting_max = waiting_max
+        self._lines: deque[bytes] = deque()
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log-lines", daemon=True)
         self._thread.start()
         self.dropped = 0
 
     def msg(self, line: bytes) -> None:
         """Take one line without its end; drops and counts it if too many wait."""
-        try:
-            self._queue.put_nowait(line + b"\n")
-        except queue.Full:
+        if len(self._lines) >= self._waiting_max:
             self.dropped += 1
+        else:
+            self._lines.append(line)  # atomic, as popleft is
 
     # structlog calls the method that is named like the level.
     debug = info = warning = error = critical = msg
 
     def close(self, *, wait_s: float = 1.0) -> None:
         """Write what waits, as far as that is possible in *wait_s*."""
-        try:
-            self._queue.put(_STOP, timeout=wait_s)
-        except queue.Full:
-            return
+        self._closing.set()
         self._thread.join(wait_s)
 
     def _run(self) -> None:
-        while True:
-            lines = [self._queue.get()]
-            while len(lines) < _LINES_PER_WRITE and lines[-1] != _STOP:
-                try:
-                    lines.append(self._queue.get_nowait())
-                except queue.Empty:
-                    break
-            try:
-                self._stream.write(b"".join(lines))
-                self._stream.flush()
-            except (OSError, ValueError):
-                self.dropped += len(lines)  # The reader is gone; deliveries go on.
-            if lines[-1] == _STOP:
-                return
+        while not self._closing.wait(LOOK_EVERY_S):
+            self._write()
+        self._write()
+
+    def _write(self) -> None:
+        lines = [self._lines.popleft() for _ in range(len(self._lines))]
+        if not lines:
+            return
+        try:
+            self._stream.write(b"\n".join([*lines, b""]))
+            self._stream.flush()
+        except (OSError, ValueError):
+            self.dropped += len(lines)  # The reader is gone; deliveries go on.
 
 
 def configure_logs(
@@ -75,8 +74,7 @@ def configure_logs(
     def stamp(
         _logger: object, method: str, facts: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
-        at = clock.now().astimezone(UTC).isoformat(timespec="milliseconds")
-        return {"ts": at.replace("+00:00", "Z"), "level": method, **facts}
+        return {"ts": spell(clock.now()), "level": method, **facts}
 
     def render(_logger: object, _method: str, facts: MutableMapping[str, Any]) -> bytes:
         return msgspec.json.encode(facts, enc_hook=str)
@@ -93,6 +91,11 @@ def configure_logs(
     root.setLevel(max(minimum, logging.INFO))
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     return logger
+
+
+def spell(at: datetime) -> str:
+    """Return a time as every line has it: RFC 3339, UTC, milliseconds."""
+    return at.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 class _Forward(logging.Handler):

@@ -100,7 +100,7 @@ class ForgottenLane(SimulatedStore):
 class SettlesFirst(Attempts):
     """Say that it went well, then send."""
 
-    async def attempt(self, leased: Leased, lane: Lane) -> Write:
+    async def attempt(self, leased: Leased, lane: Lane) -> Write | None:
         """See Attempts, but for the order."""
         found = await self._find(leased)
         if found is not None:
@@ -115,7 +115,7 @@ class SettlesFirst(Attempts):
             )
             sent = Sent(outcome=good, body=b"", began_at=self._clock.now())
             judged = self._settler.judge(leased, endpoint, sent)
-            await self._settler.settle(leased, endpoint, sent, judged)
+            self._settler.settle(leased, endpoint, sent, judged)
         return await super().attempt(leased, lane)
 
 

@@ -126,6 +126,7 @@ class Process:
         self.dispatcher = Dispatcher(
             attempt=self._attempt,
             give_back=self.settler.give_back,
+            unsettled=lambda: self.settler.waiting,
             clock=clock,
             telemetry=telemetry,
             slots=around.slots,
@@ -221,7 +222,7 @@ class Process:
         """Whether nothing is under way and nothing waits in memory."""
         return self.dispatcher.in_flight == 0 and self.dispatcher.waiting == 0
 
-    async def _attempt(self, leased: Leased, lane: Lane) -> Write:
+    async def _attempt(self, leased: Leased, lane: Lane) -> Write | None:
         LEASED.set(leased)
         return await self._attempts.attempt(leased, lane)
 

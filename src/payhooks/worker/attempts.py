@@ -43,11 +43,15 @@ class Attempts:
         self._random = random
         self._telemetry = telemetry
 
-    async def attempt(self, leased: Leased, lane: Lane) -> Write:
-        """Make one attempt, and return what writes its outcome down."""
+    async def attempt(self, leased: Leased, lane: Lane) -> Write | None:
+        """Make one attempt and have its outcome written down.
+
+        Returns what is left to do once its slot is free: telling the store news of the lane.
+        """
         found = await self._find(leased)
         if found is None:
-            return lambda: self._settler.give_back(leased)
+            self._settler.give_back(leased)
+            return None
         table, endpoint = found
         sent = await self._sender.send(leased, endpoint, table)
         judged = self._settler.judge(leased, endpoint, sent)
@@ -59,7 +63,10 @@ class Attempts:
             clock=self._clock,
             random=self._random,
         )
-        return lambda: self._write(leased, endpoint, sent, judged, reports)
+        if reports:
+            return lambda: self._write(leased, endpoint, sent, judged, reports)
+        self._settler.settle(leased, endpoint, sent, judged)
+        return None
 
     async def _find(self, leased: Leased) -> tuple[RoutingTable, Endpoint] | None:
         """Return where to send, or None where the endpoint may not be told now."""
@@ -85,9 +92,8 @@ class Attempts:
         reports: list[LaneReport],
     ) -> None:
         # The lane first: a rest that is known only after the retry is due would be late.
-        if reports:
-            await self._report(reports)
-        await self._settler.settle(leased, endpoint, sent, judged)
+        await self._report(reports)
+        self._settler.settle(leased, endpoint, sent, judged)
 
     async def _report(self, reports: list[LaneReport]) -> None:
         for _ in range(_REPORT_TRIES):

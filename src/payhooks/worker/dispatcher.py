@@ -22,29 +22,34 @@ from payhooks.worker.lanes import Lane, Waiting
 LANES_MAX: Final = 100_000
 # Outcomes not yet on the disk. While the store does not answer, they must be kept: forgetting
 # one doubles a delivery. So nothing new is begun beyond this many.
-WRITING_MAX: Final = limits.SETTLE_WAITING_MAX // 2
+UNSETTLED_MAX: Final = limits.SETTLE_WAITING_MAX // 2
 
-# An attempt ends its slot; what it returns writes the outcome down, and holds no slot.
+# An attempt ends its slot; what it returns, if anything, is done without one.
 Write = Callable[[], Awaitable[None]]
-Attempt = Callable[[Leased, Lane], Awaitable[Write]]
-GiveBack = Callable[[Leased], Awaitable[None]]
+Attempt = Callable[[Leased, Lane], Awaitable[Write | None]]
+GiveBack = Callable[[Leased], None]
 
 
 class Dispatcher:
     """Starts attempts as slots come free. One per process; see Handoff for its front."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - every collaborator is named at the call site
         self,
         *,
         attempt: Attempt,
         give_back: GiveBack,
+        unsettled: Callable[[], int],
         clock: Clock,
         telemetry: Telemetry,
         slots: int = limits.SLOTS_PER_PROCESS,
     ) -> None:
-        """Take what attempts one delivery, and what returns one unattempted."""
+        """Take what attempts one delivery, and what returns one unattempted.
+
+        *unsettled* counts the outcomes that are not on the disk yet.
+        """
         self._attempt = attempt
         self._give_back = give_back
+        self._unsettled = unsettled
         self._clock = clock
         self._telemetry = telemetry
         self._slots = slots
@@ -58,7 +63,6 @@ class Dispatcher:
         self._in_flight = 0
         self._unproven_in_flight = 0
         self._waiting = 0
-        self._writing = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         self.hinted = asyncio.Event()  # something in the store may be due
@@ -68,7 +72,7 @@ class Dispatcher:
 
     def has_room(self, endpoint_id: EndpointId) -> bool:
         """See Handoff."""
-        if self._stopping or self._writing >= WRITING_MAX:
+        if self._stopping or self._unsettled() >= UNSETTLED_MAX:
             return False
         if self._waiting >= limits.WAITING_PER_PROCESS_MAX:
             return False
@@ -93,7 +97,7 @@ class Dispatcher:
     @property
     def room(self) -> int:
         """How many more deliveries are worth leasing now."""
-        if self._stopping or self._writing >= WRITING_MAX:
+        if self._stopping or self._unsettled() >= UNSETTLED_MAX:
             return 0
         return max(0, 2 * self._slots - self._in_flight - self._waiting)
 
@@ -218,11 +222,8 @@ class Dispatcher:
                 write = await self._attempt(leased, lane)
             finally:
                 self._end(lane, unproven=unproven)
-            self._writing += 1
-            try:
+            if write is not None:
                 await write()
-            finally:
-                self._writing -= 1
         except Exception as error:  # noqa: BLE001 - the top of a loop: one delivery's bug is its own
             self._telemetry.bug_caught("attempt", error)
 
@@ -246,13 +247,7 @@ class Dispatcher:
 
     def _return(self, waiting: Waiting) -> None:
         self._waiting -= 1
-        self._spawn(self._give_back_one(waiting.leased))
-
-    async def _give_back_one(self, leased: Leased) -> None:
-        try:
-            await self._give_back(leased)
-        except Exception as error:  # noqa: BLE001 - the lease runs out by itself
-            self._telemetry.bug_caught("give_back", error)
+        self._give_back(waiting.leased)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
