@@ -16,16 +16,7 @@ from tests.support.commands import run, run_json, running
 from payhooks.cli import supervising
 from payhooks.control.keyring import new_key_text
 
-HEAVY = (
-    "apsw",
-    "asyncpg",
-    "cryptography",
-    "fastapi",
-    "pycurl",
-    "pydantic",
-    "uvicorn",
-    "rich.table",
-)
+HEAVY = ("apsw", "asyncpg", "cryptography", "fastapi", "pycurl", "pydantic", "uvicorn")
 
 
 @pytest.fixture

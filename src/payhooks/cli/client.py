@@ -6,9 +6,8 @@ and beside a running ``payhooks dev``, from what that keeps in ./.payhooks.
 
 import http.client
 import json
-import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from os import environ
 from pathlib import Path
@@ -102,7 +101,10 @@ class Api:
             TimedOutError: It took too long.
 
         """
-        with self._exchange(method, path, body, query or {}, headers or {}, TIMEOUT_S) as response:
+        connection = _connection(self.url, TIMEOUT_S)
+        with closing(connection), self._translated(TIMEOUT_S):
+            self._send(connection, method, path, body, query or {}, headers or {})
+            response = connection.getresponse()
             answer = Answer(
                 status=response.status,
                 headers={name.lower(): value for name, value in response.getheaders()},
@@ -119,26 +121,36 @@ class Api:
             RefusedError, UnavailableError, TimedOutError: As for ``call``.
 
         """
-        accept = {"accept": "text/event-stream"}
-        with self._exchange(method, path, None, query, accept, STREAM_TIMEOUT_S) as response:
-            if not 200 <= response.status < 300:  # noqa: PLR2004 - the class of statuses
-                _demand_success(response.status, response.read(_ANSWER_BYTES_MAX))
-            yield _lines(response)
+        connection = _connection(self.url, STREAM_TIMEOUT_S)
+        with closing(connection):
+            with self._translated(STREAM_TIMEOUT_S):
+                self._send(connection, method, path, None, query, {"accept": "text/event-stream"})
+                response = connection.getresponse()
+                if not _is_success(response.status):
+                    _demand_success(response.status, response.read(_ANSWER_BYTES_MAX))
+            yield self._read_lines(response)
 
-    @contextmanager
-    def _exchange(  # noqa: PLR0913, PLR0917 - private, and every part of a request
+    def _read_lines(self, response: http.client.HTTPResponse) -> Iterator[str]:
+        while True:
+            # Reading alone: what goes wrong where a line is used is not the server's doing.
+            with self._translated(STREAM_TIMEOUT_S):
+                raw = response.readline(_LINE_BYTES_MAX)
+            if not raw:
+                return
+            yield raw.decode("utf-8", "replace").rstrip("\r\n")
+
+    def _send(  # noqa: PLR0913, PLR0917 - private, and every part of a request
         self,
+        connection: http.client.HTTPConnection,
         method: str,
         path: str,
         body: object,
         query: Mapping[str, object],
         headers: Mapping[str, str],
-        timeout_s: float,
-    ) -> Iterator[http.client.HTTPResponse]:
-        parts = urlsplit(self.url)
-        connection = _connection(self.url, timeout_s)
+    ) -> None:
         said = [(name, each) for name, value in query.items() for each in _texts(value)]
-        target = parts.path.rstrip("/") + path + (f"?{urlencode(said)}" if said else "")
+        prefix = urlsplit(self.url).path.rstrip("/")
+        target = prefix + path + (f"?{urlencode(said)}" if said else "")
         content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         sent = {
             "authorization": f"Bearer {self.key}",
@@ -147,10 +159,13 @@ class Api:
             **({} if content is None else {"content-type": "application/json"}),
             **headers,
         }
+        connection.request(method, target, body=content, headers=sent)
+
+    @contextmanager
+    def _translated(self, timeout_s: float) -> Iterator[None]:
+        """Turn what the network raises into our errors."""
         try:
-            connection.request(method, target, body=content, headers=sent)
-            with connection.getresponse() as response:
-                yield response
+            yield
         except TimeoutError:
             raise TimedOutError(f"{self.url} did not answer in {timeout_s:.0f} s") from None
         except ConnectionRefusedError:
@@ -158,12 +173,8 @@ class Api:
                 f"nothing listens at {self.url}; start it with payhooks serve or payhooks dev, or"
                 " set PAYHOOKS_API_URL"
             ) from None
-        except (ssl.SSLError, OSError, http.client.HTTPException) as error:
-            if isinstance(error, BrokenPipeError) and connection.sock is None:
-                raise  # Our own output was closed, not the connection.
+        except (OSError, http.client.HTTPException) as error:
             raise UnavailableError(f"{self.url} broke off: {type(error).__name__}") from None
-        finally:
-            connection.close()
 
 
 def connect(merchant: str | None = None, *, operator: bool = False) -> Api:
@@ -226,19 +237,18 @@ def _checked_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _is_success(status: int) -> bool:
+    return 200 <= status < 300  # noqa: PLR2004 - the class of statuses
+
+
 def _demand_success(status: int, body: bytes) -> None:
-    if 200 <= status < 300:  # noqa: PLR2004 - the class of statuses
+    if _is_success(status):
         return
     try:
         problem = json.loads(body)
     except (ValueError, RecursionError):
         problem = {}
     raise RefusedError(status, problem if isinstance(problem, dict) else {})
-
-
-def _lines(response: http.client.HTTPResponse) -> Iterator[str]:
-    while raw := response.readline(_LINE_BYTES_MAX):
-        yield raw.decode("utf-8", "replace").rstrip("\r\n")
 
 
 def _texts(value: object) -> list[str]:

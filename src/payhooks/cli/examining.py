@@ -72,6 +72,11 @@ async def examine() -> list[Finding]:
 
 
 async def _store(settings: Settings) -> AsyncIterator[Finding]:
+    path = settings.sqlite_path
+    if path is not None and not path.exists():
+        # Opening it would make it, and a look must not change anything.
+        yield _finding("store", Level.NOTE, f"{path} is not there yet; serving makes it")
+        return
     try:
         store = await open_store(settings, SystemClock())
     except WrongStateError as error:

@@ -61,4 +61,7 @@ async def reseal_all(
 def _resealed(control: Control, secret: SealedSecret) -> SealedSecret:
     context = context_of(secret)
     plain = control.keyring.open(secret.sealed, context=context)
-    return msgspec.structs.replace(secret, sealed=control.keyring.seal(plain, context=context))
+    sealed = control.keyring.seal(plain, context=context)
+    # Or the store would go on finding it, and we would never end.
+    assert control.keyring.is_current(sealed)
+    return msgspec.structs.replace(secret, sealed=sealed)
