@@ -166,7 +166,11 @@ BEGIN
     FROM unnest(v_merchants, v_ids) WITH ORDINALITY u(merchant, id, n)
     JOIN queue q ON q.merchant_id = u.merchant AND q.id = u.id
     JOIN lanes l ON l.endpoint_id = q.endpoint_id
-    JOIN events e ON e.merchant_id = u.merchant AND e.id = payhooks_event_of(u.id)
+    -- Looked up one by one, by the whole key. As a plain join, and while statistics still say
+    -- that there are no events, the merchant's every event is read for each delivery: two
+    -- seconds for a backlog of ten thousand.
+    CROSS JOIN LATERAL (SELECT * FROM events ee
+      WHERE ee.merchant_id = u.merchant AND ee.id = payhooks_event_of(u.id) OFFSET 0) e
     ORDER BY array_position(v_lanes, q.endpoint_id), q.due_at, q.position;
 END
 $$;
