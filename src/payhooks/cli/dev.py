@@ -21,6 +21,9 @@ def dev(
     receiver_port: Annotated[
         int, typer.Option(min=0, max=65_535, help="Of the test receiver.")
     ] = 8421,
+    elapsed_s: Annotated[
+        float, typer.Option("--elapsed-s", hidden=True, help="What scripts/dev took before us.")
+    ] = 0.0,
     json: AsJson = False,
 ) -> None:
     """Start server, worker and a test receiver, with a demo merchant, on SQLite.
@@ -30,5 +33,9 @@ def dev(
     from payhooks.cli import developing  # noqa: PLC0415 - start-up time
 
     developing.develop(
-        directory, port=port, receiver_port=receiver_port, started_s=_STARTED_S, as_json=json
+        directory,
+        port=port,
+        receiver_port=receiver_port,
+        started_s=_STARTED_S - elapsed_s,
+        as_json=json,
     )
