@@ -295,7 +295,7 @@ def _make_services(base: _Base, acceptor: Acceptor, metrics: Metrics) -> Service
         cursor_key=hashlib.blake2b(b"cursors", key=primary).digest(),
         ready=_Ready(base.store, base.clock).check,
         metrics=lambda: (CONTENT_TYPE_LATEST, metrics.expose()),
-        on_bug=lambda error, request_id: base.telemetry.bug_caught(f"api {request_id}", error),
+        on_bug=lambda error, request_id: base.telemetry.bug_caught("api", error, about=request_id),
     )
 
 

@@ -150,6 +150,23 @@ def made_at(value: bytes) -> datetime:
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=milliseconds * 1000)
 
 
+def made_at_text(value: bytes) -> str:
+    """Return when the id was made, in RFC 3339 with milliseconds and without the final Z."""
+    seconds, milliseconds = divmod(int.from_bytes(value[:6], "big"), 1000)
+    return f"{_second_text(seconds)}.{milliseconds:03d}"
+
+
+def age_s(value: bytes, now: datetime) -> float:
+    """Return the seconds from when the id was made to *now*."""
+    return now.timestamp() - int.from_bytes(value[:6], "big") / 1000
+
+
+# Thousands of ids are made in the same second.
+@lru_cache(maxsize=64)
+def _second_text(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().removesuffix("+00:00")
+
+
 def first_id_at(at: datetime) -> bytes:
     """Return the least id that can have been made at or after *at*; for range scans."""
     milliseconds = -((_EPOCH - at) // timedelta(milliseconds=1))

@@ -200,17 +200,12 @@ def _accepted(published: Published, findings: Sequence[Finding]) -> dict[str, ob
     answer: dict[str, object] = {
         "id": ids.to_text(ids.EVENT, published.event_id),
         "type": published.type,
-        "created_at": _made_at(published),
+        "created_at": f"{ids.made_at_text(published.event_id)}Z",
         "deliveries": published.deliveries,
     }
     if findings:
         answer["findings"] = [msgspec.to_builtins(finding) for finding in findings]
     return answer
-
-
-def _made_at(published: Published) -> str:
-    at = ids.made_at(published.event_id)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _result(result: "_Result", request_id: str) -> dict[str, object]:

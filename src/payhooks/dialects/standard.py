@@ -26,6 +26,7 @@ from payhooks.dialects.contract import (
     VerifyingSecret,
 )
 from payhooks.errors import InvalidError, SignatureError
+from payhooks.ids import made_at_text
 from payhooks.limits import (
     CONNECT_TIMEOUT_S,
     EVENT_TYPE_CHARS_MAX,
@@ -97,10 +98,11 @@ class Standard:
 
     def render(self, *, event: Event, endpoint: Endpoint, merchant: Merchant) -> Rendered:
         """Return the envelope with the publisher's data inside, byte for byte."""
-        at = event.occurred_at or event.created_at
-        if at.tzinfo is not UTC:
-            at = at.astimezone(UTC)
-        timestamp = at.isoformat(timespec="microseconds").removesuffix("+00:00").encode()
+        if event.occurred_at is None:
+            timestamp = f"{made_at_text(event.id)}000".encode()
+        else:
+            at = event.occurred_at.astimezone(UTC)
+            timestamp = at.isoformat(timespec="microseconds").removesuffix("+00:00").encode()
         # Spliced, not encoded: decoding data would change the spelling of its numbers.
         body = b'{"type":%b,"timestamp":"%bZ","data":%b}' % (
             _encode_json(event.type),

@@ -133,8 +133,10 @@ class Acceptor:
             if leading:
                 await self._store_parcel(table, leading, authorise)
         except BaseException as error:
+            # Who follows a request that was broken off has not been broken off himself.
+            told = error if isinstance(error, Exception) else UnavailableError("broken off")
             for slot in leading:
-                slot.decide(error)
+                slot.decide(told)
             raise
         finally:
             for slot in leading:
@@ -234,7 +236,7 @@ class Acceptor:
                 return InProgressError("the first request with this idempotency key is under way")
         outcome = leader.outcome
         assert outcome is not None
-        if isinstance(outcome, BaseException):
+        if isinstance(outcome, Exception):
             if not isinstance(outcome, PayhooksError):
                 raise outcome
             return outcome
@@ -313,7 +315,7 @@ class _Slot:
         self.key = key
         self.content = content
         self.leader = leader
-        self.outcome: _Settled | BaseException | None = None
+        self.outcome: _Settled | Exception | None = None
         self.repeated = False
         self._decided: asyncio.Event | None = None  # made by the first follower; most have none
 
@@ -323,7 +325,7 @@ class _Slot:
             self._decided = asyncio.Event()
         await self._decided.wait()
 
-    def decide(self, outcome: _Settled | BaseException) -> None:
+    def decide(self, outcome: _Settled | Exception) -> None:
         if self.outcome is None:
             self.outcome = outcome
         if self._decided is not None:

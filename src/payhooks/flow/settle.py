@@ -19,7 +19,7 @@ from payhooks.dialects.registry import DIALECTS
 from payhooks.errors import UnavailableError
 from payhooks.flow.group_commit import Bounds, GroupCommit
 from payhooks.flow.send import Sent
-from payhooks.ids import EndpointId, MerchantId
+from payhooks.ids import EndpointId, MerchantId, age_s
 from payhooks.model.attempt import Answer, Attempt, OurFault, Outcome, Silence, Timing
 from payhooks.model.delivery import Trigger
 from payhooks.model.endpoint import DisabledReason, Endpoint, OnFailed
@@ -183,7 +183,7 @@ class Settler:
                 settlement.attempt,
                 trigger=settlement.trigger,
                 late=not held,
-                waited_s=(now - leased.event.created_at).total_seconds(),
+                waited_s=age_s(leased.event.id, now),
             )
         if noted.disable is not None and held:
             task = asyncio.create_task(self._disable_endpoint(leased, noted.disable))

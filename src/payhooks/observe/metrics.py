@@ -4,10 +4,11 @@ import platform
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Gauge, Info
 from prometheus_client.exposition import generate_latest
 
 from payhooks import __version__
+from payhooks.observe.tallies import Spread, Tally
 from payhooks.ports.sweeping import Pending
 
 _ATTEMPT_BUCKETS_S: Final = (
@@ -33,9 +34,7 @@ class Metrics:
         Info("payhooks_build", "Version.", registry=self.registry).info(
             {"version": __version__, "python": platform.python_version()}
         )
-        # Finding a labelled child costs more than counting in it, so they are kept.
-        self._accepted: dict[str, Counter] = {}
-        self._attempts: dict[tuple[str, str, str], Counter] = {}
+        self._event_types: set[str] = set()
 
     def _count_the_data_plane(self) -> None:
         self.events_accepted = self._counter(
@@ -88,33 +87,23 @@ class Metrics:
         self.circuits_open = self._gauge("payhooks_circuit_open", "Lanes whose circuit is open.")
         self.in_flight = self._gauge("payhooks_attempts_in_flight", "Requests under way here.")
 
-    def _counter(self, name: str, words: str, *labels: str) -> Counter:
-        return Counter(name, words, labels, registry=self.registry)
+    def _counter(self, name: str, words: str, *labels: str) -> Tally:
+        return Tally(self.registry, name, words, labels)
 
     def _gauge(self, name: str, words: str, *labels: str) -> Gauge:
         return Gauge(name, words, labels, registry=self.registry)
 
-    def _histogram(
-        self, name: str, words: str, buckets: Sequence[float], *labels: str
-    ) -> Histogram:
-        return Histogram(name, words, labels, buckets=buckets, registry=self.registry)
+    def _histogram(self, name: str, words: str, buckets: Sequence[float], *labels: str) -> Spread:
+        return Spread(self.registry, name, words, labels, buckets=buckets)
 
     def count_accepted(self, event_type: str) -> None:
         """Count an event under its type, or under ``other`` once there are too many types."""
-        child = self._accepted.get(event_type)
-        if child is None:
-            if len(self._accepted) >= EVENT_TYPES_MAX:
+        if event_type not in self._event_types:
+            if len(self._event_types) >= EVENT_TYPES_MAX:
                 event_type = "other"
-            child = self._accepted[event_type] = self.events_accepted.labels(event_type)
-        child.inc()
-
-    def count_attempt(self, outcome: str, status_class: str, reason: str) -> None:
-        """Count an attempt."""
-        labels = (outcome, status_class, reason)
-        child = self._attempts.get(labels)
-        if child is None:
-            child = self._attempts[labels] = self.attempts.labels(*labels)
-        child.inc()
+            else:
+                self._event_types.add(event_type)
+        self.events_accepted.add(event_type)
 
     def set_pending(self, pending: Pending) -> None:
         """Show the work that waits, as the store last counted it."""

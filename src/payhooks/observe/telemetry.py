@@ -72,14 +72,14 @@ class Recorder:
     def event_accepted(self, event: Event, *, deliveries: int, repeated: bool) -> None:
         """See Telemetry."""
         if repeated:
-            self._metrics.events_repeated.inc()
+            self._metrics.events_repeated.add()
             return
         self._metrics.count_accepted(event.type)
 
     def batch_committed(self, kind: str, *, rows: int, took_s: float) -> None:
         """See Telemetry."""
-        self._metrics.commit_rows.labels(kind).observe(rows)
-        self._metrics.commit_s.labels(kind).observe(took_s)
+        self._metrics.commit_rows.add(rows, kind)
+        self._metrics.commit_s.add(took_s, kind)
 
     def attempt_settled(
         self, leased: Leased, attempt: Attempt, *, trigger: Trigger, late: bool, waited_s: float
@@ -89,14 +89,14 @@ class Recorder:
         status_class = "none" if attempt.status is None else f"{attempt.status // 100}xx"
         reason = "" if attempt.reason is None else attempt.reason.value
         metrics = self._metrics
-        metrics.count_attempt(outcome, status_class, reason)
-        metrics.attempt_s.observe(attempt.timing.total_s)
+        metrics.attempts.add(outcome, status_class, reason)
+        metrics.attempt_s.add(attempt.timing.total_s)
         if not late and trigger is not Trigger.RETRY:
-            metrics.deliveries.labels(outcome).inc()
+            metrics.deliveries.add(outcome)
             if trigger is Trigger.SUCCEED:
-                metrics.latency_s.observe(waited_s)
+                metrics.latency_s.add(waited_s)
         if leased.replay_bulk is not None:
-            metrics.replays.labels("bulk" if leased.replay_bulk else "manual").inc()
+            metrics.replays.add("bulk" if leased.replay_bulk else "manual")
         if self._tracer is not None:
             self._tracer.attempt(leased, attempt)
         if self._attempts_logged:
@@ -112,7 +112,7 @@ class Recorder:
 
     def lane_reported(self, merchant_id: MerchantId, endpoint_id: EndpointId, news: str) -> None:
         """See Telemetry."""
-        self._metrics.lane_news.labels(news).inc()
+        self._metrics.lane_news.add(news)
         self._log.info(
             "lane",
             news=news,
@@ -122,17 +122,17 @@ class Recorder:
 
     def swept(self, kind: str, count: int) -> None:
         """See Telemetry."""
-        self._metrics.swept.labels(kind).inc(count)
+        self._metrics.swept.add(kind, count=count)
         self._log.info("swept", kind=kind, count=count)
 
     def alarmed(self, kind: str, detail: str) -> None:
         """See Telemetry."""
-        self._metrics.alarms.labels(kind).inc()
+        self._metrics.alarms.add(kind)
         self._log.error("alarm", kind=kind, detail=detail)
 
-    def bug_caught(self, where: str, error: BaseException) -> None:
+    def bug_caught(self, where: str, error: BaseException, *, about: str = "") -> None:
         """See Telemetry."""
-        self._metrics.bugs.labels(where).inc()
+        self._metrics.bugs.add(where)
         # Type and place only: the text of a foreign exception may quote a payload.
         traceback = error.__traceback__
         while traceback is not None and traceback.tb_next is not None:
@@ -142,7 +142,9 @@ class Recorder:
             if traceback is None
             else f"{traceback.tb_frame.f_code.co_name}:{traceback.tb_lineno}"
         )
-        self._log.error("bug", where=where, error_type=type(error).__name__, place=place)
+        self._log.error(
+            "bug", where=where, about=about, error_type=type(error).__name__, place=place
+        )
 
 
 def _attempt_line(  # noqa: PLR0913 - what a line says, named at the call site

@@ -41,6 +41,9 @@ class Telemetry(Protocol):
         """Alarm an operator; *detail* holds no secret and no payload."""
         ...
 
-    def bug_caught(self, where: str, error: BaseException) -> None:
-        """Take note that a loop caught what nothing should raise, and goes on."""
+    def bug_caught(self, where: str, error: BaseException, *, about: str = "") -> None:
+        """Take note that a loop caught what nothing should raise, and goes on.
+
+        *where* is one of a few; *about* names the request or thing, for the log alone.
+        """
         ...

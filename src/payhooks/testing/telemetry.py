@@ -37,6 +37,6 @@ class QuietTelemetry:
         """See Telemetry."""
         self.alarms.append((kind, detail))
 
-    def bug_caught(self, where: str, error: BaseException) -> None:
+    def bug_caught(self, where: str, error: BaseException, *, about: str = "") -> None:
         """See Telemetry."""
         self.bugs.append((where, error))
