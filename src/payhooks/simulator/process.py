@@ -70,7 +70,7 @@ class _Telemetry(QuietTelemetry):
         if kind == "lane_drifted":
             self._auditor.blame(f"{count} lanes would have been looked at late")
 
-    def bug_caught(self, where: str, error: BaseException) -> None:
+    def bug_caught(self, where: str, error: BaseException, *, about: str = "") -> None:
         """See Telemetry."""
         self._auditor.blame(f"{self._life.name} caught in {where}: {error!r}")
 
