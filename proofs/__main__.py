@@ -7,18 +7,13 @@ neither figures nor report are written then.
 """
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Final
 
-import asyncpg  # type: ignore[import-untyped] # It ships no types.
-from tests.support.postgres import cluster
-
 from proofs import arrival, backlog, isolation, kills, speed
-from proofs.ground import FULL, QUICK, Size, Store
+from proofs.ground import FULL, QUICK, Size, Store, open_store
 from proofs.lines import ROOT, Line, machine, write
 
 PARTS: Final[dict[str, Callable[[Store, Size], Iterator[Line]]]] = {
@@ -36,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     asked = _parser().parse_args(arguments)
     about, lines = machine(), []
     with ExitStack() as stack:
-        for store in [_open(stack, name) for name in asked.store or STORES]:
+        for store in [open_store(stack, name) for name in asked.store or STORES]:
             for part in asked.only or PARTS:
                 for line in _guarded(part, store, QUICK if asked.quick else FULL):
                     print(line, flush=True)
@@ -59,25 +54,6 @@ def _guarded(part: str, store: Store, size: Size) -> Iterator[Line]:
     except Exception as error:  # noqa: BLE001 - the other parts have something to show
         what = f"{type(error).__name__}: {error}".splitlines()[0][:200]
         yield Line(passed=False, name=f"{store.name}: {part} broke off", figure=what, limit="none")
-
-
-def _open(stack: ExitStack, name: str) -> Store:
-    if name == "sqlite":
-        return Store(name=name)
-    url = stack.enter_context(cluster())
-    try:
-        # The database's parent process, where it is one of this machine.
-        said = Path(asyncio.run(_data_folder(url)), "postmaster.pid").read_text("utf-8")
-    except OSError:
-        return Store(name=name, cluster_url=url)
-    return Store(name=name, cluster_url=url, postmaster=int(said.splitlines()[0]))
-
-
-async def _data_folder(url: str) -> str:
-    connection = await asyncpg.connect(url)
-    folder: str = await connection.fetchval("SHOW data_directory")
-    await connection.close()
-    return folder
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,5 +1,6 @@
 """What a proof stands on: a fresh store, a served process, a receiver of its own process."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import asyncpg  # type: ignore[import-untyped] # It ships no types.
+from tests.support.postgres import cluster
 from tests.support.server import ROOT, Api, Server, Tenant, postgres_url, sqlite_url
 from tests.support.soak import OtherProcess, receiver_process
 
@@ -51,6 +54,26 @@ class Store:
     name: str
     cluster_url: str | None = None
     postmaster: int | None = None  # the database's parent process
+
+
+def open_store(stack: ExitStack, name: str) -> Store:
+    """Return a kind of store; for PostgreSQL with a cluster that runs as long as *stack*."""
+    if name == "sqlite":
+        return Store(name=name)
+    url = stack.enter_context(cluster())
+    try:
+        # The database's parent process, where it is one of this machine.
+        said = Path(asyncio.run(_data_folder(url)), "postmaster.pid").read_text("utf-8")
+    except OSError:
+        return Store(name=name, cluster_url=url)
+    return Store(name=name, cluster_url=url, postmaster=int(said.splitlines()[0]))
+
+
+async def _data_folder(url: str) -> str:
+    connection = await asyncpg.connect(url)
+    folder: str = await connection.fetchval("SHOW data_directory")
+    await connection.close()
+    return folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

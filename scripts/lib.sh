@@ -2,6 +2,8 @@
 #
 # bootstrap LOCK    ./.venv holds exactly what LOCK names, and this source tree
 # on_debian_as_root true where a missing package may simply be installed
+# need_postgres     PostgreSQL's programs are there
+# want_wrk          wrk is there, where it may simply be installed
 #
 # Bash, because this runs before any Python of ours can: everything that may assume the
 # virtual environment is Python.
@@ -33,6 +35,20 @@ apt_install() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
   fi
 }
+
+need_postgres() {
+  compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null && return
+  command -v initdb >/dev/null || [[ -n ${PAYHOOKS_TEST_POSTGRES_URL:-} ]] && return
+  # In two steps, so that Debian does not also start a cluster that nobody asked for.
+  apt_install postgresql-common
+  sed -i 's/^#\?create_main_cluster.*/create_main_cluster = false/' \
+    /etc/postgresql-common/createcluster.conf
+  apt_install postgresql-15
+}
+
+# A load generator in C leaves the machine to what is measured; without it a slower one of our
+# own is used, and the figures say so.
+want_wrk() { command -v wrk >/dev/null || ! on_debian_as_root || apt_install wrk; }
 
 # 3.11 first: it is what the locks were made with and what Debian 12 has.
 find_python() {
