@@ -34,6 +34,63 @@ async def _found(world: World, merchant: Merchant, filter_: DeliveryFilter) -> l
     return found
 
 
+async def _ended(world: World, merchant: Merchant, *ends: tuple[Endpoint, str]) -> Event:
+    """Return an event whose deliveries stand so."""
+    event = await world.publish(merchant, *(endpoint for endpoint, _ in ends))
+    end_of = {endpoint.id: end for endpoint, end in ends}
+    for leased in await world.lease():
+        match end_of[leased.endpoint_id]:
+            case "delivered":
+                await world.deliver(leased)
+            case "failed":
+                await world.fail(leased)
+            case _:
+                await world.settle(world.failed(leased, delay_s=3_600))
+                if end_of[leased.endpoint_id] == "cancelled":
+                    await world.store.cancel(merchant.id, leased.id, world.audit(merchant.id))
+    return event
+
+
+async def test_events_are_listed_by_what_became_of_all_their_deliveries(world: World) -> None:
+    """Each event under one status, once, however many of its deliveries stand so."""
+    merchant, one = await _lane(world)
+    two = await world.endpoint(merchant)
+    delivered, failed, cancelled, pending = "delivered", "failed", "cancelled", "pending"
+    ends = [
+        (delivered, delivered),
+        (delivered, failed),
+        (failed, failed),
+        (cancelled, failed),
+        (failed, pending),
+        (cancelled, cancelled),
+        (cancelled, delivered),
+        (pending, pending),
+        (delivered, pending),
+    ]
+    made = [await _ended(world, merchant, (one, first), (two, last)) for first, last in ends]
+    missed = await world.publish(merchant)
+    made_late = await world.publish(merchant)
+    await world.requeue(world.again(made_late, one))
+    await world.deliver(await world.lease_one())
+    expected = {
+        delivered: [made[0], made[6], made_late],
+        failed: made[1:4],
+        cancelled: [made[5]],
+        pending: [made[4], *made[7:]],
+        "unsubscribed": [missed],
+    }
+    for status, events in expected.items():
+        filter_ = EventFilter(status=status, types=("payment.*",))
+        found = await world.store.events(merchant.id, filter_, PAGE)
+        newest_first = [event.id for event in reversed(events)]
+        assert [(got.event.id, got.status) for got in found] == [
+            (id_, status) for id_ in newest_first
+        ]
+        after = Window(limit=1, after=newest_first[0])
+        rest = await world.store.events(merchant.id, filter_, after)
+        assert [got.event.id for got in rest] == newest_first[1:2]
+
+
 async def test_an_event_status_is_that_of_its_deliveries(world: World) -> None:
     merchant = await world.merchant()
     one, two = [await world.endpoint(merchant) for _ in range(2)]

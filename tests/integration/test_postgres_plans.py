@@ -260,6 +260,22 @@ async def test_pages_of_events_walk_nothing_else(
     await _assert_no_walk(explained)
 
 
+@pytest.mark.parametrize("status", ["pending", "failed", "cancelled", "unsubscribed"])
+async def test_a_rare_status_is_found_without_reading_every_event(
+    explained: Explained, status: str
+) -> None:
+    """One failure in a million events: the page that everybody opens on a bad day."""
+    sql = statements.load("payhooks.storage.postgres", "reading.sql")
+    merchant, below, at_least = _MERCHANT, b"\xff" * 16, bytes(16)
+
+    await explained.run(sql[f"events_{status}"], merchant, below, at_least, None, 20)
+
+    await _assert_no_walk(explained)
+    # Those of days have their names cut: the default partition speaks for them.
+    by = {"pending": "queue_pkey", "unsubscribed": "events_default_merchant_id_id_idx"}
+    assert by.get(status, "deliveries_default_merchant_id_state_id_idx") in explained.indexes()
+
+
 async def test_pages_of_deliveries_walk_nothing_else(explained: Explained) -> None:
     """A page joins queue and history and must stop when it is full."""
     sql = statements.load("payhooks.storage.postgres", "reading.sql")

@@ -57,11 +57,18 @@ class PostgresRead:
     ) -> list[StoredEvent]:
         """See ReadStore."""
         below, at_least = _bounds(filter_.created_gte, filter_.created_lt, window.after)
-        rows = await self._control.call(
-            _SQL["events"],
-            *(merchant_id, below, at_least),
-            *(_likes(filter_.types), filter_.object_id, filter_.status, window.limit),
-        )
+        types = _likes(filter_.types)
+        by_status = _SQL.get(f"events_{filter_.status}")
+        if by_status is not None and filter_.object_id is None:
+            rows = await self._control.call(
+                by_status, merchant_id, below, at_least, types, window.limit
+            )
+        else:
+            rows = await self._control.call(
+                _SQL["events"],
+                *(merchant_id, below, at_least),
+                *(types, filter_.object_id, filter_.status, window.limit),
+            )
         return [_stored(row) for row in rows]
 
     async def event(self, merchant_id: MerchantId, event_id: EventId) -> StoredEvent | None:

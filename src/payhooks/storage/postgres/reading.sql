@@ -18,6 +18,50 @@ SELECT e.* FROM (
 WHERE $6::text IS NULL OR e.status = $6
 ORDER BY e.id DESC LIMIT $7
 
+-- By status: from the rows that make it, or a rare one would be looked for in every event. One
+-- row stands for its event, the last of its kind, so that the page comes in order and stops.
+-- name: events_pending
+SELECT e.*, 'pending' AS status
+FROM queue c JOIN events e ON e.merchant_id = $1 AND e.id = payhooks_event_of(c.id)
+WHERE c.merchant_id = $1 AND c.id < $2 AND c.id >= $3
+  AND ($4::text[] IS NULL OR e.type LIKE ANY ($4))
+  AND NOT EXISTS (SELECT FROM queue x WHERE x.merchant_id = $1 AND x.id > c.id
+    AND x.id <= payhooks_last_of(payhooks_event_of(c.id)))
+ORDER BY c.id DESC LIMIT $5
+
+-- name: events_failed
+SELECT e.*, 'failed' AS status
+FROM deliveries c JOIN events e ON e.merchant_id = $1 AND e.id = payhooks_event_of(c.id)
+WHERE c.merchant_id = $1 AND c.state = 4 AND c.id < $2 AND c.id >= $3
+  AND ($4::text[] IS NULL OR e.type LIKE ANY ($4))
+  AND NOT EXISTS (SELECT FROM deliveries x WHERE x.merchant_id = $1 AND x.id > c.id
+    AND x.id <= payhooks_last_of(payhooks_event_of(c.id)) AND x.state = 4)
+  AND NOT EXISTS (SELECT FROM queue q WHERE q.merchant_id = $1
+    AND q.id > payhooks_event_of(c.id) AND q.id <= payhooks_last_of(payhooks_event_of(c.id)))
+ORDER BY c.id DESC LIMIT $5
+
+-- name: events_cancelled
+SELECT e.*, 'cancelled' AS status
+FROM deliveries c JOIN events e ON e.merchant_id = $1 AND e.id = payhooks_event_of(c.id)
+WHERE c.merchant_id = $1 AND c.state = 5 AND c.id < $2 AND c.id >= $3
+  AND ($4::text[] IS NULL OR e.type LIKE ANY ($4))
+  AND NOT EXISTS (SELECT FROM deliveries x WHERE x.merchant_id = $1
+    AND x.id > payhooks_event_of(c.id) AND x.id <= payhooks_last_of(payhooks_event_of(c.id))
+    AND (x.state < 5 OR x.id > c.id))
+  AND NOT EXISTS (SELECT FROM queue q WHERE q.merchant_id = $1
+    AND q.id > payhooks_event_of(c.id) AND q.id <= payhooks_last_of(payhooks_event_of(c.id)))
+ORDER BY c.id DESC LIMIT $5
+
+-- name: events_unsubscribed
+SELECT e.*, 'unsubscribed' AS status FROM events e
+WHERE e.merchant_id = $1 AND e.fan_out = 0 AND e.id < $2 AND e.id >= $3
+  AND ($4::text[] IS NULL OR e.type LIKE ANY ($4))
+  AND NOT EXISTS (SELECT FROM queue q WHERE q.merchant_id = $1
+    AND q.id > e.id AND q.id <= payhooks_last_of(e.id))
+  AND NOT EXISTS (SELECT FROM deliveries d WHERE d.merchant_id = $1
+    AND d.id > e.id AND d.id <= payhooks_last_of(e.id))
+ORDER BY e.id DESC LIMIT $5
+
 -- name: deliveries
 SELECT a.* FROM (
   (SELECT q.merchant_id, q.id, q.endpoint_id, q.order_key, q.replay_id, q.position, q.due_at,

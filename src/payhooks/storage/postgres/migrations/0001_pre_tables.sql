@@ -245,6 +245,7 @@ CREATE TABLE events (
 ) PARTITION BY RANGE (id);
 CREATE TABLE events_default PARTITION OF events DEFAULT;
 CREATE INDEX events_object ON events (merchant_id, object_id, id) WHERE object_id IS NOT NULL;
+CREATE INDEX events_unsubscribed ON events (merchant_id, id) WHERE fan_out = 0;
 
 CREATE TABLE deliveries (
   merchant_id uuid NOT NULL,
@@ -269,6 +270,7 @@ CREATE TABLE deliveries (
 CREATE TABLE deliveries_default PARTITION OF deliveries DEFAULT;
 CREATE INDEX deliveries_endpoint ON deliveries (endpoint_id, id);
 CREATE INDEX deliveries_failed ON deliveries (endpoint_id, id) WHERE state = 4;
+CREATE INDEX deliveries_undelivered ON deliveries (merchant_id, state, id) WHERE state > 3;
 
 CREATE TABLE attempts (
   merchant_id uuid NOT NULL,
