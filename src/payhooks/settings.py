@@ -84,7 +84,8 @@ class Settings(BaseModel):
         "10.1.0.0/16, or host names, separated by spaces or commas.",
     )
     egress_proxy: SecretStr | None = Field(
-        default=None, description="An http proxy through which every delivery goes."
+        default=None,
+        description="An http proxy through which every delivery goes: http://user:password@host:port.",
     )
     egress_ca_bundle: Path | None = Field(
         default=None,
@@ -110,7 +111,8 @@ class Settings(BaseModel):
     )
     trusted_proxies: Words = Field(
         default=(),
-        description="Networks whose X-Forwarded-For is believed, for audit entries.",
+        description="Networks of proxies in front of us whose X-Forwarded-For is believed: audit "
+        "entries and the back-off of failed logins then go by the address that it names.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least severe log line that is written."
@@ -166,6 +168,28 @@ class Settings(BaseModel):
             raise ValueError(" ".join(fault.detail for fault in error.faults)) from None
         return value
 
+    @field_validator("egress_proxy")
+    @classmethod
+    def _check_egress_proxy(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value.get_secret_value())
+            whole = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        except ValueError:
+            whole = False
+        if not whole:
+            raise ValueError("must be a URL, as in http://proxy.example.com:3128")
+        return value
+
+    @field_validator("egress_ca_bundle")
+    @classmethod
+    def _check_ca_bundle(cls, value: Path | None) -> Path | None:
+        # Found out by the first delivery it would be every endpoint's TLS that seems at fault.
+        if value is not None and not value.is_file():
+            raise ValueError("names no file")
+        return value
+
     @field_validator("trusted_proxies")
     @classmethod
     def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -190,7 +214,7 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _check_together(self) -> Self:
         if self.sqlite_path is not None and self.workers > 1:
-            raise ValueError("PAYHOOKS_WORKERS: SQLite has one process; use PostgreSQL for more")
+            raise ValueError("SQLite has one process; use PostgreSQL for more")
         return self
 
     @property
@@ -274,7 +298,8 @@ def _fault(error: Mapping[str, object]) -> Fault:
     assert isinstance(location, tuple)
     message = str(error["msg"]).removeprefix("Value error, ")
     if not location:
-        return Fault(pointer="", code="settings", detail=message)
+        # What is checked together is so far the number of processes.
+        return _wrong(f"{PREFIX}WORKERS", "settings", message)
     name = PREFIX + str(location[0]).upper()
     if error["type"] == "missing":
         description = Settings.model_fields[str(location[0])].description or ""

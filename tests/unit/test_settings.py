@@ -42,6 +42,14 @@ def test_four_slashes_make_the_path_absolute() -> None:
         pytest.param({"PAYHOOKS_EGRESS_ALLOW": "0x7f.1"}, "EGRESS_ALLOW", "network", id="0x7f"),
         pytest.param({"PAYHOOKS_TRUSTED_PROXIES": "proxy"}, "TRUSTED_PROXIES", "", id="no proxy"),
         pytest.param({"PAYHOOKS_PUBLIC_URL_LIVE": "hooks"}, "PUBLIC_URL_LIVE", "URL", id="no URL"),
+        pytest.param({"PAYHOOKS_EGRESS_PROXY": "nonsense"}, "EGRESS_PROXY", "URL", id="no URL of"),
+        pytest.param(
+            {"PAYHOOKS_EGRESS_PROXY": "http://[x"}, "EGRESS_PROXY", "URL", id="half a proxy URL"
+        ),
+        pytest.param(
+            {"PAYHOOKS_EGRESS_CA_BUNDLE": "/none"}, "EGRESS_CA_BUNDLE", "no file", id="no bundle"
+        ),
+        pytest.param({"PAYHOOKS_WORKERS": "2"}, "WORKERS", "SQLite has one", id="SQLite has one"),
         pytest.param({"PAYHOOKS_OPERATOR_KEY": "short"}, "OPERATOR_KEY", "32", id="weak operator"),
         pytest.param({"PAYHOOKS_LOG_LEVEL": "loud"}, "LOG_LEVEL", "debug", id="no such level"),
         pytest.param(
