@@ -13,6 +13,7 @@ from typing import IO, Final
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from payhooks.api.peers import Peers
 from payhooks.api.services import Readiness, Services
 from payhooks.clock import Clock, SystemClock
 from payhooks.control import system
@@ -293,6 +294,7 @@ def _make_services(base: _Base, acceptor: Acceptor, metrics: Metrics) -> Service
         operator_digest=digest,
         # Every process must read every other's cursors; nothing else may be learnt from them.
         cursor_key=hashlib.blake2b(b"cursors", key=primary).digest(),
+        peers=Peers(base.settings.trusted_proxies),
         ready=_Ready(base.store, base.clock).check,
         metrics=lambda: (CONTENT_TYPE_LATEST, metrics.expose()),
         on_bug=lambda error, request_id: base.telemetry.bug_caught("api", error, about=request_id),

@@ -77,6 +77,7 @@ class Authenticator:
         self._control = services.control
         self._operator_digest = services.operator_digest
         self._failed_logins = FailedLogins(services.control.clock)
+        self.address_of = services.peers.address_of
 
     def credential(self, scope: asgi.Scope) -> str:
         """Return the key that the request shows, whatever it is.
@@ -104,7 +105,7 @@ class Authenticator:
             actor=OPERATOR_ACTOR,
             scopes=frozenset({Scope.OPERATOR}),
             request_id=scope["state"]["request_id"],
-            ip=address_of(scope),
+            ip=self.address_of(scope),
         )
 
     async def caller(self, scope: asgi.Scope) -> Caller:
@@ -122,17 +123,13 @@ class Authenticator:
             key = await keys.authenticate(self._control, text)
         except UnauthenticatedError:
             raise self.refusal(scope) from None
-        return keys.caller_of(key, request_id=scope["state"]["request_id"], ip=address_of(scope))
+        return keys.caller_of(
+            key, request_id=scope["state"]["request_id"], ip=self.address_of(scope)
+        )
 
     def refusal(self, scope: asgi.Scope) -> Exception:
         """Count a failure, and return what ends the request."""
-        return self._failed_logins.failed(address_of(scope) or "")
-
-
-def address_of(scope: asgi.Scope) -> str | None:
-    """Return the peer's address; headers that claim another are not believed."""
-    client = scope.get("client")
-    return None if client is None else str(client[0])
+        return self._failed_logins.failed(self.address_of(scope) or "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

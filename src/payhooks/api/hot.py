@@ -12,7 +12,7 @@ import msgspec
 
 from payhooks import ids, limits
 from payhooks.api import asgi, problems, strict_json
-from payhooks.api.auth import Authenticator, address_of
+from payhooks.api.auth import Authenticator
 from payhooks.api.media import demand_json
 from payhooks.api.publication import (
     BatchBody,
@@ -153,7 +153,9 @@ class HotPath:
             except UnauthenticatedError:
                 raise self._authenticator.refusal(scope) from None
             caller = keys.caller_of(
-                key, request_id=scope["state"]["request_id"], ip=address_of(scope)
+                key,
+                request_id=scope["state"]["request_id"],
+                ip=self._authenticator.address_of(scope),
             )
             return await self._of_stored(authority, caller, merchant_ref)
         return authority

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from payhooks.api.peers import Peers
 from payhooks.control.context import Control
 from payhooks.control.event_types import TypeBook
 from payhooks.flow.accept import Acceptor
@@ -30,4 +31,5 @@ class Services:
     cursor_key: bytes = field(repr=False)
     ready: Callable[[], Awaitable[Readiness]]
     metrics: Callable[[], tuple[str, bytes]]  # content type and text
+    peers: Peers = field(default_factory=Peers)
     on_bug: Callable[[BaseException, str], None]  # told of what nobody expected, with request id
