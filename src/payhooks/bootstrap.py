@@ -16,14 +16,14 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from payhooks.api.peers import Peers
 from payhooks.api.services import Readiness, Services
 from payhooks.clock import Clock, SystemClock
-from payhooks.control import system
+from payhooks.control import resealing, system
 from payhooks.control.context import Control, UrlPolicy
 from payhooks.control.event_types import TypeBook
 from payhooks.control.keyring import Keyring, parse_keys
 from payhooks.control.replay import Replayer
 from payhooks.control.secrets import open_secret
 from payhooks.dialects.registry import DIALECTS
-from payhooks.errors import UnavailableError
+from payhooks.errors import PayhooksError, UnavailableError
 from payhooks.flow.accept import Acceptor
 from payhooks.flow.fan_out import order_key
 from payhooks.flow.routing import Directory
@@ -157,7 +157,14 @@ async def migrate(settings: Settings) -> None:
 async def open_process(
     settings: Settings, *, sends: bool = True, log_to: IO[bytes] | None = None
 ) -> Process:
-    """Return a process's parts; with *sends* those of a worker too. Logs go to stdout, or there."""
+    """Return a process's parts; with *sends* those of a worker too. Logs go to stdout, or there.
+
+    Raises:
+        UnavailableError: The store cannot be reached, its schema is not this version's, or
+            its secrets were sealed with keys that the settings do not have.
+        WrongStateError: Another process has the SQLite file.
+
+    """
     clock, source = SystemClock(), random.SystemRandom()
     lines = LineSink(sys.stdout.buffer if log_to is None else log_to)
     log = configure_logs(lines, clock=clock, level=settings.log_level)
@@ -173,6 +180,12 @@ async def open_process(
     # Ids and jitter need spread and speed, not secrecy: seeded once from the system.
     ids = TimeOrderedIds(clock, random.Random(source.getrandbits(256)))  # noqa: S311 - as said
     control = make_control(settings, store, clock, ids)
+    try:
+        await resealing.demand_openable(control)
+    except PayhooksError:
+        await store.close()
+        lines.close()
+        raise
     base = _Base(
         settings=settings,
         clock=clock,

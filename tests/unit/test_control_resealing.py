@@ -49,3 +49,15 @@ async def test_without_the_old_key_nothing_is_touched() -> None:
     with pytest.raises(UnavailableError):
         await resealing.reseal_all(_with(world.control, NEW_KEY), SYSTEM)
     assert len(await secrets.reveal_signature_key(before, SYSTEM, merchant)) == 1
+
+
+async def test_a_process_with_another_key_does_not_start() -> None:
+    """It would accept events for days and sign none of them."""
+    world, old_key = World(), os.urandom(32)
+    before = _with(world.control, old_key)
+    await resealing.demand_openable(before)
+    await merchants.create(before, SYSTEM, Mode.SANDBOX, MerchantDraft(name="Shop"))
+    await resealing.demand_openable(before)
+    await resealing.demand_openable(_with(world.control, NEW_KEY, old_key))
+    with pytest.raises(UnavailableError, match="is not in PAYHOOKS_SECRET_KEY"):
+        await resealing.demand_openable(_with(world.control, NEW_KEY))

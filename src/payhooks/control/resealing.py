@@ -1,7 +1,8 @@
-"""Rotating the installation's secret key: what older keys sealed is sealed anew, while serving.
+"""The installation's secret key: rotated while serving, and recognised before.
 
 The new key stands first in PAYHOOKS_SECRET_KEY and the old one after it in every process
-before this begins; when it has ended, the old one may go.
+before this begins; when it has ended, the old one may go. A process that could not open what
+is stored does not start.
 """
 
 from collections.abc import Callable
@@ -17,6 +18,23 @@ from payhooks.ports.controlling import Change
 
 # Rotations of endpoints' secrets meanwhile may overtake us; they are few.
 _FRUITLESS_MAX: int = 5
+
+
+async def demand_openable(control: Control) -> None:
+    """Return if the keys in the ring open what is stored.
+
+    A bounded look at what other keys than the first sealed: with the wrong key in the
+    settings that is everything, so the first row tells.
+
+    Raises:
+        UnavailableError: One cannot be opened; names the key that is missing.
+
+    """
+    others = await control.store.secrets_sealed_under_other(
+        control.keyring.sealed_prefix, limit=limits.SLICE_ROWS_MAX
+    )
+    for secret in others:
+        control.keyring.open(secret.sealed, context=context_of(secret))
 
 
 async def reseal_all(
