@@ -34,6 +34,7 @@ def test_an_installation_from_nothing_to_a_proof(tmp_path: Path, settings: dict[
     assert run_json(tmp_path, "migrate", **settings) == {"migrated": True}
     findings = {each["name"]: each for each in run_json(tmp_path, "doctor", **settings)}
     assert findings["durability"]["words"] == "fsync"
+    assert findings["secrets"]["level"] == "good"
     assert findings["workers"]["level"] == "note"
     key = run_json(tmp_path, "keys", "create", "first", "--operator", **settings)
     assert key["key"].startswith("phk_operator_")

@@ -9,11 +9,12 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
-from payhooks.bootstrap import WORKER_SILENT_S, open_store
+from payhooks.bootstrap import WORKER_SILENT_S, open_control
 from payhooks.cli import local
 from payhooks.cli.client import Api
 from payhooks.cli.exits import sentence_of
-from payhooks.clock import SystemClock
+from payhooks.control import resealing
+from payhooks.control.context import Control
 from payhooks.errors import InvalidError, PayhooksError, UnavailableError, WrongStateError
 from payhooks.limits import CLOCK_SKEW_S_MAX, CONNECT_TIMEOUT_S, SLOTS_PER_PROCESS
 from payhooks.ports.sweeping import Health
@@ -78,7 +79,7 @@ async def _store(settings: Settings) -> AsyncIterator[Finding]:
         yield _finding("store", Level.NOTE, f"{path} is not there yet; serving makes it")
         return
     try:
-        store = await open_store(settings, SystemClock())
+        control = await open_control(settings)
     except WrongStateError as error:
         # One process at a time has a SQLite file: the one that has it knows the rest.
         yield _finding("store", Level.GOOD, sentence_of(error))
@@ -88,15 +89,25 @@ async def _store(settings: Settings) -> AsyncIterator[Finding]:
         yield _finding("store", Level.BAD, sentence_of(error))
         return
     try:
-        health = await store.health()
+        health = await control.store.health()
+        secrets = await _secrets(control)
     except UnavailableError as error:
         yield _finding("store", Level.BAD, sentence_of(error))
         return
     finally:
-        await store.close()
+        await control.store.close()
     yield _finding("store", Level.GOOD, "answers")
+    yield secrets
     for finding in _of_health(health):
         yield finding
+
+
+async def _secrets(control: Control) -> Finding:
+    try:
+        await resealing.demand_openable(control)
+    except UnavailableError as error:
+        return _finding("secrets", Level.BAD, sentence_of(error))
+    return _finding("secrets", Level.GOOD, "open with PAYHOOKS_SECRET_KEY")
 
 
 def _of_health(health: Health) -> list[Finding]:
