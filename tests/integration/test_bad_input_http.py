@@ -72,6 +72,7 @@ async def test_a_request_that_is_not_http_as_it_should_be_is_refused(
 _TARGETS = [
     pytest.param("GET", "/" + "x" * 20_000, {414}, id="A9 20 KB path"),
     pytest.param("GET", "/v1/merchants/%00", {400, 404}, id="A9 NUL"),
+    pytest.param("GET", "/v1/merchants?after=%00", {400}, id="A9 NUL in the query"),
     pytest.param("GET", "/v1/merchants/%2e%2e/merchants", {404}, id="A9 escaped dots"),
     pytest.param("GET", "//v1/merchants", {404}, id="A9 two slashes"),
     pytest.param("GET", "/v1/./merchants", {404}, id="A9 a dot"),

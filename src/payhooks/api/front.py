@@ -149,7 +149,8 @@ def _demand_sane(scope: asgi.Scope) -> None:
     _demand_sane_headers(scope)
     if not scope["raw_path"].startswith(b"/"):
         raise ending(Kind.MISDIRECTED, "This server does not speak for others.")
-    if "\x00" in scope["path"]:
+    # In a query too: as a value it would be for the store to refuse, and not all of them do.
+    if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
         raise ending(Kind.MALFORMED, "The URL has a NUL character.")
 
 
