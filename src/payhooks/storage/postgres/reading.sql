@@ -40,6 +40,18 @@ WHERE c.merchant_id = $1 AND c.state = 4 AND c.id < $2 AND c.id >= $3
     AND q.id > payhooks_event_of(c.id) AND q.id <= payhooks_last_of(payhooks_event_of(c.id)))
 ORDER BY c.id DESC LIMIT $5
 
+-- name: events_delivered
+SELECT e.*, 'delivered' AS status
+FROM deliveries c JOIN events e ON e.merchant_id = $1 AND e.id = payhooks_event_of(c.id)
+WHERE c.merchant_id = $1 AND c.state = 3 AND c.id < $2 AND c.id >= $3
+  AND ($4::text[] IS NULL OR e.type LIKE ANY ($4))
+  AND NOT EXISTS (SELECT FROM deliveries x WHERE x.merchant_id = $1
+    AND x.id > payhooks_event_of(c.id) AND x.id <= payhooks_last_of(payhooks_event_of(c.id))
+    AND (x.state = 4 OR x.state = 3 AND x.id > c.id))
+  AND NOT EXISTS (SELECT FROM queue q WHERE q.merchant_id = $1
+    AND q.id > payhooks_event_of(c.id) AND q.id <= payhooks_last_of(payhooks_event_of(c.id)))
+ORDER BY c.id DESC LIMIT $5
+
 -- name: events_cancelled
 SELECT e.*, 'cancelled' AS status
 FROM deliveries c JOIN events e ON e.merchant_id = $1 AND e.id = payhooks_event_of(c.id)
