@@ -4,13 +4,15 @@ import json
 import os
 import platform
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[1]
+FIGURES: Final = ROOT / "benchmarks" / "results" / "engine.json"
+REPORT: Final = ROOT / "docs" / "proof-engine.md"
 _NAME_WIDTH: Final = 66
 _FIGURE_WIDTH: Final = 34
 
@@ -76,29 +78,36 @@ def machine() -> dict[str, str]:
     }
 
 
-def write(
-    lines: Sequence[Line], *, title: str, about: dict[str, str], figures: Path, report: Path
-) -> None:
-    """Write the figures as JSON and the report as Markdown."""
+def write(shown: Mapping[str, Sequence[Line]], about: dict[str, str]) -> None:
+    """Keep the lines of each part that was shown, as figures and as a report.
+
+    Parts that were not shown this time keep the lines of last time, and the day of it.
+    """
+    kept: dict[str, dict[str, Any]] = {}
+    if FIGURES.exists():
+        kept = json.loads(FIGURES.read_text(encoding="utf-8"))["parts"]
     at = datetime.now(tz=UTC).isoformat(timespec="seconds")
-    figures.parent.mkdir(parents=True, exist_ok=True)
-    found = {"at": at, "machine": about, "lines": [asdict(line) for line in lines]}
-    figures.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    text = [
-        f"# {title}",
-        "",
-        f"Printed by `scripts/prove engine`, {at[:10]}. Figures hold for this machine:",
-        "",
-        *(f"- {name}: {value}" for name, value in about.items()),
-        "",
-        "| | Name | Figure | Limit |",
-        "|---|---|---|---|",
-        *(
-            f"| {'PASS' if line.passed else '**FAIL**'} | {line.name} | {line.figure} "
-            f"| {line.limit} |"
-            for line in lines
-        ),
-        "",
-    ]
-    report.parent.mkdir(parents=True, exist_ok=True)
-    report.write_text("\n".join(text), encoding="utf-8")
+    for name, lines in shown.items():
+        kept[name] = {"at": at, "lines": [asdict(line) for line in lines]}
+    found = {"machine": about, "parts": kept}
+    FIGURES.parent.mkdir(parents=True, exist_ok=True)
+    FIGURES.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    REPORT.write_text("\n".join(_report(kept, about)), encoding="utf-8")
+
+
+def _report(kept: Mapping[str, dict[str, Any]], about: dict[str, str]) -> Iterator[str]:
+    yield "# What the engine shows"
+    yield ""
+    yield "Printed by `scripts/prove engine`. Figures hold for this machine:"
+    yield ""
+    yield from (f"- {name}: {value}" for name, value in about.items())
+    for name, part in kept.items():
+        yield ""
+        yield f"## {name} ({part['at'][:16].replace('T', ' ')} UTC)"
+        yield ""
+        yield "| | Name | Figure | Limit |"
+        yield "|---|---|---|---|"
+        for line in part["lines"]:
+            verdict = "PASS" if line["passed"] else "**FAIL**"
+            yield f"| {verdict} | {line['name']} | {line['figure']} | {line['limit']} |"
+    yield ""
