@@ -56,6 +56,8 @@ def empty_debian() -> Iterator[Path]:
     """
     # Not in a folder that may be mounted without devices or programs.
     root = Path(tempfile.mkdtemp(prefix="payhooks-debian-", dir="/var/tmp"))
+    # A root that only root may enter is no system: PostgreSQL runs as somebody else.
+    root.chmod(0o755)
     try:
         _run("debootstrap", "--variant=minbase", f"--include={_PACKAGES}", _RELEASE, str(root))
         (root / "etc/apt/sources.list").unlink(missing_ok=True)
