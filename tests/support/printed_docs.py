@@ -6,6 +6,7 @@ python -m tests.support.printed_docs        writes them anew; prose around them 
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -16,6 +17,7 @@ from tests.support.source_tree import ROOT
 
 from payhooks import errors
 from payhooks.model.delivery import TRANSITIONS
+from payhooks.policy.retry import POLICIES
 from payhooks.settings import FILE_SUFFIX, PREFIX, SECRETS, Settings
 
 _BEGIN: Final = "<!-- printed from the code: python -m tests.support.printed_docs -->"
@@ -70,10 +72,34 @@ def _default_of(field: FieldInfo) -> str:
             return f"`{value}`"
 
 
+def policies_table() -> str:
+    """Return one line for each named retry policy: its waits, in runs of equal ones."""
+    rows = []
+    for policy in POLICIES.values():
+        runs = [(wait_s, len(list(same))) for wait_s, same in groupby(policy.delays_s)]
+        waits = ", ".join(
+            f"{count} times {_span(w)}" if count > 1 else _span(w) for w, count in runs
+        )
+        gone = "disables" if policy.gone_disables else "is retried"
+        cells = (f"`{policy.name}`", policy.attempts_max, waits, _span(policy.total_s), gone)
+        rows.append(f"| {' | '.join(map(str, cells))} |")
+    head = "| Policy | Attempts | Waits between them | First to last | A 410 |"
+    return "\n".join([head, "|---|---|---|---|---|", *rows])
+
+
+def _span(seconds: float) -> str:
+    """Return a whole number of seconds as people say it: 75 h 35 min 5 s."""
+    minutes, second = divmod(round(seconds), 60)
+    hour, minute = divmod(minutes, 60)
+    parts = ((hour, "h"), (minute, "min"), (second, "s"))
+    return " ".join(f"{count} {unit}" for count, unit in parts if count)
+
+
 PRINTED: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
     {
         "docs/cli.md": commands,
         "docs/errors.md": errors_table,
+        "docs/retries.md": policies_table,
         "docs/settings.md": settings_table,
         "docs/state-machine.md": state_diagram,
     }
