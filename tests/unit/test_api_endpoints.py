@@ -79,6 +79,23 @@ async def test_what_an_endpoint_may_not_be_is_refused_at_create_and_at_edit(
     assert read.json["version"] == 1
 
 
+async def test_a_header_is_not_written_twice(world: World) -> None:
+    """C18: of two credentials the receiver reads one, and nobody knows which."""
+    merchant = await world.merchant()
+    plain = await world.endpoint(merchant, headers={"X-Api": "1"})
+    said = {"type": "header", "name": "x-api", "value": "2"}
+    secured = await world.endpoint(merchant, authentication=said)
+    at = f"/v1/merchants/{merchant}/endpoints"
+    both = {"label": "a", "url": "https://example.com/", "events": ["*"], "authentication": said}
+    for answer in (
+        await world.call("POST", at, {**both, "headers": {"X-Api": "1"}}),
+        await world.call("PATCH", f"{at}/{plain['id']}", {"authentication": said}),
+        await world.call("PATCH", f"{at}/{secured['id']}", {"headers": {"X-API": "1"}}),
+    ):
+        assert answer.status == 422, answer.body
+        assert [error["pointer"] for error in answer.json["errors"]] == ["/headers"]
+
+
 async def test_every_fault_is_named_at_once(world: World) -> None:
     """Who mends a form wants one round, not five."""
     merchant = await world.merchant()

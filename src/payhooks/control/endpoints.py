@@ -268,7 +268,17 @@ async def _applied(control: Control, endpoint: Endpoint, draft: EndpointDraft) -
         signature = Signature(type=draft.signature.type, key_id=draft.signature.key_id)
         await _demand_signer(control, endpoint, signature)
         given["signature"] = signature
-    return msgspec.structs.replace(endpoint, **given)
+    applied = msgspec.structs.replace(endpoint, **given)
+    _demand_one_credential(applied)
+    return applied
+
+
+def _demand_one_credential(endpoint: Endpoint) -> None:
+    """Refuse a header that authentication writes as well; an edit may give one of the two."""
+    written = endpoint.authentication.name
+    if written is not None and any(name.lower() == written.lower() for name, _ in endpoint.headers):
+        detail = "The header of the authentication is given here too."
+        raise InvalidError.at("/headers", "duplicate", detail)
 
 
 def _public(draft: AuthenticationDraft) -> Authentication:
