@@ -213,3 +213,12 @@ async def test_a_page_of_another_site_gets_no_permission() -> None:
             )
             assert answer.status == 405
             assert b"access-control" not in answer.bytes_.lower()
+
+
+async def test_a_balancer_may_ask_for_health_without_the_body() -> None:
+    """Many ask by HEAD; told 405, they take a healthy process out."""
+    async with served() as server:
+        for path, status in (("/healthz", 200), ("/readyz", 200), ("/v1/merchants", 405)):
+            answer = await server.raw(server.head("connection: close", method="HEAD", target=path))
+            assert answer.status == status
+            assert answer.bytes_.endswith(b"\r\n\r\n")

@@ -109,6 +109,10 @@ class Front:
         if path == "/v1" or path.startswith("/v1/"):
             # Before the body is read: who has no key is not worth the memory.
             scope["state"]["caller"] = await self._authenticator.caller(scope)
+        elif scope["method"] == "HEAD":
+            # Balancers ask for health this way. A copy: the server looks at the original, and
+            # leaves the body out.
+            scope = {**scope, "method": "GET"}
         if scope["method"] in _BODILESS:
             await self._rest(scope, receive, send)
             return
