@@ -3,6 +3,7 @@
 # bootstrap LOCK    ./.venv holds exactly what LOCK names, and this source tree
 # on_debian_as_root true where a missing package may simply be installed
 # need_postgres     PostgreSQL's programs are there
+# need_curl         curl is there: the command that a newcomer is given to copy
 # want_wrk          wrk is there, where it may simply be installed
 #
 # Bash, because this runs before any Python of ours can: everything that may assume the
@@ -35,6 +36,8 @@ apt_install() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
   fi
 }
+
+need_curl() { command -v curl >/dev/null || apt_install curl; }
 
 need_postgres() {
   compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null && return

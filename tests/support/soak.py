@@ -166,12 +166,10 @@ def _items(connection: int, is_enough: Callable[[], bool]) -> Iterator[Item]:
     number = 0
     while not is_enough():
         object_id = f"{connection}-{number % OBJECTS_PER_CONNECTION}"
-        data = {
-            "key": f"{connection}-{number}",
-            "object": object_id,
-            "sequence": number // OBJECTS_PER_CONNECTION + 1,
-        }
-        yield Item(key=data["key"], data=data, object_id=object_id)  # type: ignore[arg-type]
+        key = f"{connection}-{number}"
+        sequence = number // OBJECTS_PER_CONNECTION + 1
+        data = {"key": key, "object": object_id, "sequence": sequence}
+        yield Item(key=key, data=data, object_id=object_id)
         number += 1
 
 

@@ -16,7 +16,7 @@ JOURNAL = {"a": _entry("evt_a"), "b": _entry("evt_b"), "unknown": _entry()}
 
 
 def _reception(key: str, *, sequence: int = 1, at_s: float = 0.0, **other: object) -> Reception:
-    reception = Reception(at_s, "/ok", f"del_{key}", True, _data(key, sequence))  # noqa: FBT003
+    reception = Reception(at_s, "/ok", f"del_{key}", True, _data(key, sequence))  # noqa: FBT003 - verified
     return dataclasses.replace(reception, **other)  # type: ignore[arg-type]  # names of fields
 
 
