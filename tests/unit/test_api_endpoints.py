@@ -174,6 +174,35 @@ async def test_a_source_key_that_signs_cannot_be_revoked(world: World) -> None:
     assert (refused.status, revoked.status) == (409, 200)
 
 
+async def test_a_source_key_that_was_revoked_is_not_chosen_again(world: World) -> None:
+    """It was revoked because somebody else may have it."""
+    merchant = await world.merchant()
+    at = f"/v1/merchants/{merchant}"
+    await world.key(merchant, "events:read", signing=True)
+    await world.key(merchant, "events:read")
+    plain, source = (await world.call("GET", f"{at}/keys")).json["data"]
+    await world.call("DELETE", f"{at}/keys/{source['id']}")
+    said = {"label": "a", "url": "https://example.com/", "events": ["*"]}
+    for key in (source, plain):
+        chosen = {"type": "source_key", "key_id": key["id"]}
+        refused = await world.call("POST", f"{at}/endpoints", {**said, "signature": chosen})
+        assert (refused.status, refused.json["errors"][0]["code"]) == (422, "unknown_key")
+
+
+async def test_a_key_is_found_however_many_are_newer(world: World) -> None:
+    """What cannot be found cannot be revoked."""
+    merchant = await world.merchant()
+    at = f"/v1/merchants/{merchant}/keys"
+    texts = [await world.key(merchant, "events:read") for _ in range(3)]
+    for key in (await world.call("GET", at)).json["data"]:
+        assert (await world.call("DELETE", f"{at}/{key['id']}")).status == 200
+    for text in texts:
+        target = f"/v1/merchants/{merchant}/events"
+        assert (await world.call("GET", target, key=text)).status == 401
+    absent = await world.call("DELETE", f"{at}/key_00000000000000000000000000")
+    assert absent.status == 404
+
+
 async def test_a_list_is_read_to_its_end_and_a_cursor_fits_no_other_list(world: World) -> None:
     """C9: a cursor is sealed, so nobody can ask with it for what is not theirs."""
     merchant, other = await world.merchant(), await world.merchant()

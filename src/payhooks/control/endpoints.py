@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET
 
 from payhooks import ids, limits
-from payhooks.control import announcements, secrets
+from payhooks.control import announcements, keys, secrets
 from payhooks.control.context import Caller, Control, audit_entry, differences
 from payhooks.control.endpoint_draft import AuthenticationDraft, EndpointDraft, checked
 from payhooks.control.secrets import Revealed
@@ -286,13 +286,12 @@ def _public(draft: AuthenticationDraft) -> Authentication:
 
 
 async def _demand_signer(control: Control, endpoint: Endpoint, signature: Signature) -> None:
-    """Refuse a signer that has no secret: its deliveries would go out unsigned."""
+    """Refuse a signer that has no secret, or that was revoked: nobody would trust its word."""
     if signature.type is not SignatureType.SOURCE_KEY:
         return
     assert signature.key_id is not None
-    known = await control.store.secrets(endpoint.merchant_id, signature.key_id)
-    if not any(secret.purpose is SecretPurpose.SOURCE_KEY for secret in known):
-        detail = "There is no such Source Key: an API key of this merchant, made to sign."
+    if not await keys.may_sign(control, endpoint.merchant_id, signature.key_id):
+        detail = "There is no such Source Key: a live API key of this merchant, made to sign."
         raise InvalidError.at("/signature/key_id", "unknown_key", detail)
 
 

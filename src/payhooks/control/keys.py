@@ -139,10 +139,16 @@ async def find(control: Control, merchant: Merchant, text: str) -> ApiKey:
 
     """
     key_id = ids.from_text(ids.KEY, text)
-    for key in await _all(control, merchant):
-        if key.id == key_id:
-            return key
-    raise NotFoundError("There is no such key.")
+    key = None if key_id is None else await _with_id(control, merchant.id, KeyId(key_id))
+    if key is None:
+        raise NotFoundError("There is no such key.")
+    return key
+
+
+async def may_sign(control: Control, merchant_id: MerchantId, key_id: KeyId) -> bool:
+    """Return whether this is a live Source Key of the merchant."""
+    key = await _with_id(control, merchant_id, key_id)
+    return key is not None and key.signing and is_live(key, control.clock.now())
 
 
 async def authenticate(control: Control, text: str) -> ApiKey:
@@ -197,6 +203,16 @@ async def _check(control: Control, merchant: Merchant | None, draft: KeyDraft) -
         if len(living) >= limits.KEYS_PER_MERCHANT_MAX:
             detail = f"A merchant has at most {limits.KEYS_PER_MERCHANT_MAX} live keys."
             raise InvalidError.at("", "quota", detail)
+
+
+async def _with_id(control: Control, merchant_id: MerchantId, key_id: KeyId) -> ApiKey | None:
+    # Where the list goes on after the next higher id, so that a key is found however many are
+    # newer: one that could not be found could not be revoked.
+    above = (int.from_bytes(key_id, "big") + 1) % (1 << 8 * len(key_id))
+    window = Window(limit=1, after=above.to_bytes(len(key_id), "big"))
+    return next(
+        (key for key in await control.store.keys(merchant_id, window) if key.id == key_id), None
+    )
 
 
 async def _all(control: Control, merchant: Merchant) -> list[ApiKey]:
