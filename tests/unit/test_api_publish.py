@@ -5,7 +5,10 @@ import asyncio
 import pytest
 from tests.support.api_world import World
 
+from payhooks.control import merchants
+from payhooks.control.merchants import MerchantDraft
 from payhooks.limits import BATCH_EVENTS_MAX, EVENT_BODY_BYTES_MAX
+from payhooks.model.merchant import TypeCheck
 
 
 @pytest.fixture
@@ -200,3 +203,29 @@ async def test_callers_at_the_same_time_each_get_their_own_answer(world: World) 
     merchant = await world.merchant()
     answers = await asyncio.gather(*(world.publish(merchant, metadata={"n": n}) for n in range(50)))
     assert len({answer.json["id"] for answer in answers}) == 50
+
+
+async def test_stricter_rules_hold_for_the_next_event_and_batch(world: World) -> None:
+    """An operator who has been told 200 believes that typos are refused from now on."""
+    merchant = await world.merchant()
+    typo = {"type": "payment_succeded", "data": {}}
+    assert (await world.call("POST", f"/v1/merchants/{merchant}/events", typo)).status == 202
+    await world.call("PATCH", f"/v1/merchants/{merchant}", {"type_check": "strict"})
+    batch = await world.call("POST", f"/v1/merchants/{merchant}/events/batch", {"events": [typo]})
+    assert batch.json["data"][0]["error"]["status"] == 422
+    assert (await world.call("POST", f"/v1/merchants/{merchant}/events", typo)).status == 422
+
+
+async def test_rules_that_another_process_changed_hold_too(world: World) -> None:
+    """Two processes serve one merchant; only one of them was asked to change it."""
+    merchant = await world.merchant()
+    target, typo = f"/v1/merchants/{merchant}/events", {"type": "payment_succeded", "data": {}}
+    assert (await world.call("POST", target, typo)).status == 202
+    known = await merchants.find(world.control, world.caller, merchant)
+    stricter = MerchantDraft(type_check=TypeCheck.STRICT)
+    await merchants.edit(world.control, world.caller, known, stricter, if_version=None)
+    assert (await world.call("POST", target, typo)).status == 422
+    good = await world.call("POST", target, {"type": "payment_succeeded", "data": {}})
+    assert good.status == 202
+    listed = await world.call("GET", target)
+    assert len(listed.json["data"]) == 2

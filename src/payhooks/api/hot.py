@@ -5,7 +5,7 @@ be. Who may is decided from the routing table that the plan is made from, withou
 store; the store finds out a table that is out of date.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -31,6 +31,7 @@ from payhooks.errors import (
     PayhooksError,
     TooLargeError,
     UnauthenticatedError,
+    UnavailableError,
 )
 from payhooks.flow.publication import Publication, Published
 from payhooks.flow.routing import RoutingTable
@@ -41,6 +42,9 @@ _BATCH: Final = "events/batch"
 _TAILS: Final = frozenset({"events", _BATCH})
 _REPLAYED: Final = (b"idempotent-replayed", b"true")
 
+
+# A change that runs into a request is one; a second may follow it, a third is no accident.
+_JUDGEMENTS_MAX: Final = 4
 
 _Result = PayhooksError | tuple[Published, Sequence[Finding]]
 
@@ -72,17 +76,31 @@ class HotPath:
             return
         body = await asgi.read_body(scope, receive, bytes_max=limits.EVENT_BODY_BYTES_MAX)
         strict_json.check(body)
-        table = authority.table or await self._services.directory.find(merchant_ref)
         key = read_idempotency_key(scope)
-        book = await self._services.book.current()
-        publication, findings = decode_event(body, table.merchant, book, key)
-        [result] = await self._services.acceptor.publish(
-            merchant_ref, [publication], authorise=authority.check
-        )
-        if isinstance(result, PayhooksError):
-            raise result
-        headers = [_REPLAYED] if result.repeated else []
-        await asgi.answer(send, 202, _accepted(result, findings), headers)
+        published, findings = await self._publish_judged(body, key, merchant_ref, authority)
+        headers = [_REPLAYED] if published.repeated else []
+        await asgi.answer(send, 202, _accepted(published, findings), headers)
+
+    async def _publish_judged(
+        self, body: bytes, key: str | None, merchant_ref: str, authority: "_Authority"
+    ) -> tuple[Published, Sequence[Finding]]:
+        """Publish one event, judged by the merchant's rules as they are when it is stored."""
+        for _ in range(_JUDGEMENTS_MAX):
+            table = authority.table or await self._services.directory.find(merchant_ref)
+            book = await self._services.book.current()
+            publication, findings = decode_event(body, table.merchant, book, key)
+            try:
+                [result] = await self._services.acceptor.publish(
+                    merchant_ref, [publication], authorise=authority.under_rules_of(table)
+                )
+            except _RulesChangedError:
+                continue
+            if isinstance(result, _RulesChangedError):
+                continue  # of the request with the same key that went ahead
+            if isinstance(result, PayhooksError):
+                raise result
+            return result, findings
+        raise _RulesChangedError("the merchant's configuration is changing all the time")
 
     async def _batch(
         self,
@@ -174,6 +192,10 @@ class HotPath:
         return authority
 
 
+class _RulesChangedError(UnavailableError):
+    """The event was judged by rules that the merchant has no more; nothing was stored."""
+
+
 class _Authority:
     """One request's right to publish, asked anew with every routing table."""
 
@@ -196,6 +218,20 @@ class _Authority:
             raise UnauthenticatedError("not a live key of this merchant")
         if Scope.EVENTS_WRITE not in key.scopes:
             raise ForbiddenError(f"This needs the permission {Scope.EVENTS_WRITE}.")
+
+    def under_rules_of(self, judged_by: RoutingTable) -> Callable[[RoutingTable], None]:
+        """Return ``check`` that also demands the rules that an event was judged by."""
+
+        def check(table: RoutingTable) -> None:
+            self.check(table)
+            if _rules(table) != _rules(judged_by):
+                raise _RulesChangedError("the merchant's configuration has changed")
+
+        return check
+
+
+def _rules(table: RoutingTable) -> tuple[object, ...]:
+    return table.merchant.type_check, table.merchant.families
 
 
 def _accepted(published: Published, findings: Sequence[Finding]) -> dict[str, object]:

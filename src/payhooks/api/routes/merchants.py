@@ -60,6 +60,9 @@ async def edit(
         _draft(body),
         if_version=if_version(if_match),
     )
+    # A batch is judged by what this process knows of the merchant; others learn it at their
+    # next accept.
+    await granted.services.directory.reload(merchant.id)
     return views.reply(views.merchant(merchant), headers=views.etag(merchant.version))
 
 
