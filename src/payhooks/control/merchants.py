@@ -146,11 +146,7 @@ def _check(draft: MerchantDraft) -> None:
     if draft.name is not UNSET:
         faults.text("/name", draft.name, chars_max=limits.LABEL_CHARS_MAX)
     if isinstance(draft.reference, str):
-        if not _REFERENCE.fullmatch(draft.reference):
-            faults.add("/reference", "invalid", "Use 1 to 64 letters, digits, _ or -.")
-        elif ids.from_text(ids.MERCHANT, draft.reference) is not None:
-            # It would read as an id wherever {m} stands.
-            faults.add("/reference", "invalid", "A reference must not look like one of our ids.")
+        _check_reference(draft.reference, faults)
     if draft.families is not UNSET:
         if len(draft.families) > _FAMILIES_MAX:
             faults.add("/families", "too_many", f"At most {_FAMILIES_MAX} families are allowed.")
@@ -159,7 +155,20 @@ def _check(draft: MerchantDraft) -> None:
                 faults.add(f"/families/{place}", "invalid", "This cannot name a family.")
     if draft.provider_ids is not UNSET:
         _check_provider_ids(draft.provider_ids, faults)
+    if draft.card_numbers not in {UNSET, CardNumbers.REPORT}:
+        # Nothing looks for card numbers yet. Taking the word and not keeping it would let
+        # somebody rely on it.
+        detail = "This version does not look into payloads; only report can be chosen."
+        faults.add("/card_numbers", "not_available", detail)
     faults.check()
+
+
+def _check_reference(reference: str, faults: Faults) -> None:
+    if not _REFERENCE.fullmatch(reference):
+        faults.add("/reference", "invalid", "Use 1 to 64 letters, digits, _ or -.")
+    elif ids.from_text(ids.MERCHANT, reference) is not None:
+        # It would read as an id wherever {m} stands.
+        faults.add("/reference", "invalid", "A reference must not look like one of our ids.")
 
 
 def _check_provider_ids(provider_ids: tuple[tuple[str, str], ...], faults: Faults) -> None:
