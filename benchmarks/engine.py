@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import asyncpg  # type: ignore[import-untyped] # It ships no types.
 from tests.support.server import Api, Server, Tenant
 
 from benchmarks.load import Answers, Load, begin, finish
@@ -84,7 +83,7 @@ def measure_engine(  # noqa: PLR0913 - every part is named at the call site
             def spent() -> tuple[float, float]:
                 return cpu_s(server.pid), tree_cpu_s(store_pid) if store_pid else 0.0
 
-            commits = _Commits(server, store_pid is not None)
+            commits = _Commits(server)
             before = commits.now()
             window = _observe(load, sink, spent, seconds=seconds)
             expected = window.answers.requests * endpoints
@@ -155,11 +154,10 @@ def _drain(sink: int, expected: int) -> float:
 
 
 class _Commits:
-    """Transactions that the store committed, from the serving process's own metrics."""
+    """Transactions of accept and settle, from the serving process's own metrics."""
 
-    def __init__(self, server: Server, postgres: bool) -> None:  # noqa: FBT001 - read by name
+    def __init__(self, server: Server) -> None:
         self._server = server
-        self._postgres = postgres
 
     def now(self) -> dict[str, float]:
         """Return the transactions so far, by kind."""
@@ -173,15 +171,3 @@ class _Commits:
     def since(self, before: dict[str, float]) -> dict[str, float]:
         """Return the transactions since then, by kind."""
         return {kind: value - before.get(kind, 0.0) for kind, value in self.now().items()}
-
-
-async def transactions(url: str) -> int:
-    """Return how many transactions a PostgreSQL database has committed, whoever asked."""
-    connection = await asyncpg.connect(url)
-    try:
-        found: int = await connection.fetchval(
-            "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"
-        )
-        return found
-    finally:
-        await connection.close()

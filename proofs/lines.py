@@ -3,12 +3,13 @@
 import json
 import os
 import platform
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+
+import apsw
 
 ROOT: Final = Path(__file__).parents[1]
 FIGURES: Final = ROOT / "benchmarks" / "results" / "engine.json"
@@ -73,7 +74,7 @@ def machine() -> dict[str, str]:
         "memory": f"{memory_kib / 1024 / 1024:.0f} GiB",
         "system": platform.platform(aliased=True, terse=True),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "sqlite of the system": sqlite3.sqlite_version,
+        "SQLite": apsw.sqlite_lib_version(),
         "load before": f"{os.getloadavg()[0]:.1f}",
     }
 
@@ -101,7 +102,7 @@ def _report(kept: Mapping[str, dict[str, Any]], about: dict[str, str]) -> Iterat
     yield "Printed by `scripts/prove engine`. Figures hold for this machine:"
     yield ""
     yield from (f"- {name}: {value}" for name, value in about.items())
-    for name, part in kept.items():
+    for name, part in sorted(kept.items()):
         yield ""
         yield f"## {name} ({part['at'][:16].replace('T', ' ')} UTC)"
         yield ""

@@ -64,7 +64,7 @@ def _rates(store: Store, engine: Rate, relays: list[Rate]) -> Iterator[Line]:
         figure=f"{ratio:.2f} ({engine.deliveries_per_s:,.0f} deliveries/s)",
         limit=f">= {RATIO_MIN} (void below {RELAY_PER_S_MIN:,})",
     )
-    name = f"{store.name}: commits per event under load"
+    name = f"{store.name}: commits of accept and settle per event"
     yield at_most(name, engine.commits_per_event, COMMITS_PER_EVENT_MAX, "", digits=3)
 
 
