@@ -140,8 +140,10 @@ async def open_control(settings: Settings) -> Control:
     return make_control(settings, store, clock, TimeOrderedIds(clock, random.SystemRandom()))
 
 
-async def migrate(settings: Settings) -> None:
+async def migrate(settings: Settings, *, pre_only: bool = False) -> None:
     """Bring the store's schema up to this version; a repeat changes nothing.
+
+    With *pre_only*, on PostgreSQL, as far as the version before can still run beside this one.
 
     Raises:
         UnavailableError: It cannot be reached, or a newer version wrote it.
@@ -149,7 +151,8 @@ async def migrate(settings: Settings) -> None:
 
     """
     if settings.sqlite_path is None:
-        await migrate_postgres(settings.database_url.get_secret_value())
+        url = settings.database_url.get_secret_value()
+        await migrate_postgres(url, pre_only=pre_only)
     store = await open_store(settings, SystemClock())  # SQLite migrates when it is opened
     await store.close()
 

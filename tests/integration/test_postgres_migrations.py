@@ -36,7 +36,7 @@ def test_migrations_come_in_pairs() -> None:
     numbers = sorted({one.number for one in migrations.known()})
 
     assert [(one.number, one.phase) for one in migrations.known()] == [
-        (number, phase) for number in numbers for phase in ("pre", "post")
+        (number, phase) for phase in ("pre", "post") for number in numbers
     ]
     assert numbers == list(range(1, len(numbers) + 1))
 
@@ -84,12 +84,33 @@ async def test_a_migration_that_stopped_half_way_goes_on(database: str) -> None:
     await _open(database)
 
 
-async def test_a_newer_database_is_left_alone(database: str) -> None:
-    """Old code on a new schema would write what new code cannot read."""
+async def test_between_pre_and_post_this_version_runs(database: str) -> None:
+    """Processes are replaced one by one while both kinds serve."""
+    await _empty(database)
+    pairs = len(migrations.known()) // 2
+
+    assert await migrations.migrate(database, pre_only=True) == pairs
+    await _open(database)
+    assert await migrations.migrate(database) == pairs
+    await _open(database)
+
+
+async def test_the_pre_of_a_newer_version_stops_nobody(database: str) -> None:
+    """A process of this version may be started again until the last one is replaced."""
     async with open_hand(database) as hand:
         await hand.run("INSERT INTO schema_migrations (number, phase) VALUES (9999, 'pre')")
 
+    await _open(database)
+    with pytest.raises(UnavailableError, match="newer version"):
+        await migrations.migrate(database)
+
+
+async def test_a_newer_database_is_left_alone(database: str) -> None:
+    """Old code on a new schema would write what new code cannot read."""
+    async with open_hand(database) as hand:
+        await hand.run("INSERT INTO schema_migrations (number, phase) VALUES (9999, 'post')")
+
     with pytest.raises(UnavailableError, match="version 9999"):
         await _open(database)
-    with pytest.raises(UnavailableError, match="version 9999"):
+    with pytest.raises(UnavailableError, match="newer version"):
         await migrations.migrate(database)

@@ -18,6 +18,7 @@ _FILE: Final = re.compile(r"(\d{4})_(pre|post)_[a-z_]+\.sql")
 # "payhooks" in ASCII: whoever else takes advisory locks in this database will not meet it.
 _LOCK: Final = 0x706179686F6F6B73
 _PRE: Final = "pre"
+_POST: Final = "post"
 
 _TABLE: Final = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -44,14 +45,15 @@ class Migration:
 
 
 def known() -> list[Migration]:
-    """Return the migrations of this version: all pre in order, each before its post."""
+    """Return the migrations of this version: all pre in order, then all post."""
     found = []
     for file in files(_PACKAGE).joinpath("migrations").iterdir():
         match = _FILE.fullmatch(file.name)
         if match is not None:
             sql = file.read_text(encoding="utf-8")
             found.append(Migration(number=int(match[1]), phase=match[2], sql=sql))
-    return sorted(found, key=lambda one: (one.number, one.phase != _PRE))
+    # Every pre before any post: between them the processes are replaced.
+    return sorted(found, key=lambda one: (one.phase != _PRE, one.number))
 
 
 def version() -> int:
@@ -59,8 +61,11 @@ def version() -> int:
     return max(one.number for one in known())
 
 
-async def migrate(url: str) -> int:
+async def migrate(url: str, *, pre_only: bool = False) -> int:
     """Bring the database up to this version; return how many files were run.
+
+    With *pre_only* it stops where the version before this one and this one can both run, so
+    that processes can be replaced one by one; run it again without when all are new.
 
     Safe to run again and from several places at once: whoever comes second waits, and finds
     nothing to do. One that stopped half-way goes on where it stopped.
@@ -73,7 +78,8 @@ async def migrate(url: str) -> int:
     try:
         run = 0
         for migration in known():
-            run += await _apply(connection, migration)
+            if migration.phase == _PRE or not pre_only:
+                run += await _apply(connection, migration)
         await partitions.ensure(connection)
     finally:
         await connection.close()
@@ -94,7 +100,8 @@ async def check(connection: Connection) -> int:
 
 
 def _checked(applied: set[tuple[int, str]]) -> int:
-    newest = max((number for number, _ in applied), default=0)
+    # A newer pre alone is fine: until its post has run, this code still works.
+    newest = max((number for number, phase in applied if phase == _POST), default=0)
     if newest > version():
         raise UnavailableError(
             f"the database has version {newest}, this program only {version()}: update it"
@@ -105,7 +112,7 @@ def _checked(applied: set[tuple[int, str]]) -> int:
         raise UnavailableError(
             f"the database lacks version {missing[0].number}: run payhooks migrate"
         )
-    return newest
+    return max(number for number, phase in applied if phase == _PRE)
 
 
 async def _apply(connection: Connection, migration: Migration) -> bool:
@@ -115,9 +122,8 @@ async def _apply(connection: Connection, migration: Migration) -> bool:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
         await connection.execute(_TABLE)
         applied = {(row["number"], row["phase"]) for row in await connection.fetch(_APPLIED)}
-        newest = max((number for number, _ in applied), default=0)
-        if newest > version():
-            _checked(applied)
+        if any(number > version() for number, _ in applied):
+            raise UnavailableError("a newer version has begun to migrate this database")
         if (migration.number, migration.phase) in applied:
             return False
         await connection.execute(migration.sql)
