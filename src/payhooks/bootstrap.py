@@ -62,6 +62,7 @@ class Process:
     acceptor: Acceptor
     metrics: Metrics
     lines: LineSink
+    tracer: Tracer | None
     sending: "Sending | None"  # None: this process serves but does not send
 
     async def stop(self) -> None:
@@ -73,6 +74,8 @@ class Process:
             await self.sending.worker.drain(grace_s=self.settings.drain_grace_s)
             await self.sending.transport.close()
         await self.store.close()
+        if self.tracer is not None:
+            self.tracer.close()
         self.lines.close()
 
 
@@ -172,13 +175,8 @@ async def open_process(
     lines = LineSink(sys.stdout.buffer if log_to is None else log_to)
     log = configure_logs(lines, clock=clock, level=settings.log_level)
     metrics = Metrics(dropped_lines=lambda: lines.dropped)
-    telemetry = Recorder(
-        metrics=metrics,
-        log=log,
-        lines=lines,
-        clock=clock,
-        tracer=Tracer() if settings.traces else None,
-    )
+    tracer = Tracer() if settings.traces else None
+    telemetry = Recorder(metrics=metrics, log=log, lines=lines, clock=clock, tracer=tracer)
     store = await open_store(settings, clock)
     # Ids and jitter need spread and speed, not secrecy: seeded once from the system.
     ids = TimeOrderedIds(clock, random.Random(source.getrandbits(256)))  # noqa: S311 - as said
@@ -223,6 +221,7 @@ async def open_process(
         acceptor=acceptor,
         metrics=metrics,
         lines=lines,
+        tracer=tracer,
         sending=sending,
     )
 
