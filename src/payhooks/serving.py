@@ -12,7 +12,7 @@ from typing import Final
 
 import uvicorn
 
-from payhooks.api.app import create_app
+from payhooks.api.app import create_application
 from payhooks.api.protocol import guarded_http
 from payhooks.bootstrap import Process
 from payhooks.errors import UnavailableError
@@ -67,9 +67,10 @@ def bind(host: str, port: int, *, shared: bool) -> socket.socket:
 async def serve(process: Process, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT, then drain. A second signal does not wait for the grace."""
     stop = stop_event()
+    application = create_application(process.services)
     config = uvicorn.Config(
-        create_app(process.services),
-        http=guarded_http(process.services.control.ids),
+        application.app,
+        http=guarded_http(process.services.control.ids, plain=application.plain),
         loop="none",
         lifespan="off",
         ws="none",

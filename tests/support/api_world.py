@@ -14,7 +14,7 @@ import msgspec
 from tests.support.stores import OpenedStore
 
 from payhooks import ids
-from payhooks.api import Readiness, Services, create_app
+from payhooks.api import Readiness, Services, create_application
 from payhooks.api.asgi import App, Message
 from payhooks.control.context import SYSTEM, Control
 from payhooks.control.event_types import TypeBook
@@ -93,7 +93,8 @@ class World:
             metrics=lambda: ("text/plain; version=0.0.4", b"up 1\n"),
             on_bug=lambda error, _request_id: self.bugs.append(error),
         )
-        self.app: App = create_app(self.services)
+        self.application = create_application(self.services)
+        self.app: App = self.application.app
 
     def advance(self, seconds: float) -> None:
         """Let time pass for whatever store this is."""

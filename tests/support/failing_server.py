@@ -16,6 +16,7 @@ from typing import Final, ParamSpec, TypeVar
 import uvloop
 
 from payhooks import serving
+from payhooks.api import Application, Services
 from payhooks.api.asgi import App, Message, Receive, Scope, Send
 from payhooks.bootstrap import Process, open_process
 from payhooks.settings import load
@@ -98,10 +99,15 @@ async def _serve() -> None:
     settings = load(os.environ)
     process = await open_process(settings)
     arm(process, killer)
-    make_app = getattr(serving, "create_app")  # noqa: B009 - it is there, but not to export
+    make = getattr(serving, "create_application")  # noqa: B009 - it is there, but not to export
+
+    def make_killing(services: Services) -> Application:
+        # Nothing goes past the application: what does is answered in one piece.
+        return Application(app=half_answers(make(services).app, killer), plain=None)
+
     # The one seam between server and application.
     setattr(  # noqa: B010 - a module is no class to be replaced by another
-        serving, "create_app", lambda services: half_answers(make_app(services), killer)
+        serving, "create_application", make_killing
     )
     host, port = settings.host_and_port
     with serving.bind(host, port, shared=True) as listener:

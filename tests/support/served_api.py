@@ -10,6 +10,7 @@ from typing import Final
 import uvicorn
 from tests.support.api_world import OPERATOR_KEY, World
 
+from payhooks.api.asgi import Receive, Scope, Send
 from payhooks.api.protocol import guarded_http
 
 WAIT_S: Final = 10.0
@@ -31,6 +32,7 @@ class Served:
     world: World
     port: int
     merchant: str
+    by_app: asyncio.Queue[str]  # the paths of the requests that the application heard of
 
     async def raw(self, *pieces: bytes, wait_s: float = 2.0) -> RawAnswer:
         """Send the pieces as they are, then read one answer."""
@@ -123,9 +125,16 @@ async def served() -> AsyncIterator[Served]:
     merchant = await world.merchant()
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    by_app: asyncio.Queue[str] = asyncio.Queue()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        by_app.put_nowait(scope["path"])
+        await world.app(scope, receive, send)
+
+    plain = world.application.plain
     config = uvicorn.Config(
-        world.app,
-        http=guarded_http(world.ids, head_wait_s=0.5, body_wait_s=1.0),
+        app,
+        http=guarded_http(world.ids, plain=plain, head_wait_s=0.5, body_wait_s=1.0),
         loop="none",
         lifespan="off",
         ws="none",
@@ -141,7 +150,7 @@ async def served() -> AsyncIterator[Served]:
     try:
         async with asyncio.timeout(WAIT_S):
             await server.is_up.wait()
-        yield Served(world=world, port=listener.getsockname()[1], merchant=merchant)
+        yield Served(world=world, port=listener.getsockname()[1], merchant=merchant, by_app=by_app)
     finally:
         server.should_exit = True
         await running

@@ -1,7 +1,7 @@
 """Puts the API together: the front, the hot path, and FastAPI for everything else."""
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -11,8 +11,9 @@ from starlette.routing import Match
 
 from payhooks.api import asgi, documents
 from payhooks.api.auth import Authenticator, demand_declared
-from payhooks.api.front import Front
+from payhooks.api.front import Front, RequestIds
 from payhooks.api.hot import HotPath
+from payhooks.api.plain import PlainPublishing
 from payhooks.api.problems import (
     INTERNAL,
     Kind,
@@ -62,7 +63,14 @@ _KINDS: Final = {
 }
 
 
-def create_app(services: Services) -> asgi.App:
+class Application(NamedTuple):
+    """What a server runs: the application, and what its protocol may take past it."""
+
+    app: asgi.App
+    plain: PlainPublishing | None  # None: everything goes through the application
+
+
+def create_application(services: Services) -> Application:
     """Return the application that a server runs.
 
     Raises:
@@ -86,13 +94,17 @@ def create_app(services: Services) -> asgi.App:
     described = documents.openapi(app)
     app.openapi = lambda: described  # type: ignore[method-assign]  # FastAPI's documented way
     authenticator = Authenticator(services)
-    return Front(
+    request_ids = RequestIds(services.control.ids)
+    hot = HotPath(services, authenticator)
+    front = Front(
         rest=app,
-        hot=HotPath(services, authenticator),
+        hot=hot,
         authenticator=authenticator,
-        id_source=services.control.ids,
+        request_ids=request_ids,
         on_bug=services.on_bug,
     )
+    plain = PlainPublishing(services, hot=hot, request_ids=request_ids, on_bug=services.on_bug)
+    return Application(app=front, plain=plain)
 
 
 def _respond(request: Request, problem: Problem) -> Response:

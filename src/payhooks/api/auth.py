@@ -25,7 +25,7 @@ from payhooks.model.merchant import Merchant
 
 OPERATOR_ACTOR: Final = "operator"
 # Far above any key we make; longer texts are not even hashed.
-_CREDENTIAL_CHARS_MAX: Final = 256
+CREDENTIAL_CHARS_MAX: Final = 256
 FAILURES_FREE: Final = 20
 _BACK_OFF_S_MAX: Final = 300.0
 _ADDRESSES_MAX: Final = 10_000
@@ -91,7 +91,7 @@ class Authenticator:
             raise self.refusal(scope)
         raw: bytes = raws[0]
         scheme, _, text = raw.decode("latin-1").partition(" ")
-        if scheme.lower() != "bearer" or not 0 < len(text) <= _CREDENTIAL_CHARS_MAX:
+        if scheme.lower() != "bearer" or not 0 < len(text) <= CREDENTIAL_CHARS_MAX:
             raise self.refusal(scope)
         return text
 

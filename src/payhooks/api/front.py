@@ -21,13 +21,13 @@ from payhooks.ids import IdSource
 TARGET_BYTES_MAX: Final = 8 * limits.KIB
 HEADERS_MAX: Final = 100
 HEADER_BYTES_MAX: Final = 32 * limits.KIB
-_HOST: Final = re.compile(
+HOST: Final = re.compile(
     rb"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
 )
 _FIRST_REQUEST: Final = "0000000000"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS"})
 _BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_SECURE: Final = (
+SECURE: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 )
@@ -60,13 +60,13 @@ class Front:
         rest: asgi.App,
         hot: HotPath,
         authenticator: Authenticator,
-        id_source: IdSource,
+        request_ids: RequestIds,
         on_bug: Callable[[BaseException, str], None],
     ) -> None:
         self._rest = rest
         self._hot = hot
         self._authenticator = authenticator
-        self._request_ids = RequestIds(id_source)
+        self._request_ids = request_ids
         self._on_bug = on_bug
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
@@ -130,7 +130,7 @@ class _Answering:
 
     def __init__(self, send: asgi.Send, request_id: str) -> None:
         self._send = send
-        self._headers = ((b"x-request-id", request_id.encode()), *_SECURE)
+        self._headers = ((b"x-request-id", request_id.encode()), *SECURE)
         self.started = False
 
     async def __call__(self, message: asgi.Message) -> None:
@@ -166,7 +166,7 @@ def _demand_sane_headers(scope: asgi.Scope) -> None:
         match name:
             case b"host":
                 hosts += 1
-                if _HOST.fullmatch(value) is None:
+                if HOST.fullmatch(value) is None:
                     raise ending(Kind.MALFORMED, "The Host header is not a host.")
             case b"content-encoding" if value.lower() != b"identity":
                 raise ending(

@@ -77,12 +77,12 @@ class HotPath:
         body = await asgi.read_body(scope, receive, bytes_max=limits.EVENT_BODY_BYTES_MAX)
         strict_json.check(body)
         key = read_idempotency_key(scope)
-        published, findings = await self._publish_judged(body, key, merchant_ref, authority)
+        published, findings = await self.publish_judged(body, key, merchant_ref, authority)
         headers = [_REPLAYED] if published.repeated else []
         await asgi.answer(send, 202, _accepted(published, findings), headers)
 
-    async def _publish_judged(
-        self, body: bytes, key: str | None, merchant_ref: str, authority: "_Authority"
+    async def publish_judged(
+        self, body: bytes, key: str | None, merchant_ref: str, authority: "Authority"
     ) -> tuple[Published, Sequence[Finding]]:
         """Publish one event, judged by the merchant's rules as they are when it is stored."""
         for _ in range(_JUDGEMENTS_MAX):
@@ -93,14 +93,14 @@ class HotPath:
                 [result] = await self._services.acceptor.publish(
                     merchant_ref, [publication], authorise=authority.under_rules_of(table)
                 )
-            except _RulesChangedError:
+            except RulesChangedError:
                 continue
-            if isinstance(result, _RulesChangedError):
+            if isinstance(result, RulesChangedError):
                 continue  # of the request with the same key that went ahead
             if isinstance(result, PayhooksError):
                 raise result
             return result, findings
-        raise _RulesChangedError("the merchant's configuration is changing all the time")
+        raise RulesChangedError("the merchant's configuration is changing all the time")
 
     async def _batch(
         self,
@@ -108,7 +108,7 @@ class HotPath:
         receive: asgi.Receive,
         send: asgi.Send,
         merchant_ref: str,
-        authority: "_Authority",
+        authority: "Authority",
     ) -> None:
         body = await asgi.read_body(scope, receive, bytes_max=limits.BATCH_BODY_BYTES_MAX)
         strict_json.check(body)
@@ -125,7 +125,7 @@ class HotPath:
         batch: BatchBody,
         table: RoutingTable,
         book: Catalogue,
-        authority: "_Authority",
+        authority: "Authority",
     ) -> list["_Result"]:
         """Publish the good items; a bad one does not refuse the others, and order is kept."""
         results: dict[int, _Result] = {}
@@ -153,12 +153,12 @@ class HotPath:
                 results[place] = result if isinstance(result, PayhooksError) else (result, findings)
         return [results[place] for place in range(len(batch.events))]
 
-    async def _authority(self, scope: asgi.Scope, merchant_ref: str) -> "_Authority":
+    async def _authority(self, scope: asgi.Scope, merchant_ref: str) -> "Authority":
         """Return what may publish, or end the request before its body is read."""
         text = self._authenticator.credential(scope)
         digest = key_text.digest(text)
         operator = self._authenticator.operator(scope, digest)
-        authority = _Authority(self._services, digest, operator)
+        authority = Authority(self._services, digest, operator)
         if operator is not None:
             return authority
         try:
@@ -179,8 +179,8 @@ class HotPath:
         return authority
 
     async def _of_stored(
-        self, authority: "_Authority", caller: Caller, merchant_ref: str
-    ) -> "_Authority":
+        self, authority: "Authority", caller: Caller, merchant_ref: str
+    ) -> "Authority":
         caller.demand(Scope.EVENTS_WRITE)
         if caller.merchant_id is None:
             authority.caller = caller
@@ -192,11 +192,11 @@ class HotPath:
         return authority
 
 
-class _RulesChangedError(UnavailableError):
+class RulesChangedError(UnavailableError):
     """The event was judged by rules that the merchant has no more; nothing was stored."""
 
 
-class _Authority:
+class Authority:
     """One request's right to publish, asked anew with every routing table."""
 
     __slots__ = ("_digest", "_services", "caller", "table")
@@ -225,7 +225,7 @@ class _Authority:
         def check(table: RoutingTable) -> None:
             self.check(table)
             if _rules(table) != _rules(judged_by):
-                raise _RulesChangedError("the merchant's configuration has changed")
+                raise RulesChangedError("the merchant's configuration has changed")
 
         return check
 
@@ -234,24 +234,38 @@ def _rules(table: RoutingTable) -> tuple[object, ...]:
     return table.merchant.type_check, table.merchant.families
 
 
-def _accepted(published: Published, findings: Sequence[Finding]) -> dict[str, object]:
-    answer: dict[str, object] = {
-        "id": ids.to_text(ids.EVENT, published.event_id),
-        "type": published.type,
-        "created_at": f"{ids.made_at_text(published.event_id)}Z",
-        "deliveries": published.deliveries,
-    }
-    if findings:
-        answer["findings"] = [msgspec.to_builtins(finding) for finding in findings]
-    return answer
+class _Accepted(msgspec.Struct, omit_defaults=True):
+    id: str
+    type: str
+    created_at: str
+    deliveries: int
+    findings: Sequence[Finding] = ()
+    repeated: bool = False  # said here only in a batch; a lone event has a header for it
 
 
-def _result(result: "_Result", request_id: str) -> dict[str, object]:
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def accepted(published: Published, findings: Sequence[Finding]) -> bytes:
+    """Return the body of the 202."""
+    return _encode(_accepted(published, findings))
+
+
+def _accepted(published: Published, findings: Sequence[Finding]) -> _Accepted:
+    return _Accepted(
+        id=ids.to_text(ids.EVENT, published.event_id),
+        type=published.type,
+        created_at=f"{ids.made_at_text(published.event_id)}Z",
+        deliveries=published.deliveries,
+        findings=findings,
+    )
+
+
+def _result(result: "_Result", request_id: str) -> object:
     match result:
         case (published, findings):
             answer = _accepted(published, findings)
-            if published.repeated:
-                answer["repeated"] = True
+            answer.repeated = published.repeated
             return answer
         case error:
             return {"error": problems.as_dict(problems.of_error(error), request_id=request_id)}

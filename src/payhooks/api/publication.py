@@ -85,7 +85,8 @@ def decode_event(
     try:
         if keyed:
             said = keyed_said = _decode_keyed_event(body)
-            idempotency_key = _checked_key(keyed_said.idempotency_key)
+            if keyed_said.idempotency_key is not None:
+                idempotency_key = _checked_key(keyed_said.idempotency_key)
         else:
             said = _decode_event(body)
     except msgspec.ValidationError as error:
@@ -142,16 +143,23 @@ def read_idempotency_key(scope: asgi.Scope) -> str | None:
         return None
     if len(raws) > 1:
         raise _bad_key()
-    raw: bytes = raws[0]
+    return idempotency_key_of(raws[0])
+
+
+def idempotency_key_of(raw: bytes) -> str:
+    """Return the key that the header's value is.
+
+    Raises:
+        InvalidError: It is empty, too long, or not printable ASCII.
+
+    """
     text = raw.decode("latin-1")
     if len(text) > 1 and text.startswith('"') and text.endswith('"'):
         text = text[1:-1]
     return _checked_key(text)
 
 
-def _checked_key(text: str | None) -> str | None:
-    if text is None:
-        return None
+def _checked_key(text: str) -> str:
     if not 0 < len(text) <= limits.IDEMPOTENCY_KEY_CHARS_MAX or not (
         text.isascii() and text.isprintable()
     ):

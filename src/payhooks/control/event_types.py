@@ -39,13 +39,21 @@ class TypeBook:
 
     async def current(self) -> Catalogue:
         """Return every type there is."""
-        now_s = self._control.clock.monotonic_s()
-        if self._read_at_s is None or now_s - self._read_at_s > _FRESH_S:
+        book = self.known()
+        if book is None:
             # Before the read, so that whoever comes meanwhile uses the old one and does not
             # ask too.
-            self._read_at_s = now_s
-            self._book = CATALOGUE.with_own(await self._control.store.event_types())
-        return self._book
+            self._read_at_s = self._control.clock.monotonic_s()
+            book = CATALOGUE.with_own(await self._control.store.event_types())
+            self._book = book
+        return book
+
+    def known(self) -> Catalogue | None:
+        """Return every type there is, if none need be read for it."""
+        if self._read_at_s is None:
+            return None
+        age_s = self._control.clock.monotonic_s() - self._read_at_s
+        return self._book if age_s <= _FRESH_S else None
 
     def forget(self) -> None:
         """Read again at the next look: something was changed here."""

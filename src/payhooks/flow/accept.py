@@ -6,14 +6,13 @@ does not answer, neither do we.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from payhooks import limits
 from payhooks.clock import Clock
 from payhooks.errors import (
-    IdempotencyConflictError,
     InProgressError,
     OutcomeUnknownError,
     PayhooksError,
@@ -23,7 +22,8 @@ from payhooks.flow.fan_out import plan
 from payhooks.flow.group_commit import Bounds, GroupCommit
 from payhooks.flow.publication import Publication, Published, content_hash, key_hash
 from payhooks.flow.routing import Directory, RoutingTable
-from payhooks.ids import DeliveryId, EventId, IdSource, MerchantId
+from payhooks.flow.slot import Outcome, Slot
+from payhooks.ids import DeliveryId, IdSource, MerchantId
 from payhooks.model.event import Event
 from payhooks.ports.accepting import (
     Acceptance,
@@ -89,7 +89,7 @@ class Acceptor:
         # again after a lost reply would take what the loop has leased meanwhile for handed
         # off, and it would be sent twice under one lease.
         self._owner = -1 - owner
-        self._leaders: dict[bytes, _Slot] = {}
+        self._leaders: dict[bytes, Slot] = {}
         self.group = GroupCommit(self._commit, bounds=BOUNDS)
 
     async def publish(
@@ -119,6 +119,64 @@ class Acceptor:
         """Return when everything that was taken has its answer."""
         await self.group.drain()
 
+    def begin(
+        self,
+        table: RoutingTable,
+        publication: Publication,
+        *,
+        authorise: Callable[[RoutingTable], None],
+        tell: Callable[[Published | Exception], None],
+    ) -> bool:
+        """Begin to accept one publication, if there is no more to it than the next batch.
+
+        So it is for nearly every request, and no task need wait for it: *tell* is called, from
+        the loop, with what became of it. False means that nothing was begun, and ``publish``
+        is to be asked: it waits for the leader of a key, and says what is wrong.
+        """
+        slot = self._slot(table.merchant.id, publication)
+        if slot.leader is not None:
+            return False
+        event = self._event(table.merchant.id, publication)
+        try:
+            arrivals = self._arrivals(table, [slot], [event])
+            stored = self._submit(table, arrivals, self._give_up_at_s())
+        except PayhooksError:
+            self._release(slot)
+            return False
+        except BaseException:
+            self._release(slot)
+            raise
+
+        def on_stored(stored: "asyncio.Future[list[Acceptance]]") -> None:
+            error = _error_of(stored)
+            if error is None and not self._settle_all([slot], arrivals, stored.result()):
+                again = asyncio.ensure_future(self._begin_again(table, slot, event, authorise))
+                again.add_done_callback(lambda done: self._end(slot, _error_of(done), tell))
+                return
+            self._end(slot, error, tell)
+
+        stored.add_done_callback(on_stored)
+        return True
+
+    async def _begin_again(
+        self,
+        table: RoutingTable,
+        slot: Slot,
+        event: Event,
+        authorise: Callable[[RoutingTable], None],
+    ) -> None:
+        table = await self._directory.reload(table.merchant.id)
+        authorise(table)
+        await self._store_parcel(table, [slot], [event], authorise)
+
+    def _end(
+        self, slot: Slot, error: Exception | None, tell: Callable[[Published | Exception], None]
+    ) -> None:
+        if error is not None:
+            slot.decide(error)
+        self._release(slot)
+        tell(slot.told())
+
     async def _publish_parcel(
         self,
         merchant_ref: str,
@@ -131,7 +189,9 @@ class Acceptor:
         leading = [slot for slot in slots if slot.leader is None]
         try:
             if leading:
-                await self._store_parcel(table, leading, authorise)
+                # Ids are made once: a parcel that is planned again is still the same events.
+                events = [self._event(table.merchant.id, slot.publication) for slot in leading]
+                await self._store_parcel(table, leading, events, authorise)
         except BaseException as error:
             # Who follows a request that was broken off has not been broken off himself.
             told = error if isinstance(error, Exception) else UnavailableError("broken off")
@@ -140,11 +200,10 @@ class Acceptor:
             raise
         finally:
             for slot in leading:
-                if slot.key is not None:
-                    self._leaders.pop(slot.key, None)
+                self._release(slot)
         return [await self._answer(slot) for slot in slots]
 
-    def _slot(self, merchant_id: MerchantId, publication: Publication) -> "_Slot":
+    def _slot(self, merchant_id: MerchantId, publication: Publication) -> Slot:
         content = content_hash(publication)
         if publication.idempotency_key is None:
             key = None
@@ -152,49 +211,63 @@ class Acceptor:
             key = key_hash(merchant_id, publication.idempotency_key)
             leader = self._leaders.get(key)
             if leader is not None:
-                return _Slot(publication, key, content, leader)
-        slot = _Slot(publication, key, content, None)
+                return Slot(publication, key, content, leader)
+        slot = Slot(publication, key, content, None)
         if key is not None:
             self._leaders[key] = slot
         return slot
 
+    def _release(self, slot: Slot) -> None:
+        if slot.key is not None:
+            self._leaders.pop(slot.key, None)
+
     async def _store_parcel(
         self,
         table: RoutingTable,
-        slots: list["_Slot"],
+        slots: list[Slot],
+        events: list[Event],
         authorise: Callable[[RoutingTable], None],
     ) -> None:
-        # Ids are made once: a parcel that is planned again is still the same events.
-        events = [self._event(table.merchant.id, slot.publication) for slot in slots]
-        weight = len(events)
-        bytes_ = sum(len(event.data) for event in events)
-        give_up_at_s = self._clock.monotonic_s() + limits.ACCEPT_GIVE_UP_S
+        give_up_at_s = self._give_up_at_s()
         for plans_made in range(PLANS_MAX):
-            arrivals = [
-                Arrival(
-                    event=event,
-                    routing_version=table.version,
-                    idempotency=slot.key,
-                    content=slot.content,
-                    deliveries=plan(event, table, has_room=self._handoff.has_room),
-                )
-                for event, slot in zip(events, slots, strict=True)
-            ]
-            acceptances = await self.group.submit(
-                _Parcel(arrivals, give_up_at_s),
-                turn=table.merchant.id,
-                weight=max(weight, sum(len(a.deliveries) for a in arrivals) // _ROWS_PER_EVENT),
-                bytes_=bytes_,
-            )
-            if not any(isinstance(acceptance, StaleRouting) for acceptance in acceptances):
-                for slot, arrival, acceptance in zip(slots, arrivals, acceptances, strict=True):
-                    self._settle(slot, arrival, acceptance)
+            arrivals = self._arrivals(table, slots, events)
+            acceptances = await self._submit(table, arrivals, give_up_at_s)
+            if self._settle_all(slots, arrivals, acceptances):
                 return
             # The change is perhaps still on its way to the disk: later looks come later.
             await asyncio.sleep(min(REPLAN_AFTER_S * plans_made, REPLAN_AFTER_S_MAX))
             table = await self._directory.reload(table.merchant.id)
             authorise(table)
         raise UnavailableError("the merchant's configuration is changing all the time")
+
+    def _give_up_at_s(self) -> float:
+        return self._clock.monotonic_s() + limits.ACCEPT_GIVE_UP_S
+
+    def _arrivals(
+        self, table: RoutingTable, slots: list[Slot], events: list[Event]
+    ) -> list[Arrival]:
+        has_room = self._handoff.has_room
+        return [
+            Arrival(
+                event=event,
+                routing_version=table.version,
+                idempotency=slot.key,
+                content=slot.content,
+                deliveries=plan(event, table, has_room=has_room),
+            )
+            for event, slot in zip(events, slots, strict=True)
+        ]
+
+    def _submit(
+        self, table: RoutingTable, arrivals: list[Arrival], give_up_at_s: float
+    ) -> "asyncio.Future[list[Acceptance]]":
+        queue_rows = sum([len(arrival.deliveries) for arrival in arrivals])
+        return self.group.submit(
+            _Parcel(arrivals, give_up_at_s),
+            turn=table.merchant.id,
+            weight=max(len(arrivals), queue_rows // _ROWS_PER_EVENT),
+            bytes_=sum([len(arrival.event.data) for arrival in arrivals]),
+        )
 
     def _event(self, merchant_id: MerchantId, said: Publication) -> Event:
         return Event(
@@ -210,46 +283,44 @@ class Acceptor:
             metadata=said.metadata,
         )
 
-    def _settle(self, slot: "_Slot", arrival: Arrival, acceptance: Acceptance) -> None:
+    def _settle_all(
+        self, slots: list[Slot], arrivals: list[Arrival], acceptances: list[Acceptance]
+    ) -> bool:
+        """Decide every slot; False, and none is, where the plan was stale."""
+        if any(isinstance(acceptance, StaleRouting) for acceptance in acceptances):
+            return False
+        for slot, arrival, acceptance in zip(slots, arrivals, acceptances, strict=True):
+            self._settle(slot, arrival, acceptance)
+        return True
+
+    def _settle(self, slot: Slot, arrival: Arrival, acceptance: Acceptance) -> None:
         match acceptance:
             case Accepted():
                 event = arrival.event
                 self._telemetry.event_accepted(
                     event, deliveries=len(arrival.deliveries), repeated=False
                 )
-                slot.decide(_Settled(event.id, event.type, len(arrival.deliveries), slot.content))
+                slot.decide(Outcome(event.id, event.type, len(arrival.deliveries), slot.content))
             case Repeated(event_id=event_id, event_type=type_, content=content, deliveries=count):
                 self._telemetry.event_accepted(arrival.event, deliveries=0, repeated=True)
                 slot.repeated = True
-                slot.decide(_Settled(event_id, type_, count, content))
+                slot.decide(Outcome(event_id, type_, count, content))
             case KeyBusy():
                 slot.decide(InProgressError("a request with this idempotency key is under way"))
             case StaleRouting():
                 raise AssertionError("a stale plan is made again before it gets here")
 
-    async def _answer(self, slot: "_Slot") -> Published | PayhooksError:
+    async def _answer(self, slot: Slot) -> Published | PayhooksError:
         leader = slot.leader or slot
         if leader.outcome is None:
             try:
                 await asyncio.wait_for(leader.followed(), FOLLOWER_WAIT_S)
             except TimeoutError:
                 return InProgressError("the first request with this idempotency key is under way")
-        outcome = leader.outcome
-        assert outcome is not None
-        if isinstance(outcome, Exception):
-            if not isinstance(outcome, PayhooksError):
-                raise outcome
-            return outcome
-        if outcome.content != slot.content:
-            return IdempotencyConflictError(
-                "this idempotency key was used before with other content"
-            )
-        return Published(
-            event_id=outcome.event_id,
-            type=outcome.event_type,
-            deliveries=outcome.deliveries,
-            repeated=leader.repeated or slot.leader is not None,
-        )
+        told = slot.told()
+        if isinstance(told, Exception) and not isinstance(told, PayhooksError):
+            raise told
+        return told
 
     async def _commit(self, parcels: list[_Parcel]) -> list[list[Acceptance]]:
         now_s = self._clock.monotonic_s()
@@ -296,40 +367,12 @@ class Acceptor:
 _ROWS_PER_EVENT: Final = limits.ACCEPT_BATCH_DELIVERIES_MAX // limits.ACCEPT_BATCH_EVENTS_MAX
 
 
-class _Settled(msgspec.Struct, frozen=True):
-    event_id: EventId
-    event_type: str
-    deliveries: int
-    content: bytes
-
-
-class _Slot:
-    """One publication's place in its request: it leads its key, or follows who does."""
-
-    __slots__ = ("_decided", "content", "key", "leader", "outcome", "publication", "repeated")
-
-    def __init__(
-        self, publication: Publication, key: bytes | None, content: bytes, leader: "_Slot | None"
-    ) -> None:
-        self.publication = publication
-        self.key = key
-        self.content = content
-        self.leader = leader
-        self.outcome: _Settled | Exception | None = None
-        self.repeated = False
-        self._decided: asyncio.Event | None = None  # made by the first follower; most have none
-
-    async def followed(self) -> None:
-        """Return when the outcome is there."""
-        if self._decided is None:
-            self._decided = asyncio.Event()
-        await self._decided.wait()
-
-    def decide(self, outcome: _Settled | Exception) -> None:
-        if self.outcome is None:
-            self.outcome = outcome
-        if self._decided is not None:
-            self._decided.set()
+def _error_of(done: "asyncio.Future[Any]") -> Exception | None:
+    if done.cancelled():
+        return UnavailableError("broken off")
+    error = done.exception()
+    assert error is None or isinstance(error, Exception)
+    return error
 
 
 def _leased(id_: DeliveryId, planned: PlannedDelivery, arrival: Arrival) -> Leased:

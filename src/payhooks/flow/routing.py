@@ -144,6 +144,11 @@ class Directory:
         table = self._tables.get(merchant_id)
         return table if table is not None else await self.reload(merchant_id)
 
+    def known(self, id_or_reference: str) -> RoutingTable | None:
+        """Return the table as ``find`` would, if nothing need be loaded for it."""
+        merchant_id = self._ids_by_reference.get(id_or_reference)
+        return None if merchant_id is None else self._tables.get(merchant_id)
+
     async def at_least(self, merchant_id: MerchantId, version: int) -> RoutingTable:
         """Return a table that is no older than *version*."""
         table = self._tables.get(merchant_id)
