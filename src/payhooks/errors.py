@@ -15,6 +15,7 @@ PayhooksError
 │   └── WrongStateError         the thing is in a state where this cannot be done
 └── UnavailableError            a dependency failed; retry later, nothing was decided
     ├── OverloadedError         a limit on waiting work was reached
+    ├── RateLimitedError        asked for more often than is allowed; wait as long as it says
     └── OutcomeUnknownError     it may have been done or not; the same call again is safe
 
 A broken promise between our own functions is not listed: that is an ``AssertionError``,
@@ -114,6 +115,10 @@ class UnavailableError(PayhooksError):
 
 class OverloadedError(UnavailableError):
     """As much work waits as may wait; nothing was accepted."""
+
+
+class RateLimitedError(UnavailableError):
+    """The caller asks more often than is allowed; nothing was done."""
 
 
 class OutcomeUnknownError(UnavailableError):

@@ -254,3 +254,14 @@ async def test_a_reference_is_taken_wherever_an_id_is_and_stays(world: World) ->
     )
     moved = await world.call("PATCH", "/v1/merchants/shop_1", {"reference": "shop_2"})
     assert (taken.status, moved.status) == (409, 409)
+
+
+async def test_an_endpoint_is_tested_a_few_times_a_minute(world: World) -> None:
+    """C20: testing a URL that somebody just typed must not make a tool for hitting it."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    at = f"/v1/merchants/{merchant}/endpoints/{endpoint['id']}/test"
+    statuses = [(await world.call("POST", at)).status for _ in range(6)]
+    refused = await world.call("POST", at)
+    assert statuses == [202, 202, 202, 202, 202, 429]
+    assert refused.headers["retry-after"] == "60"

@@ -12,6 +12,7 @@ from payhooks.errors import (
     InputError,
     InvalidError,
     PayhooksError,
+    RateLimitedError,
     UnavailableError,
 )
 
@@ -46,7 +47,8 @@ def test_every_error_has_a_problem_that_says_who_must_act(type_: type[PayhooksEr
     problem = of_error(_instance(type_))
     assert problem is not INTERNAL
     if issubclass(type_, UnavailableError):
-        assert (problem.status, problem.retry_after_s) == (503, 1.0)
+        status = 429 if issubclass(type_, RateLimitedError) else 503
+        assert (problem.status, problem.retry_after_s) == (status, 1.0)
         assert b'"retryable":true' in body_of(problem, request_id="req_1")
     elif issubclass(type_, ConflictError):
         assert problem.status in {409, 412}

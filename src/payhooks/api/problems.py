@@ -23,6 +23,7 @@ from payhooks.errors import (
     NotFoundError,
     OverloadedError,
     PayhooksError,
+    RateLimitedError,
     SignatureError,
     StaleVersionError,
     TooLargeError,
@@ -122,6 +123,7 @@ _BY_ERROR: Final[Sequence[tuple[type[PayhooksError], Kind, str | None]]] = (
     (StaleVersionError, Kind.PRECONDITION, "Read it again, then repeat with the new ETag."),
     (ConflictError, Kind.STATE, None),
     (OverloadedError, Kind.OVERLOADED, _AGAIN),
+    (RateLimitedError, Kind.RATE_LIMITED, None),
     (UnavailableError, Kind.STORE_UNAVAILABLE, _AGAIN),
 )
 

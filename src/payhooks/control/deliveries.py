@@ -1,5 +1,6 @@
 """One delivery or event at a person's hand: retry, cancel, expunge, and a test of an endpoint."""
 
+from datetime import timedelta
 from typing import Final
 
 import msgspec
@@ -8,7 +9,7 @@ from payhooks import ids
 from payhooks.catalogue.registry import PAYHOOKS, TEST_TYPE
 from payhooks.control.context import Caller, Control, audit_entry
 from payhooks.dialects import registry
-from payhooks.errors import NotFoundError, UnavailableError, WrongStateError
+from payhooks.errors import NotFoundError, RateLimitedError, UnavailableError, WrongStateError
 from payhooks.ids import DeliveryId, EventId, delivery_id
 from payhooks.model.delivery import Delivery, State
 from payhooks.model.endpoint import Endpoint, EndpointStatus
@@ -16,8 +17,9 @@ from payhooks.model.event import Event
 from payhooks.model.merchant import Merchant
 from payhooks.ports.accepting import Accepted, Arrival, PlannedDelivery, StaleRouting
 from payhooks.ports.controlling import Cancelled, Change, Requeue
-from payhooks.ports.reading import StoredEvent
+from payhooks.ports.reading import DeliveryFilter, StoredEvent
 
+TESTS_PER_MINUTE_MAX: Final = 5  # enough for a person who tries, too few for a tool
 _TEST_TRIES_MAX: Final = 10
 _CONTENT_BYTES: Final = 16
 
@@ -146,11 +148,13 @@ async def send_test(
 
     Raises:
         WrongStateError: The endpoint is disabled.
+        RateLimitedError: It had TESTS_PER_MINUTE_MAX in the last minute.
         UnavailableError: The merchant's configuration changes all the time.
 
     """
     if endpoint.status is EndpointStatus.DISABLED:
         raise WrongStateError("A disabled endpoint hears nothing; enable it first.")
+    await _demand_pace(control, endpoint)
     printed = ids.to_text(ids.ENDPOINT, endpoint.id)
     data = {"message": "This is a test. No money moved.", "endpoint_id": printed}
     event = Event(
@@ -194,3 +198,22 @@ async def send_test(
     )
     await control.store.apply(Change(audit=entry))
     return planned.id
+
+
+async def _demand_pace(control: Control, endpoint: Endpoint) -> None:
+    """Return if the endpoint may be tested again.
+
+    Counted in the store, so it holds across processes: a test goes to a URL that somebody just
+    typed, and must not make a tool for hitting it of us.
+    """
+    recent = DeliveryFilter(
+        endpoint_id=endpoint.id,
+        event_types=(TEST_TYPE,),
+        created_gte=control.clock.now() - timedelta(minutes=1),
+    )
+    count = await control.store.count_deliveries(
+        endpoint.merchant_id, recent, at_most=TESTS_PER_MINUTE_MAX
+    )
+    if count >= TESTS_PER_MINUTE_MAX:
+        detail = f"An endpoint is tested at most {TESTS_PER_MINUTE_MAX} times a minute."
+        raise RateLimitedError(detail, retry_after_s=60.0)
