@@ -21,7 +21,7 @@ from typing import cast
 import uvloop
 
 from payhooks.clock import SystemClock
-from payhooks.model.attempt import Answer
+from payhooks.model.attempt import Answer, Outcome
 from payhooks.ports.transport import OutboundRequest
 from payhooks.transport import CurlTransport
 
@@ -68,17 +68,29 @@ async def _measure(port: int, *, seconds: float) -> None:
         connect_timeout_s=5.0,
         allow_http=True,
     )
-    sent = 0
-
-    async def send_until(end_s: float) -> None:
-        nonlocal sent
-        while time.monotonic() < end_s:
-            outcome = await transport.send(request)
-            assert isinstance(outcome, Answer), outcome
-            sent += 1
-
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+    sent = under_way = 0
     begun, cpu = time.monotonic(), _cpu_s()
-    await asyncio.gather(*(send_until(begun + seconds) for _ in range(CONCURRENCY)))
+
+    def begin() -> None:
+        nonlocal under_way
+        under_way += 1
+        transport.begin(request, count)
+
+    def count(outcome: Outcome) -> None:
+        nonlocal sent, under_way
+        assert isinstance(outcome, Answer), outcome
+        sent += 1
+        under_way -= 1
+        if time.monotonic() < begun + seconds:
+            begin()
+        elif not under_way:
+            ended.set_result(None)
+
+    for _ in range(CONCURRENCY):
+        begin()
+    await ended
     elapsed, spent = time.monotonic() - begun, _cpu_s() - cpu
     await transport.close()
     print(f"{sent / elapsed:,.0f} requests/s, {spent / sent * 1e6:.1f} us CPU per request")

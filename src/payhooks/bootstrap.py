@@ -253,7 +253,7 @@ def _make_dispatcher(base: _Base, metrics: Metrics) -> tuple[CurlTransport, Sett
         telemetry=base.telemetry,
     )
     dispatcher = Dispatcher(
-        attempt=attempts.attempt,
+        attempt=attempts.begin,
         give_back=settler.give_back,
         unsettled=lambda: settler.waiting,
         clock=clock,

@@ -87,7 +87,11 @@ async def test_the_socket_is_judged_again_whatever_was_judged_before() -> None:
     """The second lock: it holds even if the first were bypassed by a bug."""
     async with raw_server(says(OK)) as server:
         exchange = Exchange(
-            may_dial=lambda _host, _address: False, on_dial=None, proxy=None, ca_bundle=None
+            may_dial=lambda _host, _address: False,
+            on_dial=None,
+            on_cancel=lambda _exchange: None,
+            proxy=None,
+            ca_bundle=None,
         )
         request = post(f"http://127.0.0.1:{server.port}/")
         url = HookUrl(
@@ -97,13 +101,13 @@ async def test_the_socket_is_judged_again_whatever_was_judged_before() -> None:
             port=server.port,
             host_is_address=True,
         )
-        done: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
-        exchange.begin(request, url, headers=[], addresses=(), left_s=1.0, alone=False, done=done)
+        exchange.begin(
+            request, url, headers=[], addresses=(), dns_s=0.0, alone=False, done=lambda _what: None
+        )
         with pytest.raises(Exception, match="connect"):
             exchange.easy.perform()
         assert exchange.blocked
         exchange.close()
-        done.cancel()
     assert server.connections == 0
 
 

@@ -19,6 +19,8 @@ from payhooks import serving
 from payhooks.api import Application, Services
 from payhooks.api.asgi import App, Message, Receive, Scope, Send
 from payhooks.bootstrap import Process, open_process
+from payhooks.model.attempt import Outcome
+from payhooks.ports.transport import OutboundRequest, UnderWay
 from payhooks.settings import load
 
 Given = ParamSpec("Given")
@@ -74,7 +76,17 @@ def arm(process: Process, killer: Killer) -> None:
     for name in ("accept", "settle"):
         setattr(store, name, killer.around(name, getattr(store, name)))
     transport = sending.transport
-    setattr(transport, "send", killer.around("send", transport.send))  # noqa: B010 - see above
+    begin = transport.begin
+
+    def begin_wrapped(request: OutboundRequest, done: Callable[[Outcome], None]) -> UnderWay | None:
+        def ended(outcome: Outcome) -> None:
+            killer.reach("send.after")
+            done(outcome)
+
+        killer.reach("send.before")
+        return begin(request, ended)
+
+    setattr(transport, "begin", begin_wrapped)  # noqa: B010 - see above
 
 
 def half_answers(app: App, killer: Killer) -> App:

@@ -63,7 +63,7 @@ class Flow:
             telemetry=self.telemetry,
         )
         self.dispatcher = Dispatcher(
-            attempt=self.attempts.attempt,
+            attempt=self.attempts.begin,
             give_back=self.settler.give_back,
             unsettled=lambda: self.settler.waiting,
             clock=clock,

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from payhooks.clock import Clock, SystemClock
+from payhooks.model.attempt import Outcome
 from payhooks.ports.transport import OutboundRequest
 from payhooks.transport import CurlTransport, Resolver, Unresolved
 
@@ -142,6 +143,20 @@ def says_and_closes(answer: bytes) -> Script:
     return script
 
 
+class AwaitedTransport(CurlTransport):
+    """The transport for those who have but one request on their mind."""
+
+    async def send(self, request: OutboundRequest) -> Outcome:
+        """Return what came of one attempt; cancelling it cancels the attempt."""
+        ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        under_way = self.begin(request, ended.set_result)
+        try:
+            return await ended
+        finally:
+            if ended.cancelled() and under_way is not None:
+                under_way.cancel()
+
+
 @asynccontextmanager
 async def open_transport(  # noqa: PLR0913 - the transport's own arguments
     *,
@@ -151,9 +166,9 @@ async def open_transport(  # noqa: PLR0913 - the transport's own arguments
     resolver: Resolver | None = None,
     clock: Clock | None = None,
     on_dial: Callable[[str], None] | None = None,
-) -> AsyncIterator[CurlTransport]:
+) -> AsyncIterator[AwaitedTransport]:
     """Give a transport that may call loopback, and close it."""
-    transport = CurlTransport(
+    transport = AwaitedTransport(
         clock=clock or SystemClock(),
         allowed=allowed,
         proxy=proxy,

@@ -15,11 +15,23 @@ from payhooks.model.delivery import Trigger
 from payhooks.model.event import Event
 from payhooks.policy.classify import Verdict, VerdictKind
 from payhooks.ports.leasing import LaneNews, Leased
+from payhooks.ports.transport import UnderWay
 from payhooks.testing import ManualClock, QuietTelemetry
-from payhooks.worker.dispatcher import Dispatcher, Write
+from payhooks.worker.dispatcher import Dispatcher, Done
 from payhooks.worker.lanes import Lane, judge
 
 HANGS, ANSWERS = b"hangs", b"answers"
+
+
+class Breakable:
+    """Notes that it was cancelled."""
+
+    def __init__(self, broken_off: list[Leased], leased: Leased) -> None:
+        self._broken_off = broken_off
+        self._leased = leased
+
+    def cancel(self) -> None:
+        self._broken_off.append(self._leased)
 
 
 class Room:
@@ -31,7 +43,8 @@ class Room:
         self.under_way: list[Leased] = []
         self.written: list[Leased] = []
         self.given_back: list[Leased] = []
-        self._ends: dict[DeliveryId, asyncio.Event] = {}
+        self.broken_off: list[Leased] = []
+        self._ends: dict[DeliveryId, Callable[[], None]] = {}
         self.dispatcher = Dispatcher(
             attempt=self._attempt,
             give_back=self._give_back,
@@ -78,7 +91,7 @@ class Room:
 
     async def end(self, choose: Callable[[Leased], bool] = lambda _leased: True) -> None:
         for leased in [each for each in self.under_way if choose(each)]:
-            self._ends[leased.id].set()
+            self._ends[leased.id]()
         await self.turn()
 
     def lanes_under_way(self) -> list[bytes]:
@@ -87,17 +100,19 @@ class Room:
     async def close(self) -> None:
         await self.dispatcher.drain(grace_s=0)
 
-    async def _attempt(self, leased: Leased, lane: Lane) -> Write:
+    def _attempt(self, leased: Leased, lane: Lane, done: Done) -> UnderWay:
         self.under_way.append(leased)
-        end = self._ends[leased.id] = asyncio.Event()
-        await end.wait()
-        self.under_way.remove(leased)
-        lane.proven = leased.endpoint_id != HANGS
 
         async def write() -> None:
             self.written.append(leased)
 
-        return write
+        def end() -> None:
+            self.under_way.remove(leased)
+            lane.proven = leased.endpoint_id != HANGS
+            done(write)
+
+        self._ends[leased.id] = end
+        return Breakable(self.broken_off, leased)
 
     def _give_back(self, leased: Leased) -> None:
         self.given_back.append(leased)
@@ -131,9 +146,9 @@ async def test_lanes_take_turns(make_room: Callable[..., Room]) -> None:
     """A lane with a backlog does not go before one with a single delivery."""
     room = make_room(slots=4)
     room.offer(b"one", count=5)
-    room.offer(b"two")
     await room.turn()
     assert room.lanes_under_way() == [b"one", b"one"]  # half the slots: none is proven
+    room.offer(b"two")
     await room.end()
     assert b"two" in room.lanes_under_way()
 
@@ -230,13 +245,15 @@ async def test_draining_breaks_off_what_does_not_end_in_time(
     await room.turn()
     await room.dispatcher.drain(grace_s=0.01)
     assert room.written == []
+    assert room.broken_off == room.under_way
+    assert room.dispatcher.in_flight == 0
 
 
 async def test_a_bug_in_one_attempt_frees_its_slot(make_room: Callable[..., Room]) -> None:
     """One poisoned delivery must not eat a slot for ever."""
     telemetry = QuietTelemetry()
 
-    async def attempt(_leased: Leased, _lane: Lane) -> Write:
+    def attempt(_leased: Leased, _lane: Lane, _done: Done) -> UnderWay:
         raise ZeroDivisionError
 
     def give_back(_leased: Leased) -> None:

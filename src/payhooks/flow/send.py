@@ -5,6 +5,7 @@ failure so that an upgrade of the dialect cannot change it. Headers are made afr
 """
 
 import base64
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final, assert_never
 
@@ -22,7 +23,7 @@ from payhooks.model.attempt import OurFault, Outcome
 from payhooks.model.endpoint import AuthenticationType, Endpoint
 from payhooks.model.merchant import Mode
 from payhooks.ports.leasing import Leased
-from payhooks.ports.transport import OutboundRequest, Transport
+from payhooks.ports.transport import OutboundRequest, Transport, UnderWay
 
 USER_AGENT: Final = f"payhooks/{__version__}"
 
@@ -44,28 +45,40 @@ class Sender:
         self._clock = clock
         self._allow_http = allow_http
 
-    async def send(self, leased: Leased, endpoint: Endpoint, table: RoutingTable) -> Sent:
-        """Make one attempt; ends at the latest when the endpoint's time-out is over."""
+    def begin(
+        self,
+        leased: Leased,
+        endpoint: Endpoint,
+        table: RoutingTable,
+        done: Callable[[Sent], None],
+    ) -> UnderWay | None:
+        """Begin one attempt; *done* hears of it when the endpoint's time-out is over at last.
+
+        Cancelled, *done* hears nothing. Returns None where *done* was told already.
+        """
         began_at = self._clock.now()
         rendered = render(leased, endpoint, table)
         try:
             headers = request_headers(leased, endpoint, table, rendered=rendered, now=began_at)
         except UnavailableError as error:
             # A secret that does not open is ours to mend: the merchant must not pay for it.
-            outcome: Outcome = OurFault(detail=str(error))
-            return Sent(outcome=outcome, body=rendered.body, began_at=began_at)
+            fault = OurFault(detail=str(error))
+            done(Sent(outcome=fault, body=rendered.body, began_at=began_at))
+            return None
         deadline_s = timeout_s(endpoint)
-        outcome = await self._transport.send(
-            OutboundRequest(
-                url=endpoint.url,
-                headers=headers,
-                body=rendered.body,
-                deadline_s=deadline_s,
-                connect_timeout_s=min(DIALECTS[leased.dialect].connect_timeout_s, deadline_s),
-                allow_http=self._allow_http or table.merchant.mode is Mode.SANDBOX,
-            )
+        request = OutboundRequest(
+            url=endpoint.url,
+            headers=headers,
+            body=rendered.body,
+            deadline_s=deadline_s,
+            connect_timeout_s=min(DIALECTS[leased.dialect].connect_timeout_s, deadline_s),
+            allow_http=self._allow_http or table.merchant.mode is Mode.SANDBOX,
         )
-        return Sent(outcome=outcome, body=rendered.body, began_at=began_at)
+
+        def ended(outcome: Outcome) -> None:
+            done(Sent(outcome=outcome, body=rendered.body, began_at=began_at))
+
+        return self._transport.begin(request, ended)
 
 
 def render(leased: Leased, endpoint: Endpoint, table: RoutingTable) -> Rendered:

@@ -1,5 +1,6 @@
 """The one way out: an HTTP request to an address somebody else chose."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -18,14 +19,27 @@ class OutboundRequest(msgspec.Struct, frozen=True, kw_only=True):
     allow_http: bool  # plain http, as sandbox merchants may use
 
 
+class UnderWay(Protocol):
+    """What has begun and can be broken off; asyncio's tasks and handles are such."""
+
+    def cancel(self) -> object:
+        """End it now. Only while it has not ended: afterwards it may be something else."""
+        ...
+
+
 class Transport(Protocol):
-    """Sends requests. One per process, used from its event loop only."""
+    """Sends requests. One per process, used from its event loop only.
 
-    async def send(self, request: OutboundRequest) -> Outcome:
-        """Return what came of one attempt, at the latest when its deadline is over.
+    Nothing is awaited here: thousands of requests a second are under way, and a task for each
+    would cost as much as all that we do for it ourselves.
+    """
 
-        Never raises for anything the network or the receiver does. Cancelling the call
-        closes the connection.
+    def begin(self, request: OutboundRequest, done: Callable[[Outcome], None]) -> UnderWay | None:
+        """Begin one attempt; tell *done* once what came of it, when its deadline is over at last.
+
+        Never raises for anything the network or the receiver does, nor may *done*. Cancelling
+        closes the connection, and *done* hears nothing. Returns None where *done* was told
+        already.
         """
         ...
 

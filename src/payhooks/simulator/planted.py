@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from payhooks.clock import Clock
+from payhooks.flow.routing import RoutingTable
 from payhooks.flow.send import Sent
 from payhooks.model.attempt import Answer, Timing
 from payhooks.model.delivery import State
@@ -15,10 +16,11 @@ from payhooks.ports.accepting import Acceptance, Accepted, Arrival
 from payhooks.ports.controlling import Change
 from payhooks.ports.leasing import LaneNews, LaneReport, Leased
 from payhooks.ports.settling import Settlement
+from payhooks.ports.transport import UnderWay
 from payhooks.simulator.auditor import Auditor
 from payhooks.storage.memory import MemoryStore
 from payhooks.worker.attempts import Attempts
-from payhooks.worker.dispatcher import Write
+from payhooks.worker.dispatcher import Done
 from payhooks.worker.lanes import Lane
 
 # One wake in so many is forgotten, so that the other wakes of a lane cannot always mend it.
@@ -100,11 +102,11 @@ class ForgottenLane(SimulatedStore):
 class SettlesFirst(Attempts):
     """Say that it went well, then send."""
 
-    async def attempt(self, leased: Leased, lane: Lane) -> Write | None:
-        """See Attempts, but for the order."""
-        found = await self._find(leased)
-        if found is not None:
-            _, endpoint = found
+    def _begin(
+        self, leased: Leased, lane: Lane, table: RoutingTable, done: Done
+    ) -> UnderWay | None:
+        endpoint = table.endpoint(leased.endpoint_id)
+        if endpoint is not None and endpoint.status is EndpointStatus.ACTIVE:
             good = Answer(
                 status=200,
                 headers=(),
@@ -116,7 +118,7 @@ class SettlesFirst(Attempts):
             sent = Sent(outcome=good, body=b"", began_at=self._clock.now())
             judged = self._settler.judge(leased, endpoint, sent)
             self._settler.settle(leased, endpoint, sent, judged)
-        return await super().attempt(leased, lane)
+        return super()._begin(leased, lane, table, done)
 
 
 def make_store(bug: Bug | None, *, auditor: Auditor, clock: Clock) -> SimulatedStore:

@@ -22,6 +22,7 @@ from payhooks.ids import EndpointId, IdSource, MerchantId, TimeOrderedIds
 from payhooks.model.endpoint import DisabledReason
 from payhooks.ports.leasing import Leased
 from payhooks.ports.store import Store
+from payhooks.ports.transport import UnderWay
 from payhooks.simulator.auditor import Auditor
 from payhooks.simulator.chance import Chance
 from payhooks.simulator.loop import Life, SimClock, SimLoop, spawn
@@ -30,7 +31,7 @@ from payhooks.simulator.receivers import LEASED, Receivers
 from payhooks.simulator.store import FaultyStore
 from payhooks.testing import QuietTelemetry
 from payhooks.worker.attempts import Attempts
-from payhooks.worker.dispatcher import Dispatcher, Write
+from payhooks.worker.dispatcher import Dispatcher, Done
 from payhooks.worker.lanes import Lane
 from payhooks.worker.loop import Worker
 
@@ -222,9 +223,9 @@ class Process:
         """Whether nothing is under way and nothing waits in memory."""
         return self.dispatcher.in_flight == 0 and self.dispatcher.waiting == 0
 
-    async def _attempt(self, leased: Leased, lane: Lane) -> Write | None:
+    def _attempt(self, leased: Leased, lane: Lane, done: Done) -> UnderWay | None:
         LEASED.set(leased)
-        return await self._attempts.attempt(leased, lane)
+        return self._attempts.begin(leased, lane, done)
 
     async def _disable(
         self, merchant_id: MerchantId, endpoint_id: EndpointId, reason: DisabledReason

@@ -5,13 +5,14 @@ attempt after its deadline, and the order of first sights is ours to keep.
 """
 
 import asyncio
+from collections.abc import Callable
 from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from typing import Final
 
 from payhooks.model.attempt import Answer, OurFault, Outcome, Reason, Silence, Timing
 from payhooks.ports.leasing import Leased
-from payhooks.ports.transport import OutboundRequest
+from payhooks.ports.transport import OutboundRequest, UnderWay
 from payhooks.simulator.auditor import Auditor
 from payhooks.simulator.chance import Chance
 from payhooks.simulator.loop import Life, SimLoop
@@ -153,12 +154,15 @@ class SimTransport:
         self._receivers = receivers
         self._life = life
 
-    async def send(self, request: OutboundRequest) -> Outcome:
+    def begin(self, request: OutboundRequest, done: Callable[[Outcome], None]) -> UnderWay:
         """See Transport."""
-        return await self._receivers.send(self._life, request)
+        return asyncio.get_running_loop().create_task(self._send(request, done))
 
     async def close(self) -> None:
         """See Transport."""
+
+    async def _send(self, request: OutboundRequest, done: Callable[[Outcome], None]) -> None:
+        done(await self._receivers.send(self._life, request))
 
 
 def _silence(reason: Reason) -> Silence:

@@ -1,9 +1,10 @@
 """A transport that answers as a test says, and remembers what it was asked to send."""
 
+import asyncio
 from collections.abc import Callable
 
 from payhooks.model.attempt import Answer, Outcome, Timing
-from payhooks.ports.transport import OutboundRequest
+from payhooks.ports.transport import OutboundRequest, UnderWay
 
 
 def answer(status: int, *, body: bytes = b"", retry_after: str | None = None) -> Answer:
@@ -26,10 +27,11 @@ class ScriptedTransport:
         self._script = script or (lambda _request: answer(200))
         self.sent: list[OutboundRequest] = []
 
-    async def send(self, request: OutboundRequest) -> Outcome:
+    def begin(self, request: OutboundRequest, done: Callable[[Outcome], None]) -> UnderWay | None:
         """See Transport."""
         self.sent.append(request)
-        return self._script(request)
+        # Later, as of a network: nobody may rely on an answer that is there at once.
+        return asyncio.get_running_loop().call_soon(done, self._script(request))
 
     async def close(self) -> None:
         """See Transport."""

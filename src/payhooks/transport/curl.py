@@ -17,13 +17,12 @@ from payhooks.errors import InvalidError
 from payhooks.model.attempt import OurFault, Outcome, Reason, Silence, Timing
 from payhooks.policy.address_guard import AllowList, verdict
 from payhooks.policy.hook_url import HookUrl, UrlRules, read_hook_url
-from payhooks.ports.transport import OutboundRequest
+from payhooks.ports.transport import OutboundRequest, UnderWay
 from payhooks.transport import outcome
-from payhooks.transport.exchange import Exchange, header_lines
+from payhooks.transport.exchange import Done, Exchange, header_lines
 from payhooks.transport.resolve import (
     AddressBook,
     Checked,
-    Found,
     Refused,
     Resolver,
     SystemResolver,
@@ -84,26 +83,27 @@ class CurlTransport:
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
         self._multi.setopt(pycurl.M_MAXCONNECTS, limits.SLOTS_PER_PROCESS)
 
-    async def send(self, request: OutboundRequest) -> Outcome:
+    def begin(self, request: OutboundRequest, done: Done) -> UnderWay | None:
         """See Transport."""
-        if self._closed:
-            return OurFault(detail=outcome.CLOSING)
+        headers = header_lines(request.headers)
+        if self._closed or headers is None:
+            detail = outcome.CLOSING if self._closed else outcome.UNSENDABLE
+            done(OurFault(detail=detail))
+            return None
         try:
             url = self._read(request)
         except InvalidError:
             # It was fit when it was saved; the rules have become stricter since.
-            return _blocked(_NO_TIME)
-        headers = header_lines(request.headers)
-        if headers is None:
-            return OurFault(detail=outcome.UNSENDABLE)
+            done(_blocked(_NO_TIME))
+            return None
+        self._loop = asyncio.get_running_loop()
         if url.host_is_address or self._proxy is not None:
-            return await self._exchange(request, url, headers, addresses=(), dns_s=0.0)
-        found, dns_s = await self._find(url.host, request.deadline_s)
+            return self._exchange(request, url, headers, done, addresses=(), dns_s=0.0)
+        found = self._book.recent(url.host)
         if isinstance(found, Checked):
-            return await self._exchange(
-                request, url, headers, addresses=found.addresses, dns_s=dns_s
-            )
-        return self._nowhere(found, dns_s=dns_s)
+            addresses = found.addresses
+            return self._exchange(request, url, headers, done, addresses=addresses, dns_s=0.0)
+        return self._loop.create_task(self._begin_unknown(request, url, headers, done))
 
     async def close(self) -> None:
         """See Transport."""
@@ -112,10 +112,7 @@ class CurlTransport:
         self._closed = True
         await self._book.close()
         for exchange in tuple(self._under_way):
-            done = exchange.done
-            self._release(exchange)
-            if done is not None and not done.done():
-                done.set_result((pycurl.E_ABORTED_BY_CALLBACK, ""))
+            self._finish(exchange, pycurl.E_ABORTED_BY_CALLBACK, "")
         self._multi.close()
         if self._timer is not None:
             self._timer.cancel()
@@ -136,13 +133,40 @@ class CurlTransport:
             self._urls[key] = known
         return known
 
-    async def _find(self, host: str, deadline_s: float) -> tuple[Found, float]:
-        recent = self._book.recent(host)
-        if recent is not None:
-            return recent, 0.0
+    async def _begin_unknown(
+        self, request: OutboundRequest, url: HookUrl, headers: list[str], done: Done
+    ) -> None:
+        """Carry a request to a name just not known; the task lasts as long as the request."""
+        try:
+            what = await self._look_up_and_send(request, url, headers)
+        except Exception as error:  # noqa: BLE001 - the top of a task: its end must be heard of
+            what = OurFault(detail=outcome.BUG.format(type(error).__name__))
+        done(what)
+
+    async def _look_up_and_send(
+        self, request: OutboundRequest, url: HookUrl, headers: list[str]
+    ) -> Outcome:
         started_s = self._clock.monotonic_s()
-        found = await self._book.look_up(host, timeout_s=deadline_s)
-        return found, self._clock.monotonic_s() - started_s
+        found = self._book.recent(url.host)
+        if found is None:
+            found = await self._book.look_up(url.host, timeout_s=request.deadline_s)
+        dns_s = self._clock.monotonic_s() - started_s
+        if not isinstance(found, Checked):
+            return self._nowhere(found, dns_s=dns_s)
+        if self._closed:
+            return OurFault(detail=outcome.CLOSING)
+        if dns_s >= request.deadline_s:
+            timing = Timing(dns_s=dns_s, total_s=dns_s)
+            return Silence(reason=Reason.DNS, detail=outcome.NAME_TIMEOUT, timing=timing)
+        ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        exchange = self._exchange(
+            request, url, headers, ended.set_result, addresses=found.addresses, dns_s=dns_s
+        )
+        try:
+            return await ended
+        finally:
+            if ended.cancelled():
+                exchange.cancel()
 
     def _nowhere(self, why: Refused | Unresolved, *, dns_s: float) -> Outcome:
         """Return the outcome of a request whose name led to no address that we call."""
@@ -161,50 +185,29 @@ class CurlTransport:
             case _:
                 assert_never(why)
 
-    async def _exchange(
+    def _exchange(  # noqa: PLR0913 - what a request is made of, each once
         self,
         request: OutboundRequest,
         url: HookUrl,
         headers: list[str],
+        done: Done,
         *,
         addresses: tuple[str, ...],
         dns_s: float,
-    ) -> Outcome:
-        left_s = request.deadline_s - dns_s
-        if left_s <= 0:
-            timing = Timing(dns_s=dns_s, total_s=dns_s)
-            return Silence(reason=Reason.DNS, detail=outcome.NAME_TIMEOUT, timing=timing)
-        if self._closed:
-            return OurFault(detail=outcome.CLOSING)
-        self._loop = loop = asyncio.get_running_loop()
-        done: asyncio.Future[tuple[int, str]] = loop.create_future()
+    ) -> Exchange:
         exchange = self._idle.pop() if self._idle else self._new_exchange()
         exchange.begin(
             request,
             url,
             headers=headers,
             addresses=addresses,
-            left_s=left_s,
+            dns_s=dns_s,
             alone=self._closes_early(url),
             done=done,
         )
-        self._under_way.add(exchange)
         self._multi.add_handle(exchange.easy)
-        try:
-            code, message = await done
-            if code == pycurl.E_SEND_FAIL_REWIND:
-                self._note_early_close(url)
-            if self._closed and exchange.status is None:
-                return OurFault(detail=outcome.CLOSING)
-            return outcome.outcome_of(exchange, code, message, dns_s=dns_s)
-        finally:
-            # Taken out already when it ended; when we are cancelled, this closes the connection.
-            self._release(exchange)
-            exchange.end()
-            if self._closed or len(self._idle) >= limits.SLOTS_PER_PROCESS:
-                exchange.close()
-            else:
-                self._idle.append(exchange)
+        self._under_way.add(exchange)
+        return exchange
 
     def _closes_early(self, url: HookUrl) -> bool:
         if not self._impatient:
@@ -227,6 +230,7 @@ class CurlTransport:
         return Exchange(
             may_dial=self._may_dial,
             on_dial=self._on_dial,
+            on_cancel=self._cancel,
             proxy=self._proxy,
             ca_bundle=self._ca_bundle,
         )
@@ -234,10 +238,38 @@ class CurlTransport:
     def _may_dial(self, host: str, address: str) -> bool:
         return host in self._allowed.names or verdict(address, allowed=self._allowed) is None
 
-    def _release(self, exchange: Exchange) -> None:
+    def _finish(self, exchange: Exchange, code: int, message: str) -> None:
+        """Take out a request that has ended, and tell what came of it."""
+        done, url = exchange.done, exchange.url
+        assert done is not None
+        assert url is not None
+        self._under_way.discard(exchange)
+        self._multi.remove_handle(exchange.easy)
+        if code == pycurl.E_SEND_FAIL_REWIND:
+            self._note_early_close(url)
+        try:
+            if self._closed and exchange.status is None:
+                what: Outcome = OurFault(detail=outcome.CLOSING)
+            else:
+                what = outcome.outcome_of(exchange, code, message, dns_s=exchange.dns_s)
+        except Exception as error:  # noqa: BLE001 - others ended with this one, and must hear of it
+            what = OurFault(detail=outcome.BUG.format(type(error).__name__))
+        # Before it is told: whoever hears of it may begin the next with this very handle.
+        self._put_away(exchange)
+        done(what)
+
+    def _cancel(self, exchange: Exchange) -> None:
         if exchange in self._under_way:
             self._under_way.discard(exchange)
-            self._multi.remove_handle(exchange.easy)
+            self._multi.remove_handle(exchange.easy)  # this closes its connection
+            self._put_away(exchange)
+
+    def _put_away(self, exchange: Exchange) -> None:
+        exchange.end()
+        if self._closed or len(self._idle) >= limits.SLOTS_PER_PROCESS:
+            exchange.close()
+        else:
+            self._idle.append(exchange)
 
     # --- what libcurl asks of the loop ---------------------------------------------------
 
@@ -292,12 +324,6 @@ class CurlTransport:
                 self._finish(easy.exchange, pycurl.E_OK, "")
             for easy, code, message in failed:
                 self._finish(easy.exchange, code, message)
-
-    def _finish(self, exchange: Exchange, code: int, message: str) -> None:
-        self._release(exchange)
-        done = exchange.done
-        if done is not None and not done.done():
-            done.set_result((code, message))
 
 
 def _blocked(timing: Timing) -> Silence:

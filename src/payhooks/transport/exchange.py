@@ -13,9 +13,11 @@ from typing import Any, Final
 import pycurl  # type: ignore[import-untyped]  # it ships no types
 
 from payhooks import limits
+from payhooks.model.attempt import Outcome
 from payhooks.policy.hook_url import HookUrl
 from payhooks.ports.transport import OutboundRequest
 
+Done = Callable[[Outcome], None]
 Easy = Any  # a pycurl.Curl; pycurl ships no types
 SocketAddress = Any  # what pycurl gives: family, kind, protocol, (address, port, …)
 OpenedSocket = Any  # a socket, or SOCKET_BAD
@@ -44,12 +46,14 @@ class Exchange:
     def __init__(
         self,
         *,
+        on_cancel: Callable[["Exchange"], None],
         may_dial: Callable[[str, str], bool],
         on_dial: Callable[[str], None] | None,
         proxy: str | None,
         ca_bundle: str | None,
     ) -> None:
         self.easy: Easy = pycurl.Curl()
+        self._on_cancel = on_cancel
         self.easy.exchange = self
         self.proxied = proxy is not None
         self._may_dial = may_dial
@@ -97,7 +101,9 @@ class Exchange:
         setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
 
     def _clear(self) -> None:
-        self.done: asyncio.Future[tuple[int, str]] | None = None
+        self.done: Done | None = None  # None while it idles
+        self.url: HookUrl | None = None
+        self.dns_s = 0.0
         self.status: int | None = None  # set once the headers of a final answer are complete
         self.headers: list[bytes] = []
         self.body: list[bytes] = []
@@ -114,9 +120,9 @@ class Exchange:
         *,
         headers: list[str],
         addresses: tuple[str, ...],
-        left_s: float,
+        dns_s: float,
         alone: bool,
-        done: asyncio.Future[tuple[int, str]],
+        done: Done,
     ) -> None:
         """Take the request on; the caller then hands ``easy`` to libcurl.
 
@@ -125,6 +131,8 @@ class Exchange:
         """
         self._clear()
         self.done = done
+        self.url = url
+        self.dns_s = dns_s
         self._body = request.body
         self._body_given = 0
         self._answer_bytes = 0
@@ -134,7 +142,7 @@ class Exchange:
         setopt(pycurl.URL, url.url)
         setopt(pycurl.HTTPHEADER, headers)
         setopt(pycurl.POSTFIELDSIZE, len(request.body))
-        setopt(pycurl.TIMEOUT_MS, max(1, int(left_s * 1_000)))
+        setopt(pycurl.TIMEOUT_MS, max(1, int((request.deadline_s - dns_s) * 1_000)))
         setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(request.connect_timeout_s * 1_000)))
         if alone is not self._alone:
             setopt(pycurl.FRESH_CONNECT, int(alone))
@@ -147,6 +155,10 @@ class Exchange:
         elif self._resolve_set:
             setopt(pycurl.RESOLVE, [])
             self._resolve_set = False
+
+    def cancel(self) -> None:
+        """See UnderWay."""
+        self._on_cancel(self)
 
     def end(self) -> None:
         """Forget the request, so that its body is not kept while the handle idles."""

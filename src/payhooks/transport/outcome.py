@@ -18,6 +18,7 @@ NAME_TEMPORARY: Final = "No name server answered for the name in the URL."
 NAME_TIMEOUT: Final = "The name in the URL was not resolved before the deadline."
 RESOLVER_DOWN: Final = "No name can be resolved: our resolver does not answer."
 CLOSING: Final = "Stopped before the answer came."
+BUG: Final = "A bug of ours: {}."
 UNSENDABLE: Final = "A header of this request cannot be sent."
 
 _NO_CONNECTION: Final = "No connection could be made: it was refused, or there is no way there."

@@ -1,6 +1,7 @@
 """One delivery under way: check that it may still go, send, judge, write down."""
 
 import asyncio
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -12,7 +13,8 @@ from payhooks.flow.settle import RETRY_S_MIN, Judged, Settler
 from payhooks.model.endpoint import Endpoint, EndpointStatus
 from payhooks.ports.leasing import LaneReport, Leased, LeaseStore
 from payhooks.ports.telemetry import Telemetry
-from payhooks.worker.dispatcher import Write
+from payhooks.ports.transport import UnderWay
+from payhooks.worker.dispatcher import Done, Write
 from payhooks.worker.lanes import Lane, judge
 
 # Then the outcome is written down without its news: what the breaker finds next tells it
@@ -43,17 +45,57 @@ class Attempts:
         self._random = random
         self._telemetry = telemetry
 
-    async def attempt(self, leased: Leased, lane: Lane) -> Write | None:
-        """Make one attempt and have its outcome written down.
+    def begin(self, leased: Leased, lane: Lane, done: Done) -> UnderWay | None:
+        """Begin one attempt and have its outcome written down.
 
-        Returns what is left to do once its slot is free: telling the store news of the lane.
+        *done* is told once what is left to do when its slot is free: telling the store news of
+        the lane. Cancelled, it spends nothing. Returns None where *done* was told already.
         """
-        found = await self._find(leased)
-        if found is None:
+        table = self._directory.cached(leased.merchant_id)
+        if table is None or table.version < leased.routing_version:
+            return asyncio.get_running_loop().create_task(self._begin_late(leased, lane, done))
+        return self._begin(leased, lane, table, done)
+
+    def _begin(
+        self, leased: Leased, lane: Lane, table: RoutingTable, done: Done
+    ) -> UnderWay | None:
+        endpoint = table.endpoint(leased.endpoint_id)
+        # Paused or deleted since it was leased: the store knows what becomes of it.
+        if endpoint is None or endpoint.status is not EndpointStatus.ACTIVE:
             self._settler.give_back(leased)
+            done(None)
             return None
-        table, endpoint = found
-        sent = await self._sender.send(leased, endpoint, table)
+        ended = partial(self._end, leased, lane, endpoint, done)
+        return self._sender.begin(leased, endpoint, table, ended)
+
+    async def _begin_late(self, leased: Leased, lane: Lane, done: Done) -> None:
+        """Begin with a table that must be loaded first; the task lasts as long as the attempt."""
+        write: Write | None = None
+        try:
+            table = await self._directory.at_least(leased.merchant_id, leased.routing_version)
+            ended: asyncio.Future[Write | None] = asyncio.get_running_loop().create_future()
+            under_way = self._begin(leased, lane, table, ended.set_result)
+            try:
+                write = await ended
+            finally:
+                if under_way is not None and ended.cancelled():
+                    under_way.cancel()
+        except (NotFoundError, UnavailableError):
+            # Given back, not dropped: leases that run out count towards poison.
+            self._settler.give_back(leased)
+        except Exception as error:  # noqa: BLE001 - the top of a loop: one delivery's bug is its own
+            self._telemetry.bug_caught("attempt", error)
+        done(write)
+
+    def _end(self, leased: Leased, lane: Lane, endpoint: Endpoint, done: Done, sent: Sent) -> None:
+        write: Write | None = None
+        try:
+            write = self._settle(leased, lane, endpoint, sent)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._telemetry.bug_caught("attempt", error)
+        done(write)
+
+    def _settle(self, leased: Leased, lane: Lane, endpoint: Endpoint, sent: Sent) -> Write | None:
         judged = self._settler.judge(leased, endpoint, sent)
         reports = judge(
             lane,
@@ -67,21 +109,6 @@ class Attempts:
             return lambda: self._write(leased, endpoint, sent, judged, reports)
         self._settler.settle(leased, endpoint, sent, judged)
         return None
-
-    async def _find(self, leased: Leased) -> tuple[RoutingTable, Endpoint] | None:
-        """Return where to send, or None where the endpoint may not be told now."""
-        table = self._directory.cached(leased.merchant_id)
-        if table is None or table.version < leased.routing_version:
-            try:
-                table = await self._directory.at_least(leased.merchant_id, leased.routing_version)
-            except (NotFoundError, UnavailableError):
-                # Given back, not dropped: leases that run out count towards poison.
-                return None
-        endpoint = table.endpoint(leased.endpoint_id)
-        # Paused or deleted since it was leased: the store knows what becomes of it.
-        if endpoint is None or endpoint.status is not EndpointStatus.ACTIVE:
-            return None
-        return table, endpoint
 
     async def _write(
         self,

@@ -8,7 +8,9 @@ A merchant gets at most half as well. What has waited too long is given back to 
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from payhooks import limits
@@ -16,7 +18,8 @@ from payhooks.clock import Clock
 from payhooks.ids import EndpointId, MerchantId
 from payhooks.ports.leasing import Leased
 from payhooks.ports.telemetry import Telemetry
-from payhooks.worker.lanes import Lane, Waiting
+from payhooks.ports.transport import UnderWay
+from payhooks.worker.lanes import Held, Lane
 
 # Idle lanes are kept for what they learnt (proven, breaker), up to this many.
 LANES_MAX: Final = 100_000
@@ -24,9 +27,12 @@ LANES_MAX: Final = 100_000
 # one doubles a delivery. So nothing new is begun beyond this many.
 UNSETTLED_MAX: Final = limits.SETTLE_WAITING_MAX // 2
 
-# An attempt ends its slot; what it returns, if anything, is done without one.
+# The end of an attempt frees its slot; what is left to do then, if anything, is done without one.
 Write = Callable[[], Awaitable[None]]
-Attempt = Callable[[Leased, Lane], Awaitable[Write | None]]
+Done = Callable[[Write | None], None]
+# Begins an attempt, which calls Done once it has ended, unless it is broken off before. No task
+# for each: on the good path nothing is waited for but the receiver, and that is transport's.
+Attempt = Callable[[Leased, Lane, Done], UnderWay | None]
 GiveBack = Callable[[Leased], None]
 
 
@@ -63,7 +69,10 @@ class Dispatcher:
         self._in_flight = 0
         self._unproven_in_flight = 0
         self._waiting = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._under_way: set[Held] = set()
+        self._writes: set[asyncio.Task[None]] = set()
+        self._begin_due = False
+        self._quiet = asyncio.Event()  # nothing is under way; look again, it may be over
         self._stopping = False
         self.hinted = asyncio.Event()  # something in the store may be due
         self.freed = asyncio.Event()  # there is room again
@@ -82,11 +91,11 @@ class Dispatcher:
     def offer(self, leased: Leased, *, taken_at_s: float) -> None:
         """See Handoff."""
         lane = self._lane(leased)
-        lane.waiting.append(Waiting(leased, taken_at_s))
+        lane.waiting.append(Held(leased, lane, taken_at_s))
         self._active[lane.endpoint_id] = lane
         self._waiting += 1
         self._queue(lane)
-        self._begin()
+        self._begin_soon()
 
     def hint(self) -> None:
         """See Handoff."""
@@ -132,8 +141,9 @@ class Dispatcher:
 
     async def settled(self) -> None:
         """Return when everything begun so far is written down or given back."""
-        while self._tasks:
-            await asyncio.wait(set(self._tasks))
+        while not self._is_quiet:
+            self._quiet.clear()
+            await self._quiet.wait()
 
     async def drain(self, grace_s: float) -> None:
         """Begin nothing more, give back what waits, let what is under way end.
@@ -144,13 +154,17 @@ class Dispatcher:
         for lane in list(self._active.values()):
             while lane.waiting:
                 self._return(lane.waiting.popleft())
-        tasks = set(self._tasks)
-        if tasks:
-            await asyncio.wait(tasks, timeout=grace_s)
-        for task in tasks:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await self.settled()
+        for held in tuple(self._under_way):
+            if held.under_way is not None:
+                held.under_way.cancel()
+            self._end(held)
+        for task in self._writes:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        if self._writes:
+            await asyncio.wait(self._writes)
 
     # --- inside ----------------------------------------------------------------------------
 
@@ -174,9 +188,21 @@ class Dispatcher:
             lane.queued = True
             (self._round if lane.proven else self._unproven_round).append(lane)
 
+    def _begin_soon(self) -> None:
+        # Once for all that was offered or has ended in this turn of the loop, and after it: who
+        # published is answered before anything of it is sent.
+        if not self._begin_due:
+            self._begin_due = True
+            asyncio.get_running_loop().call_soon(self._begin)
+
     def _begin(self) -> None:
-        if self._stopping:
-            return
+        self._begin_due = False
+        if not self._stopping:
+            self._fill_slots()
+        if self._is_quiet:
+            self._quiet.set()
+
+    def _fill_slots(self) -> None:
         half = self._slots // 2
         while self._unproven_round and self._in_flight < self._slots:
             if self._unproven_in_flight >= half:
@@ -193,63 +219,77 @@ class Dispatcher:
         lane.queued = False
         if not lane.waiting:
             return
-        waiting = lane.waiting.popleft()
+        held = lane.waiting.popleft()
         if lane.wants_more:
             # Its backlog was left in the store while it was full; nothing else tells of it.
             self.hint()
-        if self._clock.monotonic_s() - waiting.taken_at_s > limits.WAIT_IN_MEMORY_S_MAX:
-            self._return(waiting)
+        if self._clock.monotonic_s() - held.taken_at_s > limits.WAIT_IN_MEMORY_S_MAX:
+            self._return(held)
         else:
-            self._start(lane, waiting)
+            self._start(lane, held)
         self._queue(lane)
 
     def _merchant_share(self) -> int:
         # Alone it may have every slot; as soon as another has one under way, half.
         return self._slots if len(self._merchants) <= 1 else self._slots // 2
 
-    def _start(self, lane: Lane, waiting: Waiting) -> None:
-        unproven = not lane.proven
+    def _start(self, lane: Lane, held: Held) -> None:
         self._waiting -= 1
         self._in_flight += 1
-        self._unproven_in_flight += unproven
+        held.unproven = not lane.proven
+        self._unproven_in_flight += held.unproven
         lane.in_flight += 1
         self._merchants[lane.merchant_id] = self._merchants.get(lane.merchant_id, 0) + 1
-        self._spawn(self._run(lane, waiting.leased, unproven=unproven))
-
-    async def _run(self, lane: Lane, leased: Leased, *, unproven: bool) -> None:
+        self._under_way.add(held)
         try:
-            try:
-                write = await self._attempt(leased, lane)
-            finally:
-                self._end(lane, unproven=unproven)
-            if write is not None:
-                await write()
+            held.under_way = self._attempt(held.leased, lane, partial(self._ended, held))
         except Exception as error:  # noqa: BLE001 - the top of a loop: one delivery's bug is its own
             self._telemetry.bug_caught("attempt", error)
+            self._end(held)
 
-    def _end(self, lane: Lane, *, unproven: bool) -> None:
+    def _ended(self, held: Held, write: Write | None) -> None:
+        if write is not None:
+            task = asyncio.create_task(self._write(write))
+            self._writes.add(task)
+            task.add_done_callback(self._written)
+        self._end(held)
+
+    async def _write(self, write: Write) -> None:
+        try:
+            await write()
+        except Exception as error:  # noqa: BLE001 - as above
+            self._telemetry.bug_caught("attempt", error)
+
+    def _written(self, task: asyncio.Task[None]) -> None:
+        self._writes.discard(task)
+        if self._is_quiet:
+            self._quiet.set()
+
+    def _end(self, held: Held) -> None:
+        lane = held.lane
+        self._under_way.discard(held)
+        held.under_way = None  # or the two would hold each other until a garbage collection
         self._in_flight -= 1
-        self._unproven_in_flight -= unproven
+        self._unproven_in_flight -= held.unproven
         lane.in_flight -= 1
         left = self._merchants[lane.merchant_id] - 1
         if left:
             self._merchants[lane.merchant_id] = left
         else:
             del self._merchants[lane.merchant_id]
-        if parked := self._parked.pop(lane.merchant_id, None):
+        if self._parked and (parked := self._parked.pop(lane.merchant_id, None)):
             for other in parked:
                 (self._round if other.proven else self._unproven_round).append(other)
         if lane.idle:
             self._active.pop(lane.endpoint_id, None)
         self._queue(lane)
-        self._begin()
+        self._begin_soon()
         self.freed.set()
 
-    def _return(self, waiting: Waiting) -> None:
+    def _return(self, held: Held) -> None:
         self._waiting -= 1
-        self._give_back(waiting.leased)
+        self._give_back(held.leased)
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    @property
+    def _is_quiet(self) -> bool:
+        return not (self._in_flight or self._writes or self._begin_due)

@@ -13,16 +13,21 @@ from payhooks.model.delivery import Trigger
 from payhooks.policy.breaker import CLOSED, Breaker, after_failure
 from payhooks.policy.classify import Verdict
 from payhooks.ports.leasing import LaneNews, LaneReport, Leased
+from payhooks.ports.transport import UnderWay
 
 
-class Waiting:
-    """A leased delivery that waits for its turn, and since when its lease runs."""
+class Held:
+    """A delivery leased to this process, and since when: it waits for its turn, then is sent."""
 
-    __slots__ = ("leased", "taken_at_s")
+    __slots__ = ("lane", "leased", "taken_at_s", "under_way", "unproven")
+    under_way: UnderWay | None
 
-    def __init__(self, leased: Leased, taken_at_s: float) -> None:
+    def __init__(self, leased: Leased, lane: "Lane", taken_at_s: float) -> None:
         self.leased = leased
+        self.lane = lane
         self.taken_at_s = taken_at_s
+        self.under_way = None
+        self.unproven = False  # it was begun as one of the unproven
 
 
 class Lane:
@@ -43,7 +48,7 @@ class Lane:
     def __init__(self, endpoint_id: EndpointId, merchant_id: MerchantId) -> None:
         self.endpoint_id = endpoint_id
         self.merchant_id = merchant_id
-        self.waiting: deque[Waiting] = deque()
+        self.waiting: deque[Held] = deque()
         self.in_flight = 0
         self.queued = False  # in the dispatcher's round
         self.proven = False  # its last outcome here was a success
