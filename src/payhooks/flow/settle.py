@@ -203,7 +203,7 @@ def settlement_of(
 ) -> Settlement:
     """Return what the store is told of an attempt. Pure."""
     released = decision.trigger is Trigger.RELEASE
-    failed = decision.trigger in {Trigger.RETRY, Trigger.GIVE_UP}
+    failed = decision.trigger is Trigger.RETRY or decision.trigger is Trigger.GIVE_UP
     return Settlement(
         delivery_id=leased.id,
         merchant_id=leased.merchant_id,

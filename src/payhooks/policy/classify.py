@@ -31,6 +31,7 @@ RETRY_AFTER: Final = "retry-after"
 WEBHOOK_DELIVERY: Final = "webhook-delivery"
 _DISABLE: Final = "disable"
 _ABORT_MESSAGE: Final = "abort-message"
+_ASKING: Final = frozenset({RETRY_AFTER, WEBHOOK_DELIVERY})
 
 # Nine digits are thirty years, and the longest HTTP-date has thirty-odd characters. More is
 # noise, and bounding it keeps int() and the date parser from being fed a header of 32 KiB.
@@ -74,6 +75,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         assert (self.detail == "") == (self.kind is VerdictKind.DELIVERED)
         assert self.rest_s is None or self.rest_s > 0
         assert not (self.counts_for_breaker and self.kind is not VerdictKind.RETRY)
+
+
+# What nearly every answer means: made once, because it would be made thousands of times a second.
+_DELIVERED: Final = Verdict(kind=VerdictKind.DELIVERED)
 
 
 def classify(outcome: Outcome, *, gone_disables: bool, now: datetime) -> Verdict:
@@ -129,6 +134,8 @@ def retry_after_s(values: list[str], now: datetime) -> float | None:
 
 
 def _classify_answer(answer: Answer, *, gone_disables: bool, now: datetime) -> Verdict:
+    if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES and _asks_nothing(answer):
+        return _DELIVERED
     rest_s = retry_after_s(_values(answer, RETRY_AFTER), now)
     wishes = {value.strip(" \t").lower() for value in _values(answer, WEBHOOK_DELIVERY)}
     disable = DisabledReason.RECEIVER if _DISABLE in wishes else None
@@ -196,6 +203,13 @@ def _status_line(status: int) -> str:
 
 def _sentences(*parts: str) -> str:
     return " ".join(part for part in parts if part)
+
+
+def _asks_nothing(answer: Answer) -> bool:
+    for name, _ in answer.headers:  # noqa: SIM110 - a generator would cost more than the loop
+        if name in _ASKING:
+            return False
+    return True
 
 
 def _values(answer: Answer, name: str) -> list[str]:

@@ -1,13 +1,15 @@
 """The next step of a delivery: the only place where verdict, policy and attempts meet."""
 
 from random import Random
-from typing import assert_never
+from typing import Final, assert_never
 
 import msgspec
 
 from payhooks.model.delivery import Trigger
 from payhooks.policy.classify import Verdict, VerdictKind
 from payhooks.policy.retry import RetryPolicy
+
+_DUE_AGAIN: Final = frozenset({Trigger.RETRY, Trigger.RELEASE})
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,8 +20,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     attempts_made: int  # this one included, if it was spent
 
     def __post_init__(self) -> None:
-        due_again = self.trigger in {Trigger.RETRY, Trigger.RELEASE}
-        assert (self.delay_s is not None) == due_again
+        assert (self.delay_s is not None) == (self.trigger in _DUE_AGAIN)
 
 
 def decide(

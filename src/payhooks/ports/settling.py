@@ -1,13 +1,15 @@
 """What settle asks of the store: outcomes written down, guarded by the fence."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from payhooks.ids import DeliveryId, EndpointId, MerchantId
 from payhooks.model.attempt import Attempt, Reason
 from payhooks.model.delivery import Trigger
+
+_SETTLING: Final = frozenset({Trigger.SUCCEED, Trigger.RETRY, Trigger.GIVE_UP, Trigger.RELEASE})
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +27,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     block_order: bool  # GIVE_UP on an ordered endpoint whose objects then wait for a person
 
     def __post_init__(self) -> None:
-        assert self.trigger in {Trigger.SUCCEED, Trigger.RETRY, Trigger.GIVE_UP, Trigger.RELEASE}
+        assert self.trigger in _SETTLING
         assert (self.attempt is None) == (self.trigger is Trigger.RELEASE)
         assert self.delay_s >= 0
 
