@@ -33,7 +33,7 @@ class Flow:
         world: World,
         *,
         store: Store | None = None,
-        script: Callable[[OutboundRequest], Outcome] | None = None,
+        script: Callable[[OutboundRequest], Outcome | None] | None = None,
         slots: int = 100,
         telemetry: Telemetry | None = None,
     ) -> None:

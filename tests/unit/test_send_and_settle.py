@@ -1,5 +1,6 @@
 """From a lease to a line in the record: what is sent, and what an answer does."""
 
+import asyncio
 import base64
 from datetime import timedelta
 
@@ -226,3 +227,25 @@ async def test_a_secret_rotated_out_signs_until_its_grace_ends(world: World) -> 
     await flow.lease_and_send()
     signatures = [dict(request.headers)["webhook-signature"] for request in flow.transport.sent]
     assert [len(signature.split()) for signature in signatures] == [2, 1]
+
+
+@pytest.mark.parametrize("cached", [True, False], ids=["table known", "table loaded first"])
+async def test_a_drained_process_leaves_no_connection_behind(world: World, *, cached: bool) -> None:
+    """Whichever way its attempt began: the receiver must not answer somebody who is gone."""
+    merchant = await world.merchant()
+    # Ordered deliveries are not handed off, so that another process comes to send this one.
+    await world.endpoint(merchant, signature=NO_SIGNATURE, ordering=Ordering.OBJECT)
+    await Flow(world).publish(merchant, payment())
+    flow = Flow(world, script=lambda _request: None)
+    if cached:
+        await flow.directory.reload(merchant.id)
+    lease = await flow.store.lease(owner=8, lanes_max=1, per_lane_max=1, skip=[])
+    for leased in lease.leased:
+        flow.dispatcher.offer(leased, taken_at_s=world.clock.monotonic_s())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    await flow.dispatcher.drain(grace_s=0)
+    assert len(flow.transport.sent) == 1
+    await asyncio.sleep(0)
+    assert flow.transport.broken_off == flow.transport.sent
+    assert flow.settler.waiting == 0

@@ -21,17 +21,30 @@ def answer(status: int, *, body: bytes = b"", retry_after: str | None = None) ->
 
 
 class ScriptedTransport:
-    """Answer each request with ``script(request)``; by default with 200."""
+    """Answer each request with ``script(request)``, None being never; by default with 200."""
 
-    def __init__(self, script: Callable[[OutboundRequest], Outcome] | None = None) -> None:
+    def __init__(self, script: Callable[[OutboundRequest], Outcome | None] | None = None) -> None:
         self._script = script or (lambda _request: answer(200))
         self.sent: list[OutboundRequest] = []
+        self.broken_off: list[OutboundRequest] = []  # of those never answered
 
     def begin(self, request: OutboundRequest, done: Callable[[Outcome], None]) -> UnderWay | None:
         """See Transport."""
         self.sent.append(request)
+        outcome = self._script(request)
+        if outcome is None:
+            return _Hanging(request, self.broken_off)
         # Later, as of a network: nobody may rely on an answer that is there at once.
-        return asyncio.get_running_loop().call_soon(done, self._script(request))
+        return asyncio.get_running_loop().call_soon(done, outcome)
 
     async def close(self) -> None:
         """See Transport."""
+
+
+class _Hanging:
+    def __init__(self, request: OutboundRequest, broken_off: list[OutboundRequest]) -> None:
+        self._request = request
+        self._broken_off = broken_off
+
+    def cancel(self) -> None:
+        self._broken_off.append(self._request)

@@ -245,7 +245,8 @@ class Dispatcher:
             held.under_way = self._attempt(held.leased, lane, partial(self._ended, held))
         except Exception as error:  # noqa: BLE001 - the top of a loop: one delivery's bug is its own
             self._telemetry.bug_caught("attempt", error)
-            self._end(held)
+            if held in self._under_way:
+                self._end(held)
 
     def _ended(self, held: Held, write: Write | None) -> None:
         if write is not None:
