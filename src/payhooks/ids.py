@@ -45,6 +45,7 @@ _VALUES: Final = {character: value for value, character in enumerate(_ALPHABET)}
 _PAIRS: Final = [high + low for high in _ALPHABET for low in _ALPHABET]
 _PAIR_SHIFTS: Final = tuple(range(120, -1, -10))
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class IdSource(Protocol):
@@ -77,7 +78,7 @@ class TimeOrderedIds:
 
     def _after_last(self, *, step_bits: int) -> int:
         elapsed = self._clock.now() - _EPOCH
-        milliseconds = elapsed // timedelta(milliseconds=1)
+        milliseconds = elapsed // _MILLISECOND
         drawn = milliseconds << _RANDOM_BITS | self._random.getrandbits(_RANDOM_BITS)
         if drawn <= self._last:
             # The clock stood still or went back: go on upwards by a random step, so that

@@ -26,6 +26,9 @@ class Catalogue:
         self._families: dict[str, list[str]] = {}
         for family, name in self._types:
             self._families.setdefault(name, []).append(family)
+        # In the order in which a merchant that named none looks: ours last.
+        for known in self._families.values():
+            known.sort(key=lambda family: family == PAYHOOKS)
 
     @property
     def types(self) -> Sequence[EventType]:
@@ -45,7 +48,7 @@ class Catalogue:
         known = self._families.get(name)
         if known is None:
             return None
-        for family in families or sorted(known, key=lambda family: family == PAYHOOKS):
+        for family in families or known:
             if family in known:
                 return family
         return None

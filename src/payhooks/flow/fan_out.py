@@ -42,7 +42,8 @@ def _plan_one(
     event: Event, endpoint: Endpoint, has_room: Callable[[EndpointId], bool]
 ) -> PlannedDelivery:
     dialect = DIALECTS[endpoint.dialect]
-    ordered = order_key(endpoint.ordering, event.order_of)
+    ordering = endpoint.ordering
+    ordered = None if ordering is Ordering.NONE else order_key(ordering, event.order_of)
     # The store decides in the end; these are the reasons known here for not even asking.
     handed_off = (
         endpoint.status is EndpointStatus.ACTIVE
