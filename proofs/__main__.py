@@ -1,20 +1,24 @@
-"""``scripts/prove engine``: PASS or FAIL, name, figure, limit; and a report for the docs.
+"""``scripts/prove``: PASS or FAIL, name, figure, limit; and a report for the docs.
 
+    python -m proofs                                    everything
     python -m proofs engine [--store sqlite|postgres] [--only arrival …] [--quick]
+    python -m proofs faults [--only F27 …]              and likewise input, security
 
 Exits with 1 where a line failed. With --quick everything runs in small, to see that it runs;
-neither figures nor report are written then.
+neither figures nor report are written then, nor where only some rows were asked for.
 """
 
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Final
 
 from proofs import arrival, backlog, isolation, kills, speed
 from proofs.ground import FULL, QUICK, Size, Store, open_store
 from proofs.lines import Line, machine, write
+from proofs.rows import prove_rows
 
 PARTS: Final[dict[str, Callable[[Store, Size], Iterator[Line]]]] = {
     "speed": speed.prove,
@@ -28,36 +32,66 @@ STORES: Final = ("sqlite", "postgres")
 
 def main(arguments: Sequence[str]) -> int:
     """Return 0 where every line passed."""
-    asked = _parser().parse_args(arguments)
+    parser = _parser()
+    asked = parser.parse_args(arguments)
+    if unknown := [what for what in asked.what if what not in PROOFS]:
+        parser.error(f"{unknown[0]} is not one of {', '.join(PROOFS)}")
     about = machine()
+    passed = True
+    for what in asked.what or PROOFS:
+        shown = PROOFS[what](asked)
+        passed &= all(line.passed for lines in shown.values() for line in lines)
+        if not asked.quick and not (what in KINDS and asked.only):
+            write(what, shown, about)
+    return 0 if passed else 1
+
+
+def _prove_engine(asked: argparse.Namespace) -> dict[str, list[Line]]:
     shown: dict[str, list[Line]] = {}
+    size = QUICK if asked.quick else FULL
     with ExitStack() as stack:
         for store in [open_store(stack, name) for name in asked.store or STORES]:
             for part in asked.only or PARTS:
-                lines = shown[f"{store.name}: {part}"] = []
-                for line in _guarded(part, store, QUICK if asked.quick else FULL):
-                    print(line, flush=True)
-                    lines.append(line)
-    if not asked.quick:
-        write(shown, about)
-    return 0 if all(line.passed for lines in shown.values() for line in lines) else 1
+                name = f"{store.name}: {part}"
+                shown[name] = _printed(_guarded(name, PARTS[part](store, size)))
+    return shown
 
 
-def _guarded(part: str, store: Store, size: Size) -> Iterator[Line]:
+def _prove_rows(asked: argparse.Namespace, kind: str) -> dict[str, list[Line]]:
+    return {kind: _printed(_guarded(kind, prove_rows(kind, asked.only or ())))}
+
+
+def _printed(lines: Iterator[Line]) -> list[Line]:
+    """Return the lines, each printed as it came."""
+    shown = []
+    for line in lines:
+        print(line, flush=True)
+        shown.append(line)
+    return shown
+
+
+def _guarded(part: str, lines: Iterator[Line]) -> Iterator[Line]:
     """Yield the part's lines; one that breaks off is a line that failed."""
     try:
-        yield from PARTS[part](store, size)
+        yield from lines
     except Exception as error:  # noqa: BLE001 - the other parts have something to show
         what = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-        yield Line(passed=False, name=f"{store.name}: {part} broke off", figure=what, limit="none")
+        yield Line(passed=False, name=f"{part} broke off", figure=what, limit="none")
+
+
+KINDS: Final = ("faults", "input", "security")
+PROOFS: Final[dict[str, Callable[[argparse.Namespace], dict[str, list[Line]]]]] = {
+    "engine": _prove_engine,
+    **{kind: partial(_prove_rows, kind=kind) for kind in KINDS},
+}
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/prove", description=__doc__)
-    parser.add_argument("what", choices=["engine"])
+    parser.add_argument("what", nargs="*", metavar="what", help=", ".join(PROOFS))
     parser.add_argument("--quick", action="store_true", help="small sizes, nothing is written")
     parser.add_argument("--store", action="append", choices=STORES)
-    parser.add_argument("--only", action="append", choices=list(PARTS))
+    parser.add_argument("--only", action="append", help="parts of engine, or rows by their id")
     return parser
 
 

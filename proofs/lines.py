@@ -12,8 +12,8 @@ from typing import Any, Final
 import apsw
 
 ROOT: Final = Path(__file__).parents[1]
-FIGURES: Final = ROOT / "benchmarks" / "results" / "engine.json"
-REPORT: Final = ROOT / "docs" / "proof-engine.md"
+RESULTS: Final = ROOT / "benchmarks" / "results"
+DOCS: Final = ROOT / "docs"
 _NAME_WIDTH: Final = 66
 _FIGURE_WIDTH: Final = 34
 
@@ -79,27 +79,31 @@ def machine() -> dict[str, str]:
     }
 
 
-def write(shown: Mapping[str, Sequence[Line]], about: dict[str, str]) -> None:
-    """Keep the lines of each part that was shown, as figures and as a report.
+def write(proof: str, shown: Mapping[str, Sequence[Line]], about: Mapping[str, str]) -> None:
+    """Keep the lines of each part of *proof* that was shown, as figures and as a report.
 
     Parts that were not shown this time keep the lines of last time, and the day of it.
     """
+    figures = RESULTS / f"proof-{proof}.json"
     kept: dict[str, dict[str, Any]] = {}
-    if FIGURES.exists():
-        kept = json.loads(FIGURES.read_text(encoding="utf-8"))["parts"]
+    if figures.exists():
+        kept = json.loads(figures.read_text(encoding="utf-8"))["parts"]
     at = datetime.now(tz=UTC).isoformat(timespec="seconds")
     for name, lines in shown.items():
         kept[name] = {"at": at, "lines": [asdict(line) for line in lines]}
     found = {"machine": about, "parts": kept}
-    FIGURES.parent.mkdir(parents=True, exist_ok=True)
-    FIGURES.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    REPORT.write_text("\n".join(_report(kept, about)), encoding="utf-8")
+    figures.parent.mkdir(parents=True, exist_ok=True)
+    figures.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    report = "\n".join(_report(proof, kept, about))
+    (DOCS / f"proof-{proof}.md").write_text(report, encoding="utf-8")
 
 
-def _report(kept: Mapping[str, dict[str, Any]], about: dict[str, str]) -> Iterator[str]:
-    yield "# What the engine shows"
+def _report(
+    proof: str, kept: Mapping[str, dict[str, Any]], about: Mapping[str, str]
+) -> Iterator[str]:
+    yield f"# What `scripts/prove {proof}` shows"
     yield ""
-    yield "Printed by `scripts/prove engine`. Figures hold for this machine:"
+    yield "Figures hold for this machine:"
     yield ""
     yield from (f"- {name}: {value}" for name, value in about.items())
     for name, part in sorted(kept.items()):

@@ -3,6 +3,9 @@
 import os
 
 from hypothesis import HealthCheck, settings
+from tests.support.shown import pytest_collection_modifyitems, pytest_configure
+
+__all__ = ["pytest_collection_modifyitems", "pytest_configure"]  # hooks that pytest finds here
 
 # Derandomised: a change must not turn red because of a draw it has nothing to do with. The
 # number is small enough for the time budget of the unit tests; rare values are pinned with

@@ -161,6 +161,7 @@ def _delivery(tenant: Tenant, status: str = "delivered") -> Json:
     return _until(lambda: tenant.api.get(path), lambda found: found["status"] == status)
 
 
+@pytest.mark.shows("F01")
 def test_killed_before_the_commit_nothing_is_stored_and_the_retry_stores_once(
     any_server: Server, receiving: Receiving
 ) -> None:
@@ -182,6 +183,7 @@ def test_killed_before_the_commit_nothing_is_stored_and_the_retry_stores_once(
         pytest.param("answer.half", id="F03 after half of it"),
     ],
 )
+@pytest.mark.shows("F02", "F03")
 def test_killed_after_the_commit_the_retry_is_told_the_same_id(
     any_server: Server, receiving: Receiving, point: str
 ) -> None:
