@@ -126,11 +126,13 @@ class Settings(BaseModel):
     @field_validator("database_url")
     @classmethod
     def _check_database_url(cls, value: SecretStr) -> SecretStr:
-        scheme = urlsplit(value.get_secret_value()).scheme
+        scheme = value.get_secret_value().partition(":")[0]
         if scheme not in {"sqlite", "postgresql", "postgres"}:
             raise ValueError("must begin with sqlite:/// or postgresql://")
         if scheme == "sqlite" and not _sqlite_path(value).name:
             raise ValueError("must name a file, as in sqlite:///var/payhooks.db")
+        if scheme != "sqlite":
+            _demand_plain_authority(value)
         return value
 
     @field_validator("operator_key")
@@ -180,6 +182,7 @@ class Settings(BaseModel):
             whole = False
         if not whole:
             raise ValueError("must be a URL, as in http://proxy.example.com:3128")
+        _demand_plain_authority(value)
         return value
 
     @field_validator("egress_ca_bundle")
@@ -309,6 +312,21 @@ def _fault(error: Mapping[str, object]) -> Fault:
 
 def _wrong(name: str, code: str, detail: str) -> Fault:
     return Fault(pointer=name, code=code, detail=detail)
+
+
+def _demand_plain_authority(url: SecretStr) -> None:
+    """Refuse a URL of which a part of the password would be read as host, path or query.
+
+    Whoever reads it so would show that part, in a message or in a list of settings.
+    """
+    try:
+        parts = urlsplit(url.get_secret_value())
+    except ValueError:
+        split = True
+    else:
+        split = bool(parts.fragment) or "@" in f"{parts.path}?{parts.query}"
+    if split:
+        raise ValueError("has a # or @ that is no separator; spell / ? # @ in a password as %2F …")
 
 
 def _sqlite_path(url: SecretStr) -> Path:

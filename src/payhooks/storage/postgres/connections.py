@@ -150,8 +150,11 @@ class Target:
             await connection.set_type_codec(
                 "uuid", schema="pg_catalog", encoder=bytes, decoder=bytes, format="binary"
             )
-        except (*_LOST, asyncpg.PostgresError, ValueError) as error:
+        except (*_LOST, asyncpg.PostgresError) as error:
             raise UnavailableError(f"PostgreSQL: {type(error).__name__}: {error}") from error
+        except ValueError as error:
+            # Its words would repeat what could not be read: a part of the URL.
+            raise UnavailableError("PostgreSQL: the URL cannot be understood") from error
         return connection
 
 
