@@ -134,6 +134,9 @@ class FaultProxy:
         self._lines.add(line)
         try:
             await line.run()
+        except asyncio.CancelledError:
+            # Only at the end of the proxy; asyncio would print what is no news.
+            return None
         finally:
             self._lines.discard(line)
         return None
@@ -229,10 +232,11 @@ class _Line:
             for piece in _pieces(data, faults.slice_bytes):
                 faults = await self._proxy.passable(way)
                 sent = _spoilt(piece, passed, faults)
-                writer.write(sent)
-                await writer.drain()
+                # Counted first, so that who has received a byte finds it counted.
                 passed += len(sent)
                 self._proxy.passed[way] += len(sent)
+                writer.write(sent)
+                await writer.drain()
                 if faults.ends_after is not None and passed >= faults.ends_after:
                     if faults.reset_after is not None:
                         return self.reset()

@@ -179,9 +179,9 @@ def test_what_is_connected_can_be_cut_and_newcomers_turned_away(
     proxy.cut()
     with pytest.raises(ConnectionResetError):
         client.recv(1)
-    with socket.create_connection(("127.0.0.1", proxy.port), timeout=S_MAX) as late:
-        with pytest.raises(ConnectionResetError):
-            late.recv(1)
+    late = socket.create_connection(("127.0.0.1", proxy.port), timeout=S_MAX)
+    with late, pytest.raises(ConnectionResetError):
+        late.recv(1)
     assert proxy.connections == 2
 
 
