@@ -68,6 +68,11 @@ def _read(client: socket.socket, count: int) -> bytes:
     return got
 
 
+def _connect_and_read(proxy: FaultProxy) -> bytes:
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=S_MAX) as client:
+        return client.recv(1)
+
+
 def test_without_a_fault_everything_passes_and_is_counted(
     proxy: FaultProxy, client: socket.socket
 ) -> None:
@@ -179,9 +184,8 @@ def test_what_is_connected_can_be_cut_and_newcomers_turned_away(
     proxy.cut()
     with pytest.raises(ConnectionResetError):
         client.recv(1)
-    late = socket.create_connection(("127.0.0.1", proxy.port), timeout=S_MAX)
-    with late, pytest.raises(ConnectionResetError):
-        late.recv(1)
+    with pytest.raises(ConnectionResetError):
+        _connect_and_read(proxy)
     assert proxy.connections == 2
 
 
