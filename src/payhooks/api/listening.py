@@ -13,28 +13,29 @@ import msgspec
 
 from payhooks import __version__, ids
 from payhooks.api.auth import Granted
-from payhooks.control import listen
+from payhooks.control import keys, listen
 from payhooks.control.secrets import Revealed
 from payhooks.dialects import registry
-from payhooks.model.endpoint import Endpoint
+from payhooks.model.endpoint import Endpoint, EndpointStatus
 from payhooks.ports.leasing import Leased
 
 LOOK_EVERY_S: Final = 0.25
 LEASED_AT_ONCE_MAX: Final = 16
 _LOOKS_PER_COMMENT: Final = 40  # ten seconds, below the idle limits of common proxies
+_LOOKS_PER_PROOF: Final = 4  # so that a revoked key hears for a second more at most
 
 # Ends of streams under way: the loop keeps only weak references to tasks.
 _ending: Final[set[asyncio.Task[None]]] = set()
 
 
 async def stream(granted: Granted, endpoint: Endpoint, secret: Revealed) -> AsyncIterator[bytes]:
-    """Yield the stream until the listener hangs up; then its endpoint goes."""
+    """Yield the stream until the listener hangs up or may not listen; then its endpoint goes."""
     printed = ids.to_text(ids.ENDPOINT, endpoint.id)
     store = granted.control.store
     try:
         yield _sent("ready", {"id": printed, "secret": secret.text, "events": endpoint.events})
         looks = 0
-        while True:
+        while looks % _LOOKS_PER_PROOF or await _may_go_on(granted, endpoint):
             lease = await store.lease(
                 owner=granted.services.owner,
                 lanes_max=1,
@@ -54,6 +55,14 @@ async def stream(granted: Granted, endpoint: Endpoint, secret: Revealed) -> Asyn
         task = asyncio.create_task(listen.stop(granted.control, granted.caller, endpoint))
         _ending.add(task)
         task.add_done_callback(_ending.discard)
+
+
+async def _may_go_on(granted: Granted, endpoint: Endpoint) -> bool:
+    """Return whether the key still opens the stream, and nobody has deleted its endpoint."""
+    if not await keys.is_still_live(granted.control, granted.caller):
+        return False
+    current = await granted.control.store.endpoint(endpoint.merchant_id, endpoint.id)
+    return current is not None and current.status is not EndpointStatus.DELETED
 
 
 def _delivery(

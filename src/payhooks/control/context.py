@@ -51,6 +51,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     merchant_id: MerchantId | None = None  # None: every merchant
     request_id: str | None = None
     ip: str | None = None
+    key_digest: bytes | None = None  # None: not by a key of the store
 
     def may(self, scope: Scope) -> bool:
         """Whether the permission is there."""

@@ -12,7 +12,7 @@ from payhooks.control.context import Control
 from payhooks.control.faults import Faults
 from payhooks.dialects import registry
 from payhooks.errors import InvalidError
-from payhooks.ids import KeyId
+from payhooks.ids import KeyId, MerchantId
 from payhooks.model.endpoint import AuthenticationType, OnFailed, Ordering, SignatureType
 from payhooks.model.merchant import Merchant, Mode
 from payhooks.policy import retry
@@ -121,6 +121,20 @@ def canonical_url(control: Control, merchant: Merchant, url: str) -> str:
         own_hosts=control.urls.own_hosts,
     )
     return read_hook_url(url, pointer="/url", rules=rules).url
+
+
+async def next_number(control: Control, merchant_id: MerchantId) -> int:
+    """Return a number that no endpoint of the merchant had; it is in the ids of its deliveries.
+
+    Raises:
+        InvalidError: The merchant has had as many as it may.
+
+    """
+    number = await control.store.next_number(merchant_id)
+    if number > limits.ENDPOINTS_PER_MERCHANT_MAX:
+        detail = f"A merchant has at most {limits.ENDPOINTS_PER_MERCHANT_MAX} endpoints."
+        raise InvalidError.at("", "quota", detail)
+    return number
 
 
 def check_events(events: tuple[str, ...], faults: Faults) -> None:

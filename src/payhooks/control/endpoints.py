@@ -9,10 +9,10 @@ from enum import StrEnum
 import msgspec
 from msgspec import UNSET
 
-from payhooks import ids, limits
+from payhooks import ids
 from payhooks.control import announcements, keys, secrets
 from payhooks.control.context import Caller, Control, audit_entry, differences
-from payhooks.control.endpoint_draft import AuthenticationDraft, EndpointDraft, checked
+from payhooks.control.endpoint_draft import AuthenticationDraft, EndpointDraft, checked, next_number
 from payhooks.control.secrets import Revealed
 from payhooks.dialects import registry
 from payhooks.errors import InvalidError, NotFoundError, StaleVersionError, WrongStateError
@@ -92,10 +92,7 @@ async def create(
     text = secrets.new_text(control, endpoint.dialect) if secret is None else secret
     registry.find(endpoint.dialect).signing_secret(text)
     # Taken last: a number that a refused draft took would be lost for ever.
-    number = await control.store.next_number(merchant.id)
-    if number > limits.ENDPOINTS_PER_MERCHANT_MAX:
-        detail = f"A merchant has at most {limits.ENDPOINTS_PER_MERCHANT_MAX} endpoints."
-        raise InvalidError.at("", "quota", detail)
+    number = await next_number(control, merchant.id)
     endpoint = msgspec.structs.replace(endpoint, number=number)
     sealed = secrets.seal(
         control,

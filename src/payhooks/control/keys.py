@@ -168,6 +168,14 @@ async def authenticate(control: Control, text: str) -> ApiKey:
     return key
 
 
+async def is_still_live(control: Control, caller: Caller) -> bool:
+    """Return whether what let the caller in would do so now; for requests that do not end."""
+    if caller.key_digest is None:
+        return True
+    key = await control.store.key_by_digest(caller.key_digest)
+    return key is not None and is_live(key, control.clock.now())
+
+
 def is_live(key: ApiKey, now: datetime) -> bool:
     """Whether the key opens anything at this time."""
     return key.revoked_at is None and (key.expires_at is None or now < key.expires_at)
@@ -181,6 +189,7 @@ def caller_of(key: ApiKey, *, request_id: str | None, ip: str | None) -> Caller:
         merchant_id=key.merchant_id,
         request_id=request_id,
         ip=ip,
+        key_digest=key.digest,
     )
 
 

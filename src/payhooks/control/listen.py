@@ -11,7 +11,7 @@ import msgspec
 from payhooks import ids
 from payhooks.control import secrets
 from payhooks.control.context import Caller, Control, audit_entry
-from payhooks.control.endpoint_draft import check_events
+from payhooks.control.endpoint_draft import check_events, next_number
 from payhooks.control.faults import Faults
 from payhooks.control.secrets import Revealed
 from payhooks.dialects import registry
@@ -45,7 +45,7 @@ async def start(
     """Return a new listening endpoint and the secret that its deliveries are signed with.
 
     Raises:
-        InvalidError: A pattern is none.
+        InvalidError: A pattern is none, or the merchant has had as many endpoints as it may.
 
     """
     faults = Faults()
@@ -55,7 +55,7 @@ async def start(
     endpoint = Endpoint(
         id=EndpointId(control.ids.new()),
         merchant_id=merchant.id,
-        number=await control.store.next_number(merchant.id),
+        number=await next_number(control, merchant.id),
         label="payhooks listen",
         url="",
         events=events,
