@@ -25,6 +25,7 @@ async def test_ordered_deliveries_of_one_object_go_one_at_a_time(world: World) -
     assert await world.lease() == []
 
 
+@pytest.mark.shows("F64")
 async def test_other_objects_do_not_wait(world: World) -> None:
     merchant = await world.merchant()
     endpoint = await world.endpoint(merchant)
@@ -41,6 +42,7 @@ async def test_the_same_object_at_two_endpoints_is_two_orders(world: World) -> N
     assert events_of(await world.lease()) == [event.id] * 2
 
 
+@pytest.mark.shows("F64")
 async def test_a_retry_keeps_those_behind_it_waiting(world: World) -> None:
     merchant = await world.merchant()
     endpoint = await world.endpoint(merchant)
@@ -77,6 +79,7 @@ async def test_a_blocked_delivery_has_a_position_and_is_not_due(world: World) ->
     assert second.due_at is None
 
 
+@pytest.mark.shows("F64")
 async def test_after_a_head_that_failed_the_next_of_its_object_goes(world: World) -> None:
     """``on_failed: skip``, the default."""
     merchant = await world.merchant()
@@ -87,6 +90,7 @@ async def test_after_a_head_that_failed_the_next_of_its_object_goes(world: World
     assert (await world.lease_one()).event.id == behind.id
 
 
+@pytest.mark.shows("F64")
 async def test_a_failed_head_that_blocks_keeps_its_object_waiting(world: World) -> None:
     """``on_failed: block``: a person decides; other objects go on."""
     merchant = await world.merchant()

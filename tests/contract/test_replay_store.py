@@ -109,6 +109,7 @@ async def test_sending_again_does_not_undo_a_success(world: World) -> None:
     assert again.finished_at > first
 
 
+@pytest.mark.shows("F66")
 async def test_a_late_word_from_before_a_replay_is_worth_nothing(world: World) -> None:
     merchant, endpoint = await _lane(world)
     event = await world.publish(merchant, endpoint)
@@ -121,6 +122,7 @@ async def test_a_late_word_from_before_a_replay_is_worth_nothing(world: World) -
     await world.deliver(leased)
 
 
+@pytest.mark.shows("F66")
 async def test_what_waits_already_is_hastened_instead_of_sent_twice(world: World) -> None:
     merchant, endpoint = await _lane(world)
     event = await world.publish(merchant, endpoint)
@@ -133,6 +135,7 @@ async def test_what_waits_already_is_hastened_instead_of_sent_twice(world: World
     assert await world.lease() == []
 
 
+@pytest.mark.shows("F66")
 async def test_what_is_being_sent_is_left_alone(world: World) -> None:
     merchant, endpoint = await _lane(world)
     event = await world.publish(merchant, endpoint)
@@ -243,6 +246,7 @@ async def test_a_job_reads_back_as_it_was_written(world: World) -> None:
     assert await world.store.replays(merchant.id, Window(limit=10, after=other.id)) == [job]
 
 
+@pytest.mark.shows("F67")
 async def test_a_job_is_advanced_by_one_process_at_a_time(world: World) -> None:
     """Two would send twice what one was asked to."""
     merchant, _ = await _lane(world)
@@ -283,6 +287,7 @@ async def test_a_job_advances_its_cursor_with_what_it_sends(world: World) -> Non
     assert (await world.delivery(event, endpoint)).replay_id == job.id
 
 
+@pytest.mark.shows("F67")
 async def test_a_cancelled_job_advances_no_more(world: World) -> None:
     merchant, endpoint = await _lane(world)
     event = await _failed(world, merchant, endpoint)
@@ -308,6 +313,7 @@ async def test_a_job_that_is_over_is_not_changed_any_more(world: World) -> None:
     assert await world.store.replay(merchant.id, job.id) == done
 
 
+@pytest.mark.shows("F67")
 async def test_a_cancelled_job_takes_back_what_still_waits(world: World) -> None:
     """Each reads again as it ended before; what nobody had sent before ends cancelled."""
     merchant, endpoint = await _lane(world)

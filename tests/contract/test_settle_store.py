@@ -137,6 +137,7 @@ async def test_a_settlement_again_after_the_next_lease_is_still_true(world: Worl
     assert len(await world.store.attempts(leased.merchant_id, leased.id)) == 1
 
 
+@pytest.mark.shows("F78")
 async def test_a_worker_that_slept_past_its_lease_changes_nothing(world: World) -> None:
     """It woke up, and somebody else is already sending."""
     old, new = await _taken_over(world)

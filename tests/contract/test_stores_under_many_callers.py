@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 
+import pytest
 from tests.support.world import World, events_of
 
 from payhooks.ids import DeliveryId
@@ -30,6 +31,7 @@ async def _drain(world: World, owner: int) -> list[DeliveryId]:
     return leased
 
 
+@pytest.mark.shows("F60")
 async def test_one_key_at_many_doors_is_one_event(world: World) -> None:
     """A publisher with an eager retry hits several connections at once."""
     merchant = await world.merchant()
@@ -92,6 +94,7 @@ async def _publish_ordered(
     return [event.id for event in events]
 
 
+@pytest.mark.shows("F64")
 async def test_order_holds_while_it_is_published_and_sent_at_once(world: World) -> None:
     """No moment at which the next of an object is overtaken, or forgotten."""
     merchant = await world.merchant()

@@ -293,6 +293,7 @@ def test_killed_while_a_retry_is_scheduled_the_retry_is_not_forgotten(
     assert delivery["due_at"] is not None
 
 
+@pytest.mark.shows("F60")
 def test_a_hundred_pairs_of_the_same_key_at_once_make_a_hundred_events(
     any_server: Server, receiving: Receiving
 ) -> None:

@@ -174,6 +174,7 @@ def test_a_second_server_on_the_same_file_refuses_to_start(
     assert Api(on_sqlite.port).get("/healthz")
 
 
+@pytest.mark.shows("F62")
 def test_the_same_key_with_other_content_is_a_conflict_and_another_merchant_is_free(
     on_sqlite: Server,
 ) -> None:
@@ -186,6 +187,7 @@ def test_the_same_key_with_other_content_is_a_conflict_and_another_merchant_is_f
     assert second.publish({"amount": "2.00"}, key="k")["id"]
 
 
+@pytest.mark.shows("F60", "F63")
 def test_three_processes_asked_at_once_with_one_key_store_one_event(
     stack: ExitStack, database: str, receiver: OtherProcess, tmp_path: Path
 ) -> None:
@@ -217,6 +219,7 @@ def test_three_processes_asked_at_once_with_one_key_store_one_event(
     assert receiver.count() == 1
 
 
+@pytest.mark.shows("F78")
 def test_a_worker_that_slept_past_its_lease_changes_nothing(
     stack: ExitStack, database: str, receiver: OtherProcess, tmp_path: Path
 ) -> None:

@@ -82,6 +82,7 @@ async def test_the_same_key_gets_the_same_answer_and_makes_nothing(world: World)
     assert len(await world.store.events(merchant.id, EventFilter(), ALL)) == 1
 
 
+@pytest.mark.shows("F62")
 async def test_the_same_key_with_other_content_is_a_conflict(world: World) -> None:
     flow = Flow(world)
     merchant = await world.merchant()
@@ -90,6 +91,7 @@ async def test_the_same_key_with_other_content_is_a_conflict(world: World) -> No
     assert isinstance(second, IdempotencyConflictError)
 
 
+@pytest.mark.shows("F62")
 async def test_another_merchant_may_use_the_same_key(world: World) -> None:
     flow = Flow(world)
     one, other = await world.merchant(), await world.merchant()
@@ -100,6 +102,7 @@ async def test_another_merchant_may_use_the_same_key(world: World) -> None:
     assert first.event_id != second.event_id
 
 
+@pytest.mark.shows("F60")
 async def test_fifty_at_once_with_one_key_are_one_event(world: World) -> None:
     """A publisher's retries race each other when the network is slow."""
     flow = Flow(world)
@@ -196,6 +199,7 @@ async def test_while_the_store_is_down_nothing_is_accepted_and_followers_hear_it
     assert isinstance(answers[1][0], UnavailableError)
 
 
+@pytest.mark.shows("F63")
 async def test_a_key_that_another_process_holds_is_told_to_come_back(world: World) -> None:
     class Held(Wrapped):
         async def interfere(self, arrivals: Sequence[Arrival], owner: int) -> list[Acceptance]:

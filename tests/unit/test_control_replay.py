@@ -48,6 +48,7 @@ async def test_a_dry_run_counts_and_sends_nothing(world: World) -> None:
     assert await _statuses(world, merchant) == ["failed"] * 3
 
 
+@pytest.mark.shows("F67")
 async def test_a_replay_sends_what_failed_at_its_rate_and_ends(world: World) -> None:
     """Paced, or the receiver that has just come back goes down again."""
     merchant = await world.merchant()
@@ -93,6 +94,7 @@ async def test_a_slice_may_end_between_two_deliveries_of_an_event(world: World) 
     assert await _statuses(world, merchant) == ["delivered"] * 6
 
 
+@pytest.mark.shows("F67")
 async def test_a_replay_never_overfills_a_lane(world: World) -> None:
     """Live traffic goes first, and a replay to a dead endpoint must stay cheap to cancel."""
     merchant = await world.merchant()

@@ -200,6 +200,7 @@ async def test_what_waited_too_long_is_given_back(make_room: Callable[..., Room]
     assert room.dispatcher.waiting == 0
 
 
+@pytest.mark.shows("F78")
 async def test_a_process_that_overslept_looks_at_the_lease_before_it_sends(
     make_room: Callable[..., Room],
 ) -> None:

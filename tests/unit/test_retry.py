@@ -131,6 +131,7 @@ def test_jitter_only_ever_adds(name: str, attempts_made: int, seed: int) -> None
     assert least <= delay_s <= least * (1 + JITTER_RATIO)
 
 
+@pytest.mark.shows("F74")
 def test_two_deliveries_that_fail_together_do_not_come_back_together() -> None:
     """Without jitter a receiver that recovers is met by everything at once."""
     random = Random(0)

@@ -208,6 +208,7 @@ async def test_without_authentication_there_is_no_such_header(world: World) -> N
     assert "authorization" not in dict(flow.transport.sent[0].headers)
 
 
+@pytest.mark.shows("F68")
 async def test_a_secret_rotated_out_signs_until_its_grace_ends(world: World) -> None:
     """A receiver that still has the old secret must go on verifying."""
     flow = Flow(world)
