@@ -6,6 +6,7 @@ this file is the data; it is read once, at import, from inside the package.
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 from importlib.resources import files
 from typing import Final
 
@@ -16,6 +17,7 @@ PAYHOOKS: Final = "payhooks"
 TEST_TYPE: Final = "webhook.test"
 # difflib's time grows with the square of what it is given.
 _NEAREST_CHARS_MAX: Final = 64
+_NEAREST_KEPT: Final = 4_096
 
 
 class Catalogue:
@@ -26,6 +28,9 @@ class Catalogue:
         self._families: dict[str, list[str]] = {}
         for family, name in self._types:
             self._families.setdefault(name, []).append(family)
+        # A search costs as much as accepting an event, and a merchant with a word of its own
+        # publishes it over and over.
+        self._nearest = lru_cache(maxsize=_NEAREST_KEPT)(self._look_near)
         # In the order in which a merchant that named none looks: ours last.
         for known in self._families.values():
             known.sort(key=lambda family: family == PAYHOOKS)
@@ -55,7 +60,10 @@ class Catalogue:
 
     def nearest(self, name: str) -> str | None:
         """Return the known name that is spelled most alike, for a suggestion."""
-        near = get_close_matches(name[:_NEAREST_CHARS_MAX], self._families, n=1)
+        return self._nearest(name[:_NEAREST_CHARS_MAX])
+
+    def _look_near(self, name: str) -> str | None:
+        near = get_close_matches(name, self._families, n=1)
         return near[0] if near else None
 
     def with_own(self, types: Iterable[EventType]) -> "Catalogue":
