@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tests.support.server import Api, Server, Tenant
+from tests.support.server import EVENT_TYPE, Api, Server, Tenant
 
-from benchmarks.load import Answers, Load, begin, finish
+from benchmarks.load import Answers, Door, Load, begin, finish
 from benchmarks.processes import cpu_s, rss_mb, running, tree_cpu_s
+from benchmarks.stocks import Place
 
 WARM_UP_S: Final = 2
 SINKS: Final = "benchmarks.sink"
@@ -38,12 +39,55 @@ class Rate:
     commits_per_event: float = 0.0
     kinds: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def cost_us(self) -> float:
+        """CPU of the serving processes and of the database, per delivery."""
+        return self.cpu_us_per_delivery + self.store_cpu_us_per_delivery
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """To whom events are published, and how many deliveries each becomes."""
+
+    doors: tuple[Door, ...]
+    types: tuple[str, ...] = (EVENT_TYPE,)
+    fan_out: int = 1
+
+
+# Makes merchants and endpoints on a server that has none; it may stop and start the server.
+# The second argument is the receiver's port.
+Setting = Callable[[Server, int], Traffic]
+
+
+def one_merchant(endpoints: int = 1, *, stock: Callable[[Place], None] | None = None) -> Setting:
+    """Return a setting with one merchant whose endpoints hear every event.
+
+    A *stock* is filled in with the server stopped.
+    """
+
+    def make(server: Server, sink: int) -> Traffic:
+        tenant = Tenant(Api(server.port), "Benchmark")
+        first, *_ = [
+            tenant.endpoint(f"http://127.0.0.1:{sink}/ok/{number}") for number in range(endpoints)
+        ]
+        if stock is not None:
+            server.stop()
+            stock(Place(database_url=server.database_url, merchant_id=tenant.id, endpoint_id=first))
+            server.start()
+        door = Door(path=f"{tenant.path}/events", key=tenant.key)
+        return Traffic(doors=(door,), fan_out=endpoints)
+
+    return make
+
 
 def measure_relay(*, seconds: int, connections: int) -> Rate:
     """Return what the relay does."""
     with running(SINKS) as (_, sink), running(RELAY, f"http://127.0.0.1:{sink}/ok") as (it, port):
         load = Load(
-            port=port, path="/", key="none", seconds=seconds + WARM_UP_S, connections=connections
+            port=port,
+            doors=(Door(path="/", key="none"),),
+            seconds=seconds + WARM_UP_S,
+            connections=connections,
         )
         window = _observe(load, sink, lambda: (cpu_s(it.pid), 0.0), seconds=seconds)
         return Rate(
@@ -62,31 +106,30 @@ def measure_engine(  # noqa: PLR0913 - every part is named at the call site
     seconds: int,
     connections: int,
     store_pid: int | None = None,
-    endpoints: int = 1,
+    setting: Setting | None = None,
+    workers: int = 1,
 ) -> Rate:
     """Return what a serving process does on a store; *store_pid* is the database's parent."""
-    server = Server(folder, database_url)
+    server = Server(folder, database_url, environment={"PAYHOOKS_WORKERS": str(workers)})
     with running(SINKS) as (_, sink):
         server.start()
         try:
-            tenant = Tenant(Api(server.port), "Benchmark")
-            for number in range(endpoints):
-                tenant.endpoint(f"http://127.0.0.1:{sink}/ok/{number}")
+            traffic = (setting or one_merchant())(server, sink)
             load = Load(
                 port=server.port,
-                path=f"{tenant.path}/events",
-                key=tenant.key,
+                doors=traffic.doors,
+                types=traffic.types,
                 seconds=seconds + WARM_UP_S,
                 connections=connections,
             )
 
             def spent() -> tuple[float, float]:
-                return cpu_s(server.pid), tree_cpu_s(store_pid) if store_pid else 0.0
+                return tree_cpu_s(server.pid), tree_cpu_s(store_pid) if store_pid else 0.0
 
             commits = _Commits(server)
             before = commits.now()
             window = _observe(load, sink, spent, seconds=seconds)
-            expected = window.answers.requests * endpoints
+            expected = window.answers.requests * traffic.fan_out
             backlog = expected - count(sink)
             drained_s = _drain(sink, expected)
             kinds = commits.since(before)

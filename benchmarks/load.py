@@ -14,20 +14,24 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Final, cast
 
+import msgspec
 import uvloop
 
 _SCRIPT: Final = """
 wrk.method = "POST"
 wrk.headers["content-type"] = "application/json"
-wrk.headers["authorization"] = "Bearer %(key)s"
+local doors = {%(doors)s}
+local bodies = {%(bodies)s}
 local number = 0
-local body = [[%(body)s]]
 request = function()
   number = number + 1
+  local door = doors[math.random(#doors)]
+  wrk.headers["authorization"] = door[2]
   wrk.headers["idempotency-key"] = "%(run)s-" .. number
-  return wrk.format(nil, nil, nil, body)
+  return wrk.format(nil, door[1], nil, bodies[math.random(#bodies)])
 end
 done = function(summary, latency, requests)
   io.write(string.format("RESULT %%d %%d %%d %%d %%d\\n", summary.requests, summary.duration,
@@ -39,14 +43,22 @@ end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
-    """What to send where, how long, by how many connections."""
+class Door:
+    """Where a merchant's events are published, and with which key."""
 
-    port: int
     path: str
     key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What to send where, how long, by how many connections: each request to any of the doors."""
+
+    port: int
+    doors: tuple[Door, ...]
     seconds: int
     connections: int = 64
+    types: tuple[str, ...] = ("payment_succeeded",)  # each request one of them
     run: str = "load"  # the beginning of its idempotency keys
 
 
@@ -62,7 +74,7 @@ class Answers:
     p99_ms: float
 
 
-def payment(bytes_: int = 1_024) -> bytes:
+def payment(type_: str = "payment_succeeded", *, bytes_: int = 1_024) -> bytes:
     """Return a publication of about so many bytes, as a payment company sends it."""
     data = {
         "id": "pay_01J0000000000000000000000",
@@ -72,7 +84,7 @@ def payment(bytes_: int = 1_024) -> bytes:
         "customer": {"id": "cus_7", "email": "someone@example.com", "country": "FR"},
         "note": "",
     }
-    event = {"type": "payment_succeeded", "object": {"type": "payment", "id": data["id"]}}
+    event = {"type": type_, "object": {"type": "payment", "id": data["id"]}}
     room = bytes_ - len(json.dumps({**event, "data": data}, separators=(",", ":")))
     data["note"] = "x" * max(0, room)
     return json.dumps({**event, "data": data}, separators=(",", ":")).encode()
@@ -82,16 +94,21 @@ def begin(load: Load) -> "subprocess.Popen[str]":
     """Start the generator; `finish` returns what came of it."""
     if shutil.which("wrk"):
         script = Path(tempfile.mkdtemp(prefix="payhooks-load-")) / "load.lua"
-        words = {"key": load.key, "run": load.run, "body": payment().decode()}
+        words = {
+            "run": load.run,
+            "doors": ",".join(f'{{"{door.path}","Bearer {door.key}"}}' for door in load.doors),
+            "bodies": ",".join(f"[[{payment(type_).decode()}]]" for type_ in load.types),
+        }
         script.write_text(_SCRIPT % words, encoding="utf-8")
         command = [
             *("wrk", "--threads", "1", "--connections", str(load.connections)),
             *("--duration", f"{load.seconds}s", "--timeout", "30s", "--script", str(script)),
-            f"http://127.0.0.1:{load.port}{load.path}",
+            f"http://127.0.0.1:{load.port}",
         ]
     else:
-        words = {name: getattr(load, name) for name in Load.__dataclass_fields__}
-        command = [sys.executable, "-m", "benchmarks.load", json.dumps(words)]
+        file = Path(tempfile.mkdtemp(prefix="payhooks-load-")) / "load.json"
+        file.write_bytes(msgspec.json.encode(load))
+        command = [sys.executable, "-m", "benchmarks.load", str(file)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -116,11 +133,13 @@ class _Caller(asyncio.Protocol):
     """One connection: the next request leaves when the last one is answered."""
 
     def __init__(self, load: Load, number: int, ends_s: float, counts: "_Counts") -> None:
-        self._head = (
-            f"POST {load.path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
-            f"authorization: Bearer {load.key}\r\n"
-        ).encode()
-        self._body = payment()
+        self._heads = [
+            f"POST {door.path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+            f"authorization: Bearer {door.key}\r\n".encode()
+            for door in load.doors
+        ]
+        self._bodies = [payment(type_) for type_ in load.types]
+        self._random = Random(number)
         self._keys = f"{load.run}-{number}"
         self._ends_s = ends_s
         self._counts = counts
@@ -154,9 +173,9 @@ class _Caller(asyncio.Protocol):
             self._transport.close()
             return
         self._sent += 1
-        key = f"idempotency-key: {self._keys}-{self._sent}\r\n"
-        length = f"content-length: {len(self._body)}\r\n\r\n"
-        self._transport.write(self._head + key.encode() + length.encode() + self._body)
+        head, body = self._random.choice(self._heads), self._random.choice(self._bodies)
+        rest = f"idempotency-key: {self._keys}-{self._sent}\r\ncontent-length: {len(body)}\r\n\r\n"
+        self._transport.write(head + rest.encode() + body)
 
 
 class _Counts:
@@ -189,4 +208,4 @@ async def _generate(load: Load) -> str:
 
 
 if __name__ == "__main__":
-    print(uvloop.run(_generate(Load(**json.loads(sys.argv[1])))))
+    print(uvloop.run(_generate(msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Load))))

@@ -1,0 +1,118 @@
+"""What an event costs where much else is there: history, endpoints, a backlog.
+
+Each is measured beside the same load on an empty store, right before and right after, because
+a shared machine changes its mind. What is compared is CPU per delivery, of the serving
+process and of the database together.
+"""
+
+import http.client
+import json
+import statistics
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from proofs.ground import Store, database
+from tests.support.server import OPERATOR_KEY, Api, Server, Tenant
+
+from benchmarks.engine import Rate, Setting, Traffic, measure_engine, one_merchant
+from benchmarks.load import Door
+from benchmarks.stocks import fill_history, fill_scheduled
+
+CONNECTIONS: Final = 64
+# Of one merchant: as many as there are types, so that each event goes to one of them.
+TYPES: Final = 100
+_CALLERS: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """The same load on an empty store, and on one that is not."""
+
+    name: str
+    empty: tuple[Rate, Rate]
+    full: Rate
+
+    @property
+    def ratio(self) -> float:
+        """Cost of a delivery where the store is full, in those where it is empty."""
+        return self.full.cost_us / statistics.mean(each.cost_us for each in self.empty)
+
+
+def with_history(store: Store, *, events: int, seconds: int) -> Compared:
+    """Compare with a store that has *events* delivered events of the same merchant."""
+    setting = one_merchant(stock=partial(fill_history, events=events))
+    return _compare(store, f"{events:,} stored events", setting, seconds=seconds)
+
+
+def with_scheduled(store: Store, *, deliveries: int, seconds: int) -> Compared:
+    """Compare with a store where *deliveries* of the same endpoint wait for tomorrow."""
+    setting = one_merchant(stock=partial(fill_scheduled, deliveries=deliveries))
+    return _compare(store, f"{deliveries:,} scheduled", setting, seconds=seconds)
+
+
+def with_endpoints(store: Store, *, endpoints: int, seconds: int) -> Compared:
+    """Compare with events spread over so many endpoints, a hundred of each merchant."""
+    return _compare(store, f"{endpoints:,} endpoints", many_merchants(endpoints), seconds=seconds)
+
+
+def many_merchants(endpoints: int) -> Setting:
+    """Return a setting in which each event goes to one of *endpoints*."""
+
+    def make(server: Server, sink: int) -> Traffic:
+        types = tuple(f"benchmark.{number}" for number in range(min(TYPES, endpoints)))
+        tenants = [
+            Tenant(Api(server.port), f"Merchant {number}")
+            for number in range(max(1, endpoints // TYPES))
+        ]
+        with ThreadPoolExecutor(_CALLERS) as pool:
+            list(pool.map(lambda tenant: _endpoints(server.port, tenant, types, sink), tenants))
+        doors = tuple(Door(path=f"{tenant.path}/events", key=tenant.key) for tenant in tenants)
+        return Traffic(doors=doors, types=types)
+
+    return make
+
+
+def _endpoints(port: int, tenant: Tenant, types: tuple[str, ...], sink: int) -> None:
+    """Make an endpoint for each type, over one connection: there are many of them."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    headers = {"authorization": f"Bearer {OPERATOR_KEY}", "content-type": "application/json"}
+    try:
+        for number, type_ in enumerate(types):
+            url = f"http://127.0.0.1:{sink}/ok/{number}"
+            body = json.dumps({"label": f"Endpoint {number}", "url": url, "events": [type_]})
+            connection.request("POST", f"{tenant.path}/endpoints", body, headers)
+            answer = connection.getresponse()
+            said = answer.read()
+            if answer.status != http.HTTPStatus.CREATED:
+                raise RuntimeError(f"{answer.status} {said.decode()}")
+    finally:
+        connection.close()
+
+
+def _compare(store: Store, name: str, setting: Setting, *, seconds: int) -> Compared:
+    before = _measure(store, one_merchant(), seconds=seconds)
+    full = _measure(store, setting, seconds=seconds)
+    after = _measure(store, one_merchant(), seconds=seconds)
+    return Compared(name=name, empty=(before, after), full=full)
+
+
+def _measure(store: Store, setting: Setting, *, seconds: int) -> Rate:
+    with TemporaryDirectory(prefix="payhooks-bench-") as name:
+        folder = Path(name)
+        with database(store, folder) as url:
+            return measure_engine(
+                folder,
+                url,
+                seconds=seconds,
+                connections=CONNECTIONS,
+                store_pid=store.postmaster,
+                setting=setting,
+            )
+
+
+Comparison = Callable[[Store], Compared]
