@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from payhooks.api import problems, strict_json
 from payhooks.api.auth import CREDENTIAL_CHARS_MAX
-from payhooks.api.front import HEADERS_MAX, HOST, SECURE, RequestIds
+from payhooks.api.front import HEADER_BYTES_MAX, HEADERS_MAX, HOST, SECURE, RequestIds
 from payhooks.api.hot import Authority, HotPath, RulesChangedError, accepted
 from payhooks.api.problems import INTERNAL, ProblemError
 from payhooks.api.publication import Finding, decode_event, idempotency_key_of
@@ -84,12 +84,15 @@ class PlainPublishing:
         if found is None or not len(named) == len(headers) <= HEADERS_MAX:
             return False
         authorization = named.get(b"authorization", b"")
+        # Counted here too: a head may come in pieces, so that no piece is too long.
+        size = sum(map(len, named)) + sum(map(len, named.values()))
         if (
             not authorization.startswith(_BEARER)
             or not 0 < len(authorization) - len(_BEARER) <= CREDENTIAL_CHARS_MAX
             or named.get(b"content-type") != b"application/json"
             or HOST.fullmatch(named.get(b"host", b"")) is None
             or not _NOT_PLAIN.isdisjoint(named)
+            or size > HEADER_BYTES_MAX
         ):
             return False
         credential = authorization[len(_BEARER) :].decode("latin-1")
