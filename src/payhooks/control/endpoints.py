@@ -5,6 +5,7 @@ backlog is never touched here; the lane's state says what becomes of it.
 """
 
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import UNSET
@@ -133,6 +134,7 @@ async def edit(  # noqa: PLR0913 - every part is named at the call site
     """
     _demand_version(endpoint, if_version)
     draft = checked(control, merchant, draft)
+    _demand_credential_anew(endpoint, draft)
     edited = _next_version(control, await _applied(control, endpoint, draft))
     new_secrets = tuple(_credential(control, edited, draft))
     forget: tuple[bytes, ...] = ()
@@ -305,6 +307,19 @@ def _credential(control: Control, endpoint: Endpoint, draft: EndpointDraft) -> l
             purpose=SecretPurpose.AUTHENTICATION,
         )
     ]
+
+
+def _demand_credential_anew(endpoint: Endpoint, draft: EndpointDraft) -> None:
+    """Refuse to take a stored credential along to another server.
+
+    Nobody can read it here, and whoever may edit an endpoint would read it there.
+    """
+    if draft.url is UNSET or draft.authentication is not UNSET:
+        return
+    kept = endpoint.authentication.type is not AuthenticationType.NONE
+    if kept and urlsplit(draft.url)[:2] != urlsplit(endpoint.url)[:2]:
+        detail = "The credential was given for another server; give it again with this URL."
+        raise InvalidError.at("/authentication", "required", detail)
 
 
 def _demand_version(endpoint: Endpoint, if_version: int | None) -> None:

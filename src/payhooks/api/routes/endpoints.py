@@ -81,7 +81,10 @@ async def read(granted: EndpointsRead, endpoint_id: TextId) -> Response:
 async def edit(
     granted: EndpointsWrite, endpoint_id: TextId, body: EndpointEdit, if_match: IfMatch = None
 ) -> Response:
-    """Change what is given, checked as for a new endpoint; the rest keeps its value."""
+    """Change what is given, checked as for a new endpoint; the rest keeps its value.
+
+    A URL on another server needs the authentication to be given again.
+    """
     endpoint = await endpoints.find(granted.control, granted.merchant, endpoint_id)
     edited = await endpoints.edit(
         granted.control,
