@@ -44,6 +44,7 @@ class Room:
         self.written: list[Leased] = []
         self.given_back: list[Leased] = []
         self.broken_off: list[Leased] = []
+        self.rests = False  # whether an attempt that ends begins a rest of its lane
         self._ends: dict[DeliveryId, Callable[[], None]] = {}
         self.dispatcher = Dispatcher(
             attempt=self._attempt,
@@ -109,6 +110,7 @@ class Room:
         def end() -> None:
             self.under_way.remove(leased)
             lane.proven = leased.endpoint_id != HANGS
+            lane.rested = self.rests
             done(write)
 
         self._ends[leased.id] = end
@@ -212,6 +214,24 @@ async def test_a_process_that_overslept_looks_at_the_lease_before_it_sends(
     assert len(room.written) == 1
     assert len(room.given_back) == 1
     assert room.under_way == []
+
+
+async def test_what_waits_here_of_a_lane_that_begins_to_rest_goes_back(
+    make_room: Callable[..., Room],
+) -> None:
+    """Else a dead endpoint, or one that asked for an hour, would get all of it at once."""
+    room = make_room(slots=16)
+    room.offer(HANGS, count=10)
+    room.offer(ANSWERS, count=1)
+    await room.turn()
+    sent = list(room.under_way)
+    room.rests = True
+    await room.end(lambda leased: leased.endpoint_id == HANGS)
+    assert len(sent) == 5
+    assert room.lanes_under_way() == [ANSWERS]
+    assert len(room.given_back) == 6
+    assert not {each.id for each in room.given_back} & {each.id for each in sent}
+    assert room.dispatcher.waiting == 0
 
 
 async def test_a_full_lane_is_not_worth_leasing_more_of(make_room: Callable[..., Room]) -> None:

@@ -250,16 +250,30 @@ class Dispatcher:
 
     def _ended(self, held: Held, write: Write | None) -> None:
         if write is not None:
-            task = asyncio.create_task(self._write(write))
+            task = asyncio.create_task(self._write(write, self._held_back(held.lane)))
             self._writes.add(task)
             task.add_done_callback(self._written)
         self._end(held)
 
-    async def _write(self, write: Write) -> None:
+    def _held_back(self, lane: Lane) -> list[Held]:
+        """Take out what waits of a lane whose rest has just begun: its rest holds for it too."""
+        if not lane.rested:
+            return []
+        lane.rested = False
+        waited = list(lane.waiting)
+        lane.waiting.clear()
+        self._waiting -= len(waited)
+        return waited
+
+    async def _write(self, write: Write, held_back: list[Held]) -> None:
         try:
             await write()
         except Exception as error:  # noqa: BLE001 - as above
             self._telemetry.bug_caught("attempt", error)
+        finally:
+            # Not before the store knows of the rest, or it would lease them again at once.
+            for held in held_back:
+                self._give_back(held.leased)
 
     def _written(self, task: asyncio.Task[None]) -> None:
         self._writes.discard(task)

@@ -41,6 +41,7 @@ class Lane:
         "merchant_id",
         "proven",
         "queued",
+        "rested",
         "resting_until_s",
         "waiting",
     )
@@ -55,6 +56,7 @@ class Lane:
         self.failing = False  # the store was told so
         self.breaker: Breaker = CLOSED
         self.resting_until_s = 0.0
+        self.rested = False  # a rest has just begun: what waits in memory has to wait in the store
 
     @property
     def cap(self) -> int:
@@ -97,6 +99,7 @@ def judge(  # noqa: PLR0913 - the lane, what came of it, and the two sources
         news += _count_failure(lane, leased, clock=clock, random=random)
     if verdict.rest_s is not None:
         news.append(_report(leased, LaneNews.RESTED, rest_s=verdict.rest_s))
+        lane.rested = True
     return news
 
 
@@ -109,6 +112,7 @@ def _count_failure(lane: Lane, leased: Leased, *, clock: Clock, random: Random) 
     if rest_s is not None:
         lane.failing = True
         lane.resting_until_s = now_s + rest_s
+        lane.rested = True
         return [_report(leased, LaneNews.TRIPPED, rest_s=rest_s)]
     if not lane.failing and not leased.lane_failing:
         lane.failing = True
