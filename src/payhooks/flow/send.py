@@ -19,9 +19,10 @@ from payhooks.errors import UnavailableError
 from payhooks.flow.fan_out import timeout_s
 from payhooks.flow.routing import RoutingTable
 from payhooks.ids import DELIVERY, to_text
-from payhooks.model.attempt import OurFault, Outcome
+from payhooks.model.attempt import Answer, OurFault, Outcome
 from payhooks.model.endpoint import AuthenticationType, Endpoint
 from payhooks.model.merchant import Mode
+from payhooks.policy.echo import without_credentials
 from payhooks.ports.leasing import Leased
 from payhooks.ports.transport import OutboundRequest, Transport, UnderWay
 
@@ -75,7 +76,11 @@ class Sender:
             allow_http=self._allow_http or table.merchant.mode is Mode.SANDBOX,
         )
 
+        credentials = _credentials(endpoint, table)
+
         def ended(outcome: Outcome) -> None:
+            if credentials and isinstance(outcome, Answer):
+                outcome = without_credentials(outcome, credentials)
             done(Sent(outcome=outcome, body=rendered.body, began_at=began_at))
 
         return self._transport.begin(request, ended)
@@ -126,6 +131,14 @@ def request_headers(
 def _dialect(leased: Leased) -> Dialect:
     # Only the current version of a dialect writes; an older pin has its body stored.
     return DIALECTS[leased.dialect]
+
+
+def _credentials(endpoint: Endpoint, table: RoutingTable) -> tuple[str, ...]:
+    """Return what a receiver could repeat: the secret, and where it has one its wire form."""
+    headers = _authentication(endpoint, table)
+    if not headers:
+        return ()
+    return (headers[0][1].rpartition(" ")[2], table.authentication_secret(endpoint))
 
 
 def _authentication(endpoint: Endpoint, table: RoutingTable) -> tuple[tuple[str, str], ...]:
