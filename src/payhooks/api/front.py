@@ -25,6 +25,8 @@ HOST: Final = re.compile(
     rb"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
 )
 _FIRST_REQUEST: Final = "0000000000"
+_CLOSE: Final = ("connection", "close")
+_VERSIONS: Final = frozenset({"1.0", "1.1"})  # the parser knows more than it speaks
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS"})
 _BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 SECURE: Final = (
@@ -148,6 +150,8 @@ def _demand_sane(scope: asgi.Scope) -> None:
     """Refuse what the server below lets through and two programs could read differently."""
     if scope["method"] not in _METHODS:
         raise ending(Kind.METHOD, "There is no such method here.", ("allow", "GET, HEAD, POST"))
+    if scope["http_version"] not in _VERSIONS:
+        raise ending(Kind.MALFORMED, "This server speaks HTTP/1.1.", _CLOSE)
     if len(scope["raw_path"]) + len(scope["query_string"]) > TARGET_BYTES_MAX:
         raise ending(Kind.URI_TOO_LONG, f"A URL has at most {TARGET_BYTES_MAX} bytes.")
     _demand_sane_headers(scope)
@@ -173,14 +177,20 @@ def _demand_sane_headers(scope: asgi.Scope) -> None:
                     Kind.CONTENT_ENCODING,
                     "Bodies are read as they come.",
                     ("accept-encoding", "identity"),
-                    ("connection", "close"),
                 )
+            case b"transfer-encoding" if (
+                value.lower() != b"chunked" or scope["http_version"] == "1.0"
+            ):
+                # Another coding below the chunks would be taken for the body; and whoever
+                # stands in front of an HTTP/1.0 client may see the body end elsewhere.
+                detail = "A body comes with its length, or in chunks and nothing else."
+                raise ending(Kind.MALFORMED, detail, _CLOSE)
             case b"expect" if value.lower() != b"100-continue":
                 raise ending(Kind.EXPECTATION, "Only 100-continue is known.")
             case _:
                 pass
     if len(headers) > HEADERS_MAX or size > HEADER_BYTES_MAX:
         detail = f"At most {HEADERS_MAX} headers and {HEADER_BYTES_MAX} bytes in all are read."
-        raise ending(Kind.HEADERS_TOO_LARGE, detail, ("connection", "close"))
+        raise ending(Kind.HEADERS_TOO_LARGE, detail, _CLOSE)
     if hosts > 1 or (hosts == 0 and scope["http_version"] != "1.0"):
         raise ending(Kind.MALFORMED, "Send exactly one Host header.")
