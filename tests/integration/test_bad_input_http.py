@@ -116,6 +116,7 @@ async def test_a_host_that_is_none_is_refused(host: str) -> None:
         assert (await server.raw(without, BODY)).status == 400
 
 
+@pytest.mark.shows("A13")
 async def test_a_head_that_does_not_end_is_cut_and_harms_nobody() -> None:
     """A13: five hundred of these must not cost the others their answers."""
     async with served() as server:
@@ -135,12 +136,38 @@ async def test_a_head_that_goes_on_and_on_is_cut_before_its_end() -> None:
         assert answer.closed
 
 
+@pytest.mark.shows("A13")
 async def test_a_body_that_drips_is_cut() -> None:
     """A13: a byte now and then is no request; its connection goes to somebody else."""
     async with served() as server:
         answer = await server.raw(server.head(LENGTH), BODY[:1], BODY[1:2], wait_s=3)
         assert answer.closed
         await _expect(server, answer.status, {408})
+
+
+@pytest.mark.shows("A13")
+@pytest.mark.parametrize("sent", [b"\r\n", b"G"], ids=["a line end", "a letter"])
+async def test_a_connection_that_was_answered_is_cut_like_a_new_one(sent: bytes) -> None:
+    """A line end begins no request; with it anybody could hold connections for nothing."""
+    async with served() as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(server.head(method="GET", target="/healthz"))
+        assert b"200 OK" in await reader.readuntil(b"}}")
+        writer.write(sent)
+        async with asyncio.timeout(4):
+            assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
+        writer.close()
+
+
+@pytest.mark.shows("A13")
+async def test_a_refused_body_that_never_ends_is_cut() -> None:
+    """Read on so that its sender learns why, but not for ever, and with one answer."""
+    async with served() as server:
+        head = server.head(LENGTH, "connection: close").replace(b"Bearer op", b"Bearer no")
+        answer = await server.raw(head, BODY[:1], wait_s=4)
+        assert answer.status == 401
+        assert answer.closed
+        assert answer.bytes_.count(b"HTTP/1.1 ") == 1
 
 
 async def test_a_body_that_breaks_off_is_not_stored() -> None:

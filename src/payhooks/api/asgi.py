@@ -57,7 +57,7 @@ async def read_body(scope: Scope, receive: Receive, *, bytes_max: int) -> bytes:
 
 
 def _too_large(bytes_max: int) -> Exception:
-    # Closed, because the rest of the body is still on its way and will not be read.
+    # Closed, because what is still on its way would have to be read for the next request.
     detail = f"The body has at most {bytes_max} bytes."
     return ending(Kind.TOO_LARGE, detail, ("connection", "close"))
 
