@@ -15,6 +15,7 @@ PayhooksError
 │   └── WrongStateError         the thing is in a state where this cannot be done
 └── UnavailableError            a dependency failed; retry later, nothing was decided
     ├── OverloadedError         a limit on waiting work was reached
+    ├── DamagedError            something stored cannot be read; an operator has to restore it
     ├── RateLimitedError        asked for more often than is allowed; wait as long as it says
     └── OutcomeUnknownError     it may have been done or not; the same call again is safe
 
@@ -115,6 +116,10 @@ class UnavailableError(PayhooksError):
 
 class OverloadedError(UnavailableError):
     """As much work waits as may wait; nothing was accepted."""
+
+
+class DamagedError(UnavailableError):
+    """Something stored cannot be read; retrying helps once an operator has restored it."""
 
 
 class RateLimitedError(UnavailableError):

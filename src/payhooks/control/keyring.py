@@ -17,7 +17,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from payhooks.errors import InvalidError, UnavailableError
+from payhooks.errors import DamagedError, InvalidError, UnavailableError
 
 KEY_BYTES: Final = 32
 KEYS_MAX: Final = 10  # one in use, the rest only until everything is sealed again
@@ -100,7 +100,7 @@ class Keyring:
         try:
             return cipher.decrypt(nonce, sealed[_HEAD.size :], _bound_to(context))
         except InvalidTag:
-            raise UnavailableError(
+            raise DamagedError(
                 f"a secret in {context.table} was changed or moved since it was sealed",
                 retry_after_s=_RETRY_AFTER_S,
             ) from None
@@ -174,9 +174,7 @@ def _key_id(key: bytes) -> bytes:
 
 def _parse_head(sealed: bytes) -> tuple[int, bytes, bytes]:
     if len(sealed) < _HEAD.size:
-        raise UnavailableError(
-            "a sealed secret is cut off; restore it", retry_after_s=_RETRY_AFTER_S
-        )
+        raise DamagedError("a sealed secret is cut off; restore it", retry_after_s=_RETRY_AFTER_S)
     format_number, key_id, nonce = _HEAD.unpack_from(sealed)
     return format_number, key_id, nonce
 

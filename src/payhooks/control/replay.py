@@ -17,7 +17,7 @@ from payhooks.control.context import Caller, Control, audit_entry
 from payhooks.control.faults import Faults
 from payhooks.control.history import History
 from payhooks.dialects import registry
-from payhooks.errors import NotFoundError, WrongStateError
+from payhooks.errors import DamagedError, NotFoundError, WrongStateError
 from payhooks.ids import DeliveryId, EndpointId, EventId, MerchantId, ReplayId
 from payhooks.model.delivery import State
 from payhooks.model.endpoint import Endpoint, EndpointStatus
@@ -197,7 +197,12 @@ class Replayer:
             held.credit = min(held.credit + earned, max(rate_per_s, 1.0))
             held.reckoned_s = now_s
             if held.credit >= 1:
-                queued += await self._advance(held)
+                try:
+                    queued += await self._advance(held)
+                except DamagedError:
+                    # The log has said so. Other jobs go on; this one is taken up again when
+                    # its hold has run out.
+                    del self._held[held.job.id]
         return queued
 
     async def _claim(self) -> None:

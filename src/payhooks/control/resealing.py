@@ -6,13 +6,14 @@ is stored does not start.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 
 from payhooks import limits
 from payhooks.control.context import Caller, Control, audit_entry
 from payhooks.control.secrets import context_of
-from payhooks.errors import UnavailableError
+from payhooks.errors import DamagedError, UnavailableError
 from payhooks.model.secret import SealedSecret
 from payhooks.ports.controlling import Change
 
@@ -24,7 +25,8 @@ async def demand_openable(control: Control) -> None:
     """Return if the keys in the ring open what is stored.
 
     A bounded look at what other keys than the first sealed: with the wrong key in the
-    settings that is everything, so the first row tells.
+    settings that is everything, so the first row tells. A damaged row is not the settings'
+    fault: it costs its owner, at the first delivery, and not everybody the start.
 
     Raises:
         UnavailableError: One cannot be opened; names the key that is missing.
@@ -34,7 +36,8 @@ async def demand_openable(control: Control) -> None:
         control.keyring.sealed_prefix, limit=limits.SLICE_ROWS_MAX
     )
     for secret in others:
-        control.keyring.open(secret.sealed, context=context_of(secret))
+        with suppress(DamagedError):
+            control.keyring.open(secret.sealed, context=context_of(secret))
 
 
 async def reseal_all(

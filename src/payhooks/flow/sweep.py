@@ -11,6 +11,7 @@ from typing import Final
 
 from payhooks import limits
 from payhooks.clock import Clock
+from payhooks.errors import DamagedError, NotFoundError
 from payhooks.flow.accept import Acceptor
 from payhooks.flow.publication import Publication, Published
 from payhooks.ids import MERCHANT, EndpointId, MerchantId, to_text
@@ -114,7 +115,10 @@ class Sweep:
         """Warn about, and in the end disable, endpoints with nothing but failure."""
         least_s = DISABLE_AFTER_S * WARNINGS_AT[0]
         for lane in await self._store.failing_lanes(for_s=least_s, limit=limits.SLICE_ROWS_MAX):
-            await self._tend(lane)
+            try:
+                await self._tend(lane)
+            except DamagedError as error:
+                self._telemetry.alarmed("endpoint_unreadable", str(error))
 
     async def forget_silent_listeners(self) -> int:
         """Delete listening endpoints whose stream is gone."""
@@ -124,6 +128,14 @@ class Sweep:
         return len(silent)
 
     async def _publish(self, announcement: Announcement) -> bool:
+        try:
+            return await self._try_to_publish(announcement)
+        except (DamagedError, NotFoundError) as error:
+            # One merchant's trouble: the others' announcements go, this one waits.
+            self._telemetry.alarmed("announcement_waits", str(error))
+            return False
+
+    async def _try_to_publish(self, announcement: Announcement) -> bool:
         [result] = await self._acceptor.publish(
             to_text(MERCHANT, announcement.merchant_id),
             [

@@ -6,12 +6,13 @@ from random import Random
 from typing import Final
 
 from payhooks.clock import Clock
-from payhooks.errors import NotFoundError, UnavailableError
+from payhooks.errors import DamagedError, NotFoundError, UnavailableError
 from payhooks.flow.routing import Directory, RoutingTable
 from payhooks.flow.send import Sender, Sent
 from payhooks.flow.settle import RETRY_S_MIN, Judged, Settler
 from payhooks.model.endpoint import Endpoint, EndpointStatus
-from payhooks.ports.leasing import LaneReport, Leased, LeaseStore
+from payhooks.policy.classify import OUR_FAULT_REST_S
+from payhooks.ports.leasing import LaneNews, LaneReport, Leased, LeaseStore
 from payhooks.ports.telemetry import Telemetry
 from payhooks.ports.transport import UnderWay
 from payhooks.worker.dispatcher import Done, Write
@@ -80,6 +81,10 @@ class Attempts:
             finally:
                 if under_way is not None and ended.cancelled():
                     under_way.cancel()
+        except DamagedError as error:
+            # The lane rests, or what is given back would be leased again at once, for ever.
+            self._telemetry.alarmed("our_fault", str(error))
+            write = partial(self._rest, leased)
         except (NotFoundError, UnavailableError):
             # Given back, not dropped: leases that run out count towards poison.
             self._settler.give_back(leased)
@@ -121,6 +126,16 @@ class Attempts:
         # The lane first: a rest that is known only after the retry is due would be late.
         await self._report(reports)
         self._settler.settle(leased, endpoint, sent, judged)
+
+    async def _rest(self, leased: Leased) -> None:
+        report = LaneReport(
+            merchant_id=leased.merchant_id,
+            endpoint_id=leased.endpoint_id,
+            news=LaneNews.RESTED,
+            rest_s=OUR_FAULT_REST_S,
+        )
+        await self._report([report])
+        self._settler.give_back(leased)
 
     async def _report(self, reports: list[LaneReport]) -> None:
         for _ in range(_REPORT_TRIES):

@@ -84,7 +84,7 @@ class PostgresReplay:
     async def claim_replays(self, *, owner: int, limit: int, for_s: float) -> list[Replay]:
         """See ControlStore."""
         rows = await self._control.call(_SQL["claim"], owner, limit, for_s)
-        return [documents.decode(Replay, row["document"]) for row in rows]
+        return documents.decode_readable(Replay, [row["document"] for row in rows])
 
     async def advance_replay(self, replay: Replay, *, items: Sequence[Requeue], bulk: bool) -> bool:
         """See ControlStore."""

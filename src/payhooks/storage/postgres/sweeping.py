@@ -108,7 +108,7 @@ class PostgresSweep:
     async def announcements(self, *, limit: int) -> list[Announcement]:
         """See SweepStore."""
         rows = await self._control.call(_SQL["announcements"], limit)
-        return [documents.decode(Announcement, row["document"]) for row in rows]
+        return documents.decode_readable(Announcement, [row["document"] for row in rows])
 
     async def announced(self, ids: Sequence[bytes]) -> None:
         """See SweepStore."""

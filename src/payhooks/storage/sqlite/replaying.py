@@ -19,7 +19,7 @@ from payhooks.model.delivery import State, Trigger
 from payhooks.model.replay import Replay, ReplayState
 from payhooks.ports.controlling import Cancelled, Requeue, Window
 from payhooks.storage import statements
-from payhooks.storage.documents import decode, encode
+from payhooks.storage.documents import decode, decode_readable, encode
 from payhooks.storage.sqlite.applying import log
 from payhooks.storage.sqlite.connection import delay_us, first, rows, run, run_many
 from payhooks.storage.sqlite.controlling import NEWEST
@@ -104,7 +104,7 @@ class SqliteReplay(Part):
             found = rows(db, _SQL["free_replays"], (now, limit))
             for id_, _ in found:
                 run(db, _SQL["claim_replay"], (id_, owner, now + delay_us(for_s)))
-            return [decode(Replay, text) for _, text in found]
+            return decode_readable(Replay, [text for _, text in found])
 
         return await self._write(Kind.QUICK, work)
 

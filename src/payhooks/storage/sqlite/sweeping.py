@@ -19,7 +19,7 @@ from payhooks.ports.sweeping import (
     Worker,
 )
 from payhooks.storage import statements
-from payhooks.storage.documents import decode
+from payhooks.storage.documents import decode_readable
 from payhooks.storage.sqlite import migrations
 from payhooks.storage.sqlite.connection import blobs, delay_us, first, from_us, rows, run, run_many
 from payhooks.storage.sqlite.parts import LaneState, Part
@@ -89,7 +89,7 @@ class SqliteSweep(Part):
     async def announcements(self, *, limit: int) -> list[Announcement]:
         """See SweepStore."""
         found = await self._read(lambda db: rows(db, _SQL["announcements"], (limit,)))
-        return [decode(Announcement, text) for (text,) in found]
+        return decode_readable(Announcement, [text for (text,) in found])
 
     async def announced(self, ids: Sequence[bytes]) -> None:
         """See SweepStore."""
