@@ -49,6 +49,9 @@ IN_FLIGHT_PER_UNPROVEN_LANE: Final = 4  # until the first success, so that stran
 WAITING_PER_LANE_MAX: Final = 1_000
 WAITING_PER_PROCESS_MAX: Final = 8_000
 WAIT_IN_MEMORY_S_MAX: Final = 5.0  # then given back to the store
+# Of deliveries that two processes in a row died with: a death says nothing of so many, and they
+# are sent at more than one for each answer that is slow to come.
+PROBATION_TOGETHER_MAX: Final = 64
 # A lease outlives wait + timeout by this margin, so it is never renewed.
 LEASE_MARGIN_S: Final = 10.0
 

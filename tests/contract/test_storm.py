@@ -22,7 +22,7 @@ from payhooks.model.endpoint import Endpoint, EndpointStatus
 from payhooks.model.merchant import Merchant
 from payhooks.ports.accepting import Accepted, Arrival
 from payhooks.ports.controlling import Cancelled, Requeue, Window
-from payhooks.ports.leasing import LaneNews, Leased
+from payhooks.ports.leasing import LaneNews, Leased, Trial
 from payhooks.ports.reading import DeliveryFilter
 from payhooks.ports.settling import Settlement
 
@@ -95,7 +95,10 @@ class Storm:
         held = await _patiently(lambda: self.world.settle(*due))
         for settlement, moved in zip(due, held, strict=True):
             self._note(settlement, moved=moved)
-        look = await _patiently(lambda: self.world.look(owner=owner, lanes_max=5, per_lane_max=6))
+        trial = self.random.choice(list(Trial))
+        look = await _patiently(
+            lambda: self.world.look(owner=owner, lanes_max=5, per_lane_max=6, trial=trial)
+        )
         self._take(owner, look.leased)
 
     def _take(self, owner: int, leased: tuple[Leased, ...]) -> None:

@@ -1,6 +1,7 @@
 """What SweepStore promises: nothing is forgotten, nothing is kept for ever."""
 
 import msgspec
+import pytest
 from tests.support.world import LEASE_S, World, events_of
 
 from payhooks.ids import MerchantId
@@ -9,10 +10,11 @@ from payhooks.model.delivery import State
 from payhooks.model.endpoint import Endpoint, EndpointStatus
 from payhooks.model.merchant import Merchant
 from payhooks.ports.controlling import Change
-from payhooks.ports.leasing import LaneNews
+from payhooks.ports.leasing import LaneNews, Lease, Trial
 from payhooks.ports.sweeping import Announcement, Expired, FailingLane
 
 OBJECT = b"o" * 16
+NOTHING = Lease(leased=(), look_again_s=None)
 
 
 async def _lane(world: World) -> tuple[Merchant, Endpoint]:
@@ -56,33 +58,42 @@ async def test_expiry_takes_no_more_than_asked(world: World) -> None:
     assert taken == [3, 2, 0]
 
 
-async def _abandon(world: World) -> Expired:
-    await world.lease_one()
+# How the same delivery comes out each time, until it is set aside.
+TRIALS = (Trial.NONE, Trial.NONE, Trial.TOGETHER, Trial.ALONE, Trial.ALONE, Trial.ALONE)
+POISONED = [False, False, False, False, False, True]
+
+
+async def _abandon(world: World, trial: Trial = Trial.NONE) -> Expired:
+    [_] = (await world.look(trial=trial)).leased
     await world.advance(LEASE_S + 1)
     [expired] = await world.store.expire(limit=10)
     return expired
 
 
-async def test_a_delivery_abandoned_three_times_in_a_row_is_set_aside(world: World) -> None:
+@pytest.mark.shows("F70")
+async def test_a_delivery_that_three_died_with_while_it_was_alone_is_set_aside(
+    world: World,
+) -> None:
     """It probably kills whoever sends it."""
     merchant, endpoint = await _lane(world)
     event = await world.publish(merchant, endpoint)
-    assert [(await _abandon(world)).poisoned for _ in range(3)] == [False, False, True]
+    assert [(await _abandon(world, trial)).poisoned for trial in TRIALS] == POISONED
     delivery = await world.delivery(event, endpoint)
     assert (delivery.state, delivery.reason) == (State.FAILED, Reason.POISON)
     assert delivery.attempts_made == 0
     attempts = await world.store.attempts(merchant.id, delivery.id)
-    assert [one.reason for one in attempts] == [Reason.ABANDONED] * 3
-    assert await world.lease() == []
+    assert [one.reason for one in attempts] == [Reason.ABANDONED] * len(TRIALS)
+    assert [await world.look(trial=trial) for trial in Trial] == [NOTHING] * len(Trial)
 
 
 async def test_an_answer_in_between_starts_the_count_anew(world: World) -> None:
     merchant, endpoint = await _lane(world)
     await world.publish(merchant, endpoint)
-    await _abandon(world)
-    await _abandon(world)
-    await world.settle(world.failed(await world.lease_one(), delay_s=0))
-    assert [(await _abandon(world)).poisoned for _ in range(3)] == [False, False, True]
+    for trial in TRIALS[:5]:
+        await _abandon(world, trial)
+    [leased] = (await world.look(trial=Trial.ALONE)).leased
+    await world.settle(world.failed(leased, delay_s=0))
+    assert [(await _abandon(world, trial)).poisoned for trial in TRIALS] == POISONED
 
 
 async def test_an_ordered_delivery_that_was_abandoned_stays_first_of_its_object(
@@ -99,8 +110,8 @@ async def test_a_poisoned_head_lets_the_next_of_its_object_go(world: World) -> N
     merchant, endpoint = await _lane(world)
     await world.publish(merchant, endpoint, order_key=OBJECT)
     second = await world.publish(merchant, endpoint, order_key=OBJECT)
-    for _ in range(3):
-        await _abandon(world)
+    for trial in TRIALS:
+        await _abandon(world, trial)
     assert events_of(await world.lease()) == [second.id]
 
 

@@ -179,6 +179,17 @@ async def test_lease_finds_lanes_and_deliveries_by_index(explained: Explained) -
     assert {"lanes_look", "queue_due", "queue_blocked", "queue_active"} <= explained.indexes()
 
 
+async def test_lease_finds_what_is_on_probation_by_index(explained: Explained) -> None:
+    """Of a million that wait, those that somebody died with are a few."""
+    await _rows(explained, "UPDATE lanes SET look_at = now() WHERE lease_s = 30")
+    await _rows(explained, "UPDATE queue SET abandoned = 2 WHERE state = 0 AND shard = 0")
+
+    assert await explained.lease(together_max=64)
+
+    await _assert_no_walk(explained)
+    assert "queue_probation" in explained.indexes()
+
+
 async def test_settle_finds_deliveries_by_key(explained: Explained) -> None:
     """Half of all the work there is."""
     rows = await _rows(explained, "SELECT merchant_id, id FROM queue WHERE state = 1 LIMIT 50")

@@ -97,6 +97,7 @@ def _walks(plan: list[str]) -> list[str]:
         ("leasing", "due_lanes", 0, ["lanes USING INDEX lanes_look (look_at<?)"]),
         ("leasing", "listening_lane", 0, ["lanes USING PRIMARY KEY"]),
         ("leasing", "due_rows", 0, ["queue USING INDEX queue_due (endpoint_id=? AND due_at<?)"]),
+        ("leasing", "due_on_probation", 0, ["queue USING INDEX queue_probation (endpoint_id=?"]),
         ("leasing", "take_rows", 0, ["queue USING PRIMARY KEY (merchant_id=? AND id=?)"]),
         ("leasing", "next_due", 0, ["queue USING COVERING INDEX queue_due (endpoint_id=?)"]),
         ("leasing", "events", 2, ["e USING INDEX sqlite_autoindex_events_1"]),

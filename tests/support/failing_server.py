@@ -27,10 +27,13 @@ Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
 KILL_VARIABLE: Final = "PAYHOOKS_TEST_KILL"
+# A body with this in it reaches send.poisoned, before it is sent.
+POISON: Final = b"poison of this process"
 POINTS: Final = (
     "accept.before",
     "accept.after",
     "answer.half",
+    "send.poisoned",
     "send.before",
     "send.after",
     "settle.before",
@@ -83,6 +86,8 @@ def arm(process: Process, killer: Killer) -> None:
             killer.reach("send.after")
             done(outcome)
 
+        if POISON in request.body:
+            killer.reach("send.poisoned")
         killer.reach("send.before")
         return begin(request, ended)
 

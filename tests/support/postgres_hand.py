@@ -39,9 +39,11 @@ class Hand:
         """Run what settle runs."""
         await self._call("settle_v1", *settling.parameters(settlements))
 
-    async def lease(self) -> list[DeliveryId]:
+    async def lease(self, *, together_max: int = 0) -> list[DeliveryId]:
         """Run what lease runs; return the ids that it brought."""
-        rows = await self._call("lease_v1", OWNER + 1, 100, 100, [], None, 500, 500)
+        rows = await self._call(
+            "lease_v2", OWNER + 1, 100, 100, [], None, 500, 500, 2, 2, 3, together_max, 2
+        )
         return [DeliveryId(row["id"]) for row in rows if row["id"] is not None]
 
     async def expire(self) -> None:

@@ -29,7 +29,7 @@ from payhooks.model.replay import Include, Replay, ReplayFilter, ReplayState
 from payhooks.model.secret import SealedSecret, SecretPurpose
 from payhooks.ports.accepting import Acceptance, Accepted, Arrival, PlannedDelivery
 from payhooks.ports.controlling import Change, Requeue
-from payhooks.ports.leasing import LaneNews, LaneReport, Lease, Leased
+from payhooks.ports.leasing import LaneNews, LaneReport, Lease, Leased, Trial
 from payhooks.ports.settling import Settlement
 
 OWNER = 101  # the process of the test, where it does not matter which
@@ -227,7 +227,7 @@ class World:
         assert isinstance(accepted, Accepted)
         return event
 
-    async def look(
+    async def look(  # noqa: PLR0913 - as the store is asked
         self,
         *,
         owner: int = OWNER,
@@ -235,10 +235,16 @@ class World:
         per_lane_max: int = 100,
         skip: Sequence[EndpointId] = (),
         only: EndpointId | None = None,
+        trial: Trial = Trial.NONE,
     ) -> Lease:
         """Return what one look at the schedule brings."""
         return await self.store.lease(
-            owner=owner, lanes_max=lanes_max, per_lane_max=per_lane_max, skip=skip, only=only
+            owner=owner,
+            lanes_max=lanes_max,
+            per_lane_max=per_lane_max,
+            skip=skip,
+            only=only,
+            trial=trial,
         )
 
     async def lease(self, *, owner: int = OWNER, per_lane_max: int = 100) -> list[Leased]:

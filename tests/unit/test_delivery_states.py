@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from payhooks.ids import DeliveryId, EndpointId, MerchantId
 from payhooks.model.delivery import (
     ABANDONED_IN_A_ROW_MAX,
+    ALONE_AFTER,
     FINAL_STATES,
+    PROBATION_AFTER,
     TRANSITIONS,
     Delivery,
     IllegalTransitionError,
@@ -117,8 +119,8 @@ def test_no_sequence_of_events_delivers_without_a_lease(triggers: list[Trigger])
 
 
 def test_the_published_number_of_abandonments() -> None:
-    """Three workers lost to one delivery, and it is set aside; the docs say so."""
-    assert ABANDONED_IN_A_ROW_MAX == 3
+    """Three lost to one delivery that was out alone, and it is set aside; the docs say so."""
+    assert (PROBATION_AFTER, ALONE_AFTER, ABANDONED_IN_A_ROW_MAX) == (2, 3, 6)
 
 
 @pytest.mark.parametrize(

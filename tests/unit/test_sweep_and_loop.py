@@ -22,15 +22,17 @@ from payhooks.model.endpoint import (
     Signature,
     SignatureType,
 )
+from payhooks.model.event import Event
 from payhooks.model.merchant import Merchant
 from payhooks.policy.retry import POLICIES
 from payhooks.ports.controlling import Change, Window
-from payhooks.ports.leasing import LaneNews
+from payhooks.ports.leasing import LaneNews, Lease, Trial
 from payhooks.ports.reading import DeliveryFilter, EventFilter
 from payhooks.ports.sweeping import Announcement
 from payhooks.storage.memory import MemoryStore
 from payhooks.testing import ManualClock
 from payhooks.worker.loop import Worker
+from payhooks.worker.probation import PROBATION_FROM_S
 
 ALL = Window(limit=100)
 NO_SIGNATURE = Signature(type=SignatureType.NONE)
@@ -87,14 +89,16 @@ async def test_a_lease_that_ran_out_goes_out_again_and_the_kill_costs_no_attempt
     assert upkeep.flow.quiet.swept_counts == {"lease_expired": 1}
 
 
-async def test_what_kills_three_workers_is_set_aside_and_alarmed(world: World) -> None:
+@pytest.mark.shows("F70")
+async def test_what_kills_three_workers_alone_is_set_aside_and_alarmed(world: World) -> None:
     """One poisoned delivery must not stop everybody's."""
     upkeep = Upkeep(world)
     merchant = await world.merchant()
     endpoint = await world.endpoint(merchant)
     event = await world.publish(merchant, endpoint)
-    for _ in range(3):
-        await world.lease_one()
+    none, together, alone = Trial.NONE, Trial.TOGETHER, Trial.ALONE
+    for trial in (none, none, together, alone, alone, alone):
+        assert len((await world.look(trial=trial)).leased) == 1
         await world.advance(31)
         await upkeep.sweep.expire()
     assert (await world.delivery(event, endpoint)).state is State.FAILED
@@ -214,13 +218,14 @@ class Machine:
     def __init__(self, world: World) -> None:
         self.upkeep = Upkeep(world)
         self.down = False
+        self.out_after_looks: list[int] = []  # deliveries, after looks that brought a trial
         store = world.store
 
         class Flaky:
             def __getattr__(_, name: str) -> object:  # noqa: N805 - ``self`` is the machine here
                 if self.down and name in {"lease", "expire", "heartbeat"}:
                     return self._fail
-                return getattr(store, name)
+                return self._lease if name == "lease" else getattr(store, name)
 
         flow = self.upkeep.flow
 
@@ -239,6 +244,14 @@ class Machine:
             telemetry=flow.telemetry,
             owner=7,
         )
+
+    async def _lease(self, **named: Any) -> Lease:  # noqa: ANN401 - whatever the port asks
+        store = self.upkeep.world.store
+        lease = await store.lease(**named)
+        if any(one.probation for one in lease.leased):
+            states = dict((await store.pending()).states)
+            self.out_after_looks.append(states[State.LEASED])
+        return lease
 
     async def _fail(self, **_: object) -> None:
         raise UnavailableError("down")
@@ -263,6 +276,63 @@ async def test_the_loop_sends_what_is_left_in_the_store(world: World) -> None:
 
     await until(all_delivered)
     await machine.worker.drain(grace_s=1)
+    assert machine.upkeep.flow.quiet.bugs == []
+
+
+async def _died_with(world: World, merchant: Merchant, count: int) -> list[Event]:
+    """Return events with whose deliveries two processes in a row died."""
+    endpoint = await world.endpoint(merchant, signature=NO_SIGNATURE)
+    events = [await world.publish(merchant, endpoint) for _ in range(count)]
+    for _ in range(2):
+        assert len(await world.lease()) == count
+        await world.advance(31)
+        await world.store.expire(limit=count)
+    return events
+
+
+@pytest.mark.shows("F70")
+async def test_a_process_tries_what_others_died_with_when_it_has_lived_for_a_while(
+    world: World,
+) -> None:
+    """A loop of crashes that has nothing to do with them must not be held against them."""
+    machine = Machine(world)
+    merchant = await world.merchant()
+    await _died_with(world, merchant, 2)
+    fresh = await machine.upkeep.flow.publish(merchant, payment())
+    machine.worker.start()
+    sent = machine.upkeep.flow.transport.sent
+
+    async def sent_are(count: int) -> bool:
+        return len(sent) == count
+
+    await until(lambda: sent_are(1))
+    await world.advance(PROBATION_FROM_S - 0.1)
+    assert [len(fresh), len(sent)] == [1, 1]
+    await world.advance(0.2)
+    await until(lambda: sent_are(3))
+    await machine.worker.drain(grace_s=1)
+    assert machine.upkeep.flow.quiet.bugs == []
+
+
+@pytest.mark.shows("F70")
+async def test_the_next_goes_alone_when_the_last_is_on_the_disk(world: World) -> None:
+    """One that is answered but not written down would be blamed for what the next one does."""
+    machine = Machine(world)
+    merchant = await world.merchant()
+    await _died_with(world, merchant, 6)
+    assert len((await world.look(trial=Trial.TOGETHER)).leased) == 6
+    await world.advance(31)
+    await world.store.expire(limit=6)
+    machine.worker.start()
+    await world.advance(PROBATION_FROM_S)
+    sent = machine.upkeep.flow.transport.sent
+
+    async def all_sent() -> bool:
+        return len(sent) == 6
+
+    await until(all_sent)
+    await machine.worker.drain(grace_s=1)
+    assert machine.out_after_looks == [1] * 6
     assert machine.upkeep.flow.quiet.bugs == []
 
 

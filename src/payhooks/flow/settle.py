@@ -92,6 +92,8 @@ class Settler:
         self._hint = hint
         self.group: GroupCommit[_Noted, bool] = GroupCommit(self._commit, bounds=BOUNDS)
         self._disabling: set[asyncio.Task[None]] = set()
+        # Told of each delivery on probation whose outcome is on the disk; the worker listens.
+        self.on_probation_ended: Callable[[Leased], None] = lambda _leased: None
 
     @property
     def waiting(self) -> int:
@@ -177,6 +179,8 @@ class Settler:
 
     def _follow(self, noted: _Noted, *, held: bool, now: datetime) -> None:
         settlement, leased = noted.settlement, noted.leased
+        if leased.probation:
+            self.on_probation_ended(leased)
         if settlement.attempt is not None:
             self._telemetry.attempt_settled(
                 leased,

@@ -54,7 +54,7 @@ REASON_SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
         Reason.TOO_LARGE: "The event in this dialect is larger than we send.",
         Reason.ABANDONED: "The process that was sending stopped before it could tell the "
         "result; the delivery was taken over.",
-        Reason.POISON: "Sending this delivery stopped our worker three times in a row, so we "
+        Reason.POISON: "Sending this delivery alone stopped our worker three times in a row, so we "
         "set it aside and alarmed the operator.",
         Reason.INTERNAL: "We failed on our side; the operator has been alarmed.",
     }

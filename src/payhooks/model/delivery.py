@@ -66,9 +66,14 @@ TRANSITIONS: Final[Mapping[tuple[State, Trigger], State]] = MappingProxyType(
 
 FINAL_STATES: Final = frozenset({State.DELIVERED, State.FAILED, State.CANCELLED})
 
-# A worker that dies three times in a row while holding the same delivery is probably killed
-# by it. Quarantining it as failed costs one merchant a look; going on costs everybody.
-ABANDONED_IN_A_ROW_MAX: Final = 3
+# A process that dies takes everything it holds with it, and one delivery at most has killed it.
+# Abandoned twice in a row, a delivery is on probation: it goes out in a small company of such,
+# abandoned thrice it goes out alone. Three deaths more, each while no other such delivery was
+# out, and it is probably what kills. Quarantining it as failed costs one merchant a look; going
+# on costs everybody. The SQL of the stores has the first two numbers in its indexes.
+PROBATION_AFTER: Final = 2
+ALONE_AFTER: Final = 3
+ABANDONED_IN_A_ROW_MAX: Final = ALONE_AFTER + 3
 
 
 class IllegalTransitionError(AssertionError):

@@ -1,7 +1,7 @@
 """What workers ask of the store: deliveries to attempt, and word of how lanes fare."""
 
 from collections.abc import Sequence
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Protocol
 
 import msgspec
@@ -29,6 +29,7 @@ class Leased(msgspec.Struct, frozen=True, kw_only=True):
     routing_version: int  # the merchant's now; a cached routing that is older is reloaded
     lane_failing: bool  # nothing but failure lately: a success must be reported
     lane_probe: bool  # the circuit is half open and this is the probe
+    probation: bool = False  # as many processes died with it as PROBATION_AFTER says, or more
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +37,14 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
 
     leased: tuple[Leased, ...]  # per lane the longest due first
     look_again_s: float | None  # until the next open lane is due; None: nothing waits
+
+
+class Trial(Enum):
+    """Which deliveries on probation a look may bring, beside those that are not."""
+
+    NONE = "none"
+    TOGETHER = "together"  # PROBATION_TOGETHER_MAX of those that are not to go alone yet
+    ALONE = "alone"  # one of those that are to go alone
 
 
 class LaneNews(StrEnum):
@@ -59,7 +68,7 @@ class LaneReport(msgspec.Struct, frozen=True, kw_only=True):
 class LeaseStore(Protocol):
     """The schedule. Only these methods and the control plane write lanes."""
 
-    async def lease(
+    async def lease(  # noqa: PLR0913 - whose look, and all that bounds what it brings
         self,
         *,
         owner: int,
@@ -67,14 +76,17 @@ class LeaseStore(Protocol):
         per_lane_max: int,
         skip: Sequence[EndpointId],
         only: EndpointId | None = None,
+        trial: Trial = Trial.NONE,
     ) -> Lease:
         """Fold wakes into lanes, promote heads of ordered objects, lease what is due.
 
         Lanes are taken longest due first, each gives at most *per_lane_max* deliveries (one
         while its circuit is half open; as many as its rate allows), and none of *skip*,
         which have no room here. While a probe is leased its lane rests, so that nothing
-        starts a second. With *only*, that one lane, if it is of a listening endpoint, which no
-        worker takes; asking counts as a sign of life.
+        starts a second. What is on probation comes as *trial* says, from the first lanes that
+        have some due, and else stays where it is while others pass it. With *only*, that one
+        lane, if it is of a listening endpoint, which no worker takes, whatever its deliveries
+        went through; asking counts as a sign of life.
 
         Raises:
             UnavailableError: Nothing is known to be leased; what was runs out by itself.

@@ -15,7 +15,7 @@ class Expired(msgspec.Struct, frozen=True, kw_only=True):
     delivery_id: DeliveryId
     merchant_id: MerchantId
     endpoint_id: EndpointId
-    poisoned: bool  # the third in a row: the delivery is failed now
+    poisoned: bool  # the third time that it was out alone: the delivery is failed now
 
 
 class FailingLane(msgspec.Struct, frozen=True, kw_only=True):

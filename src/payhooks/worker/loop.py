@@ -18,6 +18,7 @@ from payhooks.ports.leasing import Leased, LeaseStore
 from payhooks.ports.sweeping import SweepStore
 from payhooks.ports.telemetry import Telemetry
 from payhooks.worker.dispatcher import Dispatcher
+from payhooks.worker.probation import Probation
 
 LANES_PER_LOOK: Final = 64
 # What a lane gives at one look while many want a turn; alone, and proven, it may give more.
@@ -74,10 +75,13 @@ class Worker:
         self._down_until_s = 0.0
         self._per_lane = PER_LANE_PER_LOOK
         self._stopping = False
+        self._probation = Probation(clock)
+        settler.on_probation_ended = self._probation_ended
 
     def start(self) -> None:
         """Begin to lease and to sweep."""
         assert not self._tasks
+        self._probation.begin()
         upkeep: list[tuple[str, float, Callable[[], Awaitable[object]]]] = [
             ("heartbeat", HEARTBEAT_EVERY_S, self._heartbeat),
             ("expire", EXPIRE_EVERY_S, self._expire),
@@ -139,12 +143,15 @@ class Worker:
         if room <= 0:
             return POLL_IDLE_S
         taken_at_s = self._clock.monotonic_s()
+        trial = self._probation.trial()
         lease = await self._lease_store.lease(
             owner=self._owner,
             lanes_max=min(LANES_PER_LOOK, room),
             per_lane_max=min(self._per_lane, room),
             skip=self._dispatcher.full_lanes(),
+            trial=trial,
         )
+        self._probation.looked(trial, lease.leased, taken_at_s=taken_at_s)
         for leased in lease.leased:
             self._dispatcher.offer(leased, taken_at_s=taken_at_s)
         self._per_lane = self._per_lane_next(lease.leased, room)
@@ -155,6 +162,10 @@ class Worker:
         soonest_s = POLL_IDLE_S if lease.look_again_s is None else lease.look_again_s
         # Due already and yet not leased: full lanes here, or somebody else holds the lane.
         return min(max(soonest_s, POLL_BUSY_S), POLL_IDLE_S)
+
+    def _probation_ended(self, leased: Leased) -> None:
+        if self._probation.written(leased):
+            self._dispatcher.hint()
 
     def _per_lane_next(self, leased: Sequence[Leased], room: int) -> int:
         """Return how much each lane may give next: a fair part of the room."""

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from itertools import chain, islice
 
 from payhooks.ids import EndpointId, event_id_of
-from payhooks.model.delivery import Trigger
+from payhooks.model.delivery import PROBATION_AFTER, Trigger
 from payhooks.policy import throttle
-from payhooks.ports.leasing import LaneNews, LaneReport, Lease, Leased
+from payhooks.ports.leasing import LaneNews, LaneReport, Lease, Leased, Trial
 from payhooks.storage.memory.rows import NEVER, LaneRow, LaneState, QueueRow, span_s, span_us
 from payhooks.storage.memory.tables import Tables
+from payhooks.storage.trials import BANDS, EVERY, FREE, Band
 
 
 class MemoryLease:
@@ -16,7 +17,7 @@ class MemoryLease:
 
     _tables: Tables
 
-    async def lease(
+    async def lease(  # noqa: PLR0913 - whose look, and all that bounds what it brings
         self,
         *,
         owner: int,
@@ -24,16 +25,24 @@ class MemoryLease:
         per_lane_max: int,
         skip: Sequence[EndpointId],
         only: EndpointId | None = None,
+        trial: Trial = Trial.NONE,
     ) -> Lease:
         """See LeaseStore."""
         now = self._tables.now()
         self._fold(now)
         skipped = frozenset(skip)
         taken = self._listening(only, now) if only else self._due(skipped, now)
-        leased = [
-            self._claim(lane, owner=owner, at_most=per_lane_max, now=now)
-            for lane in islice(taken, lanes_max)
-        ]
+        freely, tried = EVERY if only else FREE, BANDS[trial]
+        left = tried.together_max
+        leased: list[list[Leased]] = []
+        for lane in islice(taken, lanes_max):
+            room = self._room(lane, per_lane_max, now)
+            rows = self._take(lane, tried, at_most=min(left, room), owner=owner, now=now)
+            left -= len(rows)
+            rows += self._take(lane, freely, at_most=room - len(rows), owner=owner, now=now)
+            rows.sort(key=lambda row: (row.due_at, row.position))
+            self._write_claim(lane, len(rows), now)
+            leased.append([self._leased(row, lane) for row in rows])
         self._tables.publish()
         return Lease(
             leased=tuple(chain.from_iterable(leased)), look_again_s=self._look_again(skipped, now)
@@ -83,33 +92,48 @@ class MemoryLease:
         lane.listened_at = now
         return [lane]
 
-    def _claim(self, lane: LaneRow, *, owner: int, at_most: int, now: int) -> list[Leased]:
-        """Lease what one lane may give, and write down when to look at it next."""
-        probe = lane.circuit_open
-        count = min(at_most, 1) if probe else at_most
-        burst = 0
-        if lane.rate_per_s is not None:
-            burst = throttle.burst_of(lane.rate_per_s)
-            count = min(count, throttle.allowance(lane.tat, now, lane.rate_per_s, burst))
-        leased: list[Leased] = []
-        while len(leased) < count:
-            row = self._tables.queue.first_due(lane.endpoint_id)
+    def _room(self, lane: LaneRow, per_lane_max: int, now: int) -> int:
+        """Return how many deliveries the lane may give at this look."""
+        room = min(per_lane_max, 1) if lane.circuit_open else per_lane_max
+        if lane.rate_per_s is None:
+            return room
+        burst = throttle.burst_of(lane.rate_per_s)
+        return min(room, throttle.allowance(lane.tat, now, lane.rate_per_s, burst))
+
+    def _take(
+        self, lane: LaneRow, band: Band, *, at_most: int, owner: int, now: int
+    ) -> list[QueueRow]:
+        """Lease what is due in one lane and in *band*, the longest due first."""
+        queue = self._tables.queue
+        taken: list[QueueRow] = []
+        passed: list[QueueRow] = []
+        while len(taken) < at_most:
+            row = queue.first_due(lane.endpoint_id)
             if row is None or row.due_at > now:
                 break
-            until = now + lane.lease_us
-            self._tables.queue.move(row, Trigger.LEASE, owner=owner, lease_until=until)
-            leased.append(self._leased(row, lane))
-        if probe and leased:
+            if band.at_least <= row.abandoned < band.below:
+                queue.move(row, Trigger.LEASE, owner=owner, lease_until=now + lane.lease_us)
+                taken.append(row)
+            else:
+                queue.pass_over(row)
+                passed.append(row)
+        for row in passed:
+            queue.hasten(row, due_at=row.due_at)
+        return taken
+
+    def _write_claim(self, lane: LaneRow, count: int, now: int) -> None:
+        """Write down when to look next at a lane that gave so many."""
+        if lane.circuit_open and count:
             # Not only a later look: a wake must not start a second probe.
             lane.probe_until = now + lane.lease_us
         first = self._tables.queue.first_due(lane.endpoint_id)
         # Not before now, or the lane with the oldest backlog would be taken every time.
         lane.look_at = max(NEVER if first is None else first.due_at, lane.still_until, now)
         if lane.rate_per_s is not None:
-            lane.tat = throttle.spend(lane.tat, now, lane.rate_per_s, len(leased))
+            burst = throttle.burst_of(lane.rate_per_s)
+            lane.tat = throttle.spend(lane.tat, now, lane.rate_per_s, count)
             next_at = throttle.next_at(lane.tat, now, lane.rate_per_s, burst)
             lane.look_at = max(lane.look_at, next_at)
-        return leased
 
     def _leased(self, row: QueueRow, lane: LaneRow) -> Leased:
         rendered = self._tables.rendered.get(row.id)
@@ -130,6 +154,7 @@ class MemoryLease:
             routing_version=self._tables.routing[row.merchant_id],
             lane_failing=lane.failing_since is not None,
             lane_probe=lane.circuit_open,
+            probation=row.abandoned >= PROBATION_AFTER,
         )
 
     def _look_again(self, skipped: frozenset[EndpointId], now: int) -> float | None:

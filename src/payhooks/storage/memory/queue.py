@@ -72,6 +72,12 @@ class Queue:
         row.due_at = due_at
         heappush(self._due.setdefault(row.endpoint_id, []), (due_at, row.position, row.id))
 
+    def pass_over(self, row: QueueRow) -> None:
+        """Let the next of its lane be the first that is due, until this one is hastened."""
+        heap = self._due[row.endpoint_id]
+        assert heap[0][2] == row.id
+        heappop(heap)
+
     def drop(self, row: QueueRow, *, back_to: State) -> None:
         """Forget a waiting replay of a delivery that had ended before: it reads so again."""
         assert row.state in {State.SCHEDULED, State.BLOCKED}

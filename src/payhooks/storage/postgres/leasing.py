@@ -1,15 +1,17 @@
-"""The schedule: one call of lease_v1 folds wakes, claims lanes and leases deliveries."""
+"""The schedule: one call of lease_v2 folds wakes, claims lanes and leases deliveries."""
 
 from collections.abc import Sequence
 from typing import Final
 
 from payhooks import limits
 from payhooks.ids import DeliveryId, EndpointId, EventId, MerchantId, ReplayId
-from payhooks.ports.leasing import LaneNews, LaneReport, Lease, Leased
+from payhooks.model.delivery import PROBATION_AFTER
+from payhooks.ports.leasing import LaneNews, LaneReport, Lease, Leased, Trial
 from payhooks.storage.postgres.connections import Connections, Row
 from payhooks.storage.postgres.rows import event
+from payhooks.storage.trials import BANDS, EVERY, FREE
 
-_LEASE: Final = "SELECT * FROM lease_v1($1, $2, $3, $4, $5, $6, $7)"
+_LEASE: Final = "SELECT * FROM lease_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 _REPORT: Final = "SELECT report_v1($1, $2, $3)"
 _NEWS: Final = {
     LaneNews.FAILING: 0,
@@ -25,7 +27,7 @@ class PostgresLease:
     _leasing: Connections
     _control: Connections
 
-    async def lease(
+    async def lease(  # noqa: PLR0913 - whose look, and all that bounds what it brings
         self,
         *,
         owner: int,
@@ -33,15 +35,18 @@ class PostgresLease:
         per_lane_max: int,
         skip: Sequence[EndpointId],
         only: EndpointId | None = None,
+        trial: Trial = Trial.NONE,
     ) -> Lease:
         """See LeaseStore."""
         # A stream asks often and for one lane only; it must not stand in the workers' way.
         connections = self._leasing if only is None else self._control
+        freely, tried = FREE if only is None else EVERY, BANDS[trial]
         rows = await connections.persist(
             lambda: connections.call(
                 _LEASE,
                 *(owner, lanes_max, per_lane_max, list(skip), only),
                 *(limits.SLICE_ROWS_MAX, limits.SLICE_ROWS_MAX),
+                *(freely.below, tried.at_least, tried.below, tried.together_max, PROBATION_AFTER),
             )
         )
         head, *found = rows
@@ -77,4 +82,5 @@ def _leased(row: Row) -> Leased:
         routing_version=row["routing_version"],
         lane_failing=row["lane_failing"],
         lane_probe=row["lane_probe"],
+        probation=row["probation"],
     )

@@ -8,9 +8,10 @@ import apsw
 import msgspec
 
 from payhooks.ids import DeliveryId, EndpointId, EventId, MerchantId, ReplayId, event_id_of
+from payhooks.model.delivery import PROBATION_AFTER
 from payhooks.model.event import Event
 from payhooks.policy import throttle
-from payhooks.ports.leasing import LaneNews, LaneReport, Lease, Leased
+from payhooks.ports.leasing import LaneNews, LaneReport, Lease, Leased, Trial
 from payhooks.storage import statements
 from payhooks.storage.sqlite.connection import (
     FOREVER_US,
@@ -26,6 +27,7 @@ from payhooks.storage.sqlite.connection import (
 )
 from payhooks.storage.sqlite.parts import Part
 from payhooks.storage.sqlite.writer import Kind
+from payhooks.storage.trials import BANDS, EVERY, FREE, Band
 
 _SQL: Final = statements.load(__package__, "leasing.sql")
 _WAKES_MAX: Final = 2_000  # folded in one look; the next look is at once where more wait
@@ -60,6 +62,7 @@ class _Due(msgspec.Struct, frozen=True, array_like=True):
     replay_bulk: int | None
     due_at: int
     position: int
+    abandoned: int
 
 
 class _Carried(msgspec.Struct, frozen=True, array_like=True):
@@ -85,7 +88,7 @@ _CARRIED: Final = msgspec.json.Decoder(list[_Carried])
 class SqliteLease(Part):
     """See LeaseStore."""
 
-    async def lease(
+    async def lease(  # noqa: PLR0913 - whose look, and all that bounds what it brings
         self,
         *,
         owner: int,
@@ -93,6 +96,7 @@ class SqliteLease(Part):
         per_lane_max: int,
         skip: Sequence[EndpointId],
         only: EndpointId | None = None,
+        trial: Trial = Trial.NONE,
     ) -> Lease:
         """See LeaseStore."""
 
@@ -104,8 +108,11 @@ class SqliteLease(Part):
                 found = rows(db, _SQL["due_lanes"], bindings)
             else:
                 found = rows(db, _SQL["listening_lane"], (only, now))
+            look = _Look(db, owner=owner, now=now, freely=EVERY if only else FREE)
+            if trial is not Trial.NONE:
+                look.permit(BANDS[trial])
             claimed = [
-                (lane, _claim(db, lane, owner=owner, at_most=per_lane_max, now=now))
+                (lane, look.claim(lane, at_most=per_lane_max))
                 for lane in (_Lane(*row) for row in found)
             ]
             look_again_s = _look_again_s(db, skip, now=now)
@@ -135,39 +142,64 @@ def fold(db: apsw.Connection, *, now: int) -> None:
     run(db, _SQL["lower_lanes"], (blobs({endpoint_id for _, endpoint_id, _ in wakes}),))
 
 
-def _claim(db: apsw.Connection, lane: _Lane, *, owner: int, at_most: int, now: int) -> list[_Due]:
-    """Lease what one lane may give, and write down when to look at it next."""
-    count = min(at_most, 1) if lane.circuit_open else at_most
-    burst = 0
-    if lane.rate_per_s is not None:
-        burst = throttle.burst_of(lane.rate_per_s)
-        count = min(count, throttle.allowance(lane.tat, now, lane.rate_per_s, burst))
-    due = _due(db, lane, count, now)
-    if due:
-        ids = blobs(bytes.fromhex(row.id) for row in due)
-        taken = run(db, _SQL["take_rows"], (owner, now + lane.lease_us, lane.merchant_id, ids))
-        assert taken == len(due)
-    probe_until, tat = lane.probe_until, lane.tat
-    if lane.circuit_open and due:
-        # Not only a later look: a wake must not start a second probe.
-        probe_until = now + lane.lease_us
-    found = first(db, _SQL["next_due"], (lane.endpoint_id,))
-    next_due = FOREVER_US if found is None or found[0] is None else found[0]
-    # Not before now, or the lane with the oldest backlog would be taken every time.
-    look_at = max(next_due, lane.rest_until, probe_until, now)
-    if lane.rate_per_s is not None:
-        tat = throttle.spend(tat, now, lane.rate_per_s, len(due))
-        look_at = max(look_at, throttle.next_at(tat, now, lane.rate_per_s, burst))
-    run(db, _SQL["write_lane"], (lane.endpoint_id, look_at, probe_until, tat))
-    return due
+class _Look:
+    """One look: what it may bring of lanes, and what of that is left."""
 
+    def __init__(self, db: apsw.Connection, *, owner: int, now: int, freely: Band) -> None:
+        self._db = db
+        self._owner = owner
+        self._now = now
+        self._freely = freely
+        self._tried = BANDS[Trial.NONE]
+        self._tried_left = 0
 
-def _due(db: apsw.Connection, lane: _Lane, count: int, now: int) -> list[_Due]:
-    if count == 0:
-        return []
-    found = first(db, _SQL["due_rows"], (lane.endpoint_id, now, count))
-    assert found is not None
-    return sorted(_DUE.decode(found[0]), key=lambda row: (row.due_at, row.position))
+    def permit(self, band: Band) -> None:
+        """Bring deliveries on probation too, where there are any: mostly there are none."""
+        found = first(self._db, _SQL["any_on_probation"])
+        if found is not None and found[0]:
+            self._tried, self._tried_left = band, band.together_max
+
+    def claim(self, lane: _Lane, *, at_most: int) -> list[_Due]:
+        """Lease what one lane may give, and write down when to look at it next."""
+        now = self._now
+        count = min(at_most, 1) if lane.circuit_open else at_most
+        burst = 0
+        if lane.rate_per_s is not None:
+            burst = throttle.burst_of(lane.rate_per_s)
+            count = min(count, throttle.allowance(lane.tat, now, lane.rate_per_s, burst))
+        due = self._due(lane, count)
+        if due:
+            ids = blobs(bytes.fromhex(row.id) for row in due)
+            bindings = (self._owner, now + lane.lease_us, lane.merchant_id, ids)
+            taken = run(self._db, _SQL["take_rows"], bindings)
+            assert taken == len(due)
+        probe_until, tat = lane.probe_until, lane.tat
+        if lane.circuit_open and due:
+            # Not only a later look: a wake must not start a second probe.
+            probe_until = now + lane.lease_us
+        found = first(self._db, _SQL["next_due"], (lane.endpoint_id,))
+        next_due = FOREVER_US if found is None or found[0] is None else found[0]
+        # Not before now, or the lane with the oldest backlog would be taken every time.
+        look_at = max(next_due, lane.rest_until, probe_until, now)
+        if lane.rate_per_s is not None:
+            tat = throttle.spend(tat, now, lane.rate_per_s, len(due))
+            look_at = max(look_at, throttle.next_at(tat, now, lane.rate_per_s, burst))
+        run(self._db, _SQL["write_lane"], (lane.endpoint_id, look_at, probe_until, tat))
+        return due
+
+    def _due(self, lane: _Lane, count: int) -> list[_Due]:
+        tried = self._rows("due_on_probation", lane, self._tried, min(count, self._tried_left))
+        self._tried_left -= len(tried)
+        due = tried + self._rows("due_rows", lane, self._freely, count - len(tried))
+        return sorted(due, key=lambda row: (row.due_at, row.position))
+
+    def _rows(self, name: str, lane: _Lane, band: Band, count: int) -> list[_Due]:
+        if count == 0:
+            return []
+        bindings = (lane.endpoint_id, self._now, count, band.at_least, band.below)
+        found = first(self._db, _SQL[name], bindings)
+        assert found is not None
+        return _DUE.decode(found[0])
 
 
 def _leased(db: apsw.Connection, claimed: Sequence[tuple[_Lane, list[_Due]]]) -> tuple[Leased, ...]:
@@ -205,6 +237,7 @@ def _leased(db: apsw.Connection, claimed: Sequence[tuple[_Lane, list[_Due]]]) ->
             routing_version=versions[lane.merchant_id],
             lane_failing=bool(lane.failing),
             lane_probe=bool(lane.circuit_open),
+            probation=row.abandoned >= PROBATION_AFTER,
         )
         for id_, lane, row in zip(ids, lanes, due_rows, strict=True)
     )

@@ -46,9 +46,23 @@ RETURNING endpoint_id, merchant_id, circuit_open, rate_per_s, tat, lease_us, res
 -- One answer for all rows, not one each: every row given to Python costs the GIL twice.
 -- name: due_rows
 SELECT json_group_array(json_array(hex(id), event_type, fence + 1, attempts_made,
-  hex(order_key), dialect, dialect_version, hex(replay_id), replay_bulk, due_at, position))
+  hex(order_key), dialect, dialect_version, hex(replay_id), replay_bulk, due_at, position,
+  abandoned))
 FROM (SELECT * FROM queue INDEXED BY queue_due
-  WHERE endpoint_id = ?1 AND state = 0 AND due_at <= ?2 ORDER BY due_at, position LIMIT ?3);
+  WHERE endpoint_id = ?1 AND state = 0 AND due_at <= ?2 AND abandoned >= ?4 AND abandoned < ?5
+  ORDER BY due_at, position LIMIT ?3);
+
+-- name: any_on_probation
+SELECT EXISTS (SELECT 1 FROM queue INDEXED BY queue_probation WHERE state = 0 AND abandoned > 1);
+
+-- name: due_on_probation
+SELECT json_group_array(json_array(hex(id), event_type, fence + 1, attempts_made,
+  hex(order_key), dialect, dialect_version, hex(replay_id), replay_bulk, due_at, position,
+  abandoned))
+FROM (SELECT * FROM queue INDEXED BY queue_probation
+  WHERE endpoint_id = ?1 AND state = 0 AND due_at <= ?2 AND abandoned > 1
+  AND abandoned >= ?4 AND abandoned < ?5
+  ORDER BY due_at, position LIMIT ?3);
 
 -- name: take_rows
 UPDATE queue SET state = 1, fence = fence + 1, owner = ?1, lease_until = ?2

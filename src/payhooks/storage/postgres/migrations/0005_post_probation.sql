@@ -1,0 +1,2 @@
+-- Nobody leases any more without looking at what died before.
+DROP FUNCTION lease_v1;
