@@ -1,9 +1,11 @@
 """What all bodies share: no unknown members, no guessed types, times with a zone."""
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -36,8 +38,25 @@ def _only_text(value: object) -> object:
     return value
 
 
-Time = Annotated[AwareDatetime, BeforeValidator(_only_text)]
-Number = StrictInt | StrictFloat
+def _in_utc(value: datetime) -> datetime:
+    # Stores and answers speak UTC; the first and the last hours of the calendar have none.
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("A time lies between the years 1 and 9999 in UTC") from None
+
+
+def _a_double(value: float) -> float:
+    # An integer of JSON may have any length, and what computes with it has doubles.
+    try:
+        float(value)
+    except OverflowError:
+        raise ValueError("A number is at most what a double holds") from None
+    return value
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_only_text), AfterValidator(_in_utc)]
+Number = Annotated[StrictInt | StrictFloat, AfterValidator(_a_double)]
 JsonObject = dict[str, Any]
 Label = Annotated[str, Field(min_length=1, max_length=80, description="A name for people.")]
 
