@@ -27,6 +27,7 @@ from payhooks.control import key_text, keys
 from payhooks.control.context import Caller
 from payhooks.errors import (
     ForbiddenError,
+    InvalidError,
     NotFoundError,
     PayhooksError,
     TooLargeError,
@@ -70,6 +71,10 @@ class HotPath:
     ) -> None:
         """Accept what the request brings; PayhooksErrors and ProblemErrors are the front's."""
         authority = await self._authority(scope, merchant_ref)
+        if scope["query_string"]:
+            # As on every other route: who wrote ?dry_run=true must not be passed over.
+            detail = "There is no such parameter here."
+            raise InvalidError.at("?", "unknown_parameter", detail)
         demand_json(scope)
         if scope["path"].endswith(_BATCH):
             await self._batch(scope, receive, send, merchant_ref, authority)
