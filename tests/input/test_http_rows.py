@@ -1,28 +1,18 @@
 """Group A: what is wrong on the level of HTTP, byte for byte, against a real process."""
 
-import contextlib
 import gzip
 import socket
 import struct
-import time
 from collections.abc import Collection
 from typing import Final
 
 import pytest
-from tests.support.bad_input import GOOD, LENGTH, Ground, read
+from tests.support.bad_input import GOOD, LENGTH, Ground, case, read
 from tests.support.server import OPERATOR_KEY
 
-from payhooks.api.protocol import BODY_WAIT_S, HEAD_WAIT_S
-
-GOOD_P99_S_MAX: Final = 0.2
 CHUNKED: Final = "transfer-encoding: chunked"
 CHUNKS: Final = b"%x\r\n%b\r\n0\r\n\r\n" % (len(GOOD), GOOD)
 CLOSED_TOO: Final = {400, 431, 408}
-
-
-def case(row: str, name: str, *values: object) -> object:
-    """Return one line of a table: named by its row, and evidence for it."""
-    return pytest.param(*values, id=f"{row} {name}", marks=pytest.mark.shows(row))
 
 
 # Lines added to a good head, what follows it, the statuses allowed.
@@ -242,17 +232,6 @@ def test_another_protocol_is_refused_and_its_connection_closed(
     assert reply.closed
 
 
-@pytest.mark.shows("A13")
-def test_slow_heads_cost_nobody_else_an_answer(served_ground: Ground) -> None:
-    """They wait, and cost nothing but their connection; how long is shown at full size."""
-    beginnings = (b"", b"P", b"POST / HTTP/1.1\r\nhost: x\r\n", served_ground.head(LENGTH) + b"{")
-    with contextlib.ExitStack() as stack, served_ground.unharmed(stores=True):
-        slow = [stack.enter_context(served_ground.connect()) for _ in range(40)]
-        for place, connection in enumerate(slow):
-            connection.sendall(beginnings[place % len(beginnings)])
-        assert served_ground.answers_a_good_request()
-
-
 @pytest.mark.shows("A14")
 @pytest.mark.parametrize("ending", ["FIN", "RST"])
 @pytest.mark.parametrize(
@@ -376,38 +355,6 @@ def test_a_client_that_sends_all_before_it_reads_learns_why(
         connection.sendall(head)
         connection.sendall(body)
         served_ground.judge(read(connection), {413})
-
-
-@pytest.mark.long
-@pytest.mark.shows("A13")
-@pytest.mark.parametrize(
-    ("begins", "cut_after_s"), [("a head", HEAD_WAIT_S), ("a body", BODY_WAIT_S)]
-)
-def test_five_hundred_slow_connections_are_cut_and_cost_the_others_nothing(
-    served_ground: Ground, begins: str, cut_after_s: float
-) -> None:
-    """A byte a second on each: the cheapest way to keep a server busy."""
-    sent = (
-        served_ground.head("content-length: 99999")
-        if begins == "a body"
-        else b"POST / HTTP/1.1\r\nx: "
-    )
-    with contextlib.ExitStack() as stack, served_ground.unharmed(stores=True):
-        slow = [stack.enter_context(served_ground.connect()) for _ in range(500)]
-        for connection in slow:
-            connection.sendall(sent)
-        began_s = time.monotonic()
-        waited_s: list[float] = []
-        while time.monotonic() - began_s < cut_after_s - 2:
-            for connection in slow:
-                connection.sendall(b"{")
-            for _ in range(100):
-                asked_s = time.monotonic()
-                assert served_ground.answers_a_good_request()
-                waited_s.append(time.monotonic() - asked_s)
-        for connection in slow:
-            assert read(connection, to_the_end=True).status in {408, None}
-    assert sorted(waited_s)[len(waited_s) * 99 // 100] < GOOD_P99_S_MAX
 
 
 def _until_closed(connection: socket.socket) -> bytes:

@@ -16,6 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # It ships no types.
 from tests.support.server import EVENT_TYPE, OPERATOR_KEY, Api, Server, Tenant, sqlite_url
 
@@ -131,6 +132,7 @@ class Ground:
             assert secret.encode() not in said
         assert b'"level":"error"' not in said, said
         assert b"Traceback" not in said
+        assert all(byte >= 0x20 or byte == 0x0A for byte in said), said
         assert self._rss() - rss < RSS_GROWTH_MAX
         assert self.answers_a_good_request()
 
@@ -176,6 +178,11 @@ class Ground:
 
     def _log(self) -> bytes:
         return (self.server.folder / "server.log").read_bytes()
+
+
+def case(row: str, name: str, *values: object) -> object:
+    """Return one line of a table: named by its row, and evidence for it."""
+    return pytest.param(*values, id=f"{row} {name}", marks=pytest.mark.shows(row))
 
 
 def read(connection: socket.socket, *, to_the_end: bool = False) -> Reply:
