@@ -311,7 +311,7 @@ def test_a_compressed_body_is_not_unpacked(served_ground: Ground, body: bytes) -
 )
 def test_a_header_that_claims_to_know_better_is_ignored(served_ground: Ground, line: str) -> None:
     """Nobody in front of this process is trusted, so these say nothing."""
-    body = b'{"label":"A","url":"https://example.com/a","events":["*"]}'
+    body = b'{"label":"A","url":"https://example.com/a","events":["nothing.else"]}'
     target = f"{served_ground.path}/endpoints"
     with served_ground.unharmed(stores=True):
         reply = served_ground.call("POST", target, body, line)

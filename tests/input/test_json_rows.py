@@ -150,7 +150,7 @@ _TYPED: Final = [
     case("B6", "a timeout beyond doubles", "", f'{{"timeout_s":{_HUGE}}}'),
     case("B6", "a limit beyond doubles", "", f'{{"rate_limit":{_HUGE}}}'),
     case("B6", "waits beyond doubles", "", f'{{"retry_policy":[{_HUGE}]}}'),
-    case("B6", "a pace beyond doubles", "replays", f'{{"include":["failed"],"rate_per_s":{_HUGE}}}'),
+    case("B6", "pace beyond doubles", "replays", f'{{"include":["failed"],"rate_per_s":{_HUGE}}}'),
     case("B8", "a name nobody knows", "", '{"__proto__":{"label":"x"}}'),
     case("B8", "an empty name", "", '{"":1}'),
     case("B8", "a name of 10 KB", "", '{"' + CANARY * 500 + '":1}'),

@@ -26,8 +26,8 @@ RSS_GROWTH_MAX: Final = 20 * 1024 * 1024
 CANARY: Final = "canary-4012888888881881"
 GOOD: Final = json.dumps({"type": EVENT_TYPE, "data": {"card": CANARY}}).encode()
 LENGTH: Final = f"content-length: {len(GOOD)}"
-# Signs of life, written whether anybody asks or not.
-_OF_ITS_OWN: Final = frozenset({"workers"})
+# Written whether anybody asks or not: signs of life, and what follows a change of a case before.
+_OF_ITS_OWN: Final = frozenset({"announcements", "wakes", "workers"})
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 _PIECE_BYTES: Final = 65_536
 _END: Final = b"\r\n\r\n"
