@@ -36,9 +36,7 @@ def _at_rest(found: list[Json]) -> bool:
 @pytest.mark.parametrize(
     ("answer", "spent_max"),
     [
-        pytest.param(
-            "HTTP/1.1 429 Busy\r\nRetry-After: 3600\r\n", ROUND, id="it asked for an hour"
-        ),
+        pytest.param("HTTP/1.1 429 Busy\r\nRetry-After: 3600\r\n", ROUND, id="it asked for it"),
         # The fifth failure in a row opens the breaker; the others of its round had left.
         pytest.param("HTTP/1.1 500 Dead\r\n", 2 * ROUND, id="it is dead"),
     ],

@@ -1,4 +1,4 @@
-"""A served process on SQLite and what a merchant sees of its endpoints, for tests that misbehave."""
+"""A served process and what a merchant sees of its endpoints, for tests that misbehave."""
 
 import asyncio
 import tempfile

@@ -109,7 +109,8 @@ class Room:
 
         def end() -> None:
             self.under_way.remove(leased)
-            lane.proven = leased.endpoint_id != HANGS
+            lane.proven = not leased.endpoint_id.startswith(HANGS)
+            lane.suspect = not lane.proven
             lane.rested = self.rests
             done(write)
 
@@ -146,10 +147,10 @@ async def test_an_unknown_lane_gets_a_few_slots_and_a_proven_one_more(
 
 async def test_lanes_take_turns(make_room: Callable[..., Room]) -> None:
     """A lane with a backlog does not go before one with a single delivery."""
-    room = make_room(slots=4)
+    room = make_room(slots=8)
     room.offer(b"one", count=5)
     await room.turn()
-    assert room.lanes_under_way() == [b"one", b"one"]  # half the slots: none is proven
+    assert room.lanes_under_way() == [b"one", b"one"]  # a quarter of the slots: it is unproven
     room.offer(b"two")
     await room.end()
     assert b"two" in room.lanes_under_way()
@@ -170,6 +171,44 @@ async def test_lanes_that_hang_leave_half_the_slots_to_those_that_answer(
     room.offer(ANSWERS, count=4)
     await room.turn()
     assert room.lanes_under_way().count(ANSWERS) == 4
+
+
+@pytest.mark.parametrize("known", ["by this process", "by the store"])
+async def test_lanes_known_to_fail_leave_a_new_one_its_first_request(
+    make_room: Callable[..., Room], known: str
+) -> None:
+    """After a restart every endpoint is new here: the dead must not keep the others waiting."""
+    room = make_room(slots=8)
+    dead = [HANGS + b"%d" % number for number in range(10)]
+    if known == "by this process":
+        for lane in dead:
+            room.offer(lane)
+            await room.turn()
+            await room.end()
+    for lane in dead:
+        leased = msgspec.structs.replace(room.leased(lane), lane_failing=known == "by the store")
+        room.dispatcher.offer(leased, taken_at_s=room.clock.monotonic_s())
+    await room.turn()
+    assert len(room.under_way) == 2
+    room.offer(ANSWERS, count=20)
+    await room.turn()
+    assert room.lanes_under_way().count(ANSWERS) == 1
+    await room.end(lambda leased: leased.endpoint_id == ANSWERS)
+    assert room.lanes_under_way().count(ANSWERS) == 6
+
+
+async def test_a_lane_that_shows_that_it_answers_waits_no_longer_among_the_unproven(
+    make_room: Callable[..., Room],
+) -> None:
+    """Its turn there may be fifteen seconds away."""
+    room = make_room(slots=8)
+    room.offer(HANGS, count=2)
+    await room.turn()
+    room.offer(ANSWERS, count=4)
+    await room.turn()
+    assert room.lanes_under_way() == [HANGS, HANGS, ANSWERS]
+    await room.end(lambda leased: leased.endpoint_id == ANSWERS)
+    assert room.lanes_under_way().count(ANSWERS) == 3
 
 
 async def test_a_merchant_that_is_not_alone_gets_half(make_room: Callable[..., Room]) -> None:
@@ -206,7 +245,7 @@ async def test_what_waited_too_long_is_given_back(make_room: Callable[..., Room]
 async def test_a_process_that_overslept_looks_at_the_lease_before_it_sends(
     make_room: Callable[..., Room],
 ) -> None:
-    room = make_room(slots=2)
+    room = make_room(slots=4)
     room.offer(HANGS, count=2)
     await room.turn()
     room.clock.advance(timedelta(seconds=60))
@@ -220,7 +259,7 @@ async def test_what_waits_here_of_a_lane_that_begins_to_rest_goes_back(
     make_room: Callable[..., Room],
 ) -> None:
     """Else a dead endpoint, or one that asked for an hour, would get all of it at once."""
-    room = make_room(slots=16)
+    room = make_room(slots=32)
     room.offer(HANGS, count=10)
     room.offer(ANSWERS, count=1)
     await room.turn()
@@ -232,6 +271,22 @@ async def test_what_waits_here_of_a_lane_that_begins_to_rest_goes_back(
     assert len(room.given_back) == 6
     assert not {each.id for each in room.given_back} & {each.id for each in sent}
     assert room.dispatcher.waiting == 0
+
+
+async def test_lanes_that_hang_leave_room_to_lease_what_others_have_in_the_store(
+    make_room: Callable[..., Room],
+) -> None:
+    """Retries and ordered deliveries are leased: without room they would wait for the dead."""
+    room = make_room()
+    for number in range(20):
+        room.offer(HANGS + b"%d" % number)
+    await room.turn()
+    assert len(room.under_way) == 4
+    assert room.dispatcher.room > 0
+    assert len(room.dispatcher.full_lanes()) == 20, "of these a look would bring what cannot begin"
+    assert not room.dispatcher.has_room(EndpointId(b"stranger"))
+    room.offer(HANGS + b"0", count=3)
+    assert len(room.given_back) == 2, "one may wait, so that the lane is known to"
 
 
 async def test_a_full_lane_is_not_worth_leasing_more_of(make_room: Callable[..., Room]) -> None:
@@ -339,6 +394,7 @@ async def test_a_lane_that_was_full_asks_for_more_before_it_is_empty(
     """Its backlog is in the store, and was skipped there; else it would wait for the next poll."""
     room = make_room()
     room.offer(ANSWERS, count=limits.IN_FLIGHT_PER_UNPROVEN_LANE)
+    await room.turn()
     await room.end()
     count = limits.WAITING_PER_LANE_MAX // 2 + 8
     room.offer(ANSWERS, count=count)

@@ -3,6 +3,8 @@
 Slots are this process's requests under way. Lanes take turns. A lane whose last outcome was
 not a success is *unproven*: it has a small cap, and all unproven lanes together get at most
 half the slots, so a thousand endpoints that hang leave the other half to those that answer.
+Half of that half is for the first request of lanes that nobody knows to fail, so those that
+hang do not keep a new endpoint, or everybody after a restart, from showing that it answers.
 A merchant gets at most half as well. What has waited too long is given back to the store.
 """
 
@@ -11,6 +13,7 @@ from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from typing import Final
 
 from payhooks import limits
@@ -23,6 +26,12 @@ from payhooks.worker.lanes import Held, Lane
 
 # Idle lanes are kept for what they learnt (proven, breaker), up to this many.
 LANES_MAX: Final = 100_000
+# However much waits here of other lanes, a look may bring this many lanes, and of each as many:
+# else whoever hangs or publishes most would keep everybody else's work in the store. Looks follow
+# each other while they find something, so it is no limit on what a lane gets.
+ROOM_KEPT: Final = 4
+# More names than this are not told to the store at each look.
+SKIPPED_MAX: Final = 8_192
 # Outcomes not yet on the disk. While the store does not answer, they must be kept: forgetting
 # one doubles a delivery. So nothing new is begun beyond this many.
 UNSETTLED_MAX: Final = limits.SETTLE_WAITING_MAX // 2
@@ -63,6 +72,7 @@ class Dispatcher:
         self._active: dict[EndpointId, Lane] = {}  # those that are not idle
         # Lanes with something to begin; unproven ones apart, because they share half.
         self._round: deque[Lane] = deque()
+        self._first_round: deque[Lane] = deque()  # with nothing under way and no failure known
         self._unproven_round: deque[Lane] = deque()
         self._merchants: dict[MerchantId, int] = {}  # requests under way
         self._parked: dict[MerchantId, deque[Lane]] = {}  # lanes of merchants at their share
@@ -86,11 +96,18 @@ class Dispatcher:
         if self._waiting >= limits.WAITING_PER_PROCESS_MAX:
             return False
         lane = self._lanes.get(endpoint_id)
-        return lane is None or len(lane.waiting) < lane.waiting_max
+        if lane is None:
+            return self._unproven_in_flight < self._slots // 2
+        # Where its turn does not come soon the store has room for what waits.
+        return not self._must_wait(lane) and len(lane.waiting) < lane.waiting_max
 
     def offer(self, leased: Leased, *, taken_at_s: float) -> None:
         """See Handoff."""
         lane = self._lane(leased)
+        lane.suspect = lane.suspect or (leased.lane_failing and not lane.proven)
+        if lane.waiting and self._is_crowded and self._must_wait(lane):
+            self._give_back(leased)
+            return
         lane.waiting.append(Held(leased, lane, taken_at_s))
         self._active[lane.endpoint_id] = lane
         self._waiting += 1
@@ -108,7 +125,9 @@ class Dispatcher:
         """How many more deliveries are worth leasing now."""
         if self._stopping or self._unsettled() >= UNSETTLED_MAX:
             return 0
-        return max(0, 2 * self._slots - self._in_flight - self._waiting)
+        if self._waiting >= limits.WAITING_PER_PROCESS_MAX + 2 * self._slots:
+            return 0
+        return max(ROOM_KEPT, self._room_left)
 
     @property
     def in_flight(self) -> int:
@@ -122,7 +141,15 @@ class Dispatcher:
 
     def full_lanes(self) -> list[EndpointId]:
         """Return the lanes that have enough to do; leasing more of theirs is useless."""
-        return [lane.endpoint_id for lane in self._active.values() if lane.full]
+        if not self._is_crowded:
+            return [lane.endpoint_id for lane in self._active.values() if lane.full]
+        # What room is kept is for lanes that can begin.
+        crowd = (
+            lane.endpoint_id
+            for lane in self._lanes.values()
+            if lane.waiting or self._must_wait(lane)
+        )
+        return list(islice(crowd, SKIPPED_MAX))
 
     def lane(self, endpoint_id: EndpointId) -> Lane | None:
         """Return what is known of a lane."""
@@ -168,6 +195,20 @@ class Dispatcher:
 
     # --- inside ----------------------------------------------------------------------------
 
+    @property
+    def _room_left(self) -> int:
+        return 2 * self._slots - self._in_flight - self._waiting
+
+    @property
+    def _is_crowded(self) -> bool:
+        return self._room_left < ROOM_KEPT
+
+    def _must_wait(self, lane: Lane) -> bool:
+        """Return whether it is unproven, and its kind has all the slots that it may have."""
+        if lane.proven:
+            return False
+        return self._unproven_in_flight >= self._slots // (4 if lane.suspect else 2)
+
     def _lane(self, leased: Leased) -> Lane:
         lane = self._lanes.get(leased.endpoint_id)
         if lane is None:
@@ -184,9 +225,16 @@ class Dispatcher:
             self._lanes.move_to_end(oldest.endpoint_id)
 
     def _queue(self, lane: Lane) -> None:
-        if not lane.queued and lane.waiting and lane.in_flight < lane.cap:
-            lane.queued = True
-            (self._round if lane.proven else self._unproven_round).append(lane)
+        if not lane.waiting or lane.in_flight >= lane.cap:
+            return
+        round_ = self._round
+        if not lane.proven:
+            first = not (lane.suspect or lane.in_flight)
+            round_ = self._first_round if first else self._unproven_round
+        # It may have moved: where it was before, its turn is passed over.
+        if lane.queued_in is not round_:
+            lane.queued_in = round_
+            round_.append(lane)
 
     def _begin_soon(self) -> None:
         # Once for all that was offered or has ended in this turn of the loop, and after it: who
@@ -203,21 +251,27 @@ class Dispatcher:
             self._quiet.set()
 
     def _fill_slots(self) -> None:
-        half = self._slots // 2
-        while self._unproven_round and self._in_flight < self._slots:
-            if self._unproven_in_flight >= half:
-                break
-            self._begin_next(self._unproven_round)
-        while self._round and self._in_flight < self._slots:
-            self._begin_next(self._round)
+        for round_, unproven_max in (
+            (self._first_round, self._slots // 2),
+            (self._unproven_round, self._slots // 4),
+            (self._round, self._slots),
+        ):
+            while round_ and self._in_flight < self._slots:
+                if self._unproven_in_flight >= unproven_max:
+                    break
+                self._begin_next(round_)
 
     def _begin_next(self, round_: deque[Lane]) -> None:
         lane = round_.popleft()
-        if self._merchants.get(lane.merchant_id, 0) >= self._merchant_share():
-            self._parked.setdefault(lane.merchant_id, deque()).append(lane)
+        if lane.queued_in is not round_:
             return
-        lane.queued = False
-        if not lane.waiting:
+        lane.queued_in = None
+        if not lane.waiting or lane.in_flight >= lane.cap:
+            return
+        if self._merchants.get(lane.merchant_id, 0) >= self._merchant_share():
+            parked = self._parked.setdefault(lane.merchant_id, deque())
+            parked.append(lane)
+            lane.queued_in = parked
             return
         held = lane.waiting.popleft()
         if lane.wants_more:
@@ -294,7 +348,9 @@ class Dispatcher:
             del self._merchants[lane.merchant_id]
         if self._parked and (parked := self._parked.pop(lane.merchant_id, None)):
             for other in parked:
-                (self._round if other.proven else self._unproven_round).append(other)
+                if other.queued_in is parked:
+                    other.queued_in = None
+                    self._queue(other)
         if lane.idle:
             self._active.pop(lane.endpoint_id, None)
         self._queue(lane)

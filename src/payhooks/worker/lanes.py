@@ -40,9 +40,10 @@ class Lane:
         "in_flight",
         "merchant_id",
         "proven",
-        "queued",
+        "queued_in",
         "rested",
         "resting_until_s",
+        "suspect",
         "waiting",
     )
 
@@ -51,8 +52,9 @@ class Lane:
         self.merchant_id = merchant_id
         self.waiting: deque[Held] = deque()
         self.in_flight = 0
-        self.queued = False  # in the dispatcher's round
+        self.queued_in: deque[Lane] | None = None  # the dispatcher's round where it has its turn
         self.proven = False  # its last outcome here was a success
+        self.suspect = False  # its last outcome, here or as the store knows it, was a failure
         self.failing = False  # the store was told so
         self.breaker: Breaker = CLOSED
         self.resting_until_s = 0.0
@@ -94,6 +96,7 @@ def judge(  # noqa: PLR0913 - the lane, what came of it, and the two sources
         if not lane.proven or lane.failing or leased.lane_failing or leased.lane_probe:
             news.append(_report(leased, LaneNews.RECOVERED))
         lane.proven, lane.failing, lane.breaker = True, False, CLOSED
+        lane.suspect = False
         lane.resting_until_s = 0.0
     elif verdict.counts_for_breaker:
         news += _count_failure(lane, leased, clock=clock, random=random)
@@ -105,7 +108,7 @@ def judge(  # noqa: PLR0913 - the lane, what came of it, and the two sources
 
 def _count_failure(lane: Lane, leased: Leased, *, clock: Clock, random: Random) -> list[LaneReport]:
     now_s = clock.monotonic_s()
-    lane.proven = False
+    lane.proven, lane.suspect = False, True
     lane.breaker, rest_s = after_failure(
         lane.breaker, random, resting=now_s < lane.resting_until_s, probe=leased.lane_probe
     )
