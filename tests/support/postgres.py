@@ -26,7 +26,7 @@ _STOP_S_MAX: Final = 30
 
 # What a small production server would have, durability included: a promise tested with
 # fsync off is not tested.
-_SETTINGS: Final = {
+SETTINGS: Final = {
     "listen_addresses": "127.0.0.1",
     "max_connections": "200",
     "shared_buffers": "256MB",
@@ -59,7 +59,7 @@ def cluster() -> Iterator[str]:
             account = pwd.getpwnam("postgres")
             os.chown(folder, account.pw_uid, account.pw_gid)
         data = folder / "data"
-        _initialise(data)
+        initialise(data)
         port = _start(data, folder)
         try:
             yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
@@ -69,8 +69,9 @@ def cluster() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _initialise(data: Path) -> None:
-    _run(
+def initialise(data: Path) -> None:
+    """Make an empty cluster in a folder that is not there yet."""
+    run_program(
         "initdb",
         *("--pgdata", str(data), "--username", "postgres", "--auth", "trust"),
         *("--encoding", "UTF8", "--locale", "C.UTF-8", "--no-instructions"),
@@ -82,12 +83,12 @@ def _start(data: Path, folder: Path) -> int:
     said = ""
     for _ in range(_STARTS_MAX):
         # Free now is not free later, so another process may take it first: try again.
-        port = _free_port()
-        settings = _SETTINGS | {"port": str(port), "unix_socket_directories": str(folder)}
+        port = free_port()
+        settings = SETTINGS | {"port": str(port), "unix_socket_directories": str(folder)}
         options = " ".join(f"-c {name}={value}" for name, value in settings.items())
         log = folder / "log"
         try:
-            _run(
+            run_program(
                 *("pg_ctl", "start", "--wait", "--timeout", str(_START_S_MAX)),
                 *("--pgdata", str(data), "--log", str(log), "--options", options),
             )
@@ -100,14 +101,15 @@ def _start(data: Path, folder: Path) -> int:
 
 def _stop(data: Path) -> None:
     # Immediate: nothing in it is wanted any more, so nothing need be written down.
-    _run(
+    run_program(
         *("pg_ctl", "stop", "--wait", "--timeout", str(_STOP_S_MAX)),
         *("--mode", "immediate", "--pgdata", str(data)),
     )
 
 
-def _run(name: str, *arguments: str) -> None:
-    program = [str(_find(name)), *arguments]
+def run_program(name: str, *arguments: str) -> None:
+    """Run one of PostgreSQL's programs, as an account that may; it must succeed."""
+    program = [str(find_program(name)), *arguments]
     if os.geteuid() == 0:
         program = ["runuser", "--user", "postgres", "--", *program]
     done = subprocess.run(
@@ -122,7 +124,7 @@ def _run(name: str, *arguments: str) -> None:
         raise ClusterError(f"{name}: {done.stdout}{done.stderr}")
 
 
-def _find(name: str) -> Path:
+def find_program(name: str) -> Path:
     """Return the newest such program of version 15 or later."""
     # Debian keeps the server's programs out of PATH, one folder a version.
     versions = sorted(
@@ -136,7 +138,7 @@ def _find(name: str) -> Path:
     return Path(found)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
