@@ -32,6 +32,9 @@ EMPTY_LOOK_PAUSE_S: Final = 0.005
 # again: outcomes that were kept in memory settle first, or each outage would double them.
 STORE_DOWN_RETRY_S: Final = 0.5
 EXPIRE_AFTER_OUTAGE_S: Final = 5.0
+# At the end of a drain: two attempts to write down what is known. A store that does not answer
+# even then must not keep the process; what was not written is attempted again.
+WRITE_DOWN_S_MAX: Final = 5.0
 
 EXPIRE_EVERY_S: Final = 1.0
 ORPHANS_EVERY_S: Final = 2.0
@@ -118,7 +121,13 @@ class Worker:
         await asyncio.wait(self._tasks)
         self._tasks = []
         await self._dispatcher.drain(grace_s)
-        await self._settler.drain()
+        try:
+            async with asyncio.timeout(WRITE_DOWN_S_MAX):
+                await self._settler.drain()
+        except TimeoutError:
+            self._telemetry.alarmed(
+                "outcomes_lost", "the store takes no outcomes: what was sent is sent again"
+            )
 
     # --- leasing ---------------------------------------------------------------------------
 
