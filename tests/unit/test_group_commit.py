@@ -2,9 +2,10 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
-from payhooks.errors import OverloadedError, UnavailableError
+from payhooks.errors import OutcomeUnknownError, OverloadedError, UnavailableError
 from payhooks.flow.group_commit import Bounds, GroupCommit
 
 BOUNDS = Bounds(
@@ -145,3 +146,32 @@ async def test_drain_returns_when_all_have_their_result() -> None:
     disk.turn(2)
     await group.drain()
     assert all(future.done() for future in futures)
+
+
+async def test_nobody_waits_for_a_commit_that_does_not_return() -> None:
+    """F27: a store that hangs must not make its callers hang, one behind the other."""
+    disk = Disk()
+    group = GroupCommit(disk.commit, bounds=msgspec.structs.replace(BOUNDS, patience_s=0.01))
+    sent = group.submit("a")
+    await disk.began.wait()
+    waiting = group.submit("b")
+    with pytest.raises(OutcomeUnknownError):
+        await sent
+    with pytest.raises(UnavailableError) as refused:
+        await waiting
+    assert not isinstance(refused.value, OutcomeUnknownError), "it was never sent"
+    with pytest.raises(UnavailableError):
+        group.submit("c")
+    assert disk.batches == [["a"]]
+
+
+async def test_once_the_commit_returns_after_all_the_next_is_taken() -> None:
+    """What hung may have been a moment of a disk; nobody restarts us for that."""
+    disk = Disk()
+    group = GroupCommit(disk.commit, bounds=msgspec.structs.replace(BOUNDS, patience_s=0.01))
+    with pytest.raises(OutcomeUnknownError):
+        await group.submit("a")
+    disk.turn(2)
+    await group.drain()
+    assert await group.submit("b") == "B"
+    assert disk.batches == [["a"], ["b"]]

@@ -56,6 +56,7 @@ BOUNDS: Final = Bounds(
     waiting_bytes_max=limits.ACCEPT_WAITING_BYTES_MAX,
     linger_s=limits.ACCEPT_LINGER_S,
     linger_always=False,
+    patience_s=limits.STATEMENT_TIMEOUT_S,
 )
 
 

@@ -12,7 +12,7 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
-from payhooks.errors import OverloadedError
+from payhooks.errors import OutcomeUnknownError, OverloadedError, UnavailableError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -30,6 +30,8 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     waiting_bytes_max: int
     linger_s: float
     linger_always: bool  # False: only when the last batch had more than one item
+    # After so long nobody waits for a batch any more; it goes on without its callers.
+    patience_s: float | None = None
 
 
 class _Waiting(Generic[Item, Result]):
@@ -63,6 +65,7 @@ class GroupCommit(Generic[Item, Result]):
         self._task: asyncio.Task[None] | None = None
         self._hurry: asyncio.Event = asyncio.Event()
         self._last_batch_items = 0
+        self._stuck = False  # the batch on its way has used up its patience
         self.commits = 0  # how many transactions; tests and metrics read it
 
     @property
@@ -77,9 +80,12 @@ class GroupCommit(Generic[Item, Result]):
 
         Raises:
             OverloadedError: As much waits as may wait.
+            UnavailableError: The batch on its way does not return; to wait would be in vain.
 
         """
         bounds = self._bounds
+        if self._stuck:
+            raise UnavailableError("the store does not answer")
         if (
             self._waiting_weight + weight > bounds.waiting_weight_max
             or self._waiting_bytes + bytes_ > bounds.waiting_bytes_max
@@ -152,23 +158,42 @@ class GroupCommit(Generic[Item, Result]):
                 del self._turns[turn]
         return batch
 
+    def _lose_patience(self, batch: list[_Waiting[Item, Result]]) -> None:
+        """Tell everybody who waits, and newcomers at once, that there is no answer now."""
+        self._stuck = True
+        _fail(batch, OutcomeUnknownError("the store does not answer"))
+        while self._turns:
+            # These were never sent, so it is certain that they are not stored.
+            _fail(self._take_batch(), UnavailableError("the store does not answer"))
+
     async def _commit_batch(self, batch: list[_Waiting[Item, Result]]) -> None:
         assert batch
         self._last_batch_items = len(batch)
+        patience = None
+        if self._bounds.patience_s is not None:
+            loop = asyncio.get_running_loop()
+            patience = loop.call_later(self._bounds.patience_s, self._lose_patience, batch)
         try:
             results = await self._commit([waiting.item for waiting in batch])
             assert len(results) == len(batch)
         except BaseException as error:
-            for waiting in batch:
-                if waiting.future is not None and not waiting.future.done():
-                    waiting.future.set_exception(error)
-                    # Who asked may be gone; then nobody will ever look at this future.
-                    waiting.future.exception()
+            _fail(batch, error)
             if not isinstance(error, Exception):
                 raise
             return
         finally:
             self.commits += 1
+            self._stuck = False
+            if patience is not None:
+                patience.cancel()
         for waiting, result in zip(batch, results, strict=True):
             if waiting.future is not None and not waiting.future.done():
                 waiting.future.set_result(result)
+
+
+def _fail(batch: "list[_Waiting[Item, Result]]", error: BaseException) -> None:
+    for waiting in batch:
+        if waiting.future is not None and not waiting.future.done():
+            waiting.future.set_exception(error)
+            # Who asked may be gone; then nobody will ever look at this future.
+            waiting.future.exception()
