@@ -18,10 +18,16 @@ from payhooks.ports.accepting import (
     StaleRouting,
 )
 from payhooks.storage import documents, statements
-from payhooks.storage.postgres.connections import Connections, LostToAnotherError, Row
+from payhooks.storage.postgres.connections import (
+    Connections,
+    KeptWaitingError,
+    LostToAnotherError,
+    Row,
+)
 from payhooks.storage.postgres.rows import secret
 
 _SQL: Final = statements.load("payhooks.storage.postgres", "accepting.sql")
+_ATTEMPTS_MAX: Final = 4  # of a batch that lost to another transaction
 
 
 class PostgresAccept:
@@ -35,15 +41,25 @@ class PostgresAccept:
         if not arrivals:
             return []
         arguments = (owner, *parameters(arrivals))
-        try:
-            rows = await self._accepting.call(_SQL["accept"], *arguments)
-        except LostToAnotherError:
-            return await self._accept_halves(arrivals, owner=owner)
-        return _acceptances(arrivals, rows[0])
+        for attempt in range(_ATTEMPTS_MAX):
+            try:
+                rows = await self._accepting.call(_SQL["accept"], *arguments)
+            except KeptWaitingError:
+                return await self._accept_halves(arrivals, owner=owner)
+            except LostToAnotherError:
+                # A deadlock is over as soon as one has lost: the same once more.
+                if attempt == _ATTEMPTS_MAX - 1:
+                    raise
+            else:
+                return _acceptances(arrivals, rows[0])
+        raise AssertionError("the last attempt returns or raises")
 
     async def _accept_halves(self, arrivals: Sequence[Arrival], *, owner: int) -> list[Acceptance]:
         """Accept each half alone, so that one contested key does not fail its whole batch."""
         if len(arrivals) == 1:
+            if arrivals[0].idempotency is None:
+                # No other request can be the reason; something holds the tables.
+                raise UnavailableError("another program holds a lock on the database")
             return [KeyBusy()]
         middle = len(arrivals) // 2
         first = await self.accept(arrivals[:middle], owner=owner)

@@ -46,7 +46,6 @@ _SERVER_SETTINGS: Final = {
 _LOST_TO_ANOTHER: Final = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
-    asyncpg.LockNotAvailableError,
 )
 # The server has said no and rolled back; later it may say yes.
 _REFUSED: Final = (
@@ -231,12 +230,8 @@ class Connections:
     async def close(self) -> None:
         """Close what is idle; what is lent closes when it comes back."""
         self._closed = True
-        while self._idle:
-            connection, _ = self._idle.pop()
-            try:
-                await connection.close(timeout=CLIENT_TIMEOUT_S)
-            except _LOST:
-                connection.terminate()
+        idle, self._idle = self._idle, []
+        await asyncio.gather(*(_close(connection) for connection, _ in idle))
 
     async def _take(self) -> tuple[Connection, float]:
         if self._closed:
@@ -272,14 +267,27 @@ class Connections:
         return wanted_s
 
 
+async def _close(connection: Connection) -> None:
+    try:
+        await connection.close(timeout=CLIENT_TIMEOUT_S)
+    except _LOST:
+        connection.terminate()
+
+
 class LostToAnotherError(UnavailableError):
     """Another transaction was in the way; everything was rolled back, the connection is well."""
+
+
+class KeptWaitingError(LostToAnotherError):
+    """Another transaction held a lock for as long as we may wait: it may go on holding it."""
 
 
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
+    except asyncpg.LockNotAvailableError as error:
+        raise KeptWaitingError(f"PostgreSQL: {error}") from error
     except _LOST_TO_ANOTHER as error:
         raise LostToAnotherError(f"PostgreSQL: {error}") from error
     except asyncpg.CharacterNotInRepertoireError as error:
