@@ -4,22 +4,20 @@ Rows F01 to F10 of the fault matrix. Every test starts a real server, lets it di
 point, starts it again on the same data, and asks both ends what came of it.
 """
 
-import asyncio
 import contextlib
 import http.client
 import signal
 import threading
-import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 from tests.support.failing_server import KILL_VARIABLE
 from tests.support.postgres import cluster
-from tests.support.receiver import Receiver, Reception, behave
+from tests.support.receiver import Reception
+from tests.support.receiving import Receiving, until
 from tests.support.server import (
     EVENT_TYPE,
     SERVE,
@@ -31,47 +29,9 @@ from tests.support.server import (
     sqlite_url,
 )
 
-Result = TypeVar("Result")
 FAILING = ("tests.support.failing_server",)
-S_MAX = 60.0
 # A lease outlives wait, deadline and margin: 5 + 1 + 10 s for these endpoints.
 TIMEOUT_S = 1.0
-
-
-class Receiving:
-    """A receiver on a loop of its own, so that tests can be written top-down."""
-
-    def __init__(self) -> None:
-        self.before_answer: Callable[[Reception], None] = lambda _reception: None
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self.receiver = self._run(Receiver(self._answer).start())
-
-    @property
-    def received(self) -> list[Reception]:
-        return list(self.receiver.received)
-
-    def url(self, path: str = "/ok") -> str:
-        return self.receiver.url(path)
-
-    def until(self, count: int) -> list[Reception]:
-        """Return what came, when so many requests have."""
-        self._run(self.receiver.until(lambda received: len(received) >= count, s=S_MAX))
-        return self.received
-
-    def close(self) -> None:
-        self._run(self.receiver.close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
-        self._loop.close()
-
-    def _run(self, work: Coroutine[None, None, Result]) -> Result:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(S_MAX + 5)
-
-    async def _answer(self, reception: Reception) -> bytes | None:
-        self.before_answer(reception)
-        return await behave(reception)
 
 
 @pytest.fixture
@@ -111,7 +71,7 @@ def _tenant(server: Server, receiving: Receiving, path: str = "/ok", **fields: o
     tenant.endpoint(receiving.url(path), timeout_s=TIMEOUT_S, **fields)
     receiving.receiver.secrets.update(tenant.secrets)
     # The announcement of the endpoint is an event too: not the one that the test waits for.
-    _until(lambda: tenant.api.get(f"{tenant.path}/events"), lambda page: len(page["data"]) == 1)
+    until(lambda: tenant.api.get(f"{tenant.path}/events"), lambda page: len(page["data"]) == 1)
     server.kill()
     return tenant
 
@@ -140,15 +100,6 @@ def _publish_somehow(tenant: Tenant) -> None:
         tenant.publish({"key": "a"}, key="a")
 
 
-def _until(ask: Callable[[], Json], is_right: Callable[[Json], bool]) -> Json:
-    """Return the answer when it is right; fails with the last one when it does not become so."""
-    ends_s = time.monotonic() + S_MAX
-    while not is_right(found := ask()):
-        assert time.monotonic() < ends_s, found
-        threading.Event().wait(0.05)
-    return found
-
-
 def _events(tenant: Tenant) -> list[Json]:
     found: list[Json] = tenant.api.get(f"{tenant.path}/events?type={EVENT_TYPE}")["data"]
     return found
@@ -158,7 +109,7 @@ def _delivery(tenant: Tenant, status: str = "delivered") -> Json:
     """Return the only delivery with its attempts, when it has that status."""
     [listed] = tenant.api.get(f"{tenant.path}/deliveries")["data"]
     path = f"{tenant.path}/deliveries/{listed['id']}"
-    return _until(lambda: tenant.api.get(path), lambda found: found["status"] == status)
+    return until(lambda: tenant.api.get(path), lambda found: found["status"] == status)
 
 
 @pytest.mark.shows("F01")
@@ -197,6 +148,23 @@ def test_killed_after_the_commit_the_retry_is_told_the_same_id(
     assert len(_events(tenant)) == 1
 
 
+@pytest.mark.shows("F04")
+def test_killed_after_the_commit_a_retry_without_a_key_makes_a_second_event(
+    server: Server, receiving: Receiving
+) -> None:
+    """F04: nobody can tell the two apart, so both go out: no dead end, and no silent guess."""
+    tenant = _tenant(server, receiving)
+    _start_to_die_at(server, "accept.after")
+    with pytest.raises((OSError, http.client.HTTPException)):
+        tenant.publish({"key": "a"})
+    _restart(server)
+    [first] = _events(tenant)
+    assert tenant.publish({"key": "a"})["id"] != first["id"]
+    assert len({reception.message_id for reception in receiving.until(2)}) == 2
+    assert len(_events(tenant)) == 2
+
+
+@pytest.mark.shows("F05")
 def test_killed_after_the_commit_the_event_is_sent_without_anybody_asking_again(
     server: Server, receiving: Receiving
 ) -> None:
@@ -210,6 +178,7 @@ def test_killed_after_the_commit_the_event_is_sent_without_anybody_asking_again(
     assert reception.data == {"key": "a"}
 
 
+@pytest.mark.shows("F06")
 def test_killed_before_the_request_left_it_is_sent_once_after_all(
     server: Server, receiving: Receiving
 ) -> None:
@@ -224,6 +193,7 @@ def test_killed_before_the_request_left_it_is_sent_once_after_all(
     assert len(receiving.received) == 1
 
 
+@pytest.mark.shows("F07")
 def test_killed_while_the_receiver_thinks_it_is_told_again_under_the_same_id(
     server: Server, receiving: Receiving
 ) -> None:
@@ -247,6 +217,7 @@ def test_killed_while_the_receiver_thinks_it_is_told_again_under_the_same_id(
     _delivery(tenant)
 
 
+@pytest.mark.shows("F08")
 def test_killed_before_the_outcome_is_written_one_duplicate_is_explained(
     any_server: Server, receiving: Receiving
 ) -> None:
@@ -262,6 +233,7 @@ def test_killed_before_the_outcome_is_written_one_duplicate_is_explained(
     assert [attempt["reason"] for attempt in delivery["attempts"]] == ["abandoned", None]
 
 
+@pytest.mark.shows("F09")
 def test_killed_after_the_outcome_is_written_nothing_is_sent_again(
     server: Server, receiving: Receiving
 ) -> None:
@@ -272,7 +244,7 @@ def test_killed_after_the_outcome_is_written_nothing_is_sent_again(
     _restart(server)
     # A second event is the clock: when it has come, the first had every chance.
     tenant.publish({"key": "b"}, key="b")
-    _until(
+    until(
         lambda: tenant.api.get(f"{tenant.path}/deliveries"),
         lambda page: [one["status"] for one in page["data"]] == ["delivered"] * 2,
     )
@@ -280,6 +252,7 @@ def test_killed_after_the_outcome_is_written_nothing_is_sent_again(
 
 
 @pytest.mark.parametrize("point", ["settle.before", "settle.after"])
+@pytest.mark.shows("F10")
 def test_killed_while_a_retry_is_scheduled_the_retry_is_not_forgotten(
     server: Server, receiving: Receiving, point: str
 ) -> None:
@@ -294,6 +267,7 @@ def test_killed_while_a_retry_is_scheduled_the_retry_is_not_forgotten(
 
 
 @pytest.mark.shows("F60")
+@pytest.mark.shows("F31", "F60")
 def test_a_hundred_pairs_of_the_same_key_at_once_make_a_hundred_events(
     any_server: Server, receiving: Receiving
 ) -> None:

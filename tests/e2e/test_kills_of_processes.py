@@ -68,6 +68,7 @@ def _until(ask: Callable[[], Json], is_right: Callable[[Json], bool]) -> Json:
     return found
 
 
+@pytest.mark.shows("F12")
 def test_killed_at_random_for_half_a_minute_every_promise_is_kept(
     on_sqlite: Server, receiver: OtherProcess
 ) -> None:
@@ -96,6 +97,7 @@ def test_killed_at_random_for_half_a_minute_every_promise_is_kept(
     assert done.ended == 0
 
 
+@pytest.mark.shows("F17")
 def test_asked_to_stop_it_ends_what_is_under_way_and_gives_back_the_rest(
     on_sqlite: Server, receiver: OtherProcess
 ) -> None:
@@ -119,6 +121,7 @@ def test_asked_to_stop_it_ends_what_is_under_way_and_gives_back_the_rest(
     assert len({(one.path, one.data["key"]) for one in received}) == 400
 
 
+@pytest.mark.shows("F20")
 def test_a_restart_of_the_database_under_load_loses_nothing(
     stack: ExitStack, receiver: OtherProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,6 +167,7 @@ def test_a_restart_of_the_database_under_load_loses_nothing(
     assert {status for entry in publisher.journal.values() for status in entry.refused} <= {503}
 
 
+@pytest.mark.shows("F34")
 def test_a_second_server_on_the_same_file_refuses_to_start(
     on_sqlite: Server, tmp_path: Path
 ) -> None:
@@ -188,6 +192,7 @@ def test_the_same_key_with_other_content_is_a_conflict_and_another_merchant_is_f
 
 
 @pytest.mark.shows("F60", "F63")
+@pytest.mark.shows("F60", "F63", "F31")
 def test_three_processes_asked_at_once_with_one_key_store_one_event(
     stack: ExitStack, database: str, receiver: OtherProcess, tmp_path: Path
 ) -> None:
