@@ -1,82 +1,217 @@
 """``scripts/bench``: what Payhooks costs on this machine, beside a bare relay in the same run.
 
-python -m benchmarks [--seconds 10] [--connections 64] [--store sqlite|postgres]
+    python -m benchmarks [--only NAME …] [--store sqlite|postgres] [--quick]
+
+Figures go to benchmarks/results/bench.json and docs/benchmarks.md; with --quick everything
+runs in small, to see that it runs, and nothing is written.
 """
 
 import argparse
-import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
-from datetime import UTC, datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
-from proofs.ground import Store, database, open_store
-from proofs.lines import ROOT, machine
+from proofs import isolation
+from proofs.ground import FULL, Size, Store, open_store
+from proofs.lines import machine
 
-from benchmarks.engine import Rate, measure_engine, measure_relay
+from benchmarks import longer, scale
+from benchmarks.engine import Rate, measure_relay, one_merchant
+from benchmarks.figures import Figure, keep
+from benchmarks.scale import CONNECTIONS, Compared, measure
 
 STORES: Final = ("sqlite", "postgres")
-RESULTS: Final = ROOT / "benchmarks" / "results" / "bench.json"
-_HEAD: Final = (
-    f"{'':<12} {'deliveries/s':>12} {'ratio':>6} {'CPU us':>7} {'store us':>8} {'commits':>8} "
-    f"{'p50 ms':>7} {'p99 ms':>7} {'MB':>4} {'backlog':>8}"
+_RELAY: Final = "the relay"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """How much each benchmark does."""
+
+    seconds: int = 10
+    history: int = 10_000_000
+    endpoints: int = 50_000
+    scheduled: int = 1_000_000
+    replayed: int = 200_000
+    memory_s: float = 600.0
+    memory_per_s: float = 1_000.0
+    isolation: Size = FULL
+
+
+FULL_EXTENT: Final = Extent(
+    isolation=Size(hanging=1_000, healthy=100, healthy_s=30),
+)
+QUICK_EXTENT: Final = Extent(
+    seconds=1,
+    history=20_000,
+    endpoints=200,
+    scheduled=20_000,
+    replayed=1_000,
+    memory_s=4.0,
+    memory_per_s=200.0,
+    isolation=Size(hanging=10, healthy=5, healthy_s=2),
 )
 
 
+def _rates(store: Store, extent: Extent) -> Iterator[Figure]:
+    """One process, and on PostgreSQL two."""
+    relay = measure_relay(seconds=extent.seconds, connections=CONNECTIONS)
+    yield _rate("bare relay", "none", relay, relay)
+    rate = measure(store, one_merchant(), seconds=extent.seconds)
+    yield _rate("one process", store.name, rate, relay)
+    if store.name == "postgres":
+        rate = measure(store, one_merchant(), seconds=extent.seconds, workers=2)
+        yield _rate("two processes", store.name, rate, relay)
+
+
+def _fan_out(store: Store, extent: Extent) -> Iterator[Figure]:
+    relay = measure_relay(seconds=extent.seconds, connections=CONNECTIONS)
+    rate = measure(store, one_merchant(10), seconds=extent.seconds)
+    yield _rate("fan-out 1:10", store.name, rate, relay)
+
+
+def _half_load(store: Store, extent: Extent) -> Iterator[Figure]:
+    rate = measure(store, one_merchant(), seconds=extent.seconds)
+    half = longer.steady_latency(
+        store, per_s=rate.deliveries_per_s / 2, seconds=float(extent.seconds)
+    )
+    yield Figure(
+        benchmark="half load",
+        store=store.name,
+        per_s=half.per_s,
+        ratio=half.per_s / rate.deliveries_per_s,
+        beside="the most",
+        cpu_us=half.cpu_us,
+        store_cpu_us=half.store_cpu_us,
+        said=f"202: {_ms(half.answered_ms)}; arrival: {_ms(half.arrived_ms)}; {half.errors} errors",
+    )
+
+
+def _compared(
+    store: Store, extent: Extent, *, name: str, compare: Callable[[Store, Extent], Compared]
+) -> Iterator[Figure]:
+    found = compare(store, extent)
+    yield Figure(
+        benchmark=name,
+        store=store.name,
+        per_s=found.full.deliveries_per_s,
+        ratio=found.ratio,
+        beside="the cost when empty",
+        cpu_us=found.full.cpu_us_per_delivery,
+        store_cpu_us=found.full.store_cpu_us_per_delivery,
+        said=f"{found.name}; {found.full.answers.errors} errors",
+    )
+
+
+def _hanging(store: Store, extent: Extent) -> Iterator[Figure]:
+    [line] = isolation.prove(store, extent.isolation)
+    yield Figure(benchmark="hanging", store=store.name, said=f"{line.name}: {line.figure}")
+
+
+def _replay(store: Store, extent: Extent) -> Iterator[Figure]:
+    found = longer.large_replay(store, deliveries=extent.replayed)
+    yield Figure(
+        benchmark="replay",
+        store=store.name,
+        per_s=found.per_s,
+        cpu_us=found.cpu_us,
+        store_cpu_us=found.store_cpu_us,
+        said=f"{found.deliveries:,} deliveries in {found.took_s:,.0f} s, asked for 1,000/s",
+    )
+
+
+def _memory(store: Store, extent: Extent) -> Iterator[Figure]:
+    found = longer.memory(store, per_s=extent.memory_per_s, seconds=extent.memory_s)
+    yield Figure(
+        benchmark="memory",
+        store=store.name,
+        per_s=found.per_s,
+        said=(
+            f"{found.minutes:.0f} minutes: from {found.first_mb:.0f} to {found.last_mb:.0f} MB, "
+            f"{found.mb_per_hour:+.1f} MB an hour"
+        ),
+    )
+
+
+BENCHMARKS: Final[dict[str, Callable[[Store, Extent], Iterator[Figure]]]] = {
+    "rates": _rates,
+    "fan-out": _fan_out,
+    "half-load": _half_load,
+    "endpoints": partial(
+        _compared,
+        name="many endpoints",
+        compare=lambda store, extent: scale.with_endpoints(
+            store, endpoints=extent.endpoints, seconds=extent.seconds
+        ),
+    ),
+    "history": partial(
+        _compared,
+        name="long history",
+        compare=lambda store, extent: scale.with_history(
+            store, events=extent.history, seconds=extent.seconds
+        ),
+    ),
+    "scheduled": partial(
+        _compared,
+        name="large backlog",
+        compare=lambda store, extent: scale.with_scheduled(
+            store, deliveries=extent.scheduled, seconds=extent.seconds
+        ),
+    ),
+    "hanging": _hanging,
+    "replay": _replay,
+    "memory": _memory,
+}
+
+
 def main(arguments: Sequence[str]) -> int:
-    """Measure, print a table, write the figures."""
+    """Measure, print a line per figure, write the figures."""
     asked = _parser().parse_args(arguments)
     about = machine()
     print("\n".join(f"{name}: {value}" for name, value in about.items()))
-    print(_HEAD)
-    relay = measure_relay(seconds=asked.seconds, connections=asked.connections)
-    rates = {"bare relay": relay}
-    _print("bare relay", relay, relay)
+    extent = QUICK_EXTENT if asked.quick else FULL_EXTENT
     with ExitStack() as stack:
-        for name in asked.store or STORES:
-            store = open_store(stack, name)
-            rates[name] = _measure(store, seconds=asked.seconds, connections=asked.connections)
-            _print(name, rates[name], relay)
-    at = datetime.now(tz=UTC).isoformat(timespec="seconds")
-    found = {
-        "at": at,
-        "machine": about,
-        "rates": {name: asdict(each) for name, each in rates.items()},
-    }
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        stores = [open_store(stack, name) for name in asked.store or STORES]
+        for name in asked.only or BENCHMARKS:
+            for store in stores:
+                figures = []
+                for figure in BENCHMARKS[name](store, extent):
+                    print(figure, flush=True)
+                    figures.append(figure)
+                if not asked.quick:
+                    keep({f"{name} {store.name}": figures}, about)
     return 0
 
 
-def _measure(store: Store, *, seconds: int, connections: int) -> Rate:
-    with TemporaryDirectory(prefix="payhooks-bench-") as name:
-        folder = Path(name)
-        with database(store, folder) as url:
-            return measure_engine(
-                folder, url, seconds=seconds, connections=connections, store_pid=store.postmaster
-            )
-
-
-def _print(name: str, rate: Rate, relay: Rate) -> None:
-    print(
-        f"{name:<12} {rate.deliveries_per_s:>12,.0f} "
-        f"{rate.deliveries_per_s / relay.deliveries_per_s:>6.2f} "
-        f"{rate.cpu_us_per_delivery:>7.0f} {rate.store_cpu_us_per_delivery:>8.0f} "
-        f"{rate.commits_per_event:>8.3f} {rate.answers.p50_ms:>7.1f} {rate.answers.p99_ms:>7.1f} "
-        f"{rate.rss_mb:>4.0f} {rate.backlog:>8,}",
-        flush=True,
+def _rate(benchmark: str, store: str, rate: Rate, relay: Rate) -> Figure:
+    return Figure(
+        benchmark=benchmark,
+        store=store,
+        per_s=rate.deliveries_per_s,
+        ratio=rate.deliveries_per_s / relay.deliveries_per_s,
+        beside=_RELAY,
+        cpu_us=rate.cpu_us_per_delivery,
+        store_cpu_us=rate.store_cpu_us_per_delivery,
+        said=(
+            f"202: p50 {rate.answers.p50_ms:.1f} ms, p99 {rate.answers.p99_ms:.1f} ms; "
+            f"{rate.commits_per_event:.3f} commits per event; {rate.rss_mb:.0f} MB; "
+            f"{rate.answers.errors} errors; backlog {rate.backlog:,} ({rate.answers.generator})"
+        ),
     )
+
+
+def _ms(percentiles: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.1f} ms" for name, value in percentiles.items())
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("--seconds", type=int, default=10)
-    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--only", action="append", choices=list(BENCHMARKS))
     parser.add_argument("--store", action="append", choices=STORES)
+    parser.add_argument("--quick", action="store_true", help="small sizes, nothing is written")
     return parser
 
 

@@ -8,7 +8,6 @@ process and of the database together.
 import http.client
 import json
 import statistics
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -95,13 +94,14 @@ def _endpoints(port: int, tenant: Tenant, types: tuple[str, ...], sink: int) -> 
 
 
 def _compare(store: Store, name: str, setting: Setting, *, seconds: int) -> Compared:
-    before = _measure(store, one_merchant(), seconds=seconds)
-    full = _measure(store, setting, seconds=seconds)
-    after = _measure(store, one_merchant(), seconds=seconds)
+    before = measure(store, one_merchant(), seconds=seconds)
+    full = measure(store, setting, seconds=seconds)
+    after = measure(store, one_merchant(), seconds=seconds)
     return Compared(name=name, empty=(before, after), full=full)
 
 
-def _measure(store: Store, setting: Setting, *, seconds: int) -> Rate:
+def measure(store: Store, setting: Setting, *, seconds: int, workers: int = 1) -> Rate:
+    """Return what the engine does on a fresh store."""
     with TemporaryDirectory(prefix="payhooks-bench-") as name:
         folder = Path(name)
         with database(store, folder) as url:
@@ -112,7 +112,5 @@ def _measure(store: Store, setting: Setting, *, seconds: int) -> Rate:
                 connections=CONNECTIONS,
                 store_pid=store.postmaster,
                 setting=setting,
+                workers=workers,
             )
-
-
-Comparison = Callable[[Store], Compared]

@@ -3,25 +3,34 @@
     python -m benchmarks.sink
 
 It prints its port, then answers until its standard input closes. ``GET /count`` tells how
-many requests came. A process of its own, so that what is measured does not pay for it.
+many requests came, ``GET /took`` in a list how many microseconds each was on its way whose
+payload says when it was sent (see steady.py). A process of its own, so that what is measured
+does not pay for it.
 """
 
 import asyncio
 import sys
+import time
 from typing import Final, cast
 
 import uvloop
 
 ANSWER: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+# One clock for all processes of a machine, moved on so far that it always has as many digits.
+SENT_US: Final = b'"sent_us":'
+SENT_US_DIGITS: Final = 16
+OFFSET_US: Final = 10 ** (SENT_US_DIGITS - 1)
 _END: Final = b"\r\n\r\n"
-_LENGTH: Final = b"ontent-length: "
+# As libcurl spells it, and as others do.
+_LENGTHS: Final = (b"Content-Length: ", b"content-length: ")
 
 
 class Count:
-    """How many requests came."""
+    """How many requests came, and how long they were on their way."""
 
     def __init__(self) -> None:
         self.requests = 0
+        self.took_us: list[int] = []
 
 
 class Sink(asyncio.Protocol):
@@ -43,27 +52,33 @@ class Sink(asyncio.Protocol):
             if not end or len(rest) < length:
                 break
             data = rest[length:]
-            self._answer(head)
+            self._answer(head, rest[:length])
         self._waiting = data
 
-    def _answer(self, head: bytes) -> None:
-        if head.startswith(b"GET /count"):
-            body = str(self._count.requests).encode()
-            head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
-            self._transport.write(head + body)
+    def _answer(self, head: bytes, body: bytes) -> None:
+        if head.startswith(b"GET /"):
+            told = self._count.took_us if head.startswith(b"GET /took") else self._count.requests
+            text = str(told).encode()
+            self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(text))
+            self._transport.write(text)
             return
         self._count.requests += 1
+        start = body.find(SENT_US)
+        if start >= 0:
+            start += len(SENT_US)
+            sent_us = int(body[start : start + SENT_US_DIGITS])
+            self._count.took_us.append(OFFSET_US + time.monotonic_ns() // 1_000 - sent_us)
         self._transport.write(ANSWER)
 
 
 def _length(head: bytes) -> int:
-    # Header names come in either case: ours are lower, those of a load generator may not be.
-    start = head.find(_LENGTH)
-    if start < 0:
-        return 0
-    start += len(_LENGTH)
-    end = head.find(b"\r", start)
-    return int(head[start:] if end < 0 else head[start:end])
+    for name in _LENGTHS:
+        start = head.find(name)
+        if start >= 0:
+            start += len(name)
+            end = head.find(b"\r", start)
+            return int(head[start:] if end < 0 else head[start:end])
+    return 0
 
 
 async def _serve() -> None:

@@ -2,6 +2,7 @@
 
     python -m proofs                                    everything
     python -m proofs engine [--store sqlite|postgres] [--only arrival …] [--quick]
+    python -m proofs scale [--store …] [--quick]
     python -m proofs faults [--only F27 …]              and likewise input, security
 
 Exits with 1 where a line failed. With --quick everything runs in small, to see that it runs;
@@ -10,23 +11,25 @@ neither figures nor report are written then, nor where only some rows were asked
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Final
 
-from proofs import arrival, backlog, isolation, kills, speed
+from proofs import arrival, backlog, isolation, kills, scale, speed
 from proofs.ground import FULL, QUICK, Size, Store, open_store
 from proofs.lines import Line, machine, write
 from proofs.rows import prove_rows
 
-PARTS: Final[dict[str, Callable[[Store, Size], Iterator[Line]]]] = {
+Part = Callable[[Store, Size], Iterator[Line]]
+ENGINE: Final[dict[str, Part]] = {
     "speed": speed.prove,
     "arrival": arrival.prove,
     "kills": kills.prove,
     "isolation": isolation.prove,
     "backlog": backlog.prove,
 }
+SCALE: Final[dict[str, Part]] = {"scale": scale.prove}
 STORES: Final = ("sqlite", "postgres")
 
 
@@ -46,14 +49,14 @@ def main(arguments: Sequence[str]) -> int:
     return 0 if passed else 1
 
 
-def _prove_engine(asked: argparse.Namespace) -> dict[str, list[Line]]:
+def _prove_stores(asked: argparse.Namespace, parts: Mapping[str, Part]) -> dict[str, list[Line]]:
     shown: dict[str, list[Line]] = {}
     size = QUICK if asked.quick else FULL
     with ExitStack() as stack:
         for store in [open_store(stack, name) for name in asked.store or STORES]:
-            for part in asked.only or PARTS:
+            for part in asked.only or parts:
                 name = f"{store.name}: {part}"
-                shown[name] = _printed(_guarded(name, PARTS[part](store, size)))
+                shown[name] = _printed(_guarded(name, parts[part](store, size)))
     return shown
 
 
@@ -81,7 +84,8 @@ def _guarded(part: str, lines: Iterator[Line]) -> Iterator[Line]:
 
 KINDS: Final = ("faults", "input", "security")
 PROOFS: Final[dict[str, Callable[[argparse.Namespace], dict[str, list[Line]]]]] = {
-    "engine": _prove_engine,
+    "engine": partial(_prove_stores, parts=ENGINE),
+    "scale": partial(_prove_stores, parts=SCALE),
     **{kind: partial(_prove_rows, kind=kind) for kind in KINDS},
 }
 

@@ -30,6 +30,9 @@ class Size:
     healthy_s: int = 20
     bench_s: int = 10
     lone_events: int = 300
+    endpoints: int = 50_000
+    scheduled: int = 1_000_000
+    history: int = 10_000_000
 
 
 FULL = Size()
@@ -44,6 +47,9 @@ QUICK = Size(
     healthy_s=3,
     bench_s=2,
     lone_events=30,
+    endpoints=200,
+    scheduled=20_000,
+    history=20_000,
 )
 
 

@@ -29,3 +29,23 @@ def test_a_part_of_the_proof_prints_lines_and_all_of_them_pass(part: str) -> Non
     assert all(_LINE.fullmatch(line) for line in lines), done.stdout
     assert not [line for line in lines if line.startswith("FAIL")]
     assert done.returncode == 0
+
+
+def test_a_benchmark_prints_a_line_and_writes_nothing() -> None:
+    """In small it shows that it runs; its figures would be worth nothing."""
+    page = ROOT / "docs" / "benchmarks.md"
+    before = page.read_bytes()
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--store", "sqlite"]
+    done = subprocess.run(
+        [*command, "--only", "half-load"],
+        cwd=ROOT,
+        env=_ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    line = done.stdout.splitlines()[-1]
+    assert line.startswith("half load"), done.stdout
+    assert line.endswith(" 0 errors"), line
+    assert page.read_bytes() == before
