@@ -174,8 +174,11 @@ async def open_process(
     clock, source = SystemClock(), random.SystemRandom()
     lines = LineSink(sys.stdout.buffer if log_to is None else log_to)
     log = configure_logs(lines, clock=clock, level=settings.log_level)
-    metrics = Metrics(dropped_lines=lambda: lines.dropped)
     tracer = Tracer() if settings.traces else None
+    metrics = Metrics(
+        dropped_lines=lambda: lines.dropped,
+        dropped_spans=lambda: 0 if tracer is None else tracer.dropped,
+    )
     telemetry = Recorder(metrics=metrics, log=log, lines=lines, clock=clock, tracer=tracer)
     store = await open_store(settings, clock)
     # Ids and jitter need spread and speed, not secrecy: seeded once from the system.

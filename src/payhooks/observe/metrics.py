@@ -24,13 +24,20 @@ EVENT_TYPES_MAX: Final = 500  # as label values; the rest counts as "other"
 class Metrics:
     """One registry per process, and every metric in it."""
 
-    def __init__(self, *, dropped_lines: Callable[[], int] = lambda: 0) -> None:
+    def __init__(
+        self,
+        *,
+        dropped_lines: Callable[[], int] = lambda: 0,
+        dropped_spans: Callable[[], int] = lambda: 0,
+    ) -> None:
         self.registry = CollectorRegistry()
         self._count_the_data_plane()
         self._count_the_upkeep()
         self._gauge_what_waits()
         lines = self._gauge("payhooks_log_lines_dropped", "Log lines the sink did not take.")
         lines.set_function(dropped_lines)
+        spans = self._gauge("payhooks_trace_spans_dropped", "Spans the collector did not take.")
+        spans.set_function(dropped_spans)
         Info("payhooks_build", "Version.", registry=self.registry).info(
             {"version": __version__, "python": platform.python_version()}
         )
