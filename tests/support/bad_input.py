@@ -126,7 +126,8 @@ class Ground:
         rows, rss, log_bytes = self._rows(), self._rss(), len(self._log())
         yield
         if not stores:
-            assert self._rows() == rows
+            now = self._rows()
+            assert now == rows, {name: now[name] - rows[name] for name in now}
         said = self._log()[log_bytes:]
         for secret in (CANARY, OPERATOR_KEY, self.tenant.key):
             assert secret.encode() not in said

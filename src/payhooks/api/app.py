@@ -23,6 +23,7 @@ from payhooks.api.problems import (
     headers_of,
     of_error,
     of_faults,
+    shown,
 )
 from payhooks.api.routes import (
     deliveries,
@@ -111,7 +112,7 @@ def _respond(request: Request, problem: Problem) -> Response:
     body = body_of(
         problem,
         request_id=request.scope["state"]["request_id"],
-        instance=request.scope["path"][:64],
+        instance=shown(request.scope["path"]),
     )
     return Response(content=body, status_code=problem.status, headers=dict(headers_of(problem)))
 
