@@ -19,6 +19,7 @@ from typing import Final
 from proofs import arrival, backlog, isolation, kills, scale, speed
 from proofs.ground import FULL, QUICK, Size, Store, open_store
 from proofs.lines import Line, machine, write
+from proofs.report import write_report
 from proofs.rows import prove_rows
 
 Part = Callable[[Store, Size], Iterator[Line]]
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str]) -> int:
         passed &= all(line.passed for lines in shown.values() for line in lines)
         if not asked.quick and not (what in KINDS and asked.only):
             write(what, shown, about)
+            write_report()
     return 0 if passed else 1
 
 

@@ -26,6 +26,7 @@ class Line:
     name: str
     figure: str
     limit: str
+    tests: tuple[str, ...] = ()  # the evidence, where it is tests
 
     def __str__(self) -> str:
         verdict = "PASS" if self.passed else "FAIL"

@@ -71,6 +71,7 @@ def _line(row: Row, evidence: list[Evidence]) -> Line:
         name=f"{row.id} {row.given}",
         figure=figure,
         limit=row.expected,
+        tests=tuple(each.test for each in evidence),
     )
 
 

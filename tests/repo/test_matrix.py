@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-
+from proofs.report import promises
 from proofs.rows import MATRIX, Row, rows
 
 _ROOT: Final = Path(__file__).parents[2]
@@ -28,6 +28,12 @@ def test_each_row_has_a_test_that_names_it() -> None:
     """A row that nothing shows would stand in the report as if somebody had looked."""
     named = set(_ID.findall(_tests()))
     assert [row.id for row in _all_rows() if row.id not in named] == []
+
+
+def test_each_promise_points_to_rows_that_are_there() -> None:
+    """The page of promises must not lean on what nobody shows."""
+    known = {row.id for row in _all_rows()}
+    assert {id_ for promise in promises() for id_ in promise["rows"]} - known == set()
 
 
 def test_each_mark_names_a_row() -> None:
