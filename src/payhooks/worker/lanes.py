@@ -5,6 +5,7 @@ The store has the last word on everything but the cap; this is memory that a res
 
 from collections import deque
 from random import Random
+from typing import Final
 
 from payhooks import limits
 from payhooks.clock import Clock
@@ -14,6 +15,9 @@ from payhooks.policy.breaker import CLOSED, Breaker, after_failure
 from payhooks.policy.classify import Verdict
 from payhooks.ports.leasing import LaneNews, LaneReport, Leased
 from payhooks.ports.transport import UnderWay
+
+# Longer than disabling an endpoint takes. Where it fails the receiver is asked again after it.
+DISABLING_S_MAX: Final = 5.0
 
 
 class Held:
@@ -100,8 +104,12 @@ def judge(  # noqa: PLR0913 - the lane, what came of it, and the two sources
         lane.resting_until_s = 0.0
     elif verdict.counts_for_breaker:
         news += _count_failure(lane, leased, clock=clock, random=random)
-    if verdict.rest_s is not None:
-        news.append(_report(leased, LaneNews.RESTED, rest_s=verdict.rest_s))
+    rest_s = verdict.rest_s
+    if verdict.disable is not None:
+        # Disabling is a change of its own, a moment later. What waits must not fail meanwhile.
+        rest_s = max(rest_s or 0.0, DISABLING_S_MAX)
+    if rest_s is not None:
+        news.append(_report(leased, LaneNews.RESTED, rest_s=rest_s))
         lane.rested = True
     return news
 
