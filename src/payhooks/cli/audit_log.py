@@ -36,16 +36,23 @@ def verify(
         str | None, typer.Argument(help="Its id or reference; every chain where none is named.")
     ] = None,
     *,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="What this printed earlier, as JSON; - reads it."),
+    ] = None,
     json: AsJson = False,
 ) -> int:
     """Check that every entry follows from the one before; 6 if one does not.
+
+    Keep what --json prints outside of the database: only against that does it show that the end
+    of a chain was cut off, or all of it written anew.
 
     Works on the store itself. A SQLite file must not be served meanwhile.
     """
     from payhooks.cli import auditing  # noqa: PLC0415 - start-up time
     from payhooks.cli.exits import ExitCode  # noqa: PLC0415 - beside its use
 
-    found = asyncio.run(auditing.verify(merchant))
+    found = asyncio.run(auditing.verify(merchant, against))
     if json:
         as_json(found)
     else:
