@@ -47,7 +47,8 @@ from payhooks.worker.attempts import Attempts
 from payhooks.worker.dispatcher import Dispatcher
 from payhooks.worker.loop import Worker
 
-HEALTH_FOR_S: Final = 2.0
+# With the store's own time limit after it, a process that was cut off says so within 4 s.
+HEALTH_FOR_S: Final = 1.0
 # Six heartbeats missed: the process is gone or hangs.
 WORKER_SILENT_S: Final = 30.0
 
