@@ -276,7 +276,7 @@ async def test_a_job_advances_its_cursor_with_what_it_sends(world: World) -> Non
     job = await _job(world, merchant)
     item = world.again(event, endpoint)
     advanced = msgspec.structs.replace(job, queued=1, cursor=item.delivery_id)
-    assert await world.store.advance_replay(advanced, items=[item], bulk=True)
+    assert await world.store.advance_replay(advanced, after=job.cursor, items=[item], bulk=True)
     assert await world.store.replay(merchant.id, job.id) == advanced
     assert await world.store.replay_backlog(job.id) == [(endpoint.id, 1)]
     leased = await world.lease_one()
@@ -285,6 +285,22 @@ async def test_a_job_advances_its_cursor_with_what_it_sends(world: World) -> Non
     await world.deliver(leased)
     assert await world.store.replay_backlog(job.id) == []
     assert (await world.delivery(event, endpoint)).replay_id == job.id
+
+
+async def test_a_slice_of_a_job_is_put_on_its_way_once(world: World) -> None:
+    """Its answer was lost, so it is sent again; by then what it was about has failed once more."""
+    merchant, endpoint = await _lane(world)
+    event = await _failed(world, merchant, endpoint)
+    job = await _job(world, merchant)
+    item = world.again(event, endpoint)
+    advanced = msgspec.structs.replace(job, queued=1, cursor=item.delivery_id)
+    advance = world.store.advance_replay
+    assert await advance(advanced, after=None, items=[item], bulk=True)
+    await world.settle(world.given_up(await world.lease_one()))
+    assert not await advance(advanced, after=None, items=[item], bulk=True)
+    assert await world.lease() == []
+    done = msgspec.structs.replace(advanced, state=ReplayState.DONE, finished_at=world.now())
+    assert await advance(done, after=item.delivery_id, items=[], bulk=True)
 
 
 @pytest.mark.shows("F67")
@@ -296,7 +312,7 @@ async def test_a_cancelled_job_advances_no_more(world: World) -> None:
     await world.store.apply(Change(audit=world.audit(merchant.id), replay=over))
     advanced = msgspec.structs.replace(job, queued=1)
     item = world.again(event, endpoint)
-    assert not await world.store.advance_replay(advanced, items=[item], bulk=True)
+    assert not await world.store.advance_replay(advanced, after=job.cursor, items=[item], bulk=True)
     assert await world.store.replay(merchant.id, job.id) == over
     assert await world.lease() == []
 
@@ -306,7 +322,7 @@ async def test_a_job_that_is_over_is_not_changed_any_more(world: World) -> None:
     merchant, _ = await _lane(world)
     job = await _job(world, merchant)
     done = msgspec.structs.replace(job, state=ReplayState.DONE, finished_at=world.now())
-    assert await world.store.advance_replay(done, items=[], bulk=True)
+    assert await world.store.advance_replay(done, after=job.cursor, items=[], bulk=True)
     over = msgspec.structs.replace(job, state=ReplayState.CANCELLED, finished_at=world.now())
     with pytest.raises(WrongStateError):
         await world.store.apply(Change(audit=world.audit(merchant.id), replay=over))
@@ -324,7 +340,7 @@ async def test_a_cancelled_job_takes_back_what_still_waits(world: World) -> None
     missed = await world.publish(merchant)
     job = await _job(world, merchant)
     items = [world.again(one, endpoint) for one in (failed, succeeded, missed)]
-    assert await world.store.advance_replay(job, items=items, bulk=True)
+    assert await world.store.advance_replay(job, after=job.cursor, items=items, bulk=True)
     assert await world.store.cancel_replay_backlog(job.id) == 3
     assert [await world.delivery(one, endpoint) for one in (failed, succeeded)] == ended
     assert (await world.delivery(missed, endpoint)).state is State.CANCELLED
@@ -332,11 +348,33 @@ async def test_a_cancelled_job_takes_back_what_still_waits(world: World) -> None
     assert await world.lease() == []
 
 
+async def test_what_was_taken_back_never_gets_a_lease_of_the_same_number_again(
+    world: World,
+) -> None:
+    """Else the word of a process that overslept would pass for that of the present owner."""
+    merchant, endpoint = await _lane(world)
+    event = await _failed(world, merchant, endpoint)
+    item = world.again(event, endpoint)
+    job = await _job(world, merchant)
+    assert await world.store.advance_replay(job, after=None, items=[item], bulk=True)
+    first = await world.lease_one()
+    await world.settle(world.failed(first, delay_s=3_600))
+    assert await world.store.cancel_replay_backlog(job.id) == 1
+    assert await world.requeue(item) == 1
+    second = await world.lease_one()
+    assert second.fence > first.fence
+    await world.deliver(second)
+    fences = [each.fence for each in await world.store.attempts(merchant.id, item.delivery_id)]
+    assert fences[-2:] == [first.fence, second.fence]
+
+
 async def test_taking_a_job_back_leaves_what_is_being_sent(world: World) -> None:
     merchant, endpoint = await _lane(world)
     event = await _failed(world, merchant, endpoint)
     job = await _job(world, merchant)
-    await world.store.advance_replay(job, items=[world.again(event, endpoint)], bulk=False)
+    await world.store.advance_replay(
+        job, after=job.cursor, items=[world.again(event, endpoint)], bulk=False
+    )
     leased = await world.lease_one()
     assert not leased.replay_bulk
     assert await world.store.cancel_replay_backlog(job.id) == 0
@@ -349,7 +387,7 @@ async def test_taking_a_job_back_lets_those_behind_it_go(world: World) -> None:
     await world.fail(await world.lease_one())
     job = await _job(world, merchant)
     item = world.again(old, endpoint, OBJECT)
-    await world.store.advance_replay(job, items=[item], bulk=True)
+    await world.store.advance_replay(job, after=job.cursor, items=[item], bulk=True)
     await world.settle(world.failed(await world.lease_one(), delay_s=3_600))
     behind = await world.publish(merchant, endpoint, order_key=OBJECT)
     assert await world.lease() == []

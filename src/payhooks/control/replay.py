@@ -221,12 +221,17 @@ class Replayer:
             )
 
     async def _advance(self, held: _Held) -> int:
-        advanced = await advance(self._control, held.job, budget=int(held.credit))
+        job = held.job
+        advanced = await advance(self._control, job, budget=int(held.credit))
+        if advanced is None:
+            # Cancelled; or a slice of ours was written whose answer was lost. Either way the
+            # store knows where it stands, and there we go on.
+            advanced = await self._control.store.replay(job.merchant_id, job.id)
         if advanced is None or advanced.state is not ReplayState.RUNNING:
-            del self._held[held.job.id]
+            del self._held[job.id]
         if advanced is None:
             return 0
-        queued = advanced.queued - held.job.queued
+        queued = advanced.queued - job.queued
         held.job = advanced
         held.credit -= queued
         return queued
@@ -235,7 +240,7 @@ class Replayer:
 async def advance(control: Control, replay: Replay, *, budget: int) -> Replay | None:
     """Return the job after one slice: at most *budget* deliveries, and no lane overfilled.
 
-    None where it was cancelled meanwhile: nothing was put on its way.
+    None where it was cancelled, or stands elsewhere by now: nothing was put on its way.
     """
     assert budget >= 1
     scope = await _Scope.load(control, replay.merchant_id, replay.filter, replay.include)
@@ -269,7 +274,9 @@ async def advance(control: Control, replay: Replay, *, budget: int) -> Replay | 
         state=ReplayState.DONE if done else ReplayState.RUNNING,
         finished_at=control.clock.now() if done else None,
     )
-    if not await control.store.advance_replay(advanced, items=items, bulk=True):
+    if not await control.store.advance_replay(
+        advanced, after=replay.cursor, items=items, bulk=True
+    ):
         return None
     return advanced
 

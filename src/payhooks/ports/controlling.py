@@ -186,10 +186,13 @@ class ControlStore(Protocol):
         """Take running jobs that nobody holds, for so long; one owner at a time advances one."""
         ...
 
-    async def advance_replay(self, replay: Replay, *, items: Sequence[Requeue], bulk: bool) -> bool:
+    async def advance_replay(
+        self, replay: Replay, *, after: bytes | None, items: Sequence[Requeue], bulk: bool
+    ) -> bool:
         """Requeue *items* and write the job's new cursor and counts in one transaction.
 
-        Returns False, and does nothing, where the job has been cancelled meanwhile.
+        Returns False, and does nothing, where the job is over, or its cursor is not *after* any
+        more: a slice whose answer was lost is not sent twice, nor one that comes late.
         """
         ...
 

@@ -5,6 +5,7 @@ Renaming or removing one does, because what is not known is ignored.
 """
 
 import logging
+from base64 import b64encode
 from collections.abc import Iterable
 from functools import cache
 from typing import Final, TypeVar
@@ -23,6 +24,11 @@ _LOG = logging.getLogger(__name__)
 def encode(document: msgspec.Struct) -> bytes:
     """Return *document* as JSON; bytes in it become base64, times RFC 3339 in microseconds."""
     return _ENCODER.encode(document)
+
+
+def printed(value: bytes | None) -> str | None:
+    """Return how bytes stand in a document, for a statement that compares them there."""
+    return None if value is None else b64encode(value).decode()
 
 
 def decode(type_: type[_Document], text: bytes | str) -> _Document:

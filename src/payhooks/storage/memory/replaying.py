@@ -90,10 +90,12 @@ class MemoryReplay:
             self._tables.replay_claims[replay.id] = (owner, now + span_us(for_s))
         return free
 
-    async def advance_replay(self, replay: Replay, *, items: Sequence[Requeue], bulk: bool) -> bool:
+    async def advance_replay(
+        self, replay: Replay, *, after: bytes | None, items: Sequence[Requeue], bulk: bool
+    ) -> bool:
         """See ControlStore."""
         stored = self._tables.replays.get(replay.id)
-        if stored is None or stored.state is not ReplayState.RUNNING:
+        if stored is None or stored.state is not ReplayState.RUNNING or stored.cursor != after:
             return False
         self._requeue_all(items, replay_id=replay.id, bulk=bulk)
         self._tables.replays[replay.id] = replay
@@ -196,6 +198,8 @@ class MemoryReplay:
         if final is None:
             self._tables.finish(row, Trigger.CANCEL, now=now)
             return
+        # Its leases were given, though it reads as before: the next one has another number.
+        final.fence = row.fence
         self._tables.queue.drop(row, back_to=final.state)
         if row.order_key is not None:
             self._tables.wake(row.endpoint_id, due_at=now, order_key=row.order_key)

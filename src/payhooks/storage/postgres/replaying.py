@@ -86,16 +86,18 @@ class PostgresReplay:
         rows = await self._control.call(_SQL["claim"], owner, limit, for_s)
         return documents.decode_readable(Replay, [row["document"] for row in rows])
 
-    async def advance_replay(self, replay: Replay, *, items: Sequence[Requeue], bulk: bool) -> bool:
+    async def advance_replay(
+        self, replay: Replay, *, after: bytes | None, items: Sequence[Requeue], bulk: bool
+    ) -> bool:
         """See ControlStore."""
         document = documents.encode(replay).decode()
+        where = (replay.merchant_id, replay.id)
+        bindings = (*where, replay.state, document, documents.printed(after))
 
         async def once() -> bool:
             async with self._control.transaction() as connection:
-                running = await connection.fetchrow(
-                    _SQL["advance"], replay.merchant_id, replay.id, replay.state, document
-                )
-                if running is None:
+                advanced = await connection.fetchrow(_SQL["advance"], *bindings)
+                if advanced is None:
                     return False
                 await _requeue(connection, items, replay_id=replay.id, bulk=bulk)
                 return True

@@ -54,11 +54,26 @@ SELECT document FROM claimed ORDER BY id
 
 -- name: advance
 UPDATE replays SET (state, document) = ($3, $4)
-WHERE merchant_id = $1 AND id = $2 AND state = 'running' RETURNING id
+WHERE merchant_id = $1 AND id = $2 AND state = 'running'
+  AND document::jsonb ->> 'cursor' IS NOT DISTINCT FROM $5
+RETURNING id
 
 -- name: backlog
 SELECT endpoint_id, count(*) AS count FROM queue WHERE replay_id = $1
 GROUP BY endpoint_id ORDER BY endpoint_id
 
+-- Those that ended before read so again. But their leases were given since then, and the next one
+-- has another number.
+
 -- name: take_back
-SELECT take_back_v1($1) AS count
+WITH waiting AS MATERIALIZED (
+  SELECT q.merchant_id, q.id, q.fence FROM queue q
+  WHERE q.replay_id = $1 AND q.replay_id IS NOT NULL AND q.state <> 1
+  ORDER BY q.merchant_id, q.id FOR UPDATE
+), fenced AS (
+  UPDATE deliveries d SET fence = w.fence FROM waiting w
+  WHERE d.merchant_id = w.merchant_id AND d.id = w.id RETURNING d.id
+), done AS (
+  SELECT count(*) FROM fenced
+)
+SELECT take_back_v1($1) AS count FROM done

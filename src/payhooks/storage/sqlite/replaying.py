@@ -19,7 +19,7 @@ from payhooks.model.delivery import State, Trigger
 from payhooks.model.replay import Replay, ReplayState
 from payhooks.ports.controlling import Cancelled, Requeue, Window
 from payhooks.storage import statements
-from payhooks.storage.documents import decode, decode_readable, encode
+from payhooks.storage.documents import decode, decode_readable, encode, printed
 from payhooks.storage.sqlite.applying import log
 from payhooks.storage.sqlite.connection import delay_us, first, rows, run, run_many
 from payhooks.storage.sqlite.controlling import NEWEST
@@ -108,12 +108,15 @@ class SqliteReplay(Part):
 
         return await self._write(Kind.QUICK, work)
 
-    async def advance_replay(self, replay: Replay, *, items: Sequence[Requeue], bulk: bool) -> bool:
+    async def advance_replay(
+        self, replay: Replay, *, after: bytes | None, items: Sequence[Requeue], bulk: bool
+    ) -> bool:
         """See ControlStore."""
         running = int(replay.state is ReplayState.RUNNING)
+        bindings = (replay.id, running, encode(replay), printed(after))
 
         def work(db: apsw.Connection) -> bool:
-            if run(db, _SQL["advance_replay"], (replay.id, running, encode(replay))) == 0:
+            if run(db, _SQL["advance_replay"], bindings) == 0:
                 return False
             positions = self._positions.take(len(items))
             _requeue(db, items, positions, replay_id=replay.id, bulk=bulk, now=self._now_us())
@@ -225,7 +228,9 @@ def _cancel_backlog(db: apsw.Connection, replay_id: ReplayId, now: int) -> int:
     new = [Undone(*row[:4]) for row in waiting if not row[5]]
     back = [row for row in waiting if row[5]]
     end(db, new, Trigger.CANCEL, now=now)
-    # Their rows in history say how they ended before.
+    # Their rows in history say how they ended before. But their leases were given since then, and
+    # the next one has another number.
+    run_many(db, _SQL["keep_fences"], [row[:2] for row in back])
     run_many(db, _SQL["drop"], [row[:2] for row in back])
     wakes = {(row[2], row[4]): None for row in back if row[4] is not None}
     run_many(db, _SQL["insert_wakes"], [(*wake, now) for wake in wakes])

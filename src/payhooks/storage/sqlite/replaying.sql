@@ -66,7 +66,8 @@ WHERE running = 1 AND claimed_until <= ? ORDER BY id LIMIT ?;
 UPDATE replays SET owner = ?2, claimed_until = ?3 WHERE id = ?1;
 
 -- name: advance_replay
-UPDATE replays SET running = ?2, document = ?3 WHERE id = ?1 AND running = 1;
+UPDATE replays SET running = ?2, document = ?3
+WHERE id = ?1 AND running = 1 AND json_extract(CAST(document AS TEXT), '$.cursor') IS ?4;
 
 -- name: replay_backlog
 SELECT endpoint_id, count(*) FROM queue INDEXED BY queue_replay
@@ -77,6 +78,11 @@ SELECT q.merchant_id, q.id, q.endpoint_id, q.fence, q.order_key, d.id IS NOT NUL
 FROM queue AS q INDEXED BY queue_replay
 LEFT JOIN deliveries AS d ON d.merchant_id = q.merchant_id AND d.id = q.id
 WHERE q.replay_id = ? AND q.replay_id IS NOT NULL AND q.state <> 1;
+
+-- name: keep_fences
+UPDATE deliveries SET fence = (SELECT q.fence FROM queue AS q
+  WHERE q.merchant_id = deliveries.merchant_id AND q.id = deliveries.id)
+WHERE (merchant_id, id) IN (VALUES :rows);
 
 -- name: drop
 DELETE FROM queue WHERE (merchant_id, id) IN (VALUES :rows);
