@@ -1,4 +1,4 @@
-"""Endpoints that nobody answers for: each way of being away has its words."""
+"""The ground under tests of lost packets: a namespace loses, refuses and reaches."""
 
 import socket
 

@@ -2,12 +2,12 @@
 
 import asyncio
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from tests.support.server import Api, Json, Server, Tenant, sqlite_url
+from tests.support.server import SERVE, Api, Json, Server, Tenant, sqlite_url
 
 Found = TypeVar("Found")
 
@@ -18,23 +18,27 @@ LATER: Final = [600, 600, 600]
 
 
 @contextmanager
-def served(environment: Mapping[str, str] | None = None) -> Iterator[Server]:
+def served(
+    environment: Mapping[str, str] | None = None, *, command: Sequence[str] = SERVE
+) -> Iterator[Server]:
     """Yield a running server with a store of its own."""
     with (
         tempfile.TemporaryDirectory(prefix="payhooks-endpoints-") as name,
         sqlite_url(Path(name)) as url,
     ):
-        server = Server(Path(name) / "server", url, environment=environment)
+        server = Server(Path(name) / "server", url, environment=environment, command=command)
         try:
             yield server.start()
         finally:
             server.close()
 
 
-async def until(ask: Callable[[], Awaitable[Found]], enough: Callable[[Found], Any]) -> Found:
+async def until(
+    ask: Callable[[], Awaitable[Found]], enough: Callable[[Found], Any], *, s: float = _S_MAX
+) -> Found:
     """Return what was found once it is enough; fails with the last when it does not become so."""
     loop = asyncio.get_running_loop()
-    ends_s = loop.time() + _S_MAX
+    ends_s = loop.time() + s
     while not enough(found := await ask()):
         assert loop.time() < ends_s, found
         await asyncio.sleep(_POLL_S)
@@ -66,6 +70,12 @@ class Merchant:
 
     async def call(self, method: str, path: str, body: Json | None = None) -> None:
         await asyncio.to_thread(self._api.call, method, self.tenant.path + path, body)
+
+    async def metrics(self) -> str:
+        """Return what the server counts."""
+        said = await asyncio.to_thread(self._api.get, "/metrics")
+        text: str = said["text"]
+        return text
 
     async def deliveries(self, endpoint: str, **filters: str) -> list[Json]:
         """Return deliveries of an endpoint, the newest hundred."""

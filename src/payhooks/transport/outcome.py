@@ -4,6 +4,7 @@ Details are fixed sentences: libcurl's own name addresses, and a merchant who ma
 map the network that we run in.
 """
 
+import errno
 from typing import Final
 
 import pycurl  # type: ignore[import-untyped]  # it ships no types
@@ -22,6 +23,8 @@ BUG: Final = "A bug of ours: {}."
 UNSENDABLE: Final = "A header of this request cannot be sent."
 
 _NO_CONNECTION: Final = "No connection could be made: it was refused, or there is no way there."
+_REFUSED: Final = "The connection was refused: nothing listens at this address and port."
+_NO_WAY: Final = "There is no way to this address."
 _NO_CONNECTION_IN_TIME: Final = "No connection was made in time."
 _CLOSED: Final = "The connection was closed before the answer was complete."
 _NOT_HTTP: Final = "The answer was not valid HTTP/1.1 or HTTP/2."
@@ -72,8 +75,14 @@ _PLAIN: Final = {
     _HTTP2_STREAM: (Reason.PROTOCOL, _NOT_HTTP),
     pycurl.E_WRITE_ERROR: (Reason.PROTOCOL, _NOT_HTTP),  # we stopped: a status without number
     pycurl.E_BAD_CONTENT_ENCODING: (Reason.PROTOCOL, _NOT_HTTP),
-    pycurl.E_COULDNT_CONNECT: (Reason.CONNECT, _NO_CONNECTION),
     pycurl.E_COULDNT_RESOLVE_HOST: (Reason.DNS, NAME_TEMPORARY),
+}
+# Three ways of being away, for whoever has to mend it. It is no port scanner: addresses that are
+# not for everybody to call are refused before, in one sentence for all.
+_UNCONNECTED: Final = {
+    errno.ECONNREFUSED: _REFUSED,
+    errno.EHOSTUNREACH: _NO_WAY,
+    errno.ENETUNREACH: _NO_WAY,
 }
 _TLS_CODES: Final = frozenset(
     {
@@ -130,6 +139,8 @@ def _meaning(easy: Easy, code: int, message: str) -> tuple[Reason, str] | None:
     """Return what a failure before any answer means; None if it is our own."""
     if code == pycurl.E_OPERATION_TIMEDOUT:
         return _late(easy)
+    if code == pycurl.E_COULDNT_CONNECT:
+        return Reason.CONNECT, _UNCONNECTED.get(easy.getinfo(pycurl.OS_ERRNO), _NO_CONNECTION)
     if code in _TLS_CODES:
         return Reason.TLS, _certificate(easy, code, message)
     return _PLAIN.get(code)
