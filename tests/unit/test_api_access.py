@@ -21,6 +21,7 @@ def world() -> World:
     return World()
 
 
+@pytest.mark.shows("C1", "C2")
 async def test_every_invalid_credential_gets_the_same_401(world: World) -> None:
     """C1, C2: an attacker learns nothing about which part of a guess was wrong."""
     merchant = await world.merchant()

@@ -58,6 +58,7 @@ _WRONG: list[tuple[dict[str, object], str, str]] = [
 ]
 
 
+@pytest.mark.shows("C15", "C18")
 @pytest.mark.parametrize(("members", "pointer", "code"), _WRONG)
 async def test_what_an_endpoint_may_not_be_is_refused_at_create_and_at_edit(
     world: World, members: dict[str, object], pointer: str, code: str
@@ -79,6 +80,7 @@ async def test_what_an_endpoint_may_not_be_is_refused_at_create_and_at_edit(
     assert read.json["version"] == 1
 
 
+@pytest.mark.shows("C18")
 async def test_a_header_is_not_written_twice(world: World) -> None:
     """C18: of two credentials the receiver reads one, and nobody knows which."""
     merchant = await world.merchant()
