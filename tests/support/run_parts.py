@@ -45,7 +45,7 @@ def _pytest(folder: str, *options: str) -> tuple[str, ...]:
 
 # What decides has no line and no branch that its tests do not take.
 _PURE: Final = (
-    "address_guard", "breaker", "classify", "decide", "delivery_states", "hook_url", "match",
+    "address_guard", "breaker", "classify", "decide", "delivery_states", "echo", "hook_url", "match",
     "model", "retry", "throttle",
 )  # fmt: skip
 
