@@ -5,6 +5,7 @@ from tests.support.world import LEASE_S, World
 from payhooks.ports.leasing import LaneNews
 
 
+@pytest.mark.shows("F55")
 async def test_an_open_circuit_rests_and_then_sends_one_probe(world: World) -> None:
     merchant = await world.merchant()
     endpoint = await world.endpoint(merchant)
@@ -20,6 +21,7 @@ async def test_an_open_circuit_rests_and_then_sends_one_probe(world: World) -> N
     assert probe.lane_failing
 
 
+@pytest.mark.shows("F55")
 async def test_no_second_probe_starts_while_the_first_is_under_way(world: World) -> None:
     """Whatever comes in meanwhile: a dead receiver is asked one question at a time."""
     merchant = await world.merchant()
@@ -36,6 +38,7 @@ async def test_no_second_probe_starts_while_the_first_is_under_way(world: World)
     assert await world.lease(owner=2) == []
 
 
+@pytest.mark.shows("F55")
 async def test_a_probe_that_succeeds_lets_the_backlog_go(world: World) -> None:
     merchant = await world.merchant()
     endpoint = await world.endpoint(merchant)
@@ -50,6 +53,7 @@ async def test_a_probe_that_succeeds_lets_the_backlog_go(world: World) -> None:
     assert not any(one.lane_probe or one.lane_failing for one in others)
 
 
+@pytest.mark.shows("F53")
 async def test_a_probe_that_fails_burns_no_attempt_of_the_others(world: World) -> None:
     merchant = await world.merchant()
     endpoint = await world.endpoint(merchant)

@@ -116,6 +116,7 @@ async def test_lanes_without_room_here_are_left_to_others(world: World) -> None:
 
 
 @pytest.mark.shows("F74")
+@pytest.mark.shows("F56")
 async def test_a_fresh_lane_is_served_soon_beside_many_with_a_backlog(world: World) -> None:
     """Isolation: the oldest backlog must not win every look."""
     merchant = await world.merchant()
@@ -163,6 +164,7 @@ async def test_paused_lanes_are_no_reason_to_look_again(world: World) -> None:
     assert (await world.look()).look_again_s is None
 
 
+@pytest.mark.shows("F50")
 async def test_a_resting_lane_gives_nothing_until_its_rest_is_over(world: World) -> None:
     """The receiver said Retry-After; a backlog of others must not knock meanwhile."""
     merchant = await world.merchant()

@@ -162,6 +162,7 @@ async def test_what_is_blocked_reads_the_same_whatever_is_there() -> None:
         "/elsewhere",
     ],
 )
+@pytest.mark.shows("F48")
 async def test_a_redirect_is_an_answer_and_never_a_second_request(
     status: int, location: str
 ) -> None:
@@ -301,6 +302,7 @@ async def test_the_machines_own_resolver_is_asked_where_none_is_given() -> None:
 
 
 @pytest.mark.parametrize("answer", [(), Unresolved.UNKNOWN, Unresolved.TEMPORARY])
+@pytest.mark.shows("F40", "F41")
 async def test_a_name_that_leads_nowhere_is_the_receivers_failure(
     answer: tuple[str, ...] | Unresolved,
 ) -> None:
@@ -310,6 +312,7 @@ async def test_a_name_that_leads_nowhere_is_the_receivers_failure(
     assert outcome.reason is Reason.DNS
 
 
+@pytest.mark.shows("F41")
 async def test_a_resolver_that_fails_for_all_is_our_fault() -> None:
     """Nobody's attempts are spent while it is us who cannot resolve."""
     clock = ManualClock()
@@ -348,6 +351,7 @@ class HangingResolver:
         """See Resolver."""
 
 
+@pytest.mark.shows("F41")
 async def test_a_hanging_name_server_is_bounded_by_the_deadline() -> None:
     loop = asyncio.get_running_loop()
     async with open_transport(resolver=HangingResolver()) as transport:

@@ -23,6 +23,7 @@ REQUESTS = 300
 AT_ONCE = 20
 
 
+@pytest.mark.shows("F58")
 async def test_a_kept_connection_that_the_receiver_closed_is_replaced() -> None:
     """Every server closes idle connections; that must cost nobody an attempt."""
     async with raw_server(says_and_closes(OK)) as server, open_transport() as transport:
@@ -34,6 +35,7 @@ async def test_a_kept_connection_that_the_receiver_closed_is_replaced() -> None:
     assert server.connections == 2
 
 
+@pytest.mark.shows("F58")
 async def test_a_receiver_that_closes_after_each_answer_fails_once_and_is_remembered() -> None:
     """Some servers do, without saying so; every second delivery to them would fail."""
     clock = ManualClock()
@@ -52,6 +54,7 @@ async def test_a_receiver_that_closes_after_each_answer_fails_once_and_is_rememb
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])
+@pytest.mark.shows("F58")
 async def test_a_request_that_may_have_been_read_is_not_silently_sent_again(how: str) -> None:
     """Libcurl would, POST or not: whoever broke off may have acted on it already."""
     requests = 0

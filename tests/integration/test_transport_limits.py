@@ -52,6 +52,7 @@ def drips(head: bytes, drop: bytes) -> Script:
         pytest.param(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n", id="early hints, for ever"),
     ],
 )
+@pytest.mark.shows("F45")
 async def test_an_answer_that_drips_ends_with_the_deadline(head: bytes, drop: bytes) -> None:
     """A timeout between bytes would never fire: there is always one more."""
     outcome = await outcome_within(drips(head, drop), deadline_s=0.4)
@@ -60,6 +61,7 @@ async def test_an_answer_that_drips_ends_with_the_deadline(head: bytes, drop: by
 
 
 @pytest.mark.parametrize("status", [200, 503])
+@pytest.mark.shows("F45")
 async def test_a_body_that_drips_does_not_change_the_verdict(status: int) -> None:
     head = f"HTTP/1.1 {status} X\r\nContent-Length: 1000000\r\n\r\n".encode()
     outcome = await outcome_within(drips(head, b"x"), deadline_s=0.4)
@@ -69,6 +71,7 @@ async def test_a_body_that_drips_does_not_change_the_verdict(status: int) -> Non
 
 
 @pytest.mark.parametrize("status", [100, 102, 103])
+@pytest.mark.shows("F45")
 async def test_a_flood_of_informational_answers_is_cut(status: int) -> None:
     async def script(connection: Connection) -> None:
         await connection.read_request()
@@ -79,6 +82,7 @@ async def test_a_flood_of_informational_answers_is_cut(status: int) -> None:
     assert isinstance(outcome, Silence)
 
 
+@pytest.mark.shows("F44")
 async def test_a_receiver_that_never_answers_costs_its_deadline_and_no_more() -> None:
     async def silent(connection: Connection) -> None:
         await connection.wait_until_closed()
@@ -108,6 +112,7 @@ async def test_a_receiver_that_never_answers_costs_its_deadline_and_no_more() ->
         pytest.param(b"\r\n", id="until the connection closes"),
     ],
 )
+@pytest.mark.shows("F46")
 async def test_a_huge_answer_is_read_a_little(head: bytes) -> None:
     said = 0
     block = b"10000\r\n" + b"x" * 0x10000 + b"\r\n" if b"chunked" in head else b"x" * 0x10000
@@ -143,6 +148,7 @@ def bomb(times: int) -> bytes:
 
 
 @pytest.mark.parametrize(("times", "encoding"), [(1, "gzip"), (2, "gzip, gzip")])
+@pytest.mark.shows("F47")
 async def test_a_decompression_bomb_stays_packed(times: int, encoding: str) -> None:
     """200 MB in a few hundred bytes: what is never decoded cannot go off."""
     packed = bomb(times)
@@ -162,6 +168,7 @@ async def test_a_decompression_bomb_stays_packed(times: int, encoding: str) -> N
     assert grown < MEMORY_GROWTH_BYTES_MAX
 
 
+@pytest.mark.shows("F42")
 async def test_a_refused_connection_is_the_receivers_failure() -> None:
     async with raw_server(says(b"")) as server:
         port = server.port
@@ -171,6 +178,7 @@ async def test_a_refused_connection_is_the_receivers_failure() -> None:
     assert outcome.reason is Reason.CONNECT
 
 
+@pytest.mark.shows("F42")
 async def test_a_black_hole_costs_the_connect_timeout() -> None:
     """A full backlog drops what comes, as a firewall does."""
     loop = asyncio.get_running_loop()

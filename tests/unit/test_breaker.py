@@ -91,6 +91,7 @@ def test_a_rest_is_never_shorter_than_published_nor_a_fifth_longer(times: int, s
         assert rest_s is None or REST_S_MIN <= rest_s <= REST_S_MAX * (1 + JITTER_RATIO)
 
 
+@pytest.mark.shows("F55")
 def test_endpoints_that_died_together_are_not_probed_together() -> None:
     """Five thousand probes in one second are an outage of our own making."""
     random = Random(0)

@@ -52,6 +52,7 @@ def verdict_on(outcome: Outcome, *, gone_disables: bool = True) -> Verdict:
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 226, 299])
+@pytest.mark.shows("F51")
 def test_any_2xx_is_delivered(status: int) -> None:
     assert verdict_on(answered(status)) == Verdict(kind=VerdictKind.DELIVERED)
 
@@ -132,6 +133,7 @@ def test_our_own_fault_spends_nothing_and_tells_no_internals() -> None:
     assert "10.0.0.7" not in verdict.detail
 
 
+@pytest.mark.shows("F49")
 def test_410_ends_the_delivery_and_disables_where_the_policy_says_so() -> None:
     verdict = verdict_on(answered(410, ("retry-after", "60")))
     assert verdict.kind is VerdictKind.GIVE_UP
@@ -160,6 +162,7 @@ def test_429_without_retry_after_is_retried_on_schedule_and_rests_nobody() -> No
 
 
 @pytest.mark.parametrize("status", [301, 400, 404, 429, 500, 502, 503, 504])
+@pytest.mark.shows("F50")
 def test_a_failure_with_retry_after_rests_the_lane_instead_of_counting(status: int) -> None:
     """A receiver that names a time is alive; the breaker has nothing to find out."""
     verdict = verdict_on(answered(status, ("retry-after", "540")))
@@ -226,6 +229,7 @@ def test_a_success_may_ask_for_a_rest_as_well() -> None:
         pytest.param(["T" + "u" * 30_000], None, id="a header of 30 KB"),
     ],
 )
+@pytest.mark.shows("F50")
 def test_retry_after_in_every_spelling(values: list[str], rest_s: float | None) -> None:
     """What cannot be read is as good as not sent; nobody silences us for more than a day."""
     assert retry_after_s(values, NOW) == rest_s

@@ -145,6 +145,7 @@ async def test_an_unknown_lane_gets_a_few_slots_and_a_proven_one_more(
     assert len(room.under_way) == limits.IN_FLIGHT_PER_LANE
 
 
+@pytest.mark.shows("F56")
 async def test_lanes_take_turns(make_room: Callable[..., Room]) -> None:
     """A lane with a backlog does not go before one with a single delivery."""
     room = make_room(slots=8)
@@ -156,6 +157,7 @@ async def test_lanes_take_turns(make_room: Callable[..., Room]) -> None:
     assert b"two" in room.lanes_under_way()
 
 
+@pytest.mark.shows("F53")
 async def test_lanes_that_hang_leave_half_the_slots_to_those_that_answer(
     make_room: Callable[..., Room],
 ) -> None:
@@ -174,6 +176,7 @@ async def test_lanes_that_hang_leave_half_the_slots_to_those_that_answer(
 
 
 @pytest.mark.parametrize("known", ["by this process", "by the store"])
+@pytest.mark.shows("F53")
 async def test_lanes_known_to_fail_leave_a_new_one_its_first_request(
     make_room: Callable[..., Room], known: str
 ) -> None:
@@ -211,6 +214,7 @@ async def test_a_lane_that_shows_that_it_answers_waits_no_longer_among_the_unpro
     assert room.lanes_under_way().count(ANSWERS) == 3
 
 
+@pytest.mark.shows("F56")
 async def test_a_merchant_that_is_not_alone_gets_half(make_room: Callable[..., Room]) -> None:
     room = make_room(slots=8)
     for merchant, lane in ((b"big", b"a"), (b"big", b"b"), (b"small", b"c")):
@@ -255,6 +259,7 @@ async def test_a_process_that_overslept_looks_at_the_lease_before_it_sends(
     assert room.under_way == []
 
 
+@pytest.mark.shows("F50", "F53")
 async def test_what_waits_here_of_a_lane_that_begins_to_rest_goes_back(
     make_room: Callable[..., Room],
 ) -> None:
@@ -273,6 +278,7 @@ async def test_what_waits_here_of_a_lane_that_begins_to_rest_goes_back(
     assert room.dispatcher.waiting == 0
 
 
+@pytest.mark.shows("F53")
 async def test_lanes_that_hang_leave_room_to_lease_what_others_have_in_the_store(
     make_room: Callable[..., Room],
 ) -> None:

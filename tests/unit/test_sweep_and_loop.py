@@ -192,6 +192,7 @@ async def test_a_stream_without_a_sign_of_life_is_ended(world: World) -> None:
     assert upkeep.forgotten == [endpoint.id]
 
 
+@pytest.mark.shows("F57")
 async def test_what_waited_for_a_deleted_endpoint_is_cancelled(world: World) -> None:
     upkeep = Upkeep(world)
     merchant = await world.merchant()
