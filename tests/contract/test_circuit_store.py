@@ -1,5 +1,6 @@
 """What LeaseStore promises of a lane whose circuit is open: one question at a time."""
 
+import pytest
 from tests.support.world import LEASE_S, World
 
 from payhooks.ports.leasing import LaneNews
