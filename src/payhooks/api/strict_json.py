@@ -75,7 +75,10 @@ def check(body: bytes) -> None:
 def _is_plain(body: bytes) -> bool:
     """Whether a cheap look finds nothing; False may mean anything."""
     # An escape can hide a colon, a NUL, half a surrogate pair; many brackets, deep nesting.
-    if b"\\u" in body or body.count(b"{") + body.count(b"[") > JSON_DEPTH_MAX:
+    # One byte is looked for first: that costs nothing, and two of them 2 µs in 1 KB.
+    if b"\\" in body and b"\\u" in body:
+        return False
+    if body.count(b"{") + body.count(b"[") > JSON_DEPTH_MAX:
         return False
     try:
         encoded = _encode_plain(_decode_plain(body))
