@@ -43,7 +43,7 @@ _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _VALUES: Final = {character: value for value, character in enumerate(_ALPHABET)}
 # Two characters at a time: thirteen look-ups an id instead of twenty-six.
 _PAIRS: Final = [high + low for high in _ALPHABET for low in _ALPHABET]
-_PAIR_SHIFTS: Final = tuple(range(120, -1, -10))
+_HEAD_SHIFTS: Final = tuple(range(100, -1, -10))
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
@@ -95,7 +95,14 @@ def to_text(prefix: str, value: bytes) -> str:
     """Return the form people and programs outside see: ``evt_01J…``."""
     assert len(value) == _ID_BYTES
     number = int.from_bytes(value, "big")
-    return f"{prefix}_{''.join([_PAIRS[number >> shift & 1023] for shift in _PAIR_SHIFTS])}"
+    head = _head_text(number >> NUMBER_BITS)
+    return f"{prefix}_{head}{_PAIRS[number >> 10 & 1023]}{_PAIRS[number & 1023]}"
+
+
+# An event and all of its deliveries have this in common, and are printed soon after each other.
+@lru_cache(maxsize=16_384)
+def _head_text(number: int) -> str:
+    return "".join([_PAIRS[number >> shift & 1023] for shift in _HEAD_SHIFTS])
 
 
 def from_text(prefix: str, text: str) -> bytes | None:
@@ -153,8 +160,7 @@ def made_at(value: bytes) -> datetime:
 
 def made_at_text(value: bytes) -> str:
     """Return when the id was made, in RFC 3339 with milliseconds and without the final Z."""
-    seconds, milliseconds = divmod(int.from_bytes(value[:6], "big"), 1000)
-    return f"{_second_text(seconds)}.{milliseconds:03d}"
+    return _moment_text(value[:6])
 
 
 def age_s(value: bytes, now: datetime) -> float:
@@ -162,10 +168,12 @@ def age_s(value: bytes, now: datetime) -> float:
     return now.timestamp() - int.from_bytes(value[:6], "big") / 1000
 
 
-# Thousands of ids are made in the same second.
-@lru_cache(maxsize=64)
-def _second_text(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat().removesuffix("+00:00")
+# Asked for twice at least, in the answer and in the body; under load many ids share it.
+@lru_cache(maxsize=1_024)
+def _moment_text(moment: bytes) -> str:
+    milliseconds = int.from_bytes(moment, "big")
+    at = datetime.fromtimestamp(milliseconds // 1000, UTC)
+    return f"{at.isoformat().removesuffix('+00:00')}.{milliseconds % 1000:03d}"
 
 
 def first_id_at(at: datetime) -> bytes:
