@@ -85,6 +85,7 @@ def running() -> Iterator[tuple[str, dict[str, str], World]]:
     assert world.bugs == []
 
 
+@pytest.mark.shows("B12")
 @schema.parametrize()
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_operation_answers_as_it_is_described(

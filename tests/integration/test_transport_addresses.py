@@ -31,6 +31,7 @@ def assert_blocked(outcome: Outcome) -> None:
     assert outcome.reason is Reason.BLOCKED_ADDRESS
 
 
+@pytest.mark.shows("D9")
 @pytest.mark.parametrize(
     "answer",
     [
@@ -55,6 +56,7 @@ async def test_one_forbidden_address_refuses_them_all(answer: tuple[str, ...]) -
     assert dialled == []
 
 
+@pytest.mark.shows("D9")
 async def test_a_name_that_rebinds_is_followed_only_to_judged_addresses() -> None:
     """Public to the one who asks first, metadata to the one who asks next, 1,000 times."""
     clock = ManualClock()
@@ -83,6 +85,7 @@ async def test_a_name_that_rebinds_is_followed_only_to_judged_addresses() -> Non
     assert set(dialled) == {"127.0.0.1"}
 
 
+@pytest.mark.shows("D9")
 async def test_the_socket_is_judged_again_whatever_was_judged_before() -> None:
     """The second lock: it holds even if the first were bypassed by a bug."""
     async with raw_server(says(OK)) as server:
@@ -234,6 +237,7 @@ async def test_a_name_is_asked_for_once_by_all_who_wait_and_again_after_seconds(
     assert len(resolver.asked) == 2
 
 
+@pytest.mark.shows("D9")
 async def test_of_many_addresses_sixteen_are_tried() -> None:
     """A name with 500 addresses must not cost 500 connections."""
     dialled: list[str] = []
@@ -301,6 +305,7 @@ async def test_the_machines_own_resolver_is_asked_where_none_is_given() -> None:
     assert outcome.timing.dns_s > 0
 
 
+@pytest.mark.shows("D9")
 @pytest.mark.parametrize("answer", [(), Unresolved.UNKNOWN, Unresolved.TEMPORARY])
 @pytest.mark.shows("F40", "F41")
 async def test_a_name_that_leads_nowhere_is_the_receivers_failure(

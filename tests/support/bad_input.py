@@ -10,7 +10,7 @@ import json
 import os
 import socket
 import sqlite3
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -203,10 +203,10 @@ def read(connection: socket.socket, *, to_the_end: bool = False) -> Reply:
 
 
 @contextlib.contextmanager
-def ground(folder: Path) -> Iterator[Ground]:
+def ground(folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[Ground]:
     """Serve from *folder* on SQLite for as long as the block lasts."""
     with sqlite_url(folder) as url:
-        server = Server(folder, url)
+        server = Server(folder, url, environment=environment)
         try:
             yield Ground(server.start())
         finally:

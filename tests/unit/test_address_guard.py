@@ -61,6 +61,7 @@ def test_public_addresses_are_allowed(address: str) -> None:
     assert verdict(address) is None
 
 
+@pytest.mark.shows("D6")
 @pytest.mark.parametrize("host", [*GLIBC_LOOPBACK, "127.1.", "example.0x7f", "1.2.3.4.5", "a:b"])
 def test_spellings_that_only_some_parsers_take_for_an_address_are_refused(host: str) -> None:
     """The one that connects may be the one that understands them."""

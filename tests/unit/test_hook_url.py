@@ -171,6 +171,7 @@ def test_plain_http_is_for_those_whom_the_rules_allow_it() -> None:
     assert read_hook_url("http://example.com:80/", pointer="", rules=SANDBOX).port == 80
 
 
+@pytest.mark.shows("D8")
 def test_an_international_name_is_stored_as_it_is_resolved_and_said_so() -> None:
     """The picker then shows the look-alike for what it is."""
     read = read_hook_url("https://Bücher.example/x", pointer="/url", rules=LIVE)
@@ -180,6 +181,7 @@ def test_an_international_name_is_stored_as_it_is_resolved_and_said_so() -> None
     assert cyrillic.host.startswith("xn--")
 
 
+@pytest.mark.shows("D10")
 @pytest.mark.parametrize(
     "query", ["token=1", "a=b&api_key=1", "access_token=1", "Secret=1", "sig=1", "key=1"]
 )
