@@ -45,8 +45,8 @@ def _pytest(folder: str, *options: str) -> tuple[str, ...]:
 
 # What decides has no line and no branch that its tests do not take.
 _PURE: Final = (
-    "address_guard", "breaker", "classify", "decide", "delivery_states", "echo", "hook_url", "match",
-    "model", "retry", "throttle",
+    "address_guard", "breaker", "classify", "decide", "delivery_states", "echo", "hook_url",
+    "match", "model", "retry", "throttle",
 )  # fmt: skip
 
 
