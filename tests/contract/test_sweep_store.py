@@ -4,12 +4,12 @@ import msgspec
 import pytest
 from tests.support.world import LEASE_S, World, events_of
 
-from payhooks.ids import MerchantId
+from payhooks.ids import MerchantId, delivery_id
 from payhooks.model.attempt import Reason
 from payhooks.model.delivery import State
-from payhooks.model.endpoint import Endpoint, EndpointStatus
+from payhooks.model.endpoint import Endpoint, EndpointStatus, OnFailed
 from payhooks.model.merchant import Merchant
-from payhooks.ports.controlling import Change
+from payhooks.ports.controlling import Cancelled, Change
 from payhooks.ports.leasing import LaneNews, Lease, Trial
 from payhooks.ports.sweeping import Announcement, Expired, FailingLane
 
@@ -112,6 +112,23 @@ async def test_a_poisoned_head_lets_the_next_of_its_object_go(world: World) -> N
     second = await world.publish(merchant, endpoint, order_key=OBJECT)
     for trial in TRIALS:
         await _abandon(world, trial)
+    assert events_of(await world.lease()) == [second.id]
+
+
+async def test_the_object_of_a_poisoned_head_waits_where_its_endpoint_wants_that(
+    world: World,
+) -> None:
+    """``block`` says that nothing of an object goes after one that failed, for whatever reason."""
+    merchant, _ = await _lane(world)
+    endpoint = await world.endpoint(merchant, on_failed=OnFailed.BLOCK)
+    first = await world.publish(merchant, endpoint, order_key=OBJECT)
+    second = await world.publish(merchant, endpoint, order_key=OBJECT)
+    for trial in TRIALS:
+        await _abandon(world, trial)
+    assert await world.lease() == []
+    held_up = delivery_id(first.id, endpoint.number)
+    audit = world.audit(merchant.id)
+    assert await world.store.cancel(merchant.id, held_up, audit) is Cancelled.UNBLOCKED
     assert events_of(await world.lease()) == [second.id]
 
 

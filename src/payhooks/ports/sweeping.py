@@ -68,7 +68,10 @@ class SweepStore(Protocol):
     """Upkeep. Every call does at most one slice and says how much it did."""
 
     async def expire(self, *, limit: int) -> list[Expired]:
-        """Take back leases that ran out; records an ``abandoned`` attempt for each fence."""
+        """Take back leases that ran out; records an ``abandoned`` attempt for each fence.
+
+        The object of one that is set aside as poison waits for a person where its endpoint says so.
+        """
         ...
 
     async def mend_lanes(self, *, limit: int, after: EndpointId | None) -> "Mended":

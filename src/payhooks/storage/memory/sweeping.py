@@ -8,7 +8,7 @@ from payhooks import limits
 from payhooks.ids import DeliveryId, EndpointId, EventId, MerchantId, event_id_of, first_id_at
 from payhooks.model.attempt import Attempt, Reason, Timing
 from payhooks.model.delivery import ABANDONED_IN_A_ROW_MAX, State, Trigger
-from payhooks.model.endpoint import EndpointStatus
+from payhooks.model.endpoint import EndpointStatus, OnFailed
 from payhooks.ports.sweeping import (
     Announcement,
     Expired,
@@ -173,6 +173,10 @@ class MemorySweep:
         poisoned = row.abandoned >= ABANDONED_IN_A_ROW_MAX
         if poisoned:
             row.reason = Reason.POISON
+            endpoint = self._tables.endpoints[row.endpoint_id]
+            blocks = endpoint.on_failed is OnFailed.BLOCK
+            if row.order_key is not None and blocks and not self._gone(row):
+                self._tables.order_blocks[row.endpoint_id, row.order_key] = row.id
             self._tables.finish(row, Trigger.GIVE_UP, now=now)
         else:
             row.reason = Reason.ABANDONED
@@ -184,6 +188,9 @@ class MemorySweep:
             endpoint_id=row.endpoint_id,
             poisoned=poisoned,
         )
+
+    def _gone(self, row: QueueRow) -> bool:
+        return self._tables.lanes[row.endpoint_id].state is LaneState.DELETED
 
     def _mend(self, lane: LaneRow, now: int) -> bool:
         """Return whether the lane would have slept through work that nothing else tells of."""

@@ -1,7 +1,19 @@
 Upkeep.
 
 -- name: expire
-SELECT * FROM expire_v1($1, $2)
+WITH over AS MATERIALIZED (
+  SELECT * FROM expire_v1($1, $2)
+), blocked AS (
+  -- Their rows in queue are gone, but this statement began before that.
+  INSERT INTO order_blocks (endpoint_id, order_key, delivery_id)
+  SELECT q.endpoint_id, q.order_key, q.id FROM over o
+  JOIN queue q ON q.merchant_id = o.merchant_id AND q.id = o.delivery_id
+  JOIN endpoints e ON e.merchant_id = o.merchant_id AND e.id = o.endpoint_id
+  WHERE o.poisoned AND q.order_key IS NOT NULL AND e.status <> 'deleted'
+    AND e.document::jsonb ->> 'on_failed' = 'block'
+  ON CONFLICT DO NOTHING
+)
+SELECT * FROM over
 
 -- name: mend_lanes
 SELECT * FROM mend_lanes_v1($1, $2)

@@ -137,13 +137,9 @@ def take_back(db: apsw.Connection, *, until: int, limit: int, now: int) -> list[
     undone = [Undone(*row[:4]) for row in found]
     record(db, [_abandoned(one, now) for one in undone], now=now)
     poisoned = {row[1] for row in found if row[4] + 1 >= ABANDONED_IN_A_ROW_MAX}
-    end(
-        db,
-        [one for one in undone if one.id in poisoned],
-        Trigger.GIVE_UP,
-        now=now,
-        reason=Reason.POISON,
-    )
+    failed = [one for one in undone if one.id in poisoned]
+    run_many(db, _SQL["block_poisoned"], [(one.merchant_id, one.id) for one in failed])
+    end(db, failed, Trigger.GIVE_UP, now=now, reason=Reason.POISON)
     back = [one for one in undone if one.id not in poisoned]
     stage(db, back, Trigger.RETRY, now=now)
     run(db, _SQL["take_back"], (now,))

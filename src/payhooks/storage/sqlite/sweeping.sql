@@ -94,6 +94,14 @@ DELETE FROM rendered WHERE delivery_id IN (SELECT value FROM carray(?));
 -- name: purge_feed
 DELETE FROM feed_entries WHERE delivery_id IN (SELECT value FROM carray(?));
 
+-- name: block_poisoned
+INSERT INTO order_blocks (endpoint_id, order_key, delivery_id, position)
+SELECT q.endpoint_id, q.order_key, q.id, q.position
+FROM queue AS q CROSS JOIN endpoints AS e ON e.id = q.endpoint_id
+WHERE (q.merchant_id, q.id) IN (VALUES :rows) AND q.order_key IS NOT NULL AND e.deleted = 0
+AND json_extract(CAST(e.document AS TEXT), '$.on_failed') = 'block'
+ON CONFLICT DO NOTHING;
+
 -- name: purge_order_blocks
 DELETE FROM order_blocks WHERE delivery_id IN (SELECT value FROM carray(?))
 RETURNING endpoint_id, order_key;
