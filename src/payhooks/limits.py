@@ -43,6 +43,7 @@ ANSWER_KEPT_BYTES_MAX: Final = 16 * KIB  # kept of a failure
 ANSWER_KEPT_ON_SUCCESS_BYTES_MAX: Final = 1 * KIB  # a success needs no evidence
 RESOLVED_ADDRESSES_MAX: Final = 16
 RETRY_AFTER_S_MAX: Final = 86_400.0  # A receiver may not silence us for longer than a day.
+CERTIFICATE_WARNING_DAYS: Final = 14  # Time to renew one by hand, a holiday included.
 SLOTS_PER_PROCESS: Final = 1_024  # requests under way at once
 IN_FLIGHT_PER_LANE: Final = 16
 IN_FLIGHT_PER_UNPROVEN_LANE: Final = 4  # until the first success, so that strangers cost little

@@ -360,7 +360,6 @@ def test_every_answer_has_exactly_one_verdict(
         pytest.param(
             {"kind": VerdictKind.RETRY, "reason": Reason.DNS}, id="a failure without a word"
         ),
-        pytest.param({"kind": VerdictKind.DELIVERED, "detail": "x"}, id="words on a success"),
         pytest.param({"kind": VerdictKind.DELIVERED, "rest_s": 0.0}, id="a rest of nothing"),
         pytest.param(
             {"kind": VerdictKind.DELIVERED, "counts_for_breaker": True}, id="a success that counts"

@@ -80,6 +80,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     body_truncated: bool
     timing: Timing
     peer: str | None  # address and port that we were connected to
+    certificate_ends_at: datetime | None = None  # where this request made a connection with TLS
 
 
 class Silence(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +110,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime  # when it began
     status: int | None  # None where there was no answer
     reason: Reason | None  # None where it succeeded
-    detail: str  # for people; empty where it succeeded
+    detail: str  # for people; where it succeeded at most a warning
     timing: Timing
     peer: str | None
     answer_headers: tuple[tuple[str, str], ...] = ()

@@ -4,7 +4,7 @@ The status line decides. Two headers add to it: ``Retry-After`` rests the lane, 
 ``webhook-delivery`` lets a receiver stop one delivery or the whole endpoint.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from http import HTTPStatus
@@ -68,11 +68,11 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     rest_s: float | None = None  # the lane rests this long; from now, never zero
     disable: DisabledReason | None = None  # the endpoint is disabled, and why
     counts_for_breaker: bool = False  # one more failure in a row of this lane
-    detail: str = ""  # for people; empty where it was delivered
+    detail: str = ""  # for people; where it was delivered at most a warning
 
     def __post_init__(self) -> None:
         assert (self.reason is None) == (self.kind is VerdictKind.DELIVERED)
-        assert (self.detail == "") == (self.kind is VerdictKind.DELIVERED)
+        assert self.detail or self.kind is VerdictKind.DELIVERED
         assert self.rest_s is None or self.rest_s > 0
         assert not (self.counts_for_breaker and self.kind is not VerdictKind.RETRY)
 
@@ -134,14 +134,16 @@ def retry_after_s(values: list[str], now: datetime) -> float | None:
 
 
 def _classify_answer(answer: Answer, *, gone_disables: bool, now: datetime) -> Verdict:
-    if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES and _asks_nothing(answer):
+    warning = _warning(answer, now)
+    delivered = HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES
+    if delivered and not warning and _asks_nothing(answer):
         return _DELIVERED
     rest_s = retry_after_s(_values(answer, RETRY_AFTER), now)
     wishes = {value.strip(" \t").lower() for value in _values(answer, WEBHOOK_DELIVERY)}
     disable = DisabledReason.RECEIVER if _DISABLE in wishes else None
     # A 2xx that breaks off later is a 2xx: the receiver has the event, and said so.
-    if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-        return Verdict(kind=VerdictKind.DELIVERED, rest_s=rest_s, disable=disable)
+    if delivered:
+        return Verdict(kind=VerdictKind.DELIVERED, rest_s=rest_s, disable=disable, detail=warning)
     gone = answer.status == HTTPStatus.GONE and gone_disables
     reason = Reason.GONE if gone else _reason_of(answer.status)
     kind = VerdictKind.RETRY
@@ -158,8 +160,18 @@ def _classify_answer(answer: Answer, *, gone_disables: bool, now: datetime) -> V
         rest_s=rest_s,
         disable=disable,
         counts_for_breaker=counts,
-        detail=_answer_detail(answer.status, reason, rest_s=rest_s, wishes=wishes),
+        detail=_sentences(
+            _answer_detail(answer.status, reason, rest_s=rest_s, wishes=wishes), warning
+        ),
     )
+
+
+def _warning(answer: Answer, now: datetime) -> str:
+    """Return what will go wrong though nothing has yet; mostly nothing."""
+    ends_at = answer.certificate_ends_at
+    if ends_at is None or ends_at - now > timedelta(days=limits.CERTIFICATE_WARNING_DAYS):
+        return ""
+    return f"Your certificate expires on {ends_at:%Y-%m-%d}; after that no delivery can be made."
 
 
 def _reason_of(status: int) -> Reason:

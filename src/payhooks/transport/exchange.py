@@ -88,6 +88,9 @@ class Exchange:
         setopt(pycurl.SSL_VERIFYPEER, 1)
         setopt(pycurl.SSL_VERIFYHOST, 2)
         setopt(pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2)
+        # A resumed session shows no certificate, so one that has expired since would not be seen.
+        setopt(pycurl.SSL_SESSIONID_CACHE, 0)
+        setopt(pycurl.OPT_CERTINFO, 1)  # to foretell that one expires
         if ca_bundle is not None:
             setopt(pycurl.CAINFO, ca_bundle)
         setopt(pycurl.DNS_CACHE_TIMEOUT, _RESOLVED_KEPT_S)

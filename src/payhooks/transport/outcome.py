@@ -5,6 +5,7 @@ map the network that we run in.
 """
 
 import errno
+from datetime import UTC, datetime
 from typing import Final
 
 import pycurl  # type: ignore[import-untyped]  # it ships no types
@@ -33,6 +34,7 @@ _TOO_MANY_HEADERS: Final = (
 )
 _NO_ANSWER: Final = "No complete answer came before the deadline."
 _HANDSHAKE: Final = "The TLS handshake failed; we speak TLS 1.2 and newer."
+_NO_TLS: Final = "The server does not speak TLS at this port."
 _HANDSHAKE_IN_TIME: Final = "The TLS handshake did not finish in time."
 _UNTRUSTED: Final = "The certificate is not valid."
 _PROXY_DOWN: Final = "The egress proxy does not answer."
@@ -41,6 +43,7 @@ _EXHAUSTED: Final = "This process has no socket left."
 
 # X.509 verification results, as OpenSSL numbers them.
 _CERTIFICATES: Final = {
+    7: "The certificate is not signed by the authority that it names.",
     9: "The certificate is not valid yet.",
     10: "The certificate has expired.",
     18: "The certificate is self-signed.",
@@ -55,6 +58,7 @@ _CERTIFICATES: Final = {
     68: "The certificate is signed with an algorithm that is too weak.",
 }
 _WRONG_NAME: Final = _CERTIFICATES[62]
+_EXPIRE_DATE: Final = "%b %d %H:%M:%S %Y GMT"  # as OpenSSL prints it
 _MICROSECOND: Final = 1e-6
 _FORBIDDEN: Final = 403
 
@@ -110,6 +114,7 @@ def outcome_of(exchange: Exchange, code: int, message: str, *, dns_s: float) -> 
             body_truncated=exchange.truncated or code != pycurl.E_OK,
             timing=timing,
             peer=peer,
+            certificate_ends_at=_certificate_ends_at(exchange.easy),
         )
     return _without_answer(exchange, code, message, timing=timing, peer=peer)
 
@@ -158,12 +163,28 @@ def _late(easy: Easy) -> tuple[Reason, str]:
 
 def _certificate(easy: Easy, code: int, message: str) -> str:
     if code != pycurl.E_PEER_FAILED_VERIFICATION:
-        return _HANDSHAKE
+        # What OpenSSL says of bytes that are no record of TLS.
+        plain = "wrong version number" in message or "packet length too long" in message
+        return _NO_TLS if plain else _HANDSHAKE
     known = _CERTIFICATES.get(easy.getinfo(pycurl.SSL_VERIFYRESULT))
     if known is not None:
         return known
     # libcurl compares the name itself, after OpenSSL was content.
     return _WRONG_NAME if "subject name" in message or "does not match" in message else _UNTRUSTED
+
+
+def _certificate_ends_at(easy: Easy) -> datetime | None:
+    """Return when the receiver's certificate expires, where a connection was made for this."""
+    if not easy.getinfo(pycurl.NUM_CONNECTS) or not easy.getinfo(pycurl.APPCONNECT_TIME):
+        return None
+    chain = easy.getinfo(pycurl.INFO_CERTINFO)
+    for name, value in chain[0] if chain else ():
+        if name == "Expire date":
+            try:
+                return datetime.strptime(value, _EXPIRE_DATE).replace(tzinfo=UTC)
+            except ValueError:
+                return None
+    return None
 
 
 def _proxy_fault(easy: Easy, code: int, timing: Timing) -> Outcome | None:
