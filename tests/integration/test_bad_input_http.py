@@ -58,6 +58,7 @@ _HEADS: list[object] = [
 ]
 
 
+@pytest.mark.shows("S32")
 @pytest.mark.parametrize(("lines", "body", "allowed"), _HEADS)
 async def test_a_request_that_is_not_http_as_it_should_be_is_refused(
     lines: list[str], body: bytes, allowed: set[int | None]
@@ -116,7 +117,7 @@ async def test_a_host_that_is_none_is_refused(host: str) -> None:
         assert (await server.raw(without, BODY)).status == 400
 
 
-@pytest.mark.shows("A13")
+@pytest.mark.shows("A13", "S32")
 async def test_a_head_that_does_not_end_is_cut_and_harms_nobody() -> None:
     """A13: five hundred of these must not cost the others their answers."""
     async with served() as server:
@@ -128,6 +129,7 @@ async def test_a_head_that_does_not_end_is_cut_and_harms_nobody() -> None:
         assert all(answer.closed for answer in answers)
 
 
+@pytest.mark.shows("S32")
 async def test_a_head_that_goes_on_and_on_is_cut_before_its_end() -> None:
     """A8: what never ends must not be kept until it does."""
     async with served() as server:
@@ -136,7 +138,7 @@ async def test_a_head_that_goes_on_and_on_is_cut_before_its_end() -> None:
         assert answer.closed
 
 
-@pytest.mark.shows("A13")
+@pytest.mark.shows("A13", "S32")
 async def test_a_body_that_drips_is_cut() -> None:
     """A13: a byte now and then is no request; its connection goes to somebody else."""
     async with served() as server:
@@ -203,6 +205,7 @@ async def test_headers_that_claim_to_be_something_else_are_ignored(line: str) ->
         assert {entry["ip"] for entry in entries.json["data"]} == {"192.0.2.1"}
 
 
+@pytest.mark.shows("S32")
 async def test_pipelined_requests_are_answered_in_order() -> None:
     """A22: a client may send ahead; it gets one answer each, in the order it asked."""
     async with served() as server:
@@ -217,6 +220,7 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
         assert got.count(b"HTTP/1.1 200 OK") == 100
 
 
+@pytest.mark.shows("S32")
 async def test_a_body_that_does_not_end_is_cut_at_the_limit() -> None:
     """B9: a gigabyte, streamed, costs us the limit and no more."""
     async with served() as server:

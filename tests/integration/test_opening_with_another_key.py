@@ -21,6 +21,7 @@ def _settings(folder: Path, key: str) -> Settings:
     return load({"PAYHOOKS_DATABASE_URL": url, "PAYHOOKS_SECRET_KEY": key})
 
 
+@pytest.mark.shows("S12")
 async def test_another_secret_key_is_refused_and_leaves_the_file_free(tmp_path: Path) -> None:
     """It would answer 202 for days and sign none of it; and the right key must work next."""
     key, other = new_key_text(os.urandom), new_key_text(os.urandom)

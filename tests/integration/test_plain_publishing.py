@@ -93,6 +93,7 @@ _ASKED = [
 ]
 
 
+@pytest.mark.shows("S32")
 @pytest.mark.parametrize(("body", "lines", "status"), _ASKED)
 async def test_both_ways_give_one_answer(body: bytes, lines: list[str], status: int) -> None:
     """Nobody can see which way his request went."""
@@ -173,6 +174,7 @@ async def test_stricter_rules_hold_for_the_next_event() -> None:
         assert (await publisher.short()).status == 202
 
 
+@pytest.mark.shows("S27")
 async def test_a_key_revoked_a_moment_ago_opens_nothing() -> None:
     """The key is looked at with every routing table that a plan is made from."""
     async with _publishing() as publisher:

@@ -31,7 +31,7 @@ def assert_blocked(outcome: Outcome) -> None:
     assert outcome.reason is Reason.BLOCKED_ADDRESS
 
 
-@pytest.mark.shows("D9")
+@pytest.mark.shows("D9", "S02")
 @pytest.mark.parametrize(
     "answer",
     [
@@ -56,7 +56,7 @@ async def test_one_forbidden_address_refuses_them_all(answer: tuple[str, ...]) -
     assert dialled == []
 
 
-@pytest.mark.shows("D9")
+@pytest.mark.shows("D9", "S02")
 async def test_a_name_that_rebinds_is_followed_only_to_judged_addresses() -> None:
     """Public to the one who asks first, metadata to the one who asks next, 1,000 times."""
     clock = ManualClock()
@@ -85,7 +85,7 @@ async def test_a_name_that_rebinds_is_followed_only_to_judged_addresses() -> Non
     assert set(dialled) == {"127.0.0.1"}
 
 
-@pytest.mark.shows("D9")
+@pytest.mark.shows("D9", "S02")
 async def test_the_socket_is_judged_again_whatever_was_judged_before() -> None:
     """The second lock: it holds even if the first were bypassed by a bug."""
     async with raw_server(says(OK)) as server:
@@ -114,6 +114,7 @@ async def test_the_socket_is_judged_again_whatever_was_judged_before() -> None:
     assert server.connections == 0
 
 
+@pytest.mark.shows("S03")
 @pytest.mark.parametrize(
     "url",
     [
@@ -137,6 +138,7 @@ async def test_a_stored_url_that_the_rules_no_longer_allow_is_not_called(url: st
     assert resolver.asked == []
 
 
+@pytest.mark.shows("S06")
 async def test_what_is_blocked_reads_the_same_whatever_is_there() -> None:
     """Different words for a closed, an open and a filtered port would make us a port scanner."""
     resolver = ScriptedResolver(lambda host: ("10.0.0.1",) if "ten" in host else (METADATA,))
@@ -165,7 +167,7 @@ async def test_what_is_blocked_reads_the_same_whatever_is_there() -> None:
         "/elsewhere",
     ],
 )
-@pytest.mark.shows("F48")
+@pytest.mark.shows("F48", "S04")
 async def test_a_redirect_is_an_answer_and_never_a_second_request(
     status: int, location: str
 ) -> None:
@@ -191,6 +193,7 @@ async def test_a_redirect_is_an_answer_and_never_a_second_request(
     assert (requests, dialled, resolver.asked) == (1, ["127.0.0.1"], [])
 
 
+@pytest.mark.shows("S04")
 async def test_the_environment_sets_no_proxy_no_password_and_no_cookie(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

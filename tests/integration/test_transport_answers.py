@@ -24,7 +24,7 @@ async def outcome_of(script: Script, *, deadline_s: float = 3.0) -> Outcome:
         return await transport.send(post(f"http://127.0.0.1:{server.port}/", deadline_s=deadline_s))
 
 
-@pytest.mark.shows("F47")
+@pytest.mark.shows("F47", "S07")
 async def test_the_request_is_what_was_asked_for_and_nothing_else() -> None:
     """The signature covers bytes; a header that a library adds on its own is a surprise."""
     got: list[bytes] = []
@@ -240,7 +240,7 @@ async def test_an_answer_with_too_many_headers_is_refused() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 16_384, 16_385, 65_535, 65_536, 200_000])
-@pytest.mark.shows("F46")
+@pytest.mark.shows("F46", "S06")
 async def test_of_a_body_a_part_is_kept(size: int) -> None:
     answer = b"HTTP/1.1 500 No\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size
     outcome = await outcome_of(says(answer))

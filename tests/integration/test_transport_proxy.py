@@ -19,6 +19,7 @@ TUNNEL = b"HTTP/1.1 200 Connection established\r\n\r\n"
 NOT_ASKED = ScriptedResolver(lambda _host: Unresolved.UNKNOWN)
 
 
+@pytest.mark.shows("S05")
 async def test_a_request_goes_through_the_tunnel_and_the_proxy_resolves() -> None:
     """Workers behind a proxy often have no name server at all."""
     got: list[bytes] = []
@@ -59,6 +60,7 @@ async def test_the_proxys_yes_is_not_the_receivers() -> None:
     assert outcome.reason is Reason.PROTOCOL
 
 
+@pytest.mark.shows("S05")
 async def test_a_dead_proxy_spends_no_attempt() -> None:
     async with raw_server(says(OK)) as server:
         port = server.port
@@ -86,6 +88,7 @@ async def test_what_the_proxy_refuses(status: int, expected: Reason | None) -> N
         assert outcome.reason is expected
 
 
+@pytest.mark.shows("S05")
 async def test_private_addresses_are_refused_before_the_proxy_is_asked() -> None:
     async with (
         raw_server(says(OK)) as server,

@@ -70,7 +70,7 @@ async def test_a_trusted_certificate_is_accepted_and_the_connection_kept(
         pytest.param((-1, 1), "other.example", "another host name", id="wrong host"),
     ],
 )
-@pytest.mark.shows("F52")
+@pytest.mark.shows("F52", "S44")
 async def test_a_certificate_that_is_wrong_is_refused_by_its_fault(
     authority: Authority, tmp_path: Path, days: tuple[int, int], host: str, words: str
 ) -> None:
@@ -81,7 +81,7 @@ async def test_a_certificate_that_is_wrong_is_refused_by_its_fault(
     assert words in outcome.detail
 
 
-@pytest.mark.shows("F52")
+@pytest.mark.shows("F52", "S44")
 async def test_a_self_signed_certificate_is_refused(authority: Authority, tmp_path: Path) -> None:
     (outcome,), _ = await outcomes_of(
         says(OK), server_context(tmp_path, None), authority.bundle(tmp_path)
@@ -92,7 +92,7 @@ async def test_a_self_signed_certificate_is_refused(authority: Authority, tmp_pa
 
 
 @pytest.mark.parametrize("trusted", ["another authority", "the machine's"])
-@pytest.mark.shows("F52")
+@pytest.mark.shows("F52", "S44")
 async def test_an_unknown_authority_is_refused(
     authority: Authority, tmp_path: Path, trusted: str
 ) -> None:
@@ -103,7 +103,7 @@ async def test_an_unknown_authority_is_refused(
     assert outcome.reason is Reason.TLS
 
 
-@pytest.mark.shows("F52")
+@pytest.mark.shows("F52", "S44")
 async def test_old_tls_is_refused(authority: Authority, tmp_path: Path) -> None:
     """A receiver that offers nothing newer gets no event, whatever it answers."""
     context = server_context(tmp_path, authority)
@@ -117,7 +117,7 @@ async def test_old_tls_is_refused(authority: Authority, tmp_path: Path) -> None:
     assert outcome.reason is Reason.TLS
 
 
-@pytest.mark.shows("F52")
+@pytest.mark.shows("F52", "S44")
 async def test_a_server_without_tls_is_a_tls_failure(authority: Authority, tmp_path: Path) -> None:
     async def plain(connection: Connection) -> None:
         await connection.say(b"HTTP/1.1 400 Bad Request\r\n\r\n")

@@ -131,6 +131,7 @@ def test_nobody_asks_the_machine_for_time_or_chance(path: Path) -> None:
     assert not module_level, f"take a random.Random instead of {module_level}"
 
 
+@pytest.mark.shows("S01")
 @pytest.mark.parametrize("path", package_files(), ids=name_of)
 def test_only_transport_opens_sockets(path: Path) -> None:
     """A second way out would be a way around the address guard."""

@@ -51,17 +51,19 @@ def test_the_published_counts() -> None:
     assert len(set(ALLOWED)) == 18
 
 
+@pytest.mark.shows("S03")
 @pytest.mark.parametrize("address", REFUSED)
 def test_private_and_special_addresses_are_refused(address: str) -> None:
     assert verdict(address) is not None
 
 
+@pytest.mark.shows("S03")
 @pytest.mark.parametrize("address", ALLOWED)
 def test_public_addresses_are_allowed(address: str) -> None:
     assert verdict(address) is None
 
 
-@pytest.mark.shows("D6")
+@pytest.mark.shows("D6", "S03")
 @pytest.mark.parametrize("host", [*GLIBC_LOOPBACK, "127.1.", "example.0x7f", "1.2.3.4.5", "a:b"])
 def test_spellings_that_only_some_parsers_take_for_an_address_are_refused(host: str) -> None:
     """The one that connects may be the one that understands them."""
@@ -79,6 +81,7 @@ def test_a_host_that_is_an_address_is_judged_as_one() -> None:
     assert host_verdict("169.254.169.254") is Refusal.SPECIAL_IPV4
 
 
+@pytest.mark.shows("S03")
 def test_an_allowed_network_opens_itself_and_nothing_beside_it() -> None:
     """For development, and for receivers inside the operator's own network."""
     allowed = AllowList.of(("127.0.0.1/32", "10.1.0.0/16", "fd00::/8"))
@@ -110,6 +113,7 @@ def test_an_entry_that_is_no_network_and_no_name_is_refused(entry: str) -> None:
     assert caught.value.faults[0].pointer == "/1"
 
 
+@pytest.mark.shows("S03")
 @given(st.integers(min_value=0, max_value=2**32 - 1))
 @example(0x7F000001)
 @example(0xA9FEA9FE)

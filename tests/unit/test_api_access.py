@@ -21,7 +21,7 @@ def world() -> World:
     return World()
 
 
-@pytest.mark.shows("C1", "C2")
+@pytest.mark.shows("C1", "C2", "S14")
 async def test_every_invalid_credential_gets_the_same_401(world: World) -> None:
     """C1, C2: an attacker learns nothing about which part of a guess was wrong."""
     merchant = await world.merchant()
@@ -55,6 +55,7 @@ async def test_every_invalid_credential_gets_the_same_401(world: World) -> None:
     assert (await world.call("GET", f"/v1/merchants/{merchant}/events", key=good)).status == 200
 
 
+@pytest.mark.shows("S14")
 async def test_a_key_in_the_query_is_no_key(world: World) -> None:
     """C1: URLs end up in logs, so a key there must never work."""
     merchant = await world.merchant()
@@ -63,6 +64,7 @@ async def test_a_key_in_the_query_is_no_key(world: World) -> None:
     assert answer.status == 401
 
 
+@pytest.mark.shows("S14")
 async def test_a_key_without_the_permission_is_told_so(world: World) -> None:
     """C3: the caller is known, so it may learn what it lacks."""
     merchant = await world.merchant()
@@ -79,6 +81,7 @@ async def test_a_key_without_the_permission_is_told_so(world: World) -> None:
     assert (published.status, made.status) == (403, 403)
 
 
+@pytest.mark.shows("S26")
 async def test_another_merchants_things_read_as_if_they_never_were(world: World) -> None:
     """C8: which ids exist is nobody else's business."""
     mine, other = await world.merchant(), await world.merchant(reference="other")
@@ -107,6 +110,7 @@ async def test_another_merchants_things_read_as_if_they_never_were(world: World)
     assert published.status == 404
 
 
+@pytest.mark.shows("S14")
 async def test_a_key_cannot_make_a_key_that_may_more(world: World) -> None:
     """Else keys:write would be every permission."""
     merchant = await world.merchant()
@@ -123,6 +127,7 @@ async def test_a_key_cannot_make_a_key_that_may_more(world: World) -> None:
     assert (answer.status, operator.status) == (403, 422)
 
 
+@pytest.mark.shows("S27")
 async def test_a_revoked_key_publishes_nothing_from_the_next_request_on(world: World) -> None:
     """The hot path asks a cached table; the cache must not outlive a revocation."""
     merchant = await world.merchant()
@@ -134,6 +139,7 @@ async def test_a_revoked_key_publishes_nothing_from_the_next_request_on(world: W
     assert (await world.call("POST", target, said, key=key)).status == 401
 
 
+@pytest.mark.shows("S33")
 async def test_an_address_with_many_invalid_keys_is_told_to_wait_but_a_good_key_passes(
     world: World,
 ) -> None:
@@ -152,6 +158,7 @@ async def test_an_address_with_many_invalid_keys_is_told_to_wait_but_a_good_key_
     assert (await world.call("GET", target, key="guess", client="192.0.2.2")).status == 401
 
 
+@pytest.mark.shows("S24")
 async def test_an_app_with_a_route_that_declares_no_access_does_not_start() -> None:
     """S24: open by omission is the commonest hole there is."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
@@ -176,6 +183,7 @@ async def test_a_protection_that_is_not_there_cannot_be_chosen(world: World, cho
     assert kept.status == 200
 
 
+@pytest.mark.shows("S36")
 async def test_a_refused_change_leaves_no_audit_entry(world: World) -> None:
     """The log says what happened; what did not happen is not in it."""
     merchant = await world.merchant()

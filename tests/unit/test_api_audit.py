@@ -90,6 +90,7 @@ _CALLS: list[tuple[str, str, object, Prepare]] = [
 ]
 
 
+@pytest.mark.shows("S36")
 async def test_no_route_that_changes_something_is_missing_here() -> None:
     """A new route must say what it leaves behind before it goes out."""
     document = (await World().call("GET", "/openapi.json", key=None)).json
@@ -104,6 +105,7 @@ async def test_no_route_that_changes_something_is_missing_here() -> None:
     ) | _REVEALING
 
 
+@pytest.mark.shows("S36")
 @pytest.mark.parametrize(
     ("method", "path", "body", "prepare"), [pytest.param(*c, id=f"{c[0]} {c[1]}") for c in _CALLS]
 )

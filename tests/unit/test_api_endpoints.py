@@ -121,6 +121,7 @@ async def test_an_edit_based_on_an_old_version_changes_nothing(world: World) -> 
     assert (await world.call("GET", at)).json["label"] == "one"
 
 
+@pytest.mark.shows("S13")
 async def test_secrets_are_in_no_list_no_audit_entry_and_no_announcement(world: World) -> None:
     """What is shown once must not be read elsewhere."""
     merchant = await world.merchant()
@@ -147,6 +148,7 @@ async def test_secrets_are_in_no_list_no_audit_entry_and_no_announcement(world: 
     ]
 
 
+@pytest.mark.shows("S10")
 async def test_rotation_is_bounded_and_without_grace_is_immediate(world: World) -> None:
     """Every live secret is one more signature in every request."""
     merchant = await world.merchant()
@@ -258,6 +260,7 @@ async def test_a_reference_is_taken_wherever_an_id_is_and_stays(world: World) ->
     assert (taken.status, moved.status) == (409, 409)
 
 
+@pytest.mark.shows("S33")
 async def test_an_endpoint_is_tested_a_few_times_a_minute(world: World) -> None:
     """C20: testing a URL that somebody just typed must not make a tool for hitting it."""
     merchant = await world.merchant()

@@ -14,6 +14,7 @@ def _scope(peer: str | None, *forwarded: str) -> dict[str, object]:
     }
 
 
+@pytest.mark.shows("S35")
 @pytest.mark.parametrize(
     ("peer", "forwarded", "address"),
     [
@@ -44,6 +45,7 @@ def test_the_callers_address_is_what_trusted_proxies_say(
     assert BEHIND.address_of(_scope(peer, *forwarded)) == address
 
 
+@pytest.mark.shows("S35")
 def test_without_trusted_proxies_only_the_peer_counts() -> None:
     """A20: the header is anybody's to write."""
     assert Peers().address_of(_scope("192.0.2.1", "203.0.113.5")) == "192.0.2.1"

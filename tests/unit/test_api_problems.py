@@ -62,6 +62,7 @@ def test_a_callers_text_is_shown_short_and_escaped() -> None:
     assert len(shown("\x00" * 100)) == 64
 
 
+@pytest.mark.shows("S34")
 async def test_a_bug_is_told_the_same_way_whatever_it_was() -> None:
     """S34: an exception's text can hold a secret, a query or a path."""
     world = World()
@@ -81,6 +82,7 @@ async def test_a_bug_is_told_the_same_way_whatever_it_was() -> None:
     assert [str(bug) for bug in world.bugs] == ["SELECT secret FROM /etc/passwd"] * 2
 
 
+@pytest.mark.shows("S34")
 async def test_a_store_that_is_down_is_a_503_and_nothing_is_accepted() -> None:
     """Never worse than late: the publisher keeps the event and asks again."""
     world = World()

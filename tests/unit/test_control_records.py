@@ -11,6 +11,7 @@ from payhooks.control.listen import stop
 from payhooks.policy.match import is_valid_event_type
 
 
+@pytest.mark.shows("S37")
 async def test_an_entry_that_was_edited_breaks_the_chain_where_it_was_edited() -> None:
     """Whoever can write the table must not be able to rewrite the past unseen."""
     world = World()

@@ -20,6 +20,7 @@ def _with(control: Control, *keys: bytes) -> Control:
     return dataclasses.replace(control, keyring=Keyring(keys, random_bytes=os.urandom))
 
 
+@pytest.mark.shows("S12")
 async def test_after_rotation_the_old_key_may_go() -> None:
     """A key that leaked must become worthless without a merchant noticing."""
     world, old_key = World(), os.urandom(32)
@@ -51,6 +52,7 @@ async def test_without_the_old_key_nothing_is_touched() -> None:
     assert len(await secrets.reveal_signature_key(before, SYSTEM, merchant)) == 1
 
 
+@pytest.mark.shows("S12")
 async def test_a_process_with_another_key_does_not_start() -> None:
     """It would accept events for days and sign none of them."""
     world, old_key = World(), os.urandom(32)

@@ -44,6 +44,7 @@ def test_a_url_is_stored_in_its_one_spelling(text: str, url: str) -> None:
     assert read_hook_url(text, pointer="/url", rules=LIVE).url == url
 
 
+@pytest.mark.shows("S03", "S04")
 @pytest.mark.parametrize(
     ("text", "code"),
     [
@@ -163,6 +164,7 @@ def test_the_longest_url() -> None:
     assert code_of("https://example.com/" + "a" * 2_028) == ""
 
 
+@pytest.mark.shows("S04", "S45")
 def test_plain_http_is_for_those_whom_the_rules_allow_it() -> None:
     assert code_of("http://example.com/", SANDBOX) == ""
     assert code_of("http://example.com:80/", SANDBOX) == ""

@@ -45,6 +45,7 @@ def test_two_keys_differ() -> None:
     assert len({digest(key) for key in keys}) == 10_000
 
 
+@pytest.mark.shows("S14")
 @pytest.mark.parametrize("position", range(len(KEY)))
 def test_one_wrong_character_is_noticed(position: int) -> None:
     """A typing mistake is answered without a look into the store."""
@@ -52,6 +53,7 @@ def test_one_wrong_character_is_noticed(position: int) -> None:
     assert not looks_like(KEY[:position] + other + KEY[position + 1 :])
 
 
+@pytest.mark.shows("S14")
 @pytest.mark.parametrize(
     "text",
     ["", "phk_", KEY[:-1], KEY + "A", " " + KEY, KEY + "\n", KEY.replace("live", "test")],

@@ -44,6 +44,7 @@ def test_the_same_secret_never_seals_to_the_same_bytes() -> None:
     assert len({ring.seal(SECRET, context=HERE) for _ in range(10_000)}) == 10_000
 
 
+@pytest.mark.shows("S11")
 @pytest.mark.parametrize(
     "elsewhere",
     [
@@ -66,6 +67,7 @@ def test_a_secret_does_not_open_elsewhere(elsewhere: SealContext) -> None:
         ring.open(sealed, context=elsewhere)
 
 
+@pytest.mark.shows("S11")
 def test_any_changed_byte_is_noticed() -> None:
     """Format, key id, nonce, text and tag alike."""
     ring = _ring(NEW)
@@ -135,6 +137,7 @@ def test_keys_may_be_base64_or_hex(spell: Callable[[bytes], str]) -> None:
     assert parse_keys(f"{spell(key)}, {spell(OLD)}\n") == (key, OLD)
 
 
+@pytest.mark.shows("S12")
 @pytest.mark.parametrize(
     ("text", "code"),
     [

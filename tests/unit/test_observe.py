@@ -73,6 +73,7 @@ async def test_every_attempt_is_one_wide_line_with_every_id_in_it(watched: Watch
         assert str(line[member]).startswith(prefix)
 
 
+@pytest.mark.shows("S13")
 async def test_no_line_holds_what_was_published(watched: Watched) -> None:
     """Payloads are other people's payments."""
     flow = watched.flow(200)
@@ -126,6 +127,7 @@ def test_event_types_do_not_become_labels_without_end(watched: Watched) -> None:
     watched.sink.close()
 
 
+@pytest.mark.shows("S39")
 def test_control_characters_cannot_forge_a_line(watched: Watched) -> None:
     watched.recorder.alarmed("our_fault", 'line\n{"event":"forged"}\x1b[2J')
     [line] = watched.lines()
@@ -133,6 +135,7 @@ def test_control_characters_cannot_forge_a_line(watched: Watched) -> None:
     assert b"\x1b" not in watched.stream.getvalue()
 
 
+@pytest.mark.shows("S13", "S34")
 def test_a_bug_is_told_without_the_words_of_its_exception(watched: Watched) -> None:
     """Exceptions of others quote what they choked on."""
     with pytest.raises(ValueError, match="4111") as caught:
@@ -144,6 +147,7 @@ def test_a_bug_is_told_without_the_words_of_its_exception(watched: Watched) -> N
     assert b"4111111111111111" not in watched.stream.getvalue()
 
 
+@pytest.mark.shows("S39")
 def test_lines_of_libraries_come_out_in_our_form(watched: Watched) -> None:
     logging.getLogger("some.library").warning("half %s", "done")
     [line] = watched.lines()

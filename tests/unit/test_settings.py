@@ -23,6 +23,7 @@ def test_four_slashes_make_the_path_absolute() -> None:
     assert settings.sqlite_path == Path("/var/payhooks.db")
 
 
+@pytest.mark.shows("S50")
 @pytest.mark.parametrize(
     ("change", "name", "words"),
     [
@@ -113,6 +114,7 @@ def test_a_secret_file_that_is_not_there_is_told(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.shows("S13")
 def test_no_refusal_repeats_a_value() -> None:
     """What is refused is often a secret in the wrong place."""
     canary = "canary-7f3a"

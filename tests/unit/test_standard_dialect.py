@@ -85,6 +85,7 @@ def _body(
 # --- writing ---------------------------------------------------------------------------
 
 
+@pytest.mark.shows("S07")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_signs_and_verifies_the_vectors(case: dict[str, Any]) -> None:
     """Anybody can check these against another implementation."""
@@ -161,6 +162,7 @@ def test_a_dot_in_our_own_message_id_is_a_bug() -> None:
         STANDARD.sign(message_id="del.1", body=BODY, secrets=[HMAC], now=SIGNED_AT)
 
 
+@pytest.mark.shows("S10")
 @pytest.mark.parametrize("kept", [0, 1], ids=["new secret", "old secret"])
 def test_either_secret_verifies_during_a_rotation(kept: int) -> None:
     """The merchant changes over whenever it likes within the grace."""
@@ -182,6 +184,7 @@ def test_v1_and_v1a_travel_side_by_side() -> None:
         STANDARD.verify(headers, BODY + b" ", [public], SIGNED_AT)
 
 
+@pytest.mark.shows("S07")
 @given(
     secret=st.binary(min_size=24, max_size=64),
     body=st.text(st.characters(exclude_categories=["Cs"])),
@@ -206,12 +209,14 @@ def test_another_implementation_makes_the_same_signature(
 # --- verifying -------------------------------------------------------------------------
 
 
+@pytest.mark.shows("S08")
 @pytest.mark.parametrize("skew", [-TOLERANCE, timedelta(), TOLERANCE])
 def test_accepts_up_to_the_very_edge_of_the_tolerance(skew: timedelta) -> None:
     """Published as five minutes, so five minutes must work."""
     STANDARD.verify(HEADERS, BODY, [HMAC], SIGNED_AT + skew)
 
 
+@pytest.mark.shows("S08")
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -253,6 +258,7 @@ def test_refuses(change: dict[str, str], reason: str) -> None:
     assert reason in caught.value.reason
 
 
+@pytest.mark.shows("S08")
 def test_the_last_of_the_allowed_signatures_counts() -> None:
     """A sender in the middle of rotations puts the one we know anywhere."""
     signatures = " ".join(["v1,x"] * (SIGNATURES_MAX - 1) + [GOOD])
