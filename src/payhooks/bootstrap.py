@@ -66,6 +66,15 @@ class Process:
     tracer: Tracer | None
     sending: "Sending | None"  # None: this process serves but does not send
 
+    def heed(self, health: Health) -> None:
+        """Show how the store fares, and do nothing while our clock is not the store's."""
+        self.metrics.set_health(health)
+        # Ids and signatures carry our time. What we would publish would be of another day, and
+        # receivers would refuse what we sent, at the cost of its attempts.
+        self.acceptor.refuses = "the clock differs" if health.clock_differs else None
+        if self.sending is not None:
+            self.sending.dispatcher.suspended = health.clock_differs
+
     async def stop(self) -> None:
         """End what is under way, in the direction of the data, and close everything."""
         if self.sending is not None:
@@ -187,6 +196,8 @@ async def open_process(
     control = make_control(settings, store, clock, ids)
     try:
         await resealing.demand_openable(control)
+        if (health := await store.health()).degraded:
+            telemetry.alarmed("durability_degraded", health.durability)
     except PayhooksError:
         await store.close()
         lines.close()
@@ -348,7 +359,7 @@ class _Ready:
             "clock": _clock_words(health),
         }
         # Without a worker events are accepted and wait: late, not lost, so still ready.
-        return Readiness(ready=True, checks=checks)
+        return Readiness(ready=health.writable and not health.clock_differs, checks=checks)
 
 
 def _clock_words(health: Health) -> str:

@@ -240,6 +240,13 @@ class Tenant:
         self.key: str = made["key"]
         self.secrets: dict[str, str] = {}  # by path of the URL
 
+    @classmethod
+    def at(cls, tenant: "Tenant", port: int) -> "Tenant":
+        """Return the same tenant, asked for at another process."""
+        other = cls.__new__(cls)
+        other.__dict__.update(tenant.__dict__, api=Api(port, tenant.api.key))
+        return other
+
     def endpoint(self, url: str, **fields: object) -> str:
         """Make an endpoint that wants everything; return its id."""
         events = fields.pop("events", [EVENT_TYPE])

@@ -12,12 +12,7 @@ import msgspec
 
 from payhooks import limits
 from payhooks.clock import Clock
-from payhooks.errors import (
-    InProgressError,
-    OutcomeUnknownError,
-    PayhooksError,
-    UnavailableError,
-)
+from payhooks.errors import InProgressError, OutcomeUnknownError, PayhooksError, UnavailableError
 from payhooks.flow.fan_out import plan
 from payhooks.flow.group_commit import Bounds, GroupCommit
 from payhooks.flow.publication import Publication, Published, content_hash, key_hash
@@ -91,6 +86,7 @@ class Acceptor:
         # off, and it would be sent twice under one lease.
         self._owner = -1 - owner
         self._leaders: dict[bytes, Slot] = {}
+        self.refuses: str | None = None  # why nothing is taken now, in words
         self.group = GroupCommit(self._commit, bounds=BOUNDS)
 
     async def publish(
@@ -262,6 +258,8 @@ class Acceptor:
     def _submit(
         self, table: RoutingTable, arrivals: list[Arrival], give_up_at_s: float
     ) -> "asyncio.Future[list[Acceptance]]":
+        if self.refuses is not None:
+            raise UnavailableError(self.refuses)
         queue_rows = sum([len(arrival.deliveries) for arrival in arrivals])
         return self.group.submit(
             _Parcel(arrivals, give_up_at_s),

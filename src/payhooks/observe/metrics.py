@@ -9,7 +9,7 @@ from prometheus_client.exposition import generate_latest
 
 from payhooks import __version__
 from payhooks.observe.tallies import Spread, Tally
-from payhooks.ports.sweeping import Pending
+from payhooks.ports.sweeping import Health, Pending
 
 _ATTEMPT_BUCKETS_S: Final = (
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 45
@@ -92,6 +92,12 @@ class Metrics:
         )
         self.endpoints = self._gauge("payhooks_endpoints", "Endpoints by state.", "state")
         self.circuits_open = self._gauge("payhooks_circuit_open", "Lanes whose circuit is open.")
+        self.durability_degraded = self._gauge(
+            "payhooks_durability_degraded", "1 where a commit is less safe than it should be."
+        )
+        self.clock_skew_s = self._gauge(
+            "payhooks_clock_skew_seconds", "Our clock minus the store's."
+        )
         self.in_flight = self._gauge("payhooks_attempts_in_flight", "Requests under way here.")
 
     def _counter(self, name: str, words: str, *labels: str) -> Tally:
@@ -120,6 +126,11 @@ class Metrics:
             self.endpoints.labels(state).set(count)
         self.oldest_pending_s.set(pending.oldest_s)
         self.circuits_open.set(pending.circuits_open)
+
+    def set_health(self, health: Health) -> None:
+        """Show what a commit is worth, and whose clock is right."""
+        self.durability_degraded.set(health.degraded)
+        self.clock_skew_s.set(health.clock_skew_s)
 
     def expose(self) -> bytes:
         """Return everything in the text format of Prometheus."""

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
+from payhooks import limits
 from payhooks.ids import DeliveryId, EndpointId, MerchantId
 
 
@@ -46,6 +47,10 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     version: str
 
 
+# Begins the words of a durability that is less than what 202 promises.
+DEGRADED: Final = "degraded: "
+
+
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """How the store fares, as one look tells."""
 
@@ -53,6 +58,17 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     clock_skew_s: float  # our clock minus the store's
     schema_version: int
     workers: tuple[Worker, ...]
+    writable: bool = True  # False: it refuses whatever is to be stored, until somebody acts
+
+    @property
+    def degraded(self) -> bool:
+        """Whether 202 promises less than it should."""
+        return self.durability.startswith(DEGRADED)
+
+    @property
+    def clock_differs(self) -> bool:
+        """Whether our clock is too far from the store's to make ids and signatures with."""
+        return abs(self.clock_skew_s) > limits.CLOCK_SKEW_S_MAX
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):

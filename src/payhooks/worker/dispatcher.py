@@ -84,6 +84,8 @@ class Dispatcher:
         self._begin_due = False
         self._quiet = asyncio.Event()  # nothing is under way; look again, it may be over
         self._stopping = False
+        # For a while nothing is begun; what was leased is given back when it has waited long.
+        self.suspended = False
         self.hinted = asyncio.Event()  # something in the store may be due
         self.freed = asyncio.Event()  # there is room again
 
@@ -91,7 +93,7 @@ class Dispatcher:
 
     def has_room(self, endpoint_id: EndpointId) -> bool:
         """See Handoff."""
-        if self._stopping or self._unsettled() >= UNSETTLED_MAX:
+        if self._stopping or self.suspended or self._unsettled() >= UNSETTLED_MAX:
             return False
         if self._waiting >= limits.WAITING_PER_PROCESS_MAX:
             return False
@@ -123,7 +125,7 @@ class Dispatcher:
     @property
     def room(self) -> int:
         """How many more deliveries are worth leasing now."""
-        if self._stopping or self._unsettled() >= UNSETTLED_MAX:
+        if self._stopping or self.suspended or self._unsettled() >= UNSETTLED_MAX:
             return 0
         if self._waiting >= limits.WAITING_PER_PROCESS_MAX + 2 * self._slots:
             return 0
@@ -245,7 +247,7 @@ class Dispatcher:
 
     def _begin(self) -> None:
         self._begin_due = False
-        if not self._stopping:
+        if not (self._stopping or self.suspended):
             self._fill_slots()
         if self._is_quiet:
             self._quiet.set()

@@ -130,6 +130,7 @@ class PostgresSweep:
         # The server looked at its clock somewhere between our two looks at ours.
         skew = before + (after - before) / 2 - settings["now"]
         return Health(
+            writable=not settings["standby"],
             durability=_durability(settings),
             clock_skew_s=skew.total_seconds(),
             schema_version=schema_version,
@@ -200,4 +201,6 @@ def _durability(settings: Row) -> str:
             return f"degraded: {name} is off"
     if settings["standbys"] and settings["synchronous_commit"] != "local":
         return "synchronous_standby"
+    if settings["followed"]:
+        return "degraded: the standby is asynchronous, so a failover loses the last moments"
     return "fsync"

@@ -142,7 +142,7 @@ SELECT payhooks_now() AS now, current_setting('fsync') AS fsync,
   current_setting('full_page_writes') AS full_page_writes,
   current_setting('synchronous_commit') AS synchronous_commit,
   current_setting('synchronous_standby_names') AS standbys,
-  pg_is_in_recovery() AS standby
+  pg_is_in_recovery() AS standby, EXISTS (SELECT FROM pg_stat_replication) AS followed
 
 -- name: workers
 SELECT owner, version, extract(epoch FROM payhooks_now() - seen_at)::double precision AS seen_s_ago

@@ -112,6 +112,7 @@ class SqliteSweep(Part):
         def read(db: apsw.Connection) -> Health:
             broken = self._writer.broken
             return Health(
+                writable=broken is None,
                 durability="fsync" if broken is None else f"degraded: {broken}",
                 clock_skew_s=0.0,  # the store's clock is ours
                 schema_version=migrations.version(db),
