@@ -13,7 +13,7 @@ from typing import Final
 from proofs.ground import Store, database
 from tests.support.server import EVENT_TYPE, Api, Server, Tenant
 
-from benchmarks.engine import SINKS, count
+from benchmarks.engine import SINKS, wait_until
 from benchmarks.load import Door
 from benchmarks.processes import cpu_s, rss_mb, running, tree_cpu_s
 from benchmarks.steady import Steady, begin, finish, percentiles_ms
@@ -129,13 +129,13 @@ def large_replay(store: Store, *, deliveries: int) -> Replayed:
     """Return what it costs to send so many again that were delivered."""
     with _world(store) as world:
         _publish(world, deliveries)
-        _until(world.sink, deliveries)
+        wait_until(world.sink, deliveries)
         before, began_s = world.spent(), time.monotonic()
         world.tenant.api.post(
             f"{world.tenant.path}/replays",
             {"include": ["delivered"], "rate_per_s": _REPLAY_PER_S},
         )
-        _until(world.sink, 2 * deliveries)
+        wait_until(world.sink, 2 * deliveries)
         took_s = time.monotonic() - began_s
         cpu, store_cpu = _spent_us(world, before, deliveries)
         return Replayed(deliveries=deliveries, took_s=took_s, cpu_us=cpu, store_cpu_us=store_cpu)
@@ -163,14 +163,6 @@ def _publish(world: _World, events: int) -> None:
             for number in range(begun, min(begun + _BATCH, events))
         ]
         world.tenant.api.post(f"{world.tenant.path}/events/batch", {"events": batch})
-
-
-def _until(sink: int, requests: int) -> None:
-    ends_s = time.monotonic() + _S_MAX
-    while count(sink) < requests:
-        if time.monotonic() > ends_s:
-            raise TimeoutError(f"{count(sink):,} of {requests:,} had come after {_S_MAX:.0f} s")
-        time.sleep(0.1)
 
 
 def _took_us(sink: int) -> list[int]:
