@@ -4,6 +4,7 @@
 # on_debian_as_root true where a missing package may simply be installed
 # need_postgres     PostgreSQL's programs are there
 # need_curl         curl is there: the command that a newcomer is given to copy
+# want_fault_tools  what makes faults: hosts of our own, wires to cut, calls that fail
 # want_wrk          wrk is there, where it may simply be installed
 #
 # Bash, because this runs before any Python of ours can: everything that may assume the
@@ -47,6 +48,16 @@ need_postgres() {
   sed -i 's/^#\?create_main_cluster.*/create_main_cluster = false/' \
     /etc/postgresql-common/createcluster.conf
   apt_install postgresql-15
+}
+
+# Tests that miss one of these say so and are left out; scripts/prove counts that as failed.
+want_fault_tools() {
+  local program missing=()
+  declare -A packages=([ip]=iproute2 [nft]=nftables [strace]=strace)
+  for program in "${!packages[@]}"; do
+    command -v "$program" >/dev/null || missing+=("${packages[$program]}")
+  done
+  [[ ${#missing[@]} -eq 0 ]] || ! on_debian_as_root || apt_install "${missing[@]}" || true
 }
 
 # A load generator in C leaves the machine to what is measured; without it a slower one of our
