@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Final
 
-from proofs import arrival, backlog, isolation, kills, scale, speed
+from proofs import arrival, backlog, isolation, kills, scale, simulator, speed
 from proofs.ground import FULL, QUICK, Size, Store, open_store
 from proofs.lines import Line, machine, write
 from proofs.report import write_report
@@ -66,6 +66,11 @@ def _prove_rows(asked: argparse.Namespace, kind: str) -> dict[str, list[Line]]:
     return {kind: _printed(_guarded(kind, prove_rows(kind, asked.only or ())))}
 
 
+def _prove_simulator(asked: argparse.Namespace) -> dict[str, list[Line]]:
+    lines = simulator.prove(quick=asked.quick)
+    return {"simulator": _printed(_guarded("simulator", lines))}
+
+
 def _printed(lines: Iterator[Line]) -> list[Line]:
     """Return the lines, each printed as it came."""
     shown = []
@@ -88,6 +93,7 @@ KINDS: Final = ("faults", "input", "security")
 PROOFS: Final[dict[str, Callable[[argparse.Namespace], dict[str, list[Line]]]]] = {
     "engine": partial(_prove_stores, parts=ENGINE),
     "scale": partial(_prove_stores, parts=SCALE),
+    "simulator": _prove_simulator,
     **{kind: partial(_prove_rows, kind=kind) for kind in KINDS},
 }
 

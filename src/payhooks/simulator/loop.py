@@ -34,6 +34,7 @@ class Life:
         self.dead = False
         self.paused = False
         self.pauses = 0
+        self.resumed_at_s = -1.0
         self.parked: list[asyncio.Handle] = []
         self.context: Context = copy_context()
         self.context.run(LIFE.set, self)
@@ -88,6 +89,7 @@ class SimLoop(BaseEventLoop):
     def resume(self, life: Life) -> None:
         """Let run what came meanwhile, in its order."""
         life.paused = False
+        life.resumed_at_s = self._now_s
         parked, life.parked = life.parked, []
         self._ready.extend(parked)
 
@@ -175,19 +177,20 @@ class SimLoop(BaseEventLoop):
 
 
 class SimClock:
-    """The loop's time as a Clock; wall time may be off by a constant, as machines are."""
+    """The loop's time as a Clock; a machine's is off by an offset, and goes fast or slow."""
 
-    def __init__(self, loop: SimLoop, *, ahead_s: float = 0.0) -> None:
+    def __init__(self, loop: SimLoop, *, ahead_s: float = 0.0, drift: float = 0.0) -> None:
         self._loop = loop
-        self._ahead = timedelta(seconds=ahead_s)
+        self._start = _START + timedelta(seconds=ahead_s)
+        self._pace = 1.0 + drift
 
     def now(self) -> datetime:
         """Return this machine's wall-clock time."""
-        return _START + timedelta(seconds=self._loop.time()) + self._ahead
+        return self._start + timedelta(seconds=self._loop.time() * self._pace)
 
     def monotonic_s(self) -> float:
-        """Return the virtual seconds since the start."""
-        return self._loop.time()
+        """Return this machine's seconds since the start."""
+        return self._loop.time() * self._pace
 
 
 def spawn(life: Life, work: Callable[[], Coroutine[Any, Any, object]]) -> asyncio.Task[object]:

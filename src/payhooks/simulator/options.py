@@ -25,6 +25,21 @@ RECEIVER_FAULTS: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How much of the seed's world is there at most; a failing run is made smaller by these."""
+
+    processes: int = 3
+    merchants: int = 2
+    endpoints: int = 4
+    publishers: int = 3
+    publications: int = 50
+    safety_s: float = 160.0
+
+
+FULL: Final = Size()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """The world of one seed."""
 
@@ -52,8 +67,8 @@ class Options:
     reply_lost_rate: float  # of answers to publishers
 
     @classmethod
-    def of(cls, chance: Chance, seed: int) -> "Options":
-        """Return what *seed* draws."""
+    def of(cls, chance: Chance, seed: int, size: Size = FULL) -> "Options":
+        """Return what *seed* draws, no more of it than *size*."""
 
         def rate(site: str, high: float = _RATE_MAX) -> float:
             if chance.draw(f"options.{site}.on") >= _ON:
@@ -64,16 +79,16 @@ class Options:
         wire = chance.one_of("options.wire", (0.0, 1.0, 1.0))
         return cls(
             seed=seed,
-            processes=chance.whole("options.processes", 2, 3),
-            merchants=chance.whole("options.merchants", 1, 2),
-            endpoints=chance.whole("options.endpoints", 1, 4),
-            publishers=chance.whole("options.publishers", 1, 3),
-            publications=chance.whole("options.publications", 5, 50),
+            processes=min(chance.whole("options.processes", 2, 3), size.processes),
+            merchants=min(chance.whole("options.merchants", 1, 2), size.merchants),
+            endpoints=min(chance.whole("options.endpoints", 1, 4), size.endpoints),
+            publishers=min(chance.whole("options.publishers", 1, 3), size.publishers),
+            publications=min(chance.whole("options.publications", 5, 50), size.publications),
             thinks_s=chance.skewed("options.thinks", 0.05, 8.0),
-            slots=chance.one_of("options.slots", (3, 10, 1_024)),
+            slots=chance.one_of("options.slots", (4, 10, 1_024)),
             signed=chance.one_of("options.signed", (False, True)),
-            replays=chance.one_of("options.replays", (False, False, True)),
-            safety_s=chance.between("options.safety", 40, 160),
+            replays=chance.one_of("options.replays", (False, True)),
+            safety_s=min(chance.between("options.safety", 40, 160), size.safety_s),
             deviation_rate=rate("deviation", 0.2),
             store_rates={name: wire * rate(f"store.{name}", 0.1) for name in STORE_FAULTS},
             receiver_rates={name: rate(f"receiver.{name}") for name in RECEIVER_FAULTS},
@@ -81,8 +96,8 @@ class Options:
             death_rate=rate("death", 0.02),
             kill_rate=rate("kill", 0.2),
             pause_rate=rate("pause", 0.05),
-            stop_rate=rate("stop", 0.03),
-            operator_rate=rate("operator", 0.6),
+            stop_rate=rate("stop", 0.1),
+            operator_rate=rate("operator", 0.9),
             disable_rate=rate("disable", 0.02),
             reply_lost_rate=rate("reply_lost", 0.1),
         )

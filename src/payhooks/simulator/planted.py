@@ -1,132 +1,110 @@
-"""Bugs put in on purpose. A simulator that does not find them proves nothing about the rest."""
+"""Bugs put in on purpose. A simulator that does not find them proves nothing about the rest.
 
-from collections.abc import Sequence
-from enum import StrEnum
+Each is one part of a world made wrong, with the real mistake it stands for in its docstring.
+``FOUND_BY`` says which seed shows each first; ``scripts/prove simulator`` looks it up anew.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
-import msgspec
+from payhooks.simulator import planted_flow as flow
+from payhooks.simulator import planted_store as store
+from payhooks.simulator.parts import Parts
 
-from payhooks.clock import Clock
-from payhooks.flow.routing import RoutingTable
-from payhooks.flow.send import Sent
-from payhooks.model.attempt import Answer, Timing
-from payhooks.model.delivery import State
-from payhooks.model.endpoint import EndpointStatus
-from payhooks.ports.accepting import Acceptance, Accepted, Arrival
-from payhooks.ports.controlling import Change
-from payhooks.ports.leasing import LaneNews, LaneReport, Leased
-from payhooks.ports.settling import Settlement
-from payhooks.ports.transport import UnderWay
-from payhooks.simulator.auditor import Auditor
-from payhooks.storage.memory import MemoryStore
-from payhooks.worker.attempts import Attempts
-from payhooks.worker.dispatcher import Done
-from payhooks.worker.lanes import Lane
-
-# One wake in so many is forgotten, so that the other wakes of a lane cannot always mend it.
-_FORGETS_ONE_IN: Final = 3
-
-
-class Bug(StrEnum):
-    """What may be planted."""
-
-    NO_FENCE = "no_fence"  # a settle does not look whose lease it is
-    SETTLE_FIRST = "settle_first"  # written down as delivered, then sent
-    FORGOTTEN_LANE = "forgotten_lane"  # an accept leaves no wake
-
-
-class SimulatedStore(MemoryStore):
-    """The memory store, whose tables and lane news the auditor sees."""
-
-    def __init__(self, *, auditor: Auditor, clock: Clock) -> None:
-        super().__init__(clock=clock, observer=auditor.observe)
-        self._auditor = auditor
-        auditor.watch(self._tables)
-
-    async def report(self, reports: Sequence[LaneReport]) -> None:
-        """See LeaseStore."""
-        for report in reports:
-            lane = self._tables.lanes[report.endpoint_id]
-            self._auditor.note("lane", report.endpoint_id.hex(), report.news, report.rest_s)
-            if report.news is LaneNews.RESTED:
-                self._auditor.rested(report.endpoint_id, report.rest_s)
-            elif report.news is LaneNews.RECOVERED and lane.circuit_open:
-                # The store keeps one rest for both; a probe that succeeds ends it.
-                self._auditor.reopened(report.endpoint_id)
-        await super().report(reports)
-
-    async def apply(self, change: Change) -> None:
-        """See ControlStore."""
-        await super().apply(change)
-        for secret in change.secrets:
-            self._auditor.secrets.keep(secret)
-        endpoint = change.endpoint
-        if endpoint is not None:
-            self._auditor.note("endpoint", endpoint.id.hex(), endpoint.status)
-            if endpoint.status is EndpointStatus.ACTIVE:
-                self._auditor.reopened(endpoint.id)
+PLANTED: Final[Mapping[str, Parts]] = MappingProxyType(
+    {
+        "no fence": Parts(store=store.NoFence),
+        "settle before send": Parts(attempts=flow.SettlesFirst),
+        "forgotten lane": Parts(store=store.ForgottenLane),
+        "answer before commit": Parts(acceptor=flow.AnswersFirst),
+        "keys shared by merchants": Parts(acceptor=flow.SharedKeys),
+        "key apart from its event": Parts(store=store.LooseKey),
+        "content of a key not compared": Parts(acceptor=flow.AnyContent),
+        "rotation gap": Parts(store=store.RotationGap),
+        "revoked secret signs": Parts(store=store.RevokedSigns),
+        "attempts counted twice": Parts(store=store.DoubleCount),
+        "resent outcome counted again": Parts(store=store.ResentCount),
+        "given up one too early": Parts(settler=flow.OneMore),
+        "breaker never closes": Parts(store=store.OpenForEver),
+        "Retry-After not read": Parts(attempts=flow.DeafToRetryAfter),
+        "rest cut short": Parts(store=store.ShortRest),
+        "jitter downward": Parts(settler=flow.JitterDown),
+        "order by id": Parts(store=store.OrderById),
+        "failed head does not block": Parts(store=store.NobodyWaits),
+        "lease shorter than the request": Parts(store=store.ShortLease),
+        "two workers get one delivery": Parts(store=store.TwoOwners),
+        "sleeper sends what it held": Parts(dispatcher=flow.Sleepwalker),
+        "retry with a new id": Parts(transport=flow.NewAttemptNewId),
+        "retry rendered anew": Parts(transport=flow.RenderedAnew),
+        "replay deaf to its cancel": Parts(store=store.DeafReplay),
+        "cancelled replay leaves its backlog": Parts(store=store.KeptBacklog),
+        "replay without a pace": Parts(replayer=flow.AllAtOnce),
+        "pause forgets what waits": Parts(store=store.ForgetfulPause),
+        "fan-out by stale routing": Parts(store=store.StaleFanOut),
+        "sends to disabled endpoints": Parts(store=store.DeadEars),
+        "deleted endpoint leaves orphans": Parts(store=store.Orphans),
+        "outcome lost with its reply": Parts(settler=flow.LostBatch),
+        "endpoint of another merchant": Parts(store=store.OthersEndpoint),
+        "expired lease leaves no trace": Parts(store=store.SilentExpiry),
+        "expired lease spends an attempt": Parts(store=store.CostlyExpiry),
+        "no cap on a lane": Parts(dispatcher=flow.NoCap),
+        "no rate limit": Parts(store=store.NoLimit),
+        "stop forgets what it holds": Parts(dispatcher=flow.HoldsOn),
+    }
+)
 
 
-class NoFence(SimulatedStore):
-    """Take every word for the present owner's."""
-
-    async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
-        """See SettleStore, but for the fence."""
-        return await super().settle([self._refenced(each) for each in settlements])
-
-    def _refenced(self, settlement: Settlement) -> Settlement:
-        row = self._tables.queue.rows.get(settlement.delivery_id)
-        if row is None or row.state is not State.LEASED:
-            return settlement
-        return msgspec.structs.replace(settlement, fence=row.fence)
-
-
-class ForgottenLane(SimulatedStore):
-    """Now and then leave no word for the lanes of what was accepted."""
-
-    def __init__(self, *, auditor: Auditor, clock: Clock) -> None:
-        super().__init__(auditor=auditor, clock=clock)
-        self._accepts = 0
-
-    async def accept(self, arrivals: Sequence[Arrival], *, owner: int) -> list[Acceptance]:
-        """See AcceptStore, but for the wakes."""
-        wakes = {lane: dict(keys) for lane, keys in self._tables.wakes.items()}
-        acceptances = await super().accept(arrivals, owner=owner)
-        if any(isinstance(acceptance, Accepted) for acceptance in acceptances):
-            self._accepts += 1
-            if self._accepts % _FORGETS_ONE_IN == 0:
-                self._tables.wakes = wakes
-        return acceptances
-
-
-class SettlesFirst(Attempts):
-    """Say that it went well, then send."""
-
-    def _begin(
-        self, leased: Leased, lane: Lane, table: RoutingTable, done: Done
-    ) -> UnderWay | None:
-        endpoint = table.endpoint(leased.endpoint_id)
-        if endpoint is not None and endpoint.status is EndpointStatus.ACTIVE:
-            good = Answer(
-                status=200,
-                headers=(),
-                body=b"",
-                body_truncated=False,
-                timing=Timing(),
-                peer=None,
-            )
-            sent = Sent(outcome=good, body=b"", began_at=self._clock.now())
-            judged = self._settler.judge(leased, endpoint, sent)
-            self._settler.settle(leased, endpoint, sent, judged)
-        return super()._begin(leased, lane, table, done)
+# The first seed that shows each, and that the right engine passes.
+FOUND_BY: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        "no fence": 37,
+        "settle before send": 1,
+        "forgotten lane": 1,
+        "answer before commit": 5,
+        "keys shared by merchants": 1,
+        "key apart from its event": 1,
+        "content of a key not compared": 1,
+        "rotation gap": 9,
+        "revoked secret signs": 9,
+        "attempts counted twice": 1,
+        "resent outcome counted again": 15,
+        "given up one too early": 9,
+        "breaker never closes": 1,
+        "Retry-After not read": 1,
+        "rest cut short": 1,
+        "jitter downward": 1,
+        "order by id": 1,
+        "failed head does not block": 1,
+        "lease shorter than the request": 2,
+        "two workers get one delivery": 1,
+        "sleeper sends what it held": 22,
+        "retry with a new id": 1,
+        "retry rendered anew": 1,
+        "replay deaf to its cancel": 3,
+        "cancelled replay leaves its backlog": 140,
+        "replay without a pace": 140,
+        "pause forgets what waits": 179,
+        "fan-out by stale routing": 1,
+        "sends to disabled endpoints": 1,
+        "deleted endpoint leaves orphans": 9,
+        "outcome lost with its reply": 15,
+        "endpoint of another merchant": 1,
+        "expired lease leaves no trace": 4,
+        "expired lease spends an attempt": 4,
+        "no cap on a lane": 41,
+        "no rate limit": 1,
+        "stop forgets what it holds": 63,
+    }
+)
 
 
-def make_store(bug: Bug | None, *, auditor: Auditor, clock: Clock) -> SimulatedStore:
-    """Return the store, right or with the planted bug."""
-    match bug:
-        case Bug.NO_FENCE:
-            return NoFence(auditor=auditor, clock=clock)
-        case Bug.FORGOTTEN_LANE:
-            return ForgottenLane(auditor=auditor, clock=clock)
-        case _:
-            return SimulatedStore(auditor=auditor, clock=clock)
+def mistake(parts: Parts) -> str:
+    """Return in one sentence which real mistake a planted bug is."""
+    names = ("store", "acceptor", "attempts", "settler", "dispatcher", "replayer", "transport")
+    right = Parts()
+    [wrong] = [
+        getattr(parts, name) for name in names if getattr(parts, name) is not getattr(right, name)
+    ]
+    assert wrong.__doc__ is not None
+    return str(wrong.__doc__).splitlines()[0]

@@ -10,13 +10,10 @@ from typing import Any, Final, TypeVar, cast
 from payhooks.control import secrets, system
 from payhooks.control.context import Control
 from payhooks.control.keyring import KEY_BYTES, Keyring
-from payhooks.control.replay import Replayer
 from payhooks.dialects.registry import DIALECTS
-from payhooks.flow.accept import Acceptor
 from payhooks.flow.fan_out import order_key
 from payhooks.flow.routing import Directory
 from payhooks.flow.send import Sender
-from payhooks.flow.settle import Settler
 from payhooks.flow.sweep import Sweep
 from payhooks.ids import EndpointId, IdSource, MerchantId, TimeOrderedIds
 from payhooks.model.endpoint import DisabledReason
@@ -26,12 +23,13 @@ from payhooks.ports.transport import UnderWay
 from payhooks.simulator.auditor import Auditor
 from payhooks.simulator.chance import Chance
 from payhooks.simulator.loop import Life, SimClock, SimLoop, spawn
-from payhooks.simulator.planted import Bug, SettlesFirst
+from payhooks.simulator.moves import Moves
+from payhooks.simulator.parts import Parts
+from payhooks.simulator.promises import Promise
 from payhooks.simulator.receivers import LEASED, Receivers
 from payhooks.simulator.store import FaultyStore
 from payhooks.testing import QuietTelemetry
-from payhooks.worker.attempts import Attempts
-from payhooks.worker.dispatcher import Dispatcher, Done
+from payhooks.worker.dispatcher import Done
 from payhooks.worker.lanes import Lane
 from payhooks.worker.loop import Worker
 
@@ -39,6 +37,7 @@ Result = TypeVar("Result")
 
 # Within the skew that a store accepts of a process.
 _AHEAD_S: Final = 1.5
+_DRIFT: Final = 1e-4  # what a machine's clock may gain or lose while it is disciplined
 _DRAIN_GRACE_S: Final = 5.0
 _RETENTION: Final = timedelta(days=30)
 
@@ -54,7 +53,7 @@ class Surroundings:
     store: FaultyStore
     slots: int
     replays: bool
-    bug: Bug | None
+    parts: Parts
 
 
 class _Telemetry(QuietTelemetry):
@@ -69,11 +68,12 @@ class _Telemetry(QuietTelemetry):
         """See Telemetry."""
         self._auditor.note("swept", self._life.name, kind, count)
         if kind == "lane_drifted":
-            self._auditor.blame(f"{count} lanes would have been looked at late")
+            what = f"{count} lanes would have been looked at late"
+            self._auditor.blame(Promise.NO_BUG, what)
 
     def bug_caught(self, where: str, error: BaseException, *, about: str = "") -> None:
         """See Telemetry."""
-        self._auditor.blame(f"{self._life.name} caught in {where}: {error!r}")
+        self._auditor.blame(Promise.NO_BUG, f"{self._life.name} caught in {where}: {error!r}")
 
     def alarmed(self, kind: str, detail: str) -> None:
         """See Telemetry."""
@@ -93,7 +93,9 @@ class Process:
         self._replies: list[asyncio.Future[Any]] = []
         chance = around.chance
         self._clock = SimClock(
-            around.loop, ahead_s=chance.between(f"{name}.ahead", -_AHEAD_S, _AHEAD_S)
+            around.loop,
+            ahead_s=chance.between(f"{name}.ahead", -_AHEAD_S, _AHEAD_S),
+            drift=chance.between(f"{name}.drift", -_DRIFT, _DRIFT),
         )
         self._store = cast("Store", around.store.of(name))
         self._random = chance.random(f"{name}.random")
@@ -105,8 +107,9 @@ class Process:
 
     def _compose(self, around: Surroundings) -> None:
         store, clock, telemetry = self._store, self._clock, self._telemetry
+        parts = around.parts
         directory = Directory(store, secrets.opener(self.control.keyring), clock)
-        self.settler = Settler(
+        self.settler = parts.settler(
             store=store,
             clock=clock,
             random=self._random,
@@ -114,8 +117,8 @@ class Process:
             disable=self._disable,
             hint=lambda: self.dispatcher.hint(),  # noqa: PLW0108 - it is made below
         )
-        transport = around.receivers.transport(self.life)
-        self._attempts = (SettlesFirst if around.bug is Bug.SETTLE_FIRST else Attempts)(
+        transport = parts.transport(around.receivers.transport(self.life))
+        self._attempts = parts.attempts(
             store=store,
             directory=directory,
             sender=Sender(transport=transport, clock=clock, allow_http=True),
@@ -124,7 +127,7 @@ class Process:
             random=self._random,
             telemetry=telemetry,
         )
-        self.dispatcher = Dispatcher(
+        self.dispatcher = parts.dispatcher(
             attempt=self._attempt,
             give_back=self.settler.give_back,
             unsettled=lambda: self.settler.waiting,
@@ -132,7 +135,7 @@ class Process:
             telemetry=telemetry,
             slots=around.slots,
         )
-        self.acceptor = Acceptor(
+        self.acceptor = parts.acceptor(
             store=store,
             directory=directory,
             handoff=self.dispatcher,
@@ -151,7 +154,7 @@ class Process:
             dialect_policy=lambda name: DIALECTS[name].retry_policy,
             retention=_RETENTION,
         )
-        replayer = Replayer(self.control, owner=self.owner)
+        replayer = parts.replayer(self.control, owner=self.owner)
         self._worker = Worker(
             lease_store=store,
             sweep_store=store,
@@ -189,7 +192,7 @@ class Process:
         self.kill()
         self._auditor.mark("stopped in order")
         if self._wire_is_good:
-            self._auditor.check_stopped((self.owner, -1 - self.owner))
+            Moves(self._auditor).check_stopped((self.owner, -1 - self.owner))
 
     async def _drain(self) -> None:
         self.dispatcher.begin_no_more()

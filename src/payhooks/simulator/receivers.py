@@ -13,11 +13,12 @@ from typing import Final
 from payhooks.model.attempt import Answer, OurFault, Outcome, Reason, Silence, Timing
 from payhooks.ports.leasing import Leased
 from payhooks.ports.transport import OutboundRequest, UnderWay
-from payhooks.simulator.auditor import Auditor
+from payhooks.simulator.auditor import spoken
 from payhooks.simulator.chance import Chance
 from payhooks.simulator.loop import Life, SimLoop
 from payhooks.simulator.options import RECEIVER_FAULTS, Options
 from payhooks.simulator.record import Request
+from payhooks.simulator.sights import Sights
 
 # Which lease a request is made under: flow does not tell transport, and need not.
 LEASED: Final[ContextVar[Leased]] = ContextVar("leased")
@@ -46,11 +47,11 @@ class _Plan:
 class Receivers:
     """All of them: where requests go, and when each server is dead."""
 
-    def __init__(self, loop: SimLoop, chance: Chance, options: Options, auditor: Auditor) -> None:
+    def __init__(self, loop: SimLoop, chance: Chance, options: Options, sights: Sights) -> None:
         self._loop = loop
         self._chance = chance
         self._options = options
-        self._auditor = auditor
+        self._sights = sights
         self._nobodys = Context()
         self._dead_until_s: dict[str, float] = {}
         self._looked_at_s: dict[str, int] = {}
@@ -61,14 +62,14 @@ class Receivers:
 
     async def send(self, life: Life, request: OutboundRequest) -> Outcome:
         """Return what came of one request."""
-        sent = self._auditor.request_sent(life, LEASED.get(), request)
+        sent = self._sights.request_sent(life, LEASED.get(), request)
         plan = self._plan(sent, request)
         outcome = None
         try:
             outcome = await self._carried(sent, plan, request.deadline_s)
             return outcome
         finally:
-            self._auditor.request_over(sent, outcome)
+            self._sights.request_over(sent, outcome)
 
     async def _carried(self, sent: Request, plan: _Plan, deadline_s: float) -> Outcome:
         if plan.arrives_s is None:
@@ -84,20 +85,18 @@ class Receivers:
             return Silence(reason=Reason.TIMEOUT, detail="", timing=Timing())
 
     def _arrive(self, sent: Request, plan: _Plan, answer: "asyncio.Future[Outcome]") -> None:
-        self._auditor.request_seen(sent)
+        self._sights.request_seen(sent)
         self._loop.call_later(plan.answers_s, self._answer, sent, plan, answer)
 
     def _answer(self, sent: Request, plan: _Plan, answer: "asyncio.Future[Outcome]") -> None:
         if answer.done():
             return
-        self._auditor.request_answered(sent, plan.outcome)
+        self._sights.request_answered(sent, plan.outcome)
         answer.set_result(plan.outcome)
 
     def _plan(self, sent: Request, request: OutboundRequest) -> _Plan:
         # Not the message's id: that is drawn, and would move with every fault taken out.
-        event = LEASED.get().event
-        said = event.data.decode() if event.family != "payhooks" else event.type
-        at = f"{request.url}{said}#{sent.number}"
+        at = f"{request.url} {spoken(LEASED.get().event)}#{sent.number}"
         fault = next((f for f in RECEIVER_FAULTS if self._fires(f, at)), None)
         if self._dead(request.url):
             fault = "refused"

@@ -14,6 +14,7 @@ from typing import Final
 
 from payhooks import limits
 from payhooks.errors import OutcomeUnknownError, PayhooksError, UnavailableError
+from payhooks.simulator.auditor import Auditor
 from payhooks.simulator.chance import Chance
 from payhooks.simulator.loop import SimLoop
 from payhooks.simulator.options import STORE_FAULTS, Options
@@ -24,6 +25,13 @@ _SLOW_S: Final = 0.5
 _STALL_S: Final = 40.0  # longer than any lease
 _OUTAGE_S: Final = 20.0
 
+_MARKS: Final = {
+    "refused": "commit refused",
+    "unknown_before": "commit unknown that was not",
+    "unknown_after": "commit unknown that was committed",
+    "stalled": "commit unknown that came late",
+}
+
 Apply = Callable[[], Coroutine[object, None, object]]
 Method = Callable[..., Coroutine[object, None, object]]
 
@@ -31,7 +39,8 @@ Method = Callable[..., Coroutine[object, None, object]]
 class Wire:
     """What lies between the processes and the store, and when nobody gets through."""
 
-    def __init__(self, loop: SimLoop, chance: Chance, options: Options) -> None:
+    def __init__(self, loop: SimLoop, chance: Chance, options: Options, auditor: Auditor) -> None:
+        self.auditor = auditor
         self.loop = loop
         self.chance = chance
         self.options = options
@@ -89,7 +98,10 @@ class FaultyStore:
         if self.wire.down:
             await asyncio.sleep(travel_s)
             raise UnavailableError("the store is down")
-        match self._fault(at):
+        fault = self._fault(at)
+        if fault is not None and name == "accept":
+            self.wire.auditor.mark(_MARKS[fault])
+        match fault:
             case None:
                 return await self._answered(at, apply, travel_s)
             case "refused":
@@ -134,7 +146,11 @@ class FaultyStore:
         answer: "asyncio.Future[object] | None",
         back_s: float,
     ) -> None:
-        result, error = _completed(apply())
+        self.wire.auditor.by = self._client
+        try:
+            result, error = _completed(apply())
+        finally:
+            self.wire.auditor.by = ""
         if answer is None:
             return
         if back_s:

@@ -2,32 +2,27 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from payhooks.control import secrets
-from payhooks.ids import EndpointId, MerchantId, TimeOrderedIds
-from payhooks.model.audit import AuditEntry
-from payhooks.model.endpoint import (
-    Endpoint,
-    EndpointStatus,
-    OnFailed,
-    Ordering,
-    Signature,
-    SignatureType,
-)
+from payhooks.control.context import SYSTEM, audit_entry
+from payhooks.ids import MerchantId, TimeOrderedIds
 from payhooks.model.merchant import CardNumbers, Merchant, Mode, TypeCheck
 from payhooks.model.replay import ReplayState
-from payhooks.model.secret import SealedSecret, SecretPurpose
 from payhooks.ports.controlling import Change
 from payhooks.ports.store import Store
 from payhooks.simulator.auditor import Auditor
+from payhooks.simulator.books import Books
 from payhooks.simulator.chance import Chance
 from payhooks.simulator.loop import SimClock, SimLoop, StandstillError
-from payhooks.simulator.options import Options
-from payhooks.simulator.people import Operator, Publisher
-from payhooks.simulator.planted import Bug, make_store
+from payhooks.simulator.operators import Operator
+from payhooks.simulator.options import Options, Size
+from payhooks.simulator.parts import Parts
 from payhooks.simulator.process import Process, Surroundings, make_control
+from payhooks.simulator.promises import Promise
+from payhooks.simulator.publishers import Publisher
 from payhooks.simulator.receivers import Receivers
+from payhooks.simulator.sights import Sights
 from payhooks.simulator.store import FaultyStore, Wire
 
 _PAUSE_S: Final = (0.5, 90.0)  # longer than a lease, at times
@@ -36,45 +31,46 @@ _RESTART_S: Final = (0.05, 20.0)
 _LIVENESS_S: Final = 1_800.0
 _QUIET_S: Final = 60.0
 _KEEPS_OPEN_EVERY_S: Final = 5.0
-_RETRY_DELAYS_S: Final = ((), (1.0, 3.0, 9.0), (0.5, 2.0, 5.0, 10.0, 20.0), (5.0,) * 8)
-_RATES_PER_S: Final = (None, None, None, 1.0, 30.0)
+_COMPARED_EVERY_S: Final = 20
 _LANES_MAX: Final = 1_000
 
 
 class World:
     """One seed's world. ``run`` it once, then look at the auditor."""
 
-    def __init__(self, seed: int, *, bug: Bug | None, tape: frozenset[str] | None) -> None:
+    def __init__(self, seed: int, *, parts: Parts, tape: frozenset[str] | None, size: Size) -> None:
         self.chance = Chance(seed, tape=tape)
-        self.options = Options.of(self.chance, seed)
+        self.options = Options.of(self.chance, seed, size)
         self.loop = SimLoop(self.chance, deviation_rate=self.options.deviation_rate)
         self.auditor = Auditor(self.loop)
         self._clock = SimClock(self.loop)
-        self._store = make_store(bug, auditor=self.auditor, clock=self._clock)
+        self._store = parts.store(auditor=self.auditor, clock=self._clock)
         self._ids = TimeOrderedIds(self._clock, self.chance.random("world.ids"))
         self._control = make_control(self._store, self._clock, self._ids, self.chance, "world")
         self.auditor.secrets.open_with(secrets.opener(self._control.keyring))
+        self._books = Books(self.auditor, self._control)
+        wire = Wire(self.loop, self.chance, self.options, self.auditor)
         self._around = Surroundings(
             loop=self.loop,
             chance=self.chance,
             auditor=self.auditor,
-            receivers=Receivers(self.loop, self.chance, self.options, self.auditor),
-            store=FaultyStore(self._store, Wire(self.loop, self.chance, self.options)),
+            receivers=Receivers(self.loop, self.chance, self.options, Sights(self.auditor)),
+            store=FaultyStore(self._store, wire),
             slots=self.options.slots,
             replays=self.options.replays,
-            bug=bug,
+            parts=parts,
         )
+        self.loop.set_exception_handler(self._raised)
         self._processes: list[Process] = []
         self._generations = [0] * self.options.processes
         self._chaos: list[asyncio.Task[None]] = []
-        self._calm = False
 
     def run(self) -> None:
         """Live through both phases, or up to the first broken promise."""
         try:
             self.loop.run_until_complete(self._live())
         except StandstillError as error:
-            self.auditor.blame(str(error))
+            self.auditor.blame(Promise.ENDS, str(error))
         except RuntimeError:
             # How the loop tells that it was stopped, as it is by a broken promise.
             if self.auditor.violation is None:
@@ -83,6 +79,11 @@ class World:
             for process in self._processes:
                 process.dispatcher.begin_no_more()
             self.loop.bury()
+
+    def _raised(self, _loop: object, context: dict[str, Any]) -> None:
+        """Take note of an error in a callback; of a task, whoever awaits it is told."""
+        if "handle" in context:
+            self.auditor.blame(Promise.NO_BUG, f"a callback raised {context.get('exception')!r}")
 
     async def _live(self) -> None:
         merchants = [await self._merchant(n) for n in range(self.options.merchants)]
@@ -118,6 +119,8 @@ class World:
             at = f"operator@{tick}"
             if self.chance.fires(at, self.options.operator_rate):
                 self._begin(operator.meddle(at))
+            if tick % _COMPARED_EVERY_S == 0:
+                await self._books.compare()
             await asyncio.sleep(1.0)
 
     def _begin(self, work: Coroutine[object, None, None]) -> None:
@@ -125,7 +128,7 @@ class World:
 
     async def _hurt(self, slot: int, at: str, act: str) -> None:
         await asyncio.sleep(self.chance.draw(f"{at}.when"))
-        if self._calm:
+        if self.auditor.calm:
             return
         process = self._processes[slot]
         if process.life.dead or process.life.paused:
@@ -142,7 +145,7 @@ class World:
                 self._resume(process)
                 return
         await asyncio.sleep(self.chance.skewed(f"{at}.restart_s", *_RESTART_S))
-        if not self._calm and self._processes[slot] is process:
+        if not self.auditor.calm and self._processes[slot] is process:
             self._restart(slot)
 
     def _resume(self, process: Process) -> None:
@@ -159,7 +162,7 @@ class World:
     async def _end_well(self, talking: list["asyncio.Task[None]"]) -> None:
         self.auditor.note("calm")
         self.chance.enabled = False
-        self._calm = True
+        self.auditor.calm = True
         for slot, process in enumerate(self._processes):
             self._resume(process)
             if process.stopping and not process.life.dead:
@@ -176,8 +179,8 @@ class World:
         await self._wait(self._busy, _QUIET_S)
         keeper.cancel()
         mended = await self._store.mend_lanes(limit=_LANES_MAX, after=None)
-        self.auditor.demand(not mended.drifted, lambda: "a lane drifted at the end")
-        self.auditor.close()
+        self.auditor.demand(Promise.NO_BUG, not mended.drifted, lambda: "a lane drifted at the end")
+        await self._books.close()
 
     async def _keep_open(self) -> None:
         """Undo what operators did, as often as something that was under way does it again."""
@@ -191,7 +194,7 @@ class World:
             if not reason():
                 return
             await asyncio.sleep(1.0)
-        self.auditor.blame(f"after {bound_s:.0f} s without faults, {reason()}")
+        self.auditor.blame(Promise.ENDS, f"after {bound_s:.0f} s without faults, {reason()}")
 
     def _unfinished(self, talking: list["asyncio.Task[None]"]) -> str:
         waiting = sum(not task.done() for task in talking)
@@ -224,7 +227,7 @@ class World:
 
     def _publisher(self, merchant: Merchant, number: int) -> Publisher:
         return Publisher(
-            f"{merchant.name}.client{number}",
+            f"client{number}",
             merchant,
             chance=self.chance,
             auditor=self.auditor,
@@ -236,10 +239,10 @@ class World:
     def _operator(self, store: Store, name: str) -> Operator:
         return Operator(
             make_control(store, self._clock, self._ids, self.chance, name),
-            tables=self.auditor.tables,
             chance=self.chance,
             auditor=self.auditor,
             replays=self.options.replays,
+            signed=self.options.signed,
         )
 
     async def _merchant(self, number: int) -> Merchant:
@@ -258,63 +261,10 @@ class World:
             created_at=now,
             updated_at=now,
         )
-        await self._store.apply(Change(audit=self._entry(merchant.id), merchant=merchant))
+        entry = audit_entry(
+            self._control, SYSTEM, merchant_id=merchant.id, action="made", target=merchant.name
+        )
+        await self._store.apply(Change(audit=entry, merchant=merchant))
         for _ in range(self.options.endpoints):
-            endpoint = await self._endpoint(merchant)
-            change = Change(
-                audit=self._entry(merchant.id),
-                endpoint=endpoint,
-                secrets=self._secrets_of(endpoint),
-            )
-            await self._store.apply(change)
+            await self._operator(self._store, "founder").create(merchant, "founder")
         return merchant
-
-    async def _endpoint(self, merchant: Merchant) -> Endpoint:
-        number = await self._store.next_number(merchant.id)
-        at = f"{merchant.name}.endpoint{number}"
-        now = self._clock.now()
-        return Endpoint(
-            id=EndpointId(self._ids.new()),
-            merchant_id=merchant.id,
-            number=number,
-            label=at,
-            url=f"http://{at}/",
-            events=("*",),
-            status=EndpointStatus.ACTIVE,
-            disabled_reason=None,
-            version=1,
-            created_at=now,
-            updated_at=now,
-            signature=Signature(
-                type=SignatureType.ENDPOINT_SECRET if self.options.signed else SignatureType.NONE
-            ),
-            ordering=self.chance.one_of(f"{at}.ordering", list(Ordering)),
-            on_failed=self.chance.one_of(f"{at}.on_failed", list(OnFailed)),
-            rate_limit_per_s=self.chance.one_of(f"{at}.rate", _RATES_PER_S),
-            retry_delays_s=self.chance.one_of(f"{at}.delays", _RETRY_DELAYS_S),
-        )
-
-    def _secrets_of(self, endpoint: Endpoint) -> tuple[SealedSecret, ...]:
-        if endpoint.signature.type is SignatureType.NONE:
-            return ()
-        text = secrets.new_text(self._control, endpoint.dialect)
-        sealed = secrets.seal(
-            self._control,
-            text,
-            merchant_id=endpoint.merchant_id,
-            owner_id=endpoint.id,
-            purpose=SecretPurpose.ENDPOINT,
-        )
-        return (sealed,)
-
-    def _entry(self, merchant_id: MerchantId) -> AuditEntry:
-        return AuditEntry(
-            merchant_id=merchant_id,
-            at=self._clock.now(),
-            actor="simulator",
-            action="made",
-            target="",
-            changes=b"{}",
-            request_id=None,
-            ip=None,
-        )
