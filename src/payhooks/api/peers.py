@@ -56,6 +56,9 @@ def _forwarded(scope: asgi.Scope) -> list[str]:
 
 
 def _read(text: str) -> _Address | None:
+    # A zone is a name on somebody's own machine, and may be any text at all.
+    if "%" in text:
+        return None
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
