@@ -8,6 +8,7 @@ import os
 import random
 import secrets
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, Final
 
@@ -30,7 +31,7 @@ from payhooks.flow.routing import Directory
 from payhooks.flow.send import Sender
 from payhooks.flow.settle import Settler
 from payhooks.flow.sweep import Sweep
-from payhooks.ids import IdSource, TimeOrderedIds
+from payhooks.ids import IdSource, MerchantId, TimeOrderedIds
 from payhooks.observe import LineSink, Metrics, Recorder, configure_logs
 from payhooks.observe.traces import Tracer
 from payhooks.policy.address_guard import AllowList
@@ -128,7 +129,14 @@ async def open_store(settings: Settings, clock: Clock) -> Store:
     return await SqliteStore.open(path, clock=clock, random=source)
 
 
-def make_control(settings: Settings, store: Store, clock: Clock, ids: IdSource) -> Control:
+def make_control(
+    settings: Settings,
+    store: Store,
+    clock: Clock,
+    ids: IdSource,
+    *,
+    endpoint_changed: Callable[[MerchantId], None] = lambda _merchant_id: None,
+) -> Control:
     """Return the control plane over a store."""
     keys = parse_keys(settings.secret_key.get_secret_value())
     return Control(
@@ -143,6 +151,7 @@ def make_control(settings: Settings, store: Store, clock: Clock, ids: IdSource) 
             allowed=AllowList.of(settings.egress_allow),
             own_hosts=settings.public_hosts,
         ),
+        endpoint_changed=endpoint_changed,
     )
 
 
@@ -193,7 +202,13 @@ async def open_process(
     store = await open_store(settings, clock)
     # Ids and jitter need spread and speed, not secrecy: seeded once from the system.
     ids = TimeOrderedIds(clock, random.Random(source.getrandbits(256)))  # noqa: S311 - as said
-    control = make_control(settings, store, clock, ids)
+
+    def outdate(merchant_id: MerchantId) -> None:
+        directory.outdate(merchant_id)
+
+    control = make_control(settings, store, clock, ids, endpoint_changed=outdate)
+    keyring = control.keyring
+    directory = Directory(store, lambda secret: open_secret(keyring, secret), clock)
     try:
         await resealing.demand_openable(control)
         if (health := await store.health()).degraded:
@@ -210,7 +225,7 @@ async def open_process(
         telemetry=telemetry,
         store=store,
         control=control,
-        directory=Directory(store, lambda secret: open_secret(control.keyring, secret), clock),
+        directory=directory,
         owner=source.getrandbits(31),
     )
     settler_and_dispatcher = _make_dispatcher(base, metrics) if sends else None

@@ -7,118 +7,18 @@ from random import Random
 
 import msgspec
 import pytest
+from tests.support.room import ANSWERS, HANGS, Room
 
 from payhooks import limits
-from payhooks.ids import DeliveryId, EndpointId, MerchantId, TimeOrderedIds, delivery_id
+from payhooks.ids import EndpointId, MerchantId
 from payhooks.model.attempt import Reason
 from payhooks.model.delivery import Trigger
-from payhooks.model.event import Event
 from payhooks.policy.classify import Verdict, VerdictKind
 from payhooks.ports.leasing import LaneNews, Leased
 from payhooks.ports.transport import UnderWay
 from payhooks.testing import ManualClock, QuietTelemetry
 from payhooks.worker.dispatcher import Dispatcher, Done
 from payhooks.worker.lanes import Lane, judge
-
-HANGS, ANSWERS = b"hangs", b"answers"
-
-
-class Breakable:
-    """Notes that it was cancelled."""
-
-    def __init__(self, broken_off: list[Leased], leased: Leased) -> None:
-        self._broken_off = broken_off
-        self._leased = leased
-
-    def cancel(self) -> None:
-        self._broken_off.append(self._leased)
-
-
-class Room:
-    """A dispatcher whose attempts end when the test says so."""
-
-    def __init__(self, *, slots: int = 8) -> None:
-        self.clock = ManualClock()
-        self.ids = TimeOrderedIds(self.clock, Random(1))
-        self.under_way: list[Leased] = []
-        self.written: list[Leased] = []
-        self.given_back: list[Leased] = []
-        self.broken_off: list[Leased] = []
-        self.rests = False  # whether an attempt that ends begins a rest of its lane
-        self._ends: dict[DeliveryId, Callable[[], None]] = {}
-        self.dispatcher = Dispatcher(
-            attempt=self._attempt,
-            give_back=self._give_back,
-            unsettled=lambda: 0,
-            clock=self.clock,
-            telemetry=QuietTelemetry(),
-            slots=slots,
-        )
-
-    def offer(self, lane: bytes, *, merchant: bytes = b"m", count: int = 1) -> None:
-        for _ in range(count):
-            self.dispatcher.offer(self.leased(lane, merchant), taken_at_s=self.clock.monotonic_s())
-
-    def leased(self, lane: bytes, merchant: bytes = b"m") -> Leased:
-        event = Event(
-            id=self.ids.new_event(),
-            merchant_id=MerchantId(merchant),
-            type="a",
-            family="f",
-            data=b"{}",
-        )
-        return Leased(
-            id=delivery_id(event.id, 1),
-            endpoint_id=EndpointId(lane),
-            merchant_id=MerchantId(merchant),
-            event=event,
-            fence=1,
-            attempts_made=0,
-            lease_s=30,
-            order_key=None,
-            dialect="standard",
-            dialect_version=1,
-            replay_id=None,
-            replay_bulk=None,
-            rendered=None,
-            routing_version=1,
-            lane_failing=False,
-            lane_probe=False,
-        )
-
-    async def turn(self) -> None:
-        for _ in range(5):
-            await asyncio.sleep(0)
-
-    async def end(self, choose: Callable[[Leased], bool] = lambda _leased: True) -> None:
-        for leased in [each for each in self.under_way if choose(each)]:
-            self._ends[leased.id]()
-        await self.turn()
-
-    def lanes_under_way(self) -> list[bytes]:
-        return [leased.endpoint_id for leased in self.under_way]
-
-    async def close(self) -> None:
-        await self.dispatcher.drain(grace_s=0)
-
-    def _attempt(self, leased: Leased, lane: Lane, done: Done) -> UnderWay:
-        self.under_way.append(leased)
-
-        async def write() -> None:
-            self.written.append(leased)
-
-        def end() -> None:
-            self.under_way.remove(leased)
-            lane.proven = not leased.endpoint_id.startswith(HANGS)
-            lane.suspect = not lane.proven
-            lane.rested = self.rests
-            done(write)
-
-        self._ends[leased.id] = end
-        return Breakable(self.broken_off, leased)
-
-    def _give_back(self, leased: Leased) -> None:
-        self.given_back.append(leased)
 
 
 @pytest.fixture

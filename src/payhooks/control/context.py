@@ -17,6 +17,7 @@ from payhooks.model.audit import AuditEntry
 from payhooks.model.endpoint import Ordering
 from payhooks.model.key import Scope
 from payhooks.policy.address_guard import NOTHING_ALLOWED, AllowList
+from payhooks.ports.controlling import Change
 from payhooks.ports.store import Store
 
 
@@ -41,6 +42,14 @@ class Control:
     # The flow's rule of what waits for what: a replay must queue behind the same object.
     order_key: Callable[[Ordering, str | None], bytes | None]
     urls: UrlPolicy = field(default_factory=UrlPolicy)
+    # Told of each endpoint's merchant when it has changed: who sends must not go by what was.
+    endpoint_changed: Callable[[MerchantId], None] = lambda _merchant_id: None
+
+    async def apply(self, change: Change) -> None:
+        """Commit a change to an endpoint and tell of it."""
+        await self.store.apply(change)
+        if change.endpoint is not None:
+            self.endpoint_changed(change.endpoint.merchant_id)
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):

@@ -111,7 +111,7 @@ async def create(
         new_secrets=(sealed, *_credential(control, endpoint, draft)),
         announced="webhook.created",
     )
-    await control.store.apply(change)
+    await control.apply(change)
     revealed = Revealed(text=text, created_at=sealed.created_at, expires_at=None)
     return endpoint, revealed
 
@@ -151,7 +151,7 @@ async def edit(  # noqa: PLR0913 - every part is named at the call site
         forget=forget,
         announced="webhook.updated",
     )
-    await control.store.apply(change)
+    await control.apply(change)
     return edited
 
 
@@ -179,7 +179,7 @@ async def delete(
         forget=tuple(secret.id for secret in known),
         announced="webhook.deleted",
     )
-    await control.store.apply(change)
+    await control.apply(change)
 
 
 async def move(
@@ -220,7 +220,7 @@ async def move(
     )
     announced = "webhook.disabled" if to is Move.DISABLE else "webhook.updated"
     change = _change(control, caller, endpoint, moved, action=f"endpoint.{to}", announced=announced)
-    await control.store.apply(change)
+    await control.apply(change)
     return moved
 
 

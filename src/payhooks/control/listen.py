@@ -74,7 +74,7 @@ async def start(
         owner_id=endpoint.id,
         purpose=SecretPurpose.ENDPOINT,
     )
-    await control.store.apply(
+    await control.apply(
         Change(
             audit=_entry(control, caller, endpoint, "listener.started"),
             endpoint=endpoint,
@@ -98,7 +98,7 @@ async def stop(control: Control, caller: Caller, endpoint: Endpoint) -> None:
         version=current.version + 1,
         updated_at=control.clock.now(),
     )
-    await control.store.apply(
+    await control.apply(
         Change(
             audit=_entry(control, caller, endpoint, "listener.stopped"),
             endpoint=stopped,

@@ -168,15 +168,27 @@ class Directory:
         if loading is None:
             loading = asyncio.create_task(self._load(merchant_id))
             self._loading[merchant_id] = loading
-            loading.add_done_callback(lambda _: self._loading.pop(merchant_id, None))
         return await asyncio.shield(loading)
 
+    def outdate(self, merchant_id: MerchantId) -> None:
+        """Forget the table, because it was changed: the next to ask loads it as it is now."""
+        self._forget(merchant_id)
+        # A load under way may have read what was before.
+        self._loading.pop(merchant_id, None)
+
     async def _load(self, merchant_id: MerchantId) -> RoutingTable:
-        found = await self._store.routing([merchant_id])
+        try:
+            found = await self._store.routing([merchant_id])
+        finally:
+            newest = self._loading.get(merchant_id) is asyncio.current_task()
+            if newest:
+                del self._loading[merchant_id]
         if not found:
             self._forget(merchant_id)
             raise NotFoundError("no such merchant")
         table = RoutingTable(found[0], self._opener)
+        if not newest:
+            return table  # for who waited for it; it was outdated meanwhile
         held = self._tables.get(merchant_id)
         if held is not None and held.version > table.version:
             return held
