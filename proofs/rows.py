@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from tests.support.postgres import URL_VARIABLE, cluster
 from tests.support.shown import RESULTS_VARIABLE, ROWS_VARIABLE
 
 from proofs.lines import ROOT, Line
@@ -77,10 +78,12 @@ def _line(row: Row, evidence: list[Evidence]) -> Line:
 
 def _gather(wanted: set[str]) -> Mapping[str, list[Evidence]]:
     """Return what the tests of the wanted rows came to, by row."""
-    with tempfile.TemporaryDirectory(prefix="payhooks-proof-") as folder:
+    # One cluster for all, as scripts/test has it; without it what is about PostgreSQL is skipped.
+    with cluster() as url, tempfile.TemporaryDirectory(prefix="payhooks-proof-") as folder:
         results = Path(folder) / "shown.jsonl"
         environment = os.environ | {
             RESULTS_VARIABLE: str(results),
+            URL_VARIABLE: url,
             ROWS_VARIABLE: " ".join(sorted(wanted)),
         }
         command = [sys.executable, "-m", "pytest", "-q", "--no-header", "-m", "shows", "tests"]
