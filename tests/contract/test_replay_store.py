@@ -287,22 +287,6 @@ async def test_a_job_advances_its_cursor_with_what_it_sends(world: World) -> Non
     assert (await world.delivery(event, endpoint)).replay_id == job.id
 
 
-async def test_a_slice_of_a_job_is_put_on_its_way_once(world: World) -> None:
-    """Its answer was lost, so it is sent again; by then what it was about has failed once more."""
-    merchant, endpoint = await _lane(world)
-    event = await _failed(world, merchant, endpoint)
-    job = await _job(world, merchant)
-    item = world.again(event, endpoint)
-    advanced = msgspec.structs.replace(job, queued=1, cursor=item.delivery_id)
-    advance = world.store.advance_replay
-    assert await advance(advanced, after=None, items=[item], bulk=True)
-    await world.settle(world.given_up(await world.lease_one()))
-    assert not await advance(advanced, after=None, items=[item], bulk=True)
-    assert await world.lease() == []
-    done = msgspec.structs.replace(advanced, state=ReplayState.DONE, finished_at=world.now())
-    assert await advance(done, after=item.delivery_id, items=[], bulk=True)
-
-
 @pytest.mark.shows("F67")
 async def test_a_cancelled_job_advances_no_more(world: World) -> None:
     merchant, endpoint = await _lane(world)
@@ -346,26 +330,6 @@ async def test_a_cancelled_job_takes_back_what_still_waits(world: World) -> None
     assert (await world.delivery(missed, endpoint)).state is State.CANCELLED
     assert await world.store.replay_backlog(job.id) == []
     assert await world.lease() == []
-
-
-async def test_what_was_taken_back_never_gets_a_lease_of_the_same_number_again(
-    world: World,
-) -> None:
-    """Else the word of a process that overslept would pass for that of the present owner."""
-    merchant, endpoint = await _lane(world)
-    event = await _failed(world, merchant, endpoint)
-    item = world.again(event, endpoint)
-    job = await _job(world, merchant)
-    assert await world.store.advance_replay(job, after=None, items=[item], bulk=True)
-    first = await world.lease_one()
-    await world.settle(world.failed(first, delay_s=3_600))
-    assert await world.store.cancel_replay_backlog(job.id) == 1
-    assert await world.requeue(item) == 1
-    second = await world.lease_one()
-    assert second.fence > first.fence
-    await world.deliver(second)
-    fences = [each.fence for each in await world.store.attempts(merchant.id, item.delivery_id)]
-    assert fences[-2:] == [first.fence, second.fence]
 
 
 async def test_taking_a_job_back_leaves_what_is_being_sent(world: World) -> None:

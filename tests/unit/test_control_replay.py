@@ -3,11 +3,15 @@
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from tests.support.api_world import OWNER, World, finish
 
+from payhooks.control.context import SYSTEM, audit_entry
 from payhooks.control.replay import UNDONE_PER_LANE_MAX, Replayer
 from payhooks.model.delivery import Trigger
+from payhooks.model.replay import ReplayState
+from payhooks.ports.controlling import Change, Window
 
 
 @pytest.fixture
@@ -170,7 +174,34 @@ async def test_a_cancelled_replay_takes_back_what_still_waits(world: World) -> N
     assert (cancelled.status, cancelled.json["state"]) == (200, "cancelled")
     assert await _statuses(world, merchant) == ["failed"] * 5
     assert await replayer.step() == 0
-    assert (await world.call("POST", target)).status == 409
+    again = await world.call("POST", target)
+    assert (again.status, again.json) == (200, cancelled.json)
+
+
+async def test_a_cancel_that_broke_off_half_way_can_be_repeated(world: World) -> None:
+    """The job had stopped when the connection broke; what it had put on its way still waited."""
+    merchant = await world.merchant()
+    await world.endpoint(merchant)
+    for _ in range(2):
+        await world.publish(merchant)
+    await finish(world, Trigger.GIVE_UP)
+    world.clock.advance(timedelta(seconds=1))
+    made = await _replay(world, merchant, include=["failed"], rate_per_s=2)
+    await Replayer(world.control, owner=OWNER).step()
+    store = world.control.store
+    [tenant] = await store.merchants(Window(limit=1))
+    [job] = await store.replays(tenant.id, Window(limit=1))
+    stopped = msgspec.structs.replace(
+        job, state=ReplayState.CANCELLED, finished_at=world.clock.now()
+    )
+    entry = audit_entry(
+        world.control, SYSTEM, merchant_id=tenant.id, action="replay.cancelled", target=made["id"]
+    )
+    await store.apply(Change(audit=entry, replay=stopped))
+    assert await _statuses(world, merchant) == ["failed", "scheduled"]
+    target = f"/v1/merchants/{merchant}/replays/{made['id']}/cancel"
+    assert (await world.call("POST", target)).status == 200
+    assert await _statuses(world, merchant) == ["failed", "failed"]
 
 
 @pytest.mark.parametrize(

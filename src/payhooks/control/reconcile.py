@@ -15,7 +15,7 @@ from payhooks import ids, limits
 from payhooks.catalogue.registry import TEST_TYPE
 from payhooks.control.context import Caller, Control, audit_entry
 from payhooks.control.history import History
-from payhooks.control.replay import requeue_of_facts
+from payhooks.control.replay_scope import requeue_of_facts
 from payhooks.ids import EndpointId, EventId
 from payhooks.model.delivery import FINAL_STATES, State
 from payhooks.model.endpoint import Endpoint

@@ -5,7 +5,6 @@ or passed over, so whoever takes it over goes on exactly there. It never has mor
 hundred undone deliveries in one lane: live traffic goes first, and cancelling it stays cheap.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -15,17 +14,14 @@ import msgspec
 from payhooks import ids, limits
 from payhooks.control.context import Caller, Control, audit_entry
 from payhooks.control.faults import Faults
-from payhooks.control.history import History
-from payhooks.dialects import registry
+from payhooks.control.replay_scope import Scope
 from payhooks.errors import DamagedError, NotFoundError, WrongStateError
-from payhooks.ids import DeliveryId, EndpointId, EventId, MerchantId, ReplayId
-from payhooks.model.delivery import State
-from payhooks.model.endpoint import Endpoint, EndpointStatus
+from payhooks.ids import DeliveryId, EndpointId, EventId, ReplayId
+from payhooks.model.endpoint import EndpointStatus
 from payhooks.model.merchant import Merchant
 from payhooks.model.replay import Include, Replay, ReplayFilter, ReplayState
-from payhooks.policy.match import is_valid_pattern, matches
+from payhooks.policy.match import is_valid_pattern
 from payhooks.ports.controlling import Change, Requeue
-from payhooks.ports.reading import EventFacts
 
 UNDONE_PER_LANE_MAX: Final = 100
 RATE_PER_S_MIN: Final = 0.1
@@ -37,11 +33,6 @@ JOBS_HELD_MAX: Final = 10  # per process; the others wait, or other processes ta
 HELD_S: Final = 60.0
 HELD_MARGIN_S: Final = 3.0
 _PATTERNS_MAX: Final = 20
-_STATES: Final = {
-    Include.FAILED: State.FAILED,
-    Include.CANCELLED: State.CANCELLED,
-    Include.DELIVERED: State.DELIVERED,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +60,7 @@ async def count(control: Control, merchant: Merchant, draft: ReplayDraft) -> Cou
 
     """
     await _check(control, merchant, draft)
-    scope = await _Scope.load(control, merchant.id, draft.filter, draft.include)
+    scope = await Scope.load(control, merchant.id, draft.filter, draft.include)
     after, before = _bounds(draft.filter, control.clock.now())
     matched = looked = 0
     while looked < COUNTED_EVENTS_MAX:
@@ -141,12 +132,21 @@ async def find(control: Control, merchant: Merchant, text: str) -> Replay:
 async def cancel(control: Control, caller: Caller, replay: Replay) -> Replay:
     """Return the job, stopped; what it had put on its way and still waits is taken back.
 
+    May be repeated: a first call whose answer was lost may have left what waits.
+
     Raises:
-        WrongStateError: It is over already.
+        WrongStateError: It has sent all it was to send.
 
     """
-    if replay.state is not ReplayState.RUNNING:
+    if replay.state is ReplayState.DONE:
         raise WrongStateError(f"This replay is {replay.state} already.")
+    if replay.state is ReplayState.RUNNING:
+        replay = await _stopped(control, caller, replay)
+    await control.store.cancel_replay_backlog(replay.id)
+    return replay
+
+
+async def _stopped(control: Control, caller: Caller, replay: Replay) -> Replay:
     cancelled = msgspec.structs.replace(
         replay, state=ReplayState.CANCELLED, finished_at=control.clock.now()
     )
@@ -159,7 +159,6 @@ async def cancel(control: Control, caller: Caller, replay: Replay) -> Replay:
         changes={"state": [replay.state, cancelled.state]},
     )
     await control.store.apply(Change(audit=entry, replay=cancelled))
-    await control.store.cancel_replay_backlog(replay.id)
     return cancelled
 
 
@@ -224,8 +223,7 @@ class Replayer:
         job = held.job
         advanced = await advance(self._control, job, budget=int(held.credit))
         if advanced is None:
-            # Cancelled; or a slice of ours was written whose answer was lost. Either way the
-            # store knows where it stands, and there we go on.
+            # Cancelled; or the answer to a slice of ours was lost, and the store is further on.
             advanced = await self._control.store.replay(job.merchant_id, job.id)
         if advanced is None or advanced.state is not ReplayState.RUNNING:
             del self._held[job.id]
@@ -243,7 +241,7 @@ async def advance(control: Control, replay: Replay, *, budget: int) -> Replay | 
     None where it was cancelled, or stands elsewhere by now: nothing was put on its way.
     """
     assert budget >= 1
-    scope = await _Scope.load(control, replay.merchant_id, replay.filter, replay.include)
+    scope = await Scope.load(control, replay.merchant_id, replay.filter, replay.include)
     room = _Room(dict(await control.store.replay_backlog(replay.id)))
     after, before = _bounds(replay.filter, replay.created_at)
     if replay.cursor is not None:
@@ -274,11 +272,9 @@ async def advance(control: Control, replay: Replay, *, budget: int) -> Replay | 
         state=ReplayState.DONE if done else ReplayState.RUNNING,
         finished_at=control.clock.now() if done else None,
     )
-    if not await control.store.advance_replay(
-        advanced, after=replay.cursor, items=items, bulk=True
-    ):
-        return None
-    return advanced
+    advance_replay = control.store.advance_replay
+    went = await advance_replay(advanced, after=replay.cursor, items=items, bulk=True)
+    return advanced if went else None
 
 
 class _Room:
@@ -293,80 +289,6 @@ class _Room:
             return False
         self._undone[endpoint_id] = undone + 1
         return True
-
-
-class _Scope:
-    """Which deliveries of an event a replay is about."""
-
-    def __init__(
-        self,
-        control: Control,
-        filter_: ReplayFilter,
-        include: Sequence[Include],
-        endpoints: Mapping[int, Endpoint],
-        history: History,
-    ) -> None:
-        self._control = control
-        self._filter = filter_
-        self._states = {_STATES[each] for each in include if each in _STATES}
-        self._missed = Include.MISSED in include
-        self._endpoints = endpoints
-        self._history = history
-
-    @classmethod
-    async def load(
-        cls,
-        control: Control,
-        merchant_id: MerchantId,
-        filter_: ReplayFilter,
-        include: Sequence[Include],
-    ) -> "_Scope":
-        """Return the scope as the merchant's endpoints are now; deleted ones get nothing."""
-        [routing] = await control.store.routing([merchant_id])
-        endpoints = {
-            endpoint.number: endpoint
-            for endpoint in routing.endpoints
-            if not endpoint.listening and filter_.endpoint_id in {None, endpoint.id}
-        }
-        history = History(await control.store.subscriptions(merchant_id))
-        return cls(control, filter_, include, endpoints, history)
-
-    async def items(self, event: EventFacts) -> list[Requeue]:
-        """Return what is to be sent of this event, by endpoint number."""
-        patterns = self._filter.event_types
-        if patterns and not any(matches(pattern, event.type) for pattern in patterns):
-            return []
-        states = {ids.endpoint_number_of(id_): state for id_, state in event.deliveries}
-        numbers = {number for number, state in states.items() if state in self._states}
-        if self._missed:
-            missed = (entry.number for entry in self._history.missed(event))
-            numbers |= {number for number in missed if number not in states}
-        endpoints = [
-            self._endpoints[number] for number in sorted(numbers) if number in self._endpoints
-        ]
-        if endpoints and not await self._is_of_object(endpoints[0].merchant_id, event.id):
-            return []
-        return [requeue_of_facts(self._control, endpoint, event) for endpoint in endpoints]
-
-    async def _is_of_object(self, merchant_id: MerchantId, event_id: EventId) -> bool:
-        if self._filter.object_id is None:
-            return True
-        stored = await self._control.store.event(merchant_id, event_id)
-        return stored is not None and stored.event.object_id == self._filter.object_id
-
-
-def requeue_of_facts(control: Control, endpoint: Endpoint, event: EventFacts) -> Requeue:
-    """Return what the store needs to send the event to *endpoint*."""
-    dialect = registry.find(endpoint.dialect)
-    return Requeue(
-        delivery_id=ids.delivery_id(event.id, endpoint.number),
-        merchant_id=endpoint.merchant_id,
-        endpoint_id=endpoint.id,
-        event_type=event.type,
-        order_key=control.order_key(endpoint.ordering, event.order_of),
-        dialect=dialect.name,
-        dialect_version=dialect.version,
-    )
 
 
 def _bounds(filter_: ReplayFilter, now: datetime) -> tuple[EventId | None, EventId]:

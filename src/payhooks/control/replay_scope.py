@@ -1,0 +1,96 @@
+"""What a replay is about: the deliveries of an event that it sends, as the store needs them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from payhooks import ids
+from payhooks.control.context import Control
+from payhooks.control.history import History
+from payhooks.dialects import registry
+from payhooks.ids import EventId, MerchantId
+from payhooks.model.delivery import State
+from payhooks.model.endpoint import Endpoint
+from payhooks.model.replay import Include, ReplayFilter
+from payhooks.policy.match import matches
+from payhooks.ports.controlling import Requeue
+from payhooks.ports.reading import EventFacts
+
+_STATES: Final = {
+    Include.FAILED: State.FAILED,
+    Include.CANCELLED: State.CANCELLED,
+    Include.DELIVERED: State.DELIVERED,
+}
+
+
+class Scope:
+    """Which deliveries of an event a replay is about."""
+
+    def __init__(
+        self,
+        control: Control,
+        filter_: ReplayFilter,
+        include: Sequence[Include],
+        endpoints: Mapping[int, Endpoint],
+        history: History,
+    ) -> None:
+        self._control = control
+        self._filter = filter_
+        self._states = {_STATES[each] for each in include if each in _STATES}
+        self._missed = Include.MISSED in include
+        self._endpoints = endpoints
+        self._history = history
+
+    @classmethod
+    async def load(
+        cls,
+        control: Control,
+        merchant_id: MerchantId,
+        filter_: ReplayFilter,
+        include: Sequence[Include],
+    ) -> "Scope":
+        """Return the scope as the merchant's endpoints are now; deleted ones get nothing."""
+        [routing] = await control.store.routing([merchant_id])
+        endpoints = {
+            endpoint.number: endpoint
+            for endpoint in routing.endpoints
+            if not endpoint.listening and filter_.endpoint_id in {None, endpoint.id}
+        }
+        history = History(await control.store.subscriptions(merchant_id))
+        return cls(control, filter_, include, endpoints, history)
+
+    async def items(self, event: EventFacts) -> list[Requeue]:
+        """Return what is to be sent of this event, by endpoint number."""
+        patterns = self._filter.event_types
+        if patterns and not any(matches(pattern, event.type) for pattern in patterns):
+            return []
+        states = {ids.endpoint_number_of(id_): state for id_, state in event.deliveries}
+        numbers = {number for number, state in states.items() if state in self._states}
+        if self._missed:
+            missed = (entry.number for entry in self._history.missed(event))
+            numbers |= {number for number in missed if number not in states}
+        endpoints = [
+            self._endpoints[number] for number in sorted(numbers) if number in self._endpoints
+        ]
+        if endpoints and not await self._is_of_object(endpoints[0].merchant_id, event.id):
+            return []
+        return [requeue_of_facts(self._control, endpoint, event) for endpoint in endpoints]
+
+    async def _is_of_object(self, merchant_id: MerchantId, event_id: EventId) -> bool:
+        if self._filter.object_id is None:
+            return True
+        stored = await self._control.store.event(merchant_id, event_id)
+        return stored is not None and stored.event.object_id == self._filter.object_id
+
+
+def requeue_of_facts(control: Control, endpoint: Endpoint, event: EventFacts) -> Requeue:
+    """Return what the store needs to send the event to *endpoint*."""
+    dialect = registry.find(endpoint.dialect)
+    return Requeue(
+        delivery_id=ids.delivery_id(event.id, endpoint.number),
+        merchant_id=endpoint.merchant_id,
+        endpoint_id=endpoint.id,
+        event_type=event.type,
+        order_key=control.order_key(endpoint.ordering, event.order_of),
+        dialect=dialect.name,
+        dialect_version=dialect.version,
+    )
