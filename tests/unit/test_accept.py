@@ -14,6 +14,7 @@ from payhooks.errors import (
     InProgressError,
     NotFoundError,
     OutcomeUnknownError,
+    OverloadedError,
     UnauthenticatedError,
     UnavailableError,
 )
@@ -224,6 +225,23 @@ async def test_after_a_failure_the_key_is_free_again(world: World) -> None:
         await flow.publish(merchant, payment(key="k"))
     [published] = await flow.publish(merchant, payment(key="k"))
     assert isinstance(published, Published)
+
+
+@pytest.mark.shows("F72")
+async def test_a_large_request_that_is_refused_half_way_says_what_is_stored(world: World) -> None:
+    """Refused as a whole it would be sent again as a whole, and its first half be there twice."""
+
+    class FullLater(Wrapped):
+        async def interfere(self, arrivals: Sequence[Arrival], owner: int) -> list[Acceptance]:
+            if len(self.calls) > 1:
+                raise OverloadedError("full")
+            return await super().interfere(arrivals, owner)
+
+    flow = Flow(world, store=FullLater(world.store))  # type: ignore[arg-type]  # as above
+    merchant = await world.merchant()
+    answers = await flow.publish(merchant, *[payment(number) for number in range(250)])
+    assert [isinstance(answer, Published) for answer in answers] == [True] * 100 + [False] * 150
+    assert all(isinstance(answer, OverloadedError) for answer in answers[100:])
 
 
 async def test_an_unknown_merchant_is_not_found(world: World) -> None:

@@ -77,7 +77,7 @@ async def test_an_item_larger_than_a_batch_goes_alone() -> None:
     """Refusing it for ever would be worse than one slow transaction."""
     disk = Disk()
     group = GroupCommit(disk.commit, bounds=BOUNDS)
-    futures = [group.submit("a", weight=9), group.submit("b")]
+    futures = [group.submit("a", weight=9), group.submit("b", turn="another")]
     disk.turn(2)
     await asyncio.gather(*futures)
     assert disk.batches == [["a"], ["b"]]
@@ -99,12 +99,27 @@ async def test_beyond_the_bound_on_waiting_it_refuses() -> None:
     """Memory must not grow because the disk is slow."""
     disk = Disk()
     group = GroupCommit(disk.commit, bounds=BOUNDS)
-    futures = [group.submit(str(number)) for number in range(10)]
+    futures = [group.submit(str(number), turn=number) for number in range(10)]
     with pytest.raises(OverloadedError):
-        group.submit("one too many")
+        group.submit("one too many", turn="another")
     disk.turn(9)
     await asyncio.gather(*futures)
     assert await asyncio.wait_for(group.submit("again"), 1) == "AGAIN"
+
+
+@pytest.mark.shows("F72")
+async def test_a_flood_of_one_turn_leaves_room_for_the_others() -> None:
+    """Whoever floods us is turned away before whoever has a single event."""
+    disk = Disk()
+    group = GroupCommit(disk.commit, bounds=BOUNDS)
+    futures = [group.submit(str(number), turn="loud") for number in range(7)]
+    with pytest.raises(OverloadedError):
+        group.submit("one too many", turn="loud")
+    futures += [group.submit(str(number), turn=number) for number in range(3)]
+    with pytest.raises(OverloadedError):
+        group.submit("full", turn="another")
+    disk.turn(9)
+    await asyncio.gather(*futures)
 
 
 async def test_a_failed_commit_fails_everybody_in_it_and_nobody_else() -> None:

@@ -103,13 +103,19 @@ class Acceptor:
 
         Raises:
             NotFoundError: No such merchant.
-            OverloadedError: As much waits as may wait.
+            OverloadedError: As much waits as may wait; nothing was stored.
 
         """
         results: list[Published | PayhooksError] = []
         for start in range(0, len(publications), PARCEL_EVENTS_MAX):
             parcel = publications[start : start + PARCEL_EVENTS_MAX]
-            results += await self._publish_parcel(merchant_ref, parcel, authorise)
+            try:
+                results += await self._publish_parcel(merchant_ref, parcel, authorise)
+            except PayhooksError as error:
+                if not any(isinstance(result, Published) for result in results):
+                    raise
+                # What is stored must be said: refused as a whole, all of it would come again.
+                return results + [error] * (len(publications) - start)
         return results
 
     async def drain(self) -> None:

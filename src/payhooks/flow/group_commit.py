@@ -19,6 +19,9 @@ Result = TypeVar("Result")
 
 # When as much waits as may wait, a moment is enough for several batches to go.
 OVERLOADED_RETRY_AFTER_S: Final = 1.0
+# The last quarter of what may wait is not for the turn that fills most of the rest: a flood is
+# turned away before whoever has a single event.
+TURN_SHARE: Final = 0.75
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +96,13 @@ class GroupCommit(Generic[Item, Result]):
             raise OverloadedError(
                 "too much is waiting to be stored", retry_after_s=OVERLOADED_RETRY_AFTER_S
             )
+        if self._waiting_weight + weight > bounds.waiting_weight_max * TURN_SHARE:
+            own = sum(waiting.weight for waiting in self._turns.get(turn, ()))
+            if own > self._waiting_weight / 2:
+                raise OverloadedError(
+                    "too much of one merchant is waiting to be stored",
+                    retry_after_s=OVERLOADED_RETRY_AFTER_S,
+                )
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._put(_Waiting(item, weight, bytes_, future), turn)
         return future
