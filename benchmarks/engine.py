@@ -2,6 +2,17 @@
 
 Every part of a run uses the same load generator, the same receiver and the same machine
 within the same minute, so that the ratio holds where the figures do not.
+
+Learnt from profiles, for whoever wants to make an event cheaper. Half of its CPU is the
+interpreter's, spread over 370 calls of which none takes 3 %; what looks expensive mostly is
+not: a future with its callback costs 0.3 µs, a timer made and cancelled 0.3, a HMAC 2. What was
+worth finding was hidden in C: a search for two bytes (2 µs), spelling an id anew (1 µs).
+A quarter of the CPU is the kernel's, most of it waking whoever sleeps; so few long turns of the
+loop are cheaper than many short ones, and 64 requests under way to one endpoint would make a
+delivery 10 to 15 µs cheaper than 16 do. The loop stands still a seventh of the time: 64
+publishers wait for one commit, and then all come at once. On SQLite a checkpoint every 1,600
+events takes 16 ms; a new PostgreSQL makes a log file every 5,000 events in 48 ms, where one that
+has run for a day uses old files again.
 """
 
 import http.client
