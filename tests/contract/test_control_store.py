@@ -202,6 +202,26 @@ async def test_a_secret_is_replaced_and_forgotten_by_its_id(world: World) -> Non
     assert await world.store.secrets(merchant.id, merchant.id) == []
 
 
+async def test_the_end_of_a_secret_never_brings_it_back_nor_comes_later(world: World) -> None:
+    """Two people rotate at once: what one of them revoked stays so, and the first end holds."""
+    merchant = await world.merchant()
+    revoked, ending, resealed = [world.secret(merchant, merchant.id) for _ in range(3)]
+    audit = world.audit(merchant.id)
+    await world.store.apply(Change(audit=audit, secrets=(revoked, ending, resealed)))
+    soon, later = [world.now() + timedelta(hours=hours) for hours in (1, 2)]
+    sealed_anew = msgspec.structs.replace(resealed, sealed=b"ring-two" + bytes(40))
+    await world.store.reseal([resealed], [sealed_anew])
+    await world.store.apply(Change(audit=audit, forget_secrets=(revoked.id,)))
+    for end in (soon, later):
+        ended = [
+            msgspec.structs.replace(each, expires_at=end) for each in (revoked, ending, resealed)
+        ]
+        await world.store.apply(Change(audit=audit, ending_secrets=tuple(ended)))
+    kept = [msgspec.structs.replace(each, expires_at=soon) for each in (ending, sealed_anew)]
+    found = await world.store.secrets(merchant.id, merchant.id)
+    assert sorted(found, key=lambda secret: secret.id) == kept
+
+
 async def test_resealing_replaces_only_what_is_still_as_it_was_read(world: World) -> None:
     """A secret that a person rotated meanwhile must not be put back."""
     merchant = await world.merchant()

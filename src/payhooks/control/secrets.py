@@ -214,11 +214,8 @@ async def _rotate(  # noqa: PLR0913 - every part is named at the call site
         raise WrongStateError(f"{limits.LIVE_SECRETS_MAX} secrets live already; none may be added.")
     new = seal(control, text, merchant_id=merchant_id, owner_id=owner_id, purpose=purpose)
     ends_at = now + timedelta(seconds=grace_s)
-    # A shorter end that an earlier rotation set stays.
-    ending = [
-        msgspec.structs.replace(secret, expires_at=min(secret.expires_at or ends_at, ends_at))
-        for secret in living
-    ]
+    # Told apart from what is new: one that somebody revokes in this moment must not come back.
+    ending = [msgspec.structs.replace(secret, expires_at=ends_at) for secret in living]
     target = (
         ids.to_text(ids.MERCHANT, merchant_id)
         if endpoint is None
@@ -241,7 +238,8 @@ async def _rotate(  # noqa: PLR0913 - every part is named at the call site
     )
     change = Change(
         audit=entry,
-        secrets=(new, *(ending if grace_s else ())),
+        secrets=(new,),
+        ending_secrets=tuple(ending if grace_s else ()),
         forget_secrets=forget,
         announcements=announced,
     )

@@ -28,6 +28,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     merchant: Merchant | None = None  # version 1 inserts; else updates version - 1
     endpoint: Endpoint | None = None  # likewise; its number came from ``next_number``
     secrets: tuple[SealedSecret, ...] = ()  # inserted, or replaced where the id exists
+    # Given their end where they are still there: never inserted, and never an end that is later.
+    ending_secrets: tuple[SealedSecret, ...] = ()
     forget_secrets: tuple[bytes, ...] = ()  # ids, removed at once
     key: ApiKey | None = None  # inserted, or replaced where the id exists
     replay: Replay | None = None  # inserted, or replaced where the id exists and it runs

@@ -63,9 +63,8 @@ class RotationGap(WatchedStore):
     async def apply(self, change: Change) -> None:
         """See ControlStore, but for graces."""
         await super().apply(change)
-        for secret in change.secrets:
-            if secret.expires_at is not None:
-                del self._tables.secrets[secret.id]
+        for secret in change.ending_secrets:
+            self._tables.secrets.pop(secret.id, None)
 
 
 class RevokedSigns(WatchedStore):

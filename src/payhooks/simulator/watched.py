@@ -92,7 +92,7 @@ class WatchedStore(MemoryStore):
         await super().apply(change)
         auditor, now_s = self._auditor, self._auditor.now_s
         auditor.secrets.revoke(change.forget_secrets, now_s=now_s)
-        for secret in change.secrets:
+        for secret in (*change.secrets, *change.ending_secrets):
             auditor.secrets.keep(secret, now_s=now_s)
         if change.replay is not None:
             rates = auditor.record.job_rates

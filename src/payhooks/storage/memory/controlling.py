@@ -48,6 +48,8 @@ class MemoryControl:
             self._write_endpoint(change.endpoint)
         for secret in change.secrets:
             self._tables.secrets[secret.id] = secret
+        for secret in change.ending_secrets:
+            self._end_secret(secret)
         for id_ in change.forget_secrets:
             self._tables.secrets.pop(id_, None)
         if change.key is not None:
@@ -156,6 +158,14 @@ class MemoryControl:
     async def event_types(self) -> list[EventType]:
         """See ControlStore."""
         return [type_ for _, type_ in sorted(self._tables.event_types.items())]
+
+    def _end_secret(self, secret: SealedSecret) -> None:
+        stored = self._tables.secrets.get(secret.id)
+        assert secret.expires_at is not None
+        if stored is not None:
+            ends_at = min(stored.expires_at or secret.expires_at, secret.expires_at)
+            ended = msgspec.structs.replace(stored, expires_at=ends_at)
+            self._tables.secrets[secret.id] = ended
 
     def _check_merchant(self, merchant: Merchant | None) -> None:
         if merchant is None:

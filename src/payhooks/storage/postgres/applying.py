@@ -46,6 +46,8 @@ async def write(connection: Connection, change: Change) -> None:
         await _endpoint(connection, change.endpoint, version)
     for secret in change.secrets:
         await _secret(connection, secret)
+    for secret in change.ending_secrets:
+        await connection.execute(_SQL["secret_end"], secret.id, secret.expires_at)
     if change.forget_secrets:
         await connection.execute(_SQL["secrets_forget"], list(change.forget_secrets))
     if change.key is not None:

@@ -63,6 +63,9 @@ ON CONFLICT (id) DO UPDATE SET (merchant_id, owner_id, purpose, sealed, created_
   (excluded.merchant_id, excluded.owner_id, excluded.purpose, excluded.sealed,
     excluded.created_at, excluded.expires_at)
 
+-- name: secret_end
+UPDATE secrets SET expires_at = least(expires_at, $2) WHERE id = $1
+
 -- name: secrets_forget
 DELETE FROM secrets WHERE id = ANY ($1)
 

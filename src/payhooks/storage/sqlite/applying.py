@@ -3,6 +3,7 @@
 from typing import Final
 
 import apsw
+import msgspec
 
 from payhooks import limits
 from payhooks.errors import StaleVersionError, WrongStateError
@@ -16,7 +17,7 @@ from payhooks.model.secret import SealedSecret
 from payhooks.ports.controlling import Change
 from payhooks.ports.reading import Subscription
 from payhooks.storage import statements
-from payhooks.storage.documents import encode
+from payhooks.storage.documents import decode, encode
 from payhooks.storage.sqlite.connection import (
     FOREVER_US,
     delay_us,
@@ -40,6 +41,8 @@ def write_change(db: apsw.Connection, change: Change, *, now: int) -> None:
         _write_endpoint(db, change.endpoint, version, now)
     for secret in change.secrets:
         _write_secret(db, secret)
+    for secret in change.ending_secrets:
+        _end_secret(db, secret)
     for id_ in change.forget_secrets:
         run(db, _SQL["forget_secret"], (id_,))
     if change.key is not None:
@@ -60,6 +63,16 @@ def log(db: apsw.Connection, entry: AuditEntry) -> None:
     hash_ = chain(previous, number + 1, entry)
     run(db, _SQL["insert_audit"], (whose, number + 1, hash_, encode(entry)))
     run(db, _SQL["move_head"], (whose, number + 1, hash_))
+
+
+def _end_secret(db: apsw.Connection, secret: SealedSecret) -> None:
+    found = first(db, _SQL["secret_to_end"], (secret.id,))
+    if found is None:
+        return
+    stored = decode(SealedSecret, found[0])
+    assert secret.expires_at is not None
+    ends_at = min(stored.expires_at or secret.expires_at, secret.expires_at)
+    _write_secret(db, msgspec.structs.replace(stored, expires_at=ends_at))
 
 
 def _write_merchant(db: apsw.Connection, merchant: Merchant) -> None:

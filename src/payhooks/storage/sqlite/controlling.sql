@@ -49,6 +49,9 @@ VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, sealed = excluded.sealed,
   document = excluded.document;
 
+-- name: secret_to_end
+SELECT document FROM secrets WHERE id = ?;
+
 -- name: forget_secret
 DELETE FROM secrets WHERE id = ?;
 
