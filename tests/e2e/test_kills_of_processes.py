@@ -69,8 +69,15 @@ def _until(ask: Callable[[], Json], is_right: Callable[[Json], bool]) -> Json:
 
 
 @pytest.mark.shows("F12")
-def test_killed_at_random_for_half_a_minute_every_promise_is_kept(
-    on_sqlite: Server, receiver: OtherProcess
+@pytest.mark.parametrize(
+    ("kills", "pause_s"),
+    [
+        pytest.param(8, (0.5, 3.0), id="half a minute"),
+        pytest.param(50, (1.0, 5.0), id="three minutes", marks=pytest.mark.long),
+    ],
+)
+def test_killed_at_random_again_and_again_every_promise_is_kept(
+    on_sqlite: Server, receiver: OtherProcess, kills: int, pause_s: tuple[float, float]
 ) -> None:
     """F12: nothing lost, nothing invented, no duplicate without a reason, order where asked."""
     tenant = Tenant(Api(on_sqlite.port))
@@ -84,10 +91,10 @@ def test_killed_at_random_for_half_a_minute_every_promise_is_kept(
             tenant,
             receiver,
             events=3_000,
-            kills=8,
+            kills=kills,
             in_flight_min=30,
             ordered={"/ok/ordered": "object"},
-            before_kill=lambda: pauses.uniform(0.5, 3.0),
+            before_kill=lambda: pauses.uniform(*pause_s),
         )
     )
     assert done.verdict.is_clean, str(done.verdict)
