@@ -172,6 +172,22 @@ async def test_a_refused_body_that_never_ends_is_cut() -> None:
         assert answer.bytes_.count(b"HTTP/1.1 ") == 1
 
 
+async def test_a_connection_too_many_is_told_when_to_come_back() -> None:
+    """In the words of every other refusal: a publisher that can read one can read this one."""
+    async with served(connections_max=3) as server:
+        request = server.head(LENGTH) + BODY
+        others = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(2)]
+        for pieces in ((request,), (request[:-5], request[-5:])):
+            answer = await server.raw(*pieces)
+            assert (answer.status, answer.closed) == (503, True)
+            assert b"application/problem+json" in answer.bytes_
+            assert b"retry-after: 1\r\n" in answer.bytes_
+        for _, writer in others:
+            writer.close()
+            await writer.wait_closed()
+        await _expect(server, 503, {503})
+
+
 async def test_a_body_that_breaks_off_is_not_stored() -> None:
     """A14: half a request is no request, whichever half it was."""
     async with served() as server:

@@ -119,7 +119,7 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def served() -> AsyncIterator[Served]:
+async def served(*, connections_max: int | None = None) -> AsyncIterator[Served]:
     """Run the server for as long as the block lasts."""
     world = World()
     merchant = await world.merchant()
@@ -143,6 +143,7 @@ async def served() -> AsyncIterator[Served]:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=5,
+        limit_concurrency=connections_max,
         timeout_graceful_shutdown=1,
     )
     server = _Server(config)

@@ -6,7 +6,6 @@ parser refuses is answered with a problem document like every other refusal.
 """
 
 import asyncio
-import math
 import sys
 from collections.abc import Callable
 from enum import Enum
@@ -47,6 +46,11 @@ _TOO_LONG: Final = Problem(
 _TOO_MUCH_FRAMING: Final = Problem(
     kind=Kind.TOO_LARGE, detail="The chunks or trailers are larger than what they carry."
 )
+_CROWDED: Final = Problem(
+    kind=Kind.OVERLOADED,
+    detail="This process has as many connections as it takes; come back in a moment.",
+    retry_after_s=1.0,
+)
 _TOO_SLOW: Final = Problem(kind=Kind.TIMEOUT, detail="The request took too long to arrive.")
 
 
@@ -76,6 +80,7 @@ class GuardedHttp(HttpToolsProtocol):
         self._framing_bytes = 0  # around the body, less what the body itself gives room for
         self._unread_bytes = 0
         self._closes_when_read = False
+        self._refusal = _NOT_HTTP  # of what the parser does not take
         self._piece = b""  # the one that the parser was given last
         self._head_again: bytes | None = None  # of a request that asked for another protocol
         self._held: list[bytes] | None = None  # the body of a request that may be plain
@@ -129,6 +134,9 @@ class GuardedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """End the head; the body is next."""
         self._framing_bytes = self._unread_bytes = 0
+        if self._is_crowded():
+            self._refusal = _CROWDED
+            raise httptools.HttpParserError("too many connections")  # and nothing is parsed on
         if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
             self._head_again = self._without_upgrade()
         elif self._may_be_plain():
@@ -178,7 +186,6 @@ class GuardedHttp(HttpToolsProtocol):
             and len(self._piece) <= HEADER_BYTES_MAX
             and (cycle is None or cycle.response_complete)
             and not self.flow.write_paused
-            and len(self.connections) < (self.limit_concurrency or math.inf)
         )
 
     def _publish(self, body: bytes) -> bool:
@@ -211,6 +218,10 @@ class GuardedHttp(HttpToolsProtocol):
         self._begin_cycle()
         for body in held:
             super().on_body(body)
+
+    def _is_crowded(self) -> bool:
+        most = self.limit_concurrency
+        return most is not None and max(len(self.connections), len(self.tasks)) >= most
 
     def _begin_cycle(self) -> None:
         super().on_headers_complete()
@@ -261,7 +272,7 @@ class GuardedHttp(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what the parser refused, and close."""
-        self._refuse(_NOT_HTTP)
+        self._refuse(self._refusal)
 
     def _mind_time(self) -> None:
         """Let a timer run for the part that is waited for, one per part."""
