@@ -5,6 +5,7 @@ What cannot be read costs what hangs on it, and nothing beside it.
 
 import asyncio
 import re
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from uuid import UUID
 import asyncpg  # type: ignore[import-untyped] # It ships no types.
 import pytest
 from tests.support.postgres import cluster
-from tests.support.server import Api, Refused, Server, Tenant, postgres_url
+from tests.support.server import Api, Refused, Server, Tenant, postgres_url, sqlite_url
 from tests.support.soak import OtherProcess, receiver_process
 
 from payhooks import ids
@@ -153,3 +154,25 @@ def test_an_endpoint_that_cannot_be_read_holds_up_its_merchant_alone(
     _edit(server, WRITE, _raw(endpoint), document)
     _edit(server, REST_NO_MORE)
     _until(lambda: _count(receiver, "/503") >= 2)
+
+
+@pytest.mark.shows("F71")
+def test_a_delivery_whose_event_is_gone_does_not_stop_the_others(
+    stack: ExitStack, receiver: OtherProcess, tmp_path: Path
+) -> None:
+    """A file that was restored in part: one look at the schedule brings what it can."""
+    server = Server(tmp_path / "sqlite", stack.enter_context(sqlite_url(tmp_path)))
+    stack.callback(server.close)
+    server.start()
+    tenant = Tenant(Api(server.port))
+    endpoint = tenant.endpoint(receiver.url("/ok"))
+    tenant.api.post(f"{tenant.path}/endpoints/{endpoint}/pause")
+    gone = tenant.publish({"key": "gone"})
+    tenant.publish({"key": "there"})
+    server.kill()
+    with sqlite3.connect(server.sqlite_path) as db:
+        db.execute("DELETE FROM events WHERE id = ?", (_raw(gone["id"]).bytes,))
+    db.close()
+    server.start()
+    tenant.api.post(f"{tenant.path}/endpoints/{endpoint}/resume")
+    _until(lambda: _count(receiver, "/ok") == 1)

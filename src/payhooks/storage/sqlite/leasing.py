@@ -240,6 +240,9 @@ def _leased(db: apsw.Connection, claimed: Sequence[tuple[_Lane, list[_Due]]]) ->
             probation=row.abandoned >= PROBATION_AFTER,
         )
         for id_, lane, row in zip(ids, lanes, due_rows, strict=True)
+        # Without its event it cannot be sent: its lease runs out, and in the end it is set
+        # aside. Raised, the same look would be in vain for ever, for everybody.
+        if event_id_of(id_) in events
     )
 
 
