@@ -209,14 +209,7 @@ async def open_process(
     control = make_control(settings, store, clock, ids, endpoint_changed=outdate)
     keyring = control.keyring
     directory = Directory(store, lambda secret: open_secret(keyring, secret), clock)
-    try:
-        await resealing.demand_openable(control)
-        if (health := await store.health()).degraded:
-            telemetry.alarmed("durability_degraded", health.durability)
-    except PayhooksError:
-        await store.close()
-        lines.close()
-        raise
+    await _examine(control, telemetry, lines)
     base = _Base(
         settings=settings,
         clock=clock,
@@ -229,9 +222,7 @@ async def open_process(
         owner=source.getrandbits(31),
     )
     settler_and_dispatcher = _make_dispatcher(base, metrics) if sends else None
-    handoff: Handoff = NoHandoff()
-    if settler_and_dispatcher is not None:
-        handoff = settler_and_dispatcher[2]
+    handoff: Handoff = settler_and_dispatcher[2] if settler_and_dispatcher else NoHandoff()
     acceptor = Acceptor(
         store=store,
         directory=base.directory,
@@ -254,6 +245,18 @@ async def open_process(
         tracer=tracer,
         sending=sending,
     )
+
+
+async def _examine(control: Control, telemetry: Telemetry, lines: LineSink) -> None:
+    """Refuse a store whose secrets are another installation's; say where it keeps less well."""
+    try:
+        await resealing.demand_openable(control)
+        if (health := await control.store.health()).degraded:
+            telemetry.alarmed("durability_degraded", health.durability)
+    except PayhooksError:
+        await control.store.close()
+        lines.close()
+        raise
 
 
 def _make_dispatcher(base: _Base, metrics: Metrics) -> tuple[CurlTransport, Settler, Dispatcher]:

@@ -6,6 +6,7 @@ does not answer, neither do we.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -336,11 +337,8 @@ class Acceptor:
         self._telemetry.batch_committed(
             "accept", rows=len(arrivals), took_s=self._clock.monotonic_s() - now_s
         )
-        results, start = [], 0
-        for parcel in parcels:
-            results.append(acceptances[start : start + len(parcel.arrivals)])
-            start += len(parcel.arrivals)
-        return results
+        remaining = iter(acceptances)
+        return [list(islice(remaining, len(parcel.arrivals))) for parcel in parcels]
 
     async def _commit_until(self, arrivals: list[Arrival], give_up_at_s: float) -> list[Acceptance]:
         """Send the batch again, as it was, while it is unknown whether it was stored."""
