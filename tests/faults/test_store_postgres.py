@@ -18,8 +18,8 @@ from tests.support.receiving import until
 from tests.support.server import Tenant
 from tests.support.soak import wait_until_settled
 
-ANSWER_S_MAX = 2.5  # two seconds of patience, and what two busy cores take besides
-LIST_S_MAX = 3.5
+ANSWER_S_MAX = 4.0  # two seconds of patience, the rest is what a busy machine takes
+LIST_S_MAX = 5.0
 BACK_S_MAX = 10.0
 DRAIN_S_MAX = 25.0  # the grace that a process has as a rule
 DATABASE = "payhooks"

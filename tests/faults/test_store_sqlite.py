@@ -19,7 +19,7 @@ from tests.support.receiving import until
 from tests.support.server import SECRET_KEY, Server
 from tests.support.small_disk import SmallDisk, small_disk
 
-ANSWER_S_MAX = 2.5
+ANSWER_S_MAX = 4.0  # two seconds of patience, the rest is what a busy machine takes
 BACK_S_MAX = 10.0
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk")
 
