@@ -25,6 +25,7 @@ from typing import Final
 from tests.support.server import EVENT_TYPE, Api, Server, Tenant
 
 from benchmarks.load import Answers, Door, Load, begin, finish
+from benchmarks.log_files import have_log_files
 from benchmarks.processes import cpu_s, rss_mb, running, tree_cpu_s
 from benchmarks.stocks import Place
 
@@ -122,6 +123,8 @@ def measure_engine(  # noqa: PLR0913 - every part is named at the call site
     workers: int = 1,
 ) -> Rate:
     """Return what a serving process does on a store; *store_pid* is the database's parent."""
+    if database_url.startswith("postgres"):
+        have_log_files(database_url, seconds=seconds + WARM_UP_S)
     server = Server(folder, database_url, environment={"PAYHOOKS_WORKERS": str(workers)})
     with running(SINKS) as (_, sink):
         server.start()
