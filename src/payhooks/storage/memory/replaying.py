@@ -138,10 +138,11 @@ class MemoryReplay:
     def _requeue_all(
         self, items: Sequence[Requeue], *, replay_id: ReplayId | None, bulk: bool
     ) -> int:
-        moved = [self._requeue(item, replay_id=replay_id, bulk=bulk) for item in items]
+        now = self._tables.now()  # one for all, so that what is equally due goes in accept order
+        moved = [self._requeue(item, now, replay_id=replay_id, bulk=bulk) for item in items]
         return sum(moved)
 
-    def _requeue(self, item: Requeue, *, replay_id: ReplayId | None, bulk: bool) -> bool:
+    def _requeue(self, item: Requeue, now: int, *, replay_id: ReplayId | None, bulk: bool) -> bool:
         """Return whether the delivery was put on its way, or hastened."""
         event = self._tables.events.get(event_id_of(item.delivery_id))
         if event is None or event.expunged or event.event.merchant_id != item.merchant_id:
@@ -149,7 +150,6 @@ class MemoryReplay:
         lane = self._tables.lanes.get(item.endpoint_id)
         if lane is None or lane.state is LaneState.DELETED:
             return False
-        now = self._tables.now()
         undone = self._tables.queue.rows.get(item.delivery_id)
         if undone is None:
             self._put(item, now, replay_id=replay_id, bulk=bulk)
