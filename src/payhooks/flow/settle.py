@@ -187,7 +187,8 @@ class Settler:
                 settlement.attempt,
                 trigger=settlement.trigger,
                 late=not held,
-                waited_s=age_s(leased.event.id, now),
+                # Who made the id had another clock, or ours was set back: no wait is negative.
+                waited_s=max(0.0, age_s(leased.event.id, now)),
             )
         if noted.disable is not None and held:
             task = asyncio.create_task(self._disable_endpoint(leased, noted.disable))
