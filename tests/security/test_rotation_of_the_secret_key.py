@@ -75,7 +75,8 @@ def _rotate(settings: dict[str, str], kill: str) -> int:
 
 
 @pytest.mark.shows("S12", "F69")
-@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_a_rotation_that_is_killed_at_each_batch_goes_on_where_it_was(
     kind: str, tmp_path: Path
 ) -> None:
