@@ -28,10 +28,14 @@ from benchmarks.load import Answers, Door, Load, begin, finish
 from benchmarks.log_files import have_log_files
 from benchmarks.processes import cpu_s, rss_mb, running, tree_cpu_s
 from benchmarks.stocks import Place
+from payhooks.catalogue import CATALOGUE
+from payhooks.catalogue.registry import PAYHOOKS
 
 WARM_UP_S: Final = 2
 SINKS: Final = "benchmarks.sink"
 RELAY: Final = "benchmarks.bare_relay"
+# Every name that the catalogue has, ours not: those nobody else may publish.
+TYPES: Final = tuple(sorted({each.name for each in CATALOGUE.types if each.family != PAYHOOKS}))
 # What was accepted is delivered, at the latest, this long afterwards.
 DRAIN_S_MAX: Final = 900.0
 
@@ -89,6 +93,21 @@ def one_merchant(endpoints: int = 1, *, stock: Callable[[Place], None] | None = 
             server.start()
         door = Door(path=f"{tenant.path}/events", key=tenant.key)
         return Traffic(doors=(door,), fan_out=endpoints)
+
+    return make
+
+
+def one_of_several(endpoints: int) -> Setting:
+    """Return a setting with one merchant, where each event goes to one of its endpoints."""
+    types = TYPES[:endpoints]
+    assert len(types) == endpoints
+
+    def make(server: Server, sink: int) -> Traffic:
+        tenant = Tenant(Api(server.port), "Benchmark")
+        for number, type_ in enumerate(types):
+            tenant.endpoint(f"http://127.0.0.1:{sink}/ok/{number}", events=[type_])
+        door = Door(path=f"{tenant.path}/events", key=tenant.key)
+        return Traffic(doors=(door,), types=types)
 
     return make
 

@@ -18,13 +18,19 @@ from typing import Final
 from proofs.ground import Store, database
 from tests.support.server import OPERATOR_KEY, Api, Server, Tenant
 
-from benchmarks.engine import Rate, Setting, Traffic, measure_engine, one_merchant, wait_until
+from benchmarks.engine import (
+    TYPES,
+    Rate,
+    Setting,
+    Traffic,
+    measure_engine,
+    one_merchant,
+    wait_until,
+)
 from benchmarks.load import Door
 from benchmarks.stocks import fill_history, fill_scheduled
 
 CONNECTIONS: Final = 64
-# Of one merchant: as many as there are types, so that each event goes to one of them.
-TYPES: Final = 100
 _CALLERS: Final = 8
 
 
@@ -66,10 +72,10 @@ def many_merchants(endpoints: int) -> Setting:
     """
 
     def make(server: Server, sink: int) -> Traffic:
-        types = tuple(f"benchmark.{number}" for number in range(min(TYPES, endpoints)))
+        types = TYPES[:endpoints]
         tenants = [
             Tenant(Api(server.port), f"Merchant {number}")
-            for number in range(max(1, endpoints // TYPES))
+            for number in range(max(1, endpoints // len(TYPES)))
         ]
         with ThreadPoolExecutor(_CALLERS) as pool:
             list(pool.map(lambda tenant: _endpoints(server.port, tenant, types, sink), tenants))
