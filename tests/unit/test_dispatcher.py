@@ -195,6 +195,20 @@ async def test_lanes_that_hang_leave_room_to_lease_what_others_have_in_the_store
     assert len(room.given_back) == 2, "one may wait, so that the lane is known to"
 
 
+async def test_one_event_for_thousands_of_strangers_is_not_taken_whole(
+    make_room: Callable[..., Room],
+) -> None:
+    """It is planned before anything is begun; taken whole, it would fill the process."""
+    room = make_room(slots=8)
+    strangers = [EndpointId(b"%d" % number) for number in range(100)]
+    assert sum(room.dispatcher.has_room(each) for each in strangers) == 4
+    room.offer(ANSWERS)
+    await room.turn()
+    await room.end()
+    assert sum(room.dispatcher.has_room(each) for each in strangers) == 4
+    assert room.dispatcher.has_room(EndpointId(ANSWERS))
+
+
 async def test_a_full_lane_is_not_worth_leasing_more_of(make_room: Callable[..., Room]) -> None:
     room = make_room(slots=100)
     room.offer(HANGS, count=limits.IN_FLIGHT_PER_LANE)

@@ -26,10 +26,10 @@ from payhooks.worker.lanes import Held, Lane
 
 # Idle lanes are kept for what they learnt (proven, breaker), up to this many.
 LANES_MAX: Final = 100_000
-# However much waits here of other lanes, a look may bring this many lanes, and of each as many:
-# else whoever hangs or publishes most would keep everybody else's work in the store. Looks follow
-# each other while they find something, so it is no limit on what a lane gets.
-ROOM_KEPT: Final = 4
+# However much waits here of other lanes, a look may bring one delivery each of as many as this
+# share of the slots: else whoever hangs or publishes most would keep everybody else's work in the
+# store. Looks follow each other while they find something, so it is no limit on what a lane gets.
+ROOM_KEPT_SHARE: Final = 1 / 16
 # More names than this are not told to the store at each look.
 SKIPPED_MAX: Final = 8_192
 # Outcomes not yet on the disk. While the store does not answer, they must be kept: forgetting
@@ -68,6 +68,7 @@ class Dispatcher:
         self._clock = clock
         self._telemetry = telemetry
         self._slots = slots
+        self._room_kept = max(1, int(slots * ROOM_KEPT_SHARE))
         self._lanes: OrderedDict[EndpointId, Lane] = OrderedDict()
         self._active: dict[EndpointId, Lane] = {}  # those that are not idle
         # Lanes with something to begin; unproven ones apart, because they share half.
@@ -78,6 +79,7 @@ class Dispatcher:
         self._parked: dict[MerchantId, deque[Lane]] = {}  # lanes of merchants at their share
         self._in_flight = 0
         self._unproven_in_flight = 0
+        self._promised = 0  # to unproven lanes since the last turn in which something was begun
         self._waiting = 0
         self._under_way: set[Held] = set()
         self._writes: set[asyncio.Task[None]] = set()
@@ -98,16 +100,19 @@ class Dispatcher:
         if self._waiting >= limits.WAITING_PER_PROCESS_MAX:
             return False
         lane = self._lanes.get(endpoint_id)
-        if lane is None:
-            return self._unproven_in_flight < self._slots // 2
-        # Where its turn does not come soon the store has room for what waits.
-        return not self._must_wait(lane) and len(lane.waiting) < lane.waiting_max
+        if lane is None or not lane.proven:
+            # Where its turn does not come soon the store has room for what waits. One event may go
+            # to ten thousand endpoints that nobody knows, and is planned before any is offered.
+            if self._unproven_in_flight + self._promised >= self._unproven_max(lane):
+                return False
+            self._promised += 1
+        return lane is None or len(lane.waiting) < lane.waiting_max
 
     def offer(self, leased: Leased, *, taken_at_s: float) -> None:
         """See Handoff."""
         lane = self._lane(leased)
         lane.suspect = lane.suspect or (leased.lane_failing and not lane.proven)
-        if lane.waiting and self._is_crowded and self._must_wait(lane):
+        if lane.waiting and self.is_crowded and self._must_wait(lane):
             self._give_back(leased)
             return
         lane.waiting.append(Held(leased, lane, taken_at_s))
@@ -129,7 +134,7 @@ class Dispatcher:
             return 0
         if self._waiting >= limits.WAITING_PER_PROCESS_MAX + 2 * self._slots:
             return 0
-        return max(ROOM_KEPT, self._room_left)
+        return max(self._room_kept, self._room_left)
 
     @property
     def in_flight(self) -> int:
@@ -141,9 +146,14 @@ class Dispatcher:
         """Leased deliveries that wait in memory."""
         return self._waiting
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether there is no more room than is kept for lanes of which nothing waits here."""
+        return self._room_left < self._room_kept
+
     def full_lanes(self) -> list[EndpointId]:
         """Return the lanes that have enough to do; leasing more of theirs is useless."""
-        if not self._is_crowded:
+        if not self.is_crowded:
             return [lane.endpoint_id for lane in self._active.values() if lane.full]
         # What room is kept is for lanes that can begin.
         crowd = (
@@ -201,15 +211,13 @@ class Dispatcher:
     def _room_left(self) -> int:
         return 2 * self._slots - self._in_flight - self._waiting
 
-    @property
-    def _is_crowded(self) -> bool:
-        return self._room_left < ROOM_KEPT
-
     def _must_wait(self, lane: Lane) -> bool:
         """Return whether it is unproven, and its kind has all the slots that it may have."""
-        if lane.proven:
-            return False
-        return self._unproven_in_flight >= self._slots // (4 if lane.suspect else 2)
+        return not lane.proven and self._unproven_in_flight >= self._unproven_max(lane)
+
+    def _unproven_max(self, lane: Lane | None) -> int:
+        """Return how many slots those may have that are no more proven than this one."""
+        return self._slots // (4 if lane is not None and lane.suspect else 2)
 
     def _lane(self, leased: Leased) -> Lane:
         lane = self._lanes.get(leased.endpoint_id)
@@ -247,6 +255,7 @@ class Dispatcher:
 
     def _begin(self) -> None:
         self._begin_due = False
+        self._promised = 0
         if not (self._stopping or self.suspended):
             self._fill_slots()
         if self._is_quiet:

@@ -156,7 +156,7 @@ class Worker:
         lease = await self._lease_store.lease(
             owner=self._owner,
             lanes_max=min(LANES_PER_LOOK, room),
-            per_lane_max=min(self._per_lane, room),
+            per_lane_max=1 if self._dispatcher.is_crowded else min(self._per_lane, room),
             skip=self._dispatcher.full_lanes(),
             trial=trial,
         )
