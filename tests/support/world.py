@@ -21,7 +21,7 @@ from payhooks.ids import (
 from payhooks.model.attempt import Attempt, Reason, Timing
 from payhooks.model.audit import AuditEntry
 from payhooks.model.delivery import Delivery, Trigger
-from payhooks.model.endpoint import Endpoint, EndpointStatus
+from payhooks.model.endpoint import Endpoint, EndpointStatus, Signature, SignatureType
 from payhooks.model.event import Event
 from payhooks.model.key import ApiKey, Scope
 from payhooks.model.merchant import CardNumbers, Merchant, Mode, TypeCheck
@@ -106,6 +106,8 @@ class World:
             version=1,
             created_at=self.now(),
             updated_at=self.now(),
+            # There is no secret either, and unsigned by mistake nothing is sent.
+            signature=Signature(type=SignatureType.NONE),
         )
         endpoint = msgspec.structs.replace(endpoint, **members)
         await self.store.apply(Change(audit=self.audit(merchant.id), endpoint=endpoint))

@@ -30,6 +30,7 @@ from payhooks.testing.transport import answer
 
 ALL = Window(limit=100)
 NO_SIGNATURE = Signature(type=SignatureType.NONE)
+SIGNED = Signature(type=SignatureType.ENDPOINT_SECRET)
 
 
 @pytest.fixture
@@ -213,7 +214,7 @@ async def test_a_secret_rotated_out_signs_until_its_grace_ends(world: World) -> 
     """A receiver that still has the old secret must go on verifying."""
     flow = Flow(world)
     merchant = await world.merchant()
-    endpoint = await world.endpoint(merchant)
+    endpoint = await world.endpoint(merchant, signature=SIGNED)
     text = "whsec_" + base64.b64encode(bytes(range(32))).decode()
     other = "whsec_" + base64.b64encode(bytes(range(1, 33))).decode()
     grace_ends = world.now() + timedelta(hours=1)
@@ -228,6 +229,21 @@ async def test_a_secret_rotated_out_signs_until_its_grace_ends(world: World) -> 
     await flow.lease_and_send()
     signatures = [dict(request.headers)["webhook-signature"] for request in flow.transport.sent]
     assert [len(signature.split()) for signature in signatures] == [2, 1]
+
+
+@pytest.mark.shows("F71")
+async def test_without_the_secret_that_signs_nothing_is_sent(world: World) -> None:
+    """Unsigned it would teach receivers to take what anybody sends."""
+    flow = Flow(world)
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant, signature=SIGNED)
+    event = await flow.publish(merchant, payment())
+    await flow.settled()
+    assert flow.transport.sent == []
+    assert isinstance(event[0], Published)
+    [delivery] = await world.store.deliveries_of(merchant.id, event[0].event_id, ALL)
+    assert (delivery.state, delivery.attempts_made) == (State.SCHEDULED, 0)
+    assert delivery.endpoint_id == endpoint.id
 
 
 @pytest.mark.parametrize("cached", [True, False], ids=["table known", "table loaded first"])

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from payhooks.clock import Clock
 from payhooks.dialects.contract import SigningSecret
 from payhooks.dialects.registry import DIALECTS
-from payhooks.errors import NotFoundError
+from payhooks.errors import DamagedError, NotFoundError
 from payhooks.ids import MERCHANT, EndpointId, MerchantId, from_text
 from payhooks.model.endpoint import Endpoint, EndpointStatus, Signature, SignatureType
 from payhooks.model.key import ApiKey
@@ -83,12 +83,14 @@ class RoutingTable:
         """Return the password, token or header value that the endpoint wants to see."""
         text = self._authentication.get(endpoint.id)
         if text is None:
-            [sealed] = [
+            sealed = [
                 secret
                 for secret in self._secrets.get(endpoint.id, [])
                 if secret.purpose is SecretPurpose.AUTHENTICATION
             ]
-            text = self._authentication[endpoint.id] = self._open(sealed)
+            if len(sealed) != 1:
+                raise DamagedError("the secret that authenticates for an endpoint is not there")
+            text = self._authentication[endpoint.id] = self._open(sealed[0])
         return text
 
     def _open_signing(self, endpoint: Endpoint) -> list[tuple[SigningSecret, datetime | None]]:
@@ -98,6 +100,9 @@ class RoutingTable:
         owner, purpose = owner_and_purpose
         dialect = DIALECTS[endpoint.dialect]
         sealed = [held for held in self._secrets.get(owner, []) if held.purpose is purpose]
+        if not sealed:
+            # Sent without a signature it would teach receivers to accept that.
+            raise DamagedError("the secret that signs for an endpoint is not there")
         sealed.sort(key=lambda secret: (secret.created_at, secret.id), reverse=True)
         return [
             (dialect.signing_secret(self._open(secret)), secret.expires_at) for secret in sealed
