@@ -10,12 +10,12 @@ from random import Random
 import pytest
 from tests.support.postgres_hand import Hand, open_hand
 from tests.support.stores import open_store, postgres_database
-from tests.support.world import OWNER, World
+from tests.support.world import OWNER, World, events_of
 
 from payhooks.clock import SystemClock
 from payhooks.errors import InvalidError, OutcomeUnknownError, UnavailableError
 from payhooks.model.delivery import State
-from payhooks.ports.accepting import Acceptance, Accepted, Arrival
+from payhooks.ports.accepting import Acceptance, Accepted, Arrival, Refused
 from payhooks.ports.controlling import Window
 from payhooks.ports.reading import EventFilter
 from payhooks.storage.postgres import PostgresStore
@@ -148,9 +148,36 @@ async def test_a_clock_that_differs_too_much_refuses_to_start(database: str) -> 
 async def test_a_text_that_cannot_be_stored_is_the_callers_to_mend(world: World) -> None:
     """U+0000 is legal in JSON and not in PostgreSQL; it must read as bad input, not as a crash."""
     merchant = await world.merchant()
+    event = world.event(merchant, object_type="payment", object_id="p\x00")
+
+    [refused] = await world.accept(await world.arrival(event))
+
+    assert isinstance(refused, Refused)
+    assert [fault.code for fault in refused.error.faults] == ["null_character"]
+    assert await world.store.events(merchant.id, EventFilter(), Window(limit=1)) == []
+
+
+@pytest.mark.parametrize("text", ["p\x00", "p\ud800"], ids=["U+0000", "half a character"])
+async def test_what_cannot_be_stored_is_refused_alone(world: World, text: str) -> None:
+    """A batch holds the events of many merchants; none of them may pay for another's."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    texts = ["a", "b", text, "c", text, "d", "e"]
+    events = [world.event(merchant, object_type="payment", object_id=one) for one in texts]
+
+    answers = await world.accept(*[await world.arrival(one, endpoint) for one in events])
+
+    good = [event.id for event, one in zip(events, texts, strict=True) if one != text]
+    assert [isinstance(one, Refused) for one in answers] == [one == text for one in texts]
+    assert events_of(await world.lease()) == good
+
+
+async def test_a_reader_who_asks_for_the_impossible_is_told_so(world: World) -> None:
+    """The connection is well, and is used again."""
+    merchant = await world.merchant()
 
     with pytest.raises(InvalidError):
-        await world.publish(merchant, object_type="payment", object_id="p\x00")
+        await world.store.events(merchant.id, EventFilter(object_id="p\ud800"), Window(limit=1))
 
     assert await world.store.events(merchant.id, EventFilter(), Window(limit=1)) == []
 

@@ -12,6 +12,7 @@ from tests.support.world import World
 from payhooks.errors import (
     IdempotencyConflictError,
     InProgressError,
+    InvalidError,
     NotFoundError,
     OutcomeUnknownError,
     OverloadedError,
@@ -22,7 +23,7 @@ from payhooks.flow.publication import Published
 from payhooks.flow.routing import RoutingTable
 from payhooks.model.delivery import State
 from payhooks.model.endpoint import EndpointStatus, Ordering
-from payhooks.ports.accepting import Acceptance, Arrival, KeyBusy
+from payhooks.ports.accepting import Acceptance, Arrival, KeyBusy, Refused
 from payhooks.ports.controlling import Window
 from payhooks.ports.reading import DeliveryFilter, EventFilter
 from payhooks.ports.store import Store
@@ -210,6 +211,21 @@ async def test_a_key_that_another_process_holds_is_told_to_come_back(world: Worl
     merchant = await world.merchant()
     [answer] = await flow.publish(merchant, payment(key="k"))
     assert isinstance(answer, InProgressError)
+
+
+async def test_what_the_store_cannot_hold_is_told_to_its_publisher_alone(world: World) -> None:
+    """A batch holds the requests of many; those beside it are stored."""
+
+    class Particular(Wrapped):
+        async def interfere(self, arrivals: Sequence[Arrival], owner: int) -> list[Acceptance]:
+            accepted = await super().interfere(arrivals[1:], owner)
+            return [Refused(InvalidError.at("", "unstorable", "No.")), *accepted]
+
+    flow = Flow(world, store=Particular(world.store))  # type: ignore[arg-type]  # as above
+    merchant = await world.merchant()
+    refused, published = await flow.publish(merchant, payment(1), payment(2))
+    assert isinstance(refused, InvalidError)
+    assert isinstance(published, Published)
 
 
 async def test_after_a_failure_the_key_is_free_again(world: World) -> None:

@@ -28,6 +28,7 @@ from payhooks.ports.accepting import (
     Arrival,
     KeyBusy,
     PlannedDelivery,
+    Refused,
     Repeated,
     StaleRouting,
 )
@@ -143,7 +144,8 @@ class Acceptor:
         event = self._event(table.merchant.id, publication)
         try:
             arrivals = self._arrivals(table, [slot], [event])
-            stored = self._submit(table, arrivals, self._give_up_at_s())
+            give_up_at_s = self._clock.monotonic_s() + limits.ACCEPT_GIVE_UP_S
+            stored = self._submit(table, arrivals, give_up_at_s)
         except PayhooksError:
             self._release(slot)
             return False
@@ -232,7 +234,7 @@ class Acceptor:
         events: list[Event],
         authorise: Callable[[RoutingTable], None],
     ) -> None:
-        give_up_at_s = self._give_up_at_s()
+        give_up_at_s = self._clock.monotonic_s() + limits.ACCEPT_GIVE_UP_S
         for plans_made in range(PLANS_MAX):
             arrivals = self._arrivals(table, slots, events)
             acceptances = await self._submit(table, arrivals, give_up_at_s)
@@ -243,9 +245,6 @@ class Acceptor:
             table = await self._directory.reload(table.merchant.id)
             authorise(table)
         raise UnavailableError("the merchant's configuration is changing all the time")
-
-    def _give_up_at_s(self) -> float:
-        return self._clock.monotonic_s() + limits.ACCEPT_GIVE_UP_S
 
     def _arrivals(
         self, table: RoutingTable, slots: list[Slot], events: list[Event]
@@ -313,6 +312,8 @@ class Acceptor:
                 slot.decide(Outcome(event_id, type_, count, content))
             case KeyBusy():
                 slot.decide(InProgressError("a request with this idempotency key is under way"))
+            case Refused(error=error):
+                slot.decide(error)
             case StaleRouting():
                 raise AssertionError("a stale plan is made again before it gets here")
 

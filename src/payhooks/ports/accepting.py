@@ -5,6 +5,7 @@ from typing import Protocol
 
 import msgspec
 
+from payhooks.errors import InvalidError
 from payhooks.ids import DeliveryId, EndpointId, EventId, MerchantId
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.event import Event
@@ -57,7 +58,13 @@ class KeyBusy(msgspec.Struct, frozen=True):
     """Another transaction holds the key and has not finished in LOCK_TIMEOUT_S."""
 
 
-Acceptance = Accepted | Repeated | StaleRouting | KeyBusy
+class Refused(msgspec.Struct, frozen=True):
+    """A value of the arrival is none that this store can hold; those beside it are stored."""
+
+    error: InvalidError
+
+
+Acceptance = Accepted | Repeated | StaleRouting | KeyBusy | Refused
 
 
 class Routing(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +84,7 @@ class AcceptStore(Protocol):
     """Durable acceptance."""
 
     async def accept(self, arrivals: Sequence[Arrival], *, owner: int) -> list[Acceptance]:
-        """Store a batch, whole or not at all, and say per arrival what became of it.
+        """Store a batch and say per arrival what became of it; an error is one of all.
 
         Committed and on the disk when it returns. A delivery is leased to *owner* at once
         when that was wanted and its lane is open, closed-circuit, unlimited and has nothing

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from payhooks.errors import OutcomeUnknownError, UnavailableError
+from payhooks.errors import InvalidError, OutcomeUnknownError, UnavailableError
 from payhooks.ids import DeliveryId, EventId, MerchantId
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.key import ApiKey
@@ -13,6 +13,7 @@ from payhooks.ports.accepting import (
     Accepted,
     Arrival,
     KeyBusy,
+    Refused,
     Repeated,
     Routing,
     StaleRouting,
@@ -46,6 +47,10 @@ class PostgresAccept:
                 rows = await self._accepting.call(_SQL["accept"], *arguments)
             except KeptWaitingError:
                 return await self._accept_halves(arrivals, owner=owner)
+            except InvalidError as error:
+                if len(arrivals) == 1:
+                    return [Refused(error)]
+                return await self._accept_halves(arrivals, owner=owner)
             except LostToAnotherError:
                 # A deadlock is over as soon as one has lost: the same once more.
                 if attempt == _ATTEMPTS_MAX - 1:
@@ -55,7 +60,7 @@ class PostgresAccept:
         raise AssertionError("the last attempt returns or raises")
 
     async def _accept_halves(self, arrivals: Sequence[Arrival], *, owner: int) -> list[Acceptance]:
-        """Accept each half alone, so that one contested key does not fail its whole batch."""
+        """Accept each half alone, so that one arrival does not fail its whole batch."""
         if len(arrivals) == 1:
             if arrivals[0].idempotency is None:
                 # No other request can be the reason; something holds the tables.

@@ -185,7 +185,7 @@ class Connections:
         Raises:
             UnavailableError: Nothing was done.
             OutcomeUnknownError: Done or not.
-            InvalidError: A text contains U+0000, which PostgreSQL cannot hold.
+            InvalidError: A value that PostgreSQL cannot hold, such as a text with U+0000.
 
         """
         async with self.borrowed() as connection:
@@ -293,6 +293,9 @@ def _translated() -> Iterator[None]:
     except asyncpg.CharacterNotInRepertoireError as error:
         # The one thing that text here cannot hold. What serves refuses it at the door.
         raise InvalidError.at("", "null_character", "A text contains U+0000.") from error
+    except asyncpg.DataError as error:
+        # Nothing was done, by the driver already where it cannot spell the value.
+        raise InvalidError.at("", "unstorable", "A value is none that can be stored.") from error
     except _REFUSED as error:
         raise UnavailableError(f"PostgreSQL: {type(error).__name__}: {error}") from error
     except _LOST as error:
