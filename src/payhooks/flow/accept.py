@@ -301,11 +301,9 @@ class Acceptor:
     def _settle(self, slot: Slot, arrival: Arrival, acceptance: Acceptance) -> None:
         match acceptance:
             case Accepted():
-                event = arrival.event
-                self._telemetry.event_accepted(
-                    event, deliveries=len(arrival.deliveries), repeated=False
-                )
-                slot.decide(Outcome(event.id, event.type, len(arrival.deliveries), slot.content))
+                event, made = arrival.event, len(arrival.deliveries)
+                self._telemetry.event_accepted(event, deliveries=made, repeated=False)
+                slot.decide(Outcome(event.id, event.type, made, slot.content))
             case Repeated(event_id=event_id, event_type=type_, content=content, deliveries=count):
                 self._telemetry.event_accepted(arrival.event, deliveries=0, repeated=True)
                 slot.repeated = True
