@@ -47,5 +47,5 @@ def read(text: bytes) -> Tape:
     """
     try:
         return msgspec.json.decode(text, type=Tape)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidError.at("", "not_a_tape", f"This is no tape: {error}.") from error
