@@ -56,7 +56,16 @@ def test_one_wrong_character_is_noticed(position: int) -> None:
 @pytest.mark.shows("S14")
 @pytest.mark.parametrize(
     "text",
-    ["", "phk_", KEY[:-1], KEY + "A", " " + KEY, KEY + "\n", KEY.replace("live", "test")],
+    # By name: a report that lists tests would look as if it gave a key away.
+    [
+        pytest.param("", id="nothing"),
+        pytest.param("phk_", id="a prefix"),
+        pytest.param(KEY[:-1], id="one less"),
+        pytest.param(KEY + "A", id="one more"),
+        pytest.param(" " + KEY, id="a space before"),
+        pytest.param(KEY + "\n", id="a line end behind"),
+        pytest.param(KEY.replace("live", "test"), id="another kind"),
+    ],
 )
 def test_other_text_is_no_key(text: str) -> None:
     assert not looks_like(text)
