@@ -3,6 +3,7 @@
 All of it goes through the control plane, as the API's routes go.
 """
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from payhooks.control import deliveries, endpoints, replay, secrets
@@ -34,13 +35,14 @@ PATTERNS: Final = (("*",), ("*",), ("payment.*",), ("refund.made", "webhook.*"),
 _ENDPOINTS_MAX: Final = 6  # of one merchant
 _GRACE_S_MIN: Final = 20  # longer than a lease waits before its request
 _GRACE_S_MAX: Final = 60
+_REGRETS: Final = 0.6  # of jobs are called off soon after they were made
 _OWNER: Final = 7  # what a test event is accepted as; no worker has it
 # How often each is done, beside the others; what sends again only where a seed allows it.
 _ACTS: Final = {
     "move": 40, "cancel": 15, "edit": 15, "rotate": 12, "revoke": 4, "create": 3, "delete": 3,
     "test": 4, "expunge": 2,
 }  # fmt: skip
-_ACTS_AGAIN: Final = {"retry": 30, "job": 8, "call_off": 12}
+_ACTS_AGAIN: Final = {"retry": 30, "job": 15, "call_off": 8}
 
 
 class Operator:
@@ -245,10 +247,13 @@ class Operator:
                 event_types=self._chance.one_of(f"{at}.types", ((), ("payment.*",))),
             ),
             include=(Include.FAILED, self._chance.one_of(f"{at}.include", list(Include))),
-            rate_per_s=self._chance.skewed(f"{at}.rate", 1.0, 100.0),
+            rate_per_s=self._chance.skewed(f"{at}.rate", 0.5, 50.0),
         )
-        await replay.create(self._control, SYSTEM, merchant, draft)
+        job = await replay.create(self._control, SYSTEM, merchant, draft)
         self._auditor.mark("sent again by a job")
+        if self._chance.draw(f"{at}.regrets") < _REGRETS:
+            await asyncio.sleep(self._chance.skewed(f"{at}.after", 0.1, 20.0))
+            await self._call_off_until_told(job)
 
     async def _call_off(self, at: str) -> None:
         jobs = list(self._tables.replays.values())
@@ -256,11 +261,11 @@ class Operator:
             return
         running = [job for job in jobs if job.state is ReplayState.RUNNING]
         chosen = self._chance.one_of(f"{at}.job", running or jobs)
-        job = await self._control.store.replay(chosen.merchant_id, chosen.id)
-        assert job is not None
-        await self._call_off_until_told(job)
+        await self._call_off_until_told(chosen)
 
-    async def _call_off_until_told(self, job: Replay) -> None:
+    async def _call_off_until_told(self, made: Replay) -> None:
+        job = await self._control.store.replay(made.merchant_id, made.id)
+        assert job is not None
         cancelled = await replay.cancel(self._control, SYSTEM, job)
         assert cancelled.state is ReplayState.CANCELLED
         self._auditor.note("job is called off")

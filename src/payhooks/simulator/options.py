@@ -95,7 +95,7 @@ class Options:
             outage_rate=wire * rate("outage", 0.05),
             death_rate=rate("death", 0.02),
             kill_rate=rate("kill", 0.2),
-            pause_rate=rate("pause", 0.05),
+            pause_rate=rate("pause", 0.2),
             stop_rate=rate("stop", 0.1),
             operator_rate=rate("operator", 0.9),
             disable_rate=rate("disable", 0.02),

@@ -177,11 +177,14 @@ class DeafReplay(WatchedStore):
     ) -> bool:
         """See ControlStore, but for the job's state."""
         stored = self._tables.replays[replay.id]
-        if stored.state is ReplayState.CANCELLED:
-            running = msgspec.structs.replace(stored, state=ReplayState.RUNNING, finished_at=None)
-            self._tables.replays[replay.id] = running
+        if stored.state is not ReplayState.CANCELLED:
+            return await super().advance_replay(replay, after=after, items=items, bulk=bulk)
+        self._tables.replays[replay.id] = msgspec.structs.replace(
+            stored, state=ReplayState.RUNNING, finished_at=None
+        )
         went = await super().advance_replay(replay, after=after, items=items, bulk=bulk)
-        self._tables.replays[replay.id] = stored
+        cancelled = msgspec.structs.replace(stored, cursor=replay.cursor)
+        self._tables.replays[replay.id] = cancelled
         return went
 
 

@@ -25,7 +25,7 @@ from payhooks.simulator.receivers import Receivers
 from payhooks.simulator.sights import Sights
 from payhooks.simulator.store import FaultyStore, Wire
 
-_PAUSE_S: Final = (0.5, 90.0)  # longer than a lease, at times
+_PAUSE_S: Final = (2.0, 90.0)  # longer than a lease, at times
 _RESTART_S: Final = (0.05, 20.0)
 # The longest rest of a breaker, a lease, and the rest of a schedule, and then some.
 _LIVENESS_S: Final = 1_800.0
