@@ -59,6 +59,8 @@ def begin(load: Steady) -> "subprocess.Popen[str]":
 def finish(process: "subprocess.Popen[str]", *, s_max: float) -> Answered:
     """Return what the generator counted, when it has ended."""
     said, _ = process.communicate(timeout=s_max)
+    if process.returncode:
+        raise RuntimeError(f"the load generator ended with {process.returncode}")
     return msgspec.json.decode(said, type=Answered)
 
 
