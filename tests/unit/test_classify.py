@@ -24,7 +24,6 @@ from payhooks.policy.classify import (
     Verdict,
     VerdictKind,
     classify,
-    describe,
     retry_after_s,
 )
 
@@ -313,19 +312,6 @@ def test_an_unknown_word_in_the_header_changes_nothing() -> None:
 )
 def test_the_sentence_that_people_read(outcome: Outcome, detail: str) -> None:
     assert verdict_on(outcome).detail == detail
-
-
-@pytest.mark.parametrize(
-    ("outcome", "line"),
-    [
-        (answered(503), "503 Service Unavailable"),
-        (answered(299), "299"),
-        (silent(Reason.TLS, "expired"), REASON_SENTENCES[Reason.TLS]),
-        (OurFault(detail="proxy down"), REASON_SENTENCES[Reason.INTERNAL]),
-    ],
-)
-def test_the_line_in_tables_and_logs(outcome: Outcome, line: str) -> None:
-    assert describe(outcome) == line
 
 
 @given(

@@ -266,12 +266,6 @@ def _public_key(encoded: str) -> Ed25519PublicKey:
     return Ed25519PublicKey.from_public_bytes(decoded)
 
 
-def public_text(secret: Ed25519Secret) -> str:
-    """Return the ``whpk_…`` that a merchant verifies with."""
-    raw = secret.private.public_key().public_bytes_raw()
-    return PUBLIC_PREFIX + base64.b64encode(raw).decode()
-
-
 def _decode_secret(encoded: str) -> bytes:
     # Padding is optional because the common libraries take secrets without it.
     stripped = encoded.rstrip("=")

@@ -107,19 +107,6 @@ def classify(outcome: Outcome, *, gone_disables: bool, now: datetime) -> Verdict
             assert_never(outcome)
 
 
-def describe(outcome: Outcome) -> str:
-    """Return one line for tables and logs: the status, or why there was none."""
-    match outcome:
-        case Answer(status=status):
-            return _status_line(status)
-        case Silence(reason=reason):
-            return REASON_SENTENCES[reason]
-        case OurFault():
-            return REASON_SENTENCES[Reason.INTERNAL]
-        case _:
-            assert_never(outcome)
-
-
 def retry_after_s(values: list[str], now: datetime) -> float | None:
     """Return how long the receiver wants to be left alone; None if it does not say so.
 

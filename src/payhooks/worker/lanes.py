@@ -11,7 +11,7 @@ from payhooks import limits
 from payhooks.clock import Clock
 from payhooks.ids import EndpointId, MerchantId
 from payhooks.model.delivery import Trigger
-from payhooks.policy.breaker import CLOSED, Breaker, after_failure
+from payhooks.policy.breaker import CLOSED, Breaker, after_failure, after_success
 from payhooks.policy.classify import Verdict
 from payhooks.ports.leasing import LaneNews, LaneReport, Leased
 from payhooks.ports.transport import UnderWay
@@ -99,7 +99,7 @@ def judge(  # noqa: PLR0913 - the lane, what came of it, and the two sources
         # Told at the first success here too: another process may have seen it fail and died.
         if not lane.proven or lane.failing or leased.lane_failing or leased.lane_probe:
             news.append(_report(leased, LaneNews.RECOVERED))
-        lane.proven, lane.failing, lane.breaker = True, False, CLOSED
+        lane.proven, lane.failing, lane.breaker = True, False, after_success(lane.breaker)
         lane.suspect = False
         lane.resting_until_s = 0.0
     elif verdict.counts_for_breaker:
