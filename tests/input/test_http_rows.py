@@ -213,6 +213,18 @@ def test_a_wish_for_another_protocol_is_passed_over(served_ground: Ground) -> No
                 assert read(connection).status == 202
 
 
+@pytest.mark.shows("A22")
+def test_a_thousand_wishes_sent_ahead_are_passed_over_one_by_one(served_ground: Ground) -> None:
+    """Each is read once more without its wish, and that must not nest."""
+    wish = ["connection: upgrade", "upgrade: h2c"]
+    ask = served_ground.head(*wish, method="GET", target="/healthz", key=None)
+    last = served_ground.head("connection: close", method="GET", target="/healthz")
+    with served_ground.unharmed(), served_ground.connect() as connection:
+        connection.sendall(ask * 1_000 + last)
+        answers = _until_closed(connection).split(b"HTTP/1.1 ")[1:]
+    assert [answer[:3] for answer in answers] == [b"200"] * 1_001
+
+
 @pytest.mark.shows("A16")
 @pytest.mark.parametrize(
     "sent",

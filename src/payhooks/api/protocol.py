@@ -83,6 +83,7 @@ class GuardedHttp(HttpToolsProtocol):
         self._refusal = _NOT_HTTP  # of what the parser does not take
         self._piece = b""  # the one that the parser was given last
         self._head_again: bytes | None = None  # of a request that asked for another protocol
+        self._again: bytes | None = None  # what the parser is given next
         self._held: list[bytes] | None = None  # the body of a request that may be plain
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn
@@ -108,6 +109,9 @@ class GuardedHttp(HttpToolsProtocol):
             self._framing_bytes += len(data)
         self._piece = data
         super().data_received(data)
+        while self._again is not None:
+            self._piece, self._again = self._again, None
+            super().data_received(self._piece)
         if self._held is not None:
             self._release()
         if self.transport.is_closing():
@@ -268,7 +272,7 @@ class GuardedHttp(HttpToolsProtocol):
         rest = self._piece[switch.args[0] :]
         self.parser = httptools.HttpRequestParser(self)
         self._begin_head()
-        self.data_received(head + rest)
+        self._again = head + rest
 
     def send_400_response(self, msg: str) -> None:
         """Answer what the parser refused, and close."""
