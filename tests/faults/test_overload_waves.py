@@ -154,9 +154,7 @@ async def _take_all(world: World, fresh: Merchant, count: int) -> Wave:
         settlements = [
             world.succeeded(each)
             if each.merchant_id == fresh.id
-            else world.failed(
-                each, delay_s=policy.delay_after(each.attempts_made + 1, random) or 0.0
-            )
+            else world.failed(each, delay_s=_delay_s(each, random))
             for each in lease.leased
         ]
         for start in range(0, len(settlements), limits.SETTLE_BATCH_MAX):
