@@ -101,13 +101,8 @@ def _long_run(pool: ProcessPoolExecutor, wanted: int) -> Iterator[Line]:
             broken += searched.broken
         took_s = time.monotonic() - began_s
         _say(f"{deliveries:,} of {wanted:,} deliveries, {seeds} seeds, {took_s:.0f} s")
-    missing = sorted(MUST_BE_REACHED - marks.keys())
-    yield Line(
-        passed=not missing,
-        name=f"rare states reached, each by some of {seeds} seeds",
-        figure=f"{len(MUST_BE_REACHED) - len(missing)} of {len(MUST_BE_REACHED)}",
-        limit=f"missing: {', '.join(missing)}" if missing else "all",
-    )
+    if wanted == DELIVERIES:  # in fewer worlds the rarest are missing by chance
+        yield _marks(marks, seeds)
     took_s = time.monotonic() - began_s
     yield Line(
         passed=not broken,
@@ -116,6 +111,16 @@ def _long_run(pool: ProcessPoolExecutor, wanted: int) -> Iterator[Line]:
         limit="= 0",
     )
     yield at_least("one million simulated deliveries without a violation", deliveries, wanted, "")
+
+
+def _marks(reached: Counter[str], seeds: int) -> Line:
+    missing = sorted(MUST_BE_REACHED - reached.keys())
+    return Line(
+        passed=not missing,
+        name=f"rare states reached, each by some of {seeds} seeds",
+        figure=f"{len(MUST_BE_REACHED) - len(missing)} of {len(MUST_BE_REACHED)}",
+        limit=f"missing: {', '.join(missing)}" if missing else "all",
+    )
 
 
 def _search(first: int) -> _Searched:
