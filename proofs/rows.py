@@ -54,8 +54,16 @@ def rows(kind: str) -> dict[str, Row]:
 
 
 def prove_rows(kind: str, only: Collection[str] = ()) -> Iterator[Line]:
-    """Run every test that shows a row of *kind*, or *only* those, and yield a line per row."""
-    wanted = {id_: row for id_, row in rows(kind).items() if not only or id_ in only}
+    """Run every test that shows a row of *kind*, or *only* those, and yield a line per row.
+
+    Raises:
+        ValueError: No row has an id that was asked for.
+
+    """
+    known = rows(kind)
+    if unknown := sorted(set(only) - set(known)):
+        raise ValueError(f"no row of {kind} is named {', '.join(unknown)}")
+    wanted = {id_: row for id_, row in known.items() if not only or id_ in only}
     evidence = _gather(set(wanted))
     for row in wanted.values():
         yield _line(row, evidence.get(row.id, []))
