@@ -165,13 +165,13 @@ def test_an_etag_is_one_of_ours_or_stale() -> None:
 def test_a_cursor_is_ours_or_refused() -> None:
     """One that was changed by a bit could begin anywhere."""
     request = _Request()
-    page = PageQuery(request, limit=1)  # type: ignore[arg-type] # As much of one as is asked.
+    page = PageQuery(request, limit=1)  # type: ignore[arg-type]  # as much of one as is asked
     members, _ = page.page([bytes(16), b"\x01" * 16], lambda item: None, id_of=lambda item: item)
     good = str(members["next"])
 
     def check(text: str) -> None:
         try:
-            window = PageQuery(request, limit=1, after=text).window()  # type: ignore[arg-type]
+            window = PageQuery(request, limit=1, after=text).window()  # type: ignore[arg-type]  # as above
         except InvalidError:
             assert text != good
             return
@@ -272,7 +272,7 @@ class _Request:
     url = _Url
     query_params = _Query
 
-    class app:  # noqa: N801 - as above
+    class app:  # noqa: N801 - an attribute too
         state = _State
 
 

@@ -3,6 +3,7 @@
 import json
 import tomllib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -111,11 +112,11 @@ def test_a_strangers_endpoint_cannot_be_turned(strict_ground: Ground, endpoint: 
     for url in ("https://example.com/mine", "https://127.0.0.1/"):
         body = json.dumps({"url": url}).encode()
         strict_ground.refuses(
-            lambda body=body: strict_ground.call("PATCH", target, body),  # type: ignore[misc]
+            partial(strict_ground.call, "PATCH", target, body),
             {404},
         )
         strict_ground.refuses(
-            lambda body=body: strict_ground.call("PUT", target, body),  # type: ignore[misc]
+            partial(strict_ground.call, "PUT", target, body),
             {405},
         )
 
