@@ -15,7 +15,7 @@ from tests.support.server import Server
 from tests.support.small_disk import SmallDisk, small_disk
 
 BACK_S_MAX = 15.0
-ALARM = 'payhooks_alarms_total{kind="store_unavailable"}'
+ALARM = 'payhooks_alarms_total{kind="accept_refused"}'
 PADDING = "x" * 100_000  # fills a segment of the log in a few hundred events
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk")
 

@@ -241,6 +241,8 @@ async def test_after_a_failure_the_key_is_free_again(world: World) -> None:
         await flow.publish(merchant, payment(key="k"))
     [published] = await flow.publish(merchant, payment(key="k"))
     assert isinstance(published, Published)
+    # Every request is refused: somebody must be told, though nothing else goes wrong.
+    assert "accept_refused" in {kind for kind, _ in flow.quiet.alarms}
 
 
 @pytest.mark.shows("F72")

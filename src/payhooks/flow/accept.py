@@ -7,7 +7,7 @@ does not answer, neither do we.
 import asyncio
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -18,7 +18,7 @@ from payhooks.flow.fan_out import plan
 from payhooks.flow.group_commit import Bounds, GroupCommit
 from payhooks.flow.publication import Publication, Published, content_hash, key_hash
 from payhooks.flow.routing import Directory, RoutingTable
-from payhooks.flow.slot import Outcome, Slot
+from payhooks.flow.slot import Outcome, Slot, error_of
 from payhooks.ids import DeliveryId, IdSource, MerchantId
 from payhooks.model.event import Event
 from payhooks.ports.accepting import (
@@ -45,6 +45,7 @@ PLANS_MAX: Final = 20
 REPLAN_AFTER_S: Final = 0.005
 REPLAN_AFTER_S_MAX: Final = 0.05
 RESEND_AFTER_S: Final = 0.1
+ALARM_EVERY_S: Final = 1.0
 
 BOUNDS: Final = Bounds(
     batch_weight_max=limits.ACCEPT_BATCH_EVENTS_MAX,
@@ -88,6 +89,7 @@ class Acceptor:
         # off, and it would be sent twice under one lease.
         self._owner = -1 - owner
         self._leaders: dict[bytes, Slot] = {}
+        self._quiet_until_s = 0.0
         self.refuses: str | None = None  # why nothing is taken now, in words
         self.group = GroupCommit(self._commit, bounds=BOUNDS)
 
@@ -154,10 +156,10 @@ class Acceptor:
             raise
 
         def on_stored(stored: "asyncio.Future[list[Acceptance]]") -> None:
-            error = _error_of(stored)
+            error = error_of(stored)
             if error is None and not self._settle_all([slot], arrivals, stored.result()):
                 again = asyncio.ensure_future(self._begin_again(table, slot, event, authorise))
-                again.add_done_callback(lambda done: self._end(slot, _error_of(done), tell))
+                again.add_done_callback(lambda done: self._end(slot, error_of(done), tell))
                 return
             self._end(slot, error, tell)
 
@@ -331,7 +333,13 @@ class Acceptor:
         now_s = self._clock.monotonic_s()
         arrivals = [arrival for parcel in parcels for arrival in parcel.arrivals]
         give_up_at_s = min(parcel.give_up_at_s for parcel in parcels)
-        acceptances = await self._commit_until(arrivals, give_up_at_s)
+        try:
+            acceptances = await self._commit_until(arrivals, give_up_at_s)
+        except UnavailableError as error:
+            if now_s >= self._quiet_until_s:  # while it lasts, every batch fails
+                self._quiet_until_s = now_s + ALARM_EVERY_S
+                self._telemetry.alarmed("accept_refused", str(error))
+            raise
         self._hand_off(arrivals, acceptances, taken_at_s=now_s)
         self._telemetry.batch_committed(
             "accept", rows=len(arrivals), took_s=self._clock.monotonic_s() - now_s
@@ -367,14 +375,6 @@ class Acceptor:
 
 # A batch may hold 256 events or 2,000 queue rows; one weight covers both.
 _ROWS_PER_EVENT: Final = limits.ACCEPT_BATCH_DELIVERIES_MAX // limits.ACCEPT_BATCH_EVENTS_MAX
-
-
-def _error_of(done: "asyncio.Future[Any]") -> Exception | None:
-    if done.cancelled():
-        return UnavailableError("broken off")
-    error = done.exception()
-    assert error is None or isinstance(error, Exception)
-    return error
 
 
 def _leased(id_: DeliveryId, planned: PlannedDelivery, arrival: Arrival) -> Leased:

@@ -1,10 +1,11 @@
 """One publication's place in its request, and what it is told in the end."""
 
 import asyncio
+from typing import Any
 
 import msgspec
 
-from payhooks.errors import IdempotencyConflictError
+from payhooks.errors import IdempotencyConflictError, UnavailableError
 from payhooks.flow.publication import Publication, Published
 from payhooks.ids import EventId
 
@@ -68,3 +69,12 @@ class Slot:
             deliveries=outcome.deliveries,
             repeated=leader.repeated or self.leader is not None,
         )
+
+
+def error_of(done: "asyncio.Future[Any]") -> Exception | None:
+    """Return why a future has no result; None where it has one."""
+    if done.cancelled():
+        return UnavailableError("broken off")
+    error = done.exception()
+    assert error is None or isinstance(error, Exception)
+    return error
