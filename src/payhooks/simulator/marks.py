@@ -17,7 +17,6 @@ MUST_BE_REACHED: Final = frozenset(
         "handed-off delivery given back",
         "lease expired and taken over",
         "seen again",
-        "sent by a sleeper after its end",
         "stopped in order",
         "zombie outcome refused",
         "zombie release refused",
