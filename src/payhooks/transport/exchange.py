@@ -5,6 +5,7 @@ and lost, so whatever goes wrong becomes a field that ``outcome`` reads afterwar
 """
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable
 from functools import lru_cache
@@ -242,12 +243,25 @@ class Exchange:
             if self._on_dial is not None:
                 self._on_dial(dialled)
             opened = socket.socket(family, kind, protocol)
+            _demand_a_second(opened)
         except OSError:
             self.exhausted = True
             return pycurl.SOCKET_BAD
-        # pycurl takes a duplicate; ours is closed as soon as it has.
+        # Ours is closed as soon as it has its own.
         asyncio.get_running_loop().call_soon(opened.close)
         return opened
+
+
+def _demand_a_second(opened: socket.socket) -> None:
+    """Raise OSError where no duplicate can be had, as pycurl needs.
+
+    It would not say so: the request would read as if the receiver did not listen.
+    """
+    try:
+        os.close(os.dup(opened.fileno()))
+    except OSError:
+        opened.close()
+        raise
 
 
 def header_lines(headers: tuple[tuple[str, str], ...]) -> list[str] | None:
