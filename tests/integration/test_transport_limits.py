@@ -204,8 +204,10 @@ async def test_a_black_hole_costs_the_connect_timeout() -> None:
     assert outcome.reason is Reason.CONNECT
 
 
-async def test_having_no_socket_left_is_our_fault() -> None:
-    """The merchant's attempt is not spent on our file descriptors."""
+@pytest.mark.shows("F76")
+@pytest.mark.parametrize("left", [0, 1])
+async def test_having_no_socket_left_is_our_fault(left: int) -> None:
+    """The merchant's attempt is not spent on our file descriptors; one is not enough for us."""
     async with raw_server(says(b"")) as server, open_transport() as transport:
         request = post(f"http://127.0.0.1:{server.port}/")
         taken: list[socket.socket] = []
@@ -217,6 +219,8 @@ async def test_having_no_socket_left_is_our_fault() -> None:
                     taken.append(socket.socket())
                 except OSError:
                     break
+            for _ in range(left):
+                taken.pop().close()
             outcome = await transport.send(request)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
