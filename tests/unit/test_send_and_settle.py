@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from tests.support.stores import OpenedStore
 from tests.support.world import World
 
 from payhooks.flow.publication import Published
+from payhooks.ids import MerchantId
 from payhooks.model.attempt import Answer, OurFault, Outcome, Reason, Silence, Timing
 from payhooks.model.delivery import State
 from payhooks.model.endpoint import (
@@ -23,6 +25,7 @@ from payhooks.model.endpoint import (
 )
 from payhooks.model.secret import SecretPurpose
 from payhooks.policy.retry import POLICIES
+from payhooks.ports.accepting import Routing
 from payhooks.ports.controlling import Change, Window
 from payhooks.storage.memory import MemoryStore
 from payhooks.testing import ManualClock
@@ -266,3 +269,35 @@ async def test_a_drained_process_leaves_no_connection_behind(world: World, *, ca
     await asyncio.sleep(0)
     assert flow.transport.broken_off == flow.transport.sent
     assert flow.settler.waiting == 0
+
+
+class SleepyStore(MemoryStore):
+    """A store whose answer about routing comes after the process was asleep."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(clock=clock)
+        self.asleep_s = 0.0
+        self._manual = clock
+
+    async def routing(self, merchant_ids: Sequence[MerchantId]) -> list[Routing]:
+        """See AcceptStore."""
+        found = await super().routing(merchant_ids)
+        self._manual.advance(timedelta(seconds=self.asleep_s))
+        return found
+
+
+async def test_a_process_that_slept_while_it_looked_up_the_endpoint_sends_nothing() -> None:
+    """Its lease may have ended meanwhile: somebody else may be sending the same."""
+    clock = ManualClock()
+    store = SleepyStore(clock)
+    world = World(OpenedStore(store=store, clock=clock))
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant, signature=NO_SIGNATURE)
+    await world.publish(merchant, endpoint)
+    flow = Flow(world)
+    store.asleep_s = 6.0
+    assert await flow.lease_and_send() == 1
+    assert flow.transport.sent == []
+    store.asleep_s = 0.0
+    assert await flow.lease_and_send() == 1
+    assert len(flow.transport.sent) == 1

@@ -5,6 +5,7 @@ from functools import partial
 from random import Random
 from typing import Final
 
+from payhooks import limits
 from payhooks.clock import Clock
 from payhooks.errors import DamagedError, NotFoundError, UnavailableError
 from payhooks.flow.routing import Directory, RoutingTable
@@ -72,8 +73,14 @@ class Attempts:
     async def _begin_late(self, leased: Leased, lane: Lane, done: Done) -> None:
         """Begin with a table that must be loaded first; the task lasts as long as the attempt."""
         write: Write | None = None
+        began_s = self._clock.monotonic_s()
         try:
             table = await self._directory.at_least(leased.merchant_id, leased.routing_version)
+            if self._clock.monotonic_s() - began_s > limits.WAIT_IN_MEMORY_S_MAX:
+                # The lease may end before the request would, and another process may have it.
+                self._settler.give_back(leased)
+                done(None)
+                return
             ended: asyncio.Future[Write | None] = asyncio.get_running_loop().create_future()
             under_way = self._begin(leased, lane, table, ended.set_result)
             try:
