@@ -43,7 +43,7 @@ MEANING: Final[dict[Promise, str]] = {
     "asked to cancel.",
     Promise.SCHEDULE: "Attempts are spent only by requests, never more than the policy has, never "
     "before their time nor before a Retry-After, and not one fewer before a delivery is given up; "
-    "poison is three leases in a row that ran out.",
+    "poison is six leases in a row that ran out.",
     Promise.SIGNED: "Each request is signed with every secret that counts, and with nothing whose "
     "grace is over or that was revoked.",
     Promise.SILENCE: "Nothing is leased while its endpoint is paused, disabled, deleted or rests; "
