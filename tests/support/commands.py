@@ -63,7 +63,17 @@ class Running:
             return line
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
-        """Return the exit code of the process after this signal."""
+        """Return the exit code of the process after this signal, given again where it was lost.
+
+        An exception that a signal raises while the interpreter is in a destructor is lost, and a
+        person presses the keys again. Where it stood is printed, for whoever looks for the cause.
+        """
+        self.process.send_signal(number)
+        try:
+            return self.process.wait(ENDS_WITHIN_S / 3)
+        except subprocess.TimeoutExpired:
+            spy = Path(sys.executable).with_name("py-spy")
+            subprocess.run([spy, "dump", "--pid", str(self.process.pid)], check=False)
         self.process.send_signal(number)
         return self.process.wait(ENDS_WITHIN_S)
 
