@@ -177,6 +177,7 @@ class World:
         keeper = asyncio.create_task(self._keep_open())
         await self._wait(lambda: self._unfinished(talking), _LIVENESS_S)
         await self._wait(self._busy, _QUIET_S)
+        await self._write_down()
         keeper.cancel()
         mended = await self._store.mend_lanes(limit=_LANES_MAX, after=None)
         self.auditor.demand(Promise.NO_BUG, not mended.drifted, lambda: "a lane drifted at the end")
@@ -211,6 +212,16 @@ class World:
         if any(job.state is ReplayState.RUNNING for job in self.auditor.tables.replays.values()):
             return "replays have not ended"
         return ""
+
+    async def _write_down(self) -> None:
+        """Let processes write what they know: one that was asleep until now has not begun to."""
+        try:
+            async with asyncio.timeout(_QUIET_S):
+                for process in self._processes:
+                    if not process.life.dead:
+                        await process.settler.drain()
+        except TimeoutError:
+            self.auditor.blame(Promise.ENDS, f"after {_QUIET_S:.0f} s outcomes are not written")
 
     def _busy(self) -> str:
         busy = [process.name for process in self._processes if not process.quiet]
