@@ -10,6 +10,10 @@ import pytest
 from tests.support.postgres_hand import Hand, open_hand
 from tests.support.stores import postgres_database
 
+from payhooks.ids import DeliveryId, EndpointId, MerchantId
+from payhooks.model.delivery import Trigger
+from payhooks.ports.settling import Settlement
+
 _ROWS = 3_000
 _LEASED = 100
 _MERCHANT = _LANE = "lpad('1', 32, '0')::uuid"
@@ -53,3 +57,44 @@ async def test_leasing_reads_each_event_once_though_nothing_was_counted(hand: Ha
         " FROM pg_stat_xact_user_tables WHERE relname LIKE 'events%'"
     )
     assert row["read"] <= _LEASED
+
+
+async def test_settling_reads_its_own_rows_though_none_was_leased_when_they_were_counted(
+    hand: Hand,
+) -> None:
+    """Counted in a quiet moment, the index of what is leased looks empty, and was read whole."""
+    await hand.script(_FILL)
+    await hand.script("ANALYZE queue")
+    await hand.script(
+        "UPDATE queue SET state = 1, owner = 1, fence = 1, lease_until = now() + interval '1 h'"
+    )
+    rows = await hand.run("SELECT merchant_id, id, endpoint_id FROM queue LIMIT $1", _LEASED)
+    before = await _read_of_queue(hand)
+    await hand.settle(
+        *(
+            Settlement(
+                merchant_id=MerchantId(row["merchant_id"]),
+                delivery_id=DeliveryId(row["id"]),
+                endpoint_id=EndpointId(row["endpoint_id"]),
+                fence=1,
+                trigger=Trigger.RELEASE,
+                delay_s=1.0,
+                reason=None,
+                attempt=None,
+                rendered=None,
+                block_order=False,
+            )
+            for row in rows
+        )
+    )
+    # Once to lock it, once to see whether it ends, once to put it back.
+    assert await _read_of_queue(hand) - before <= 4 * _LEASED
+
+
+async def _read_of_queue(hand: Hand) -> int:
+    [row] = await hand.run(
+        "SELECT (idx_tup_fetch + seq_tup_read)::int AS read"
+        " FROM pg_stat_xact_user_tables WHERE relname = 'queue'"
+    )
+    read: int = row["read"]
+    return read

@@ -98,7 +98,7 @@ BEGIN
     FROM unnest(p_ids, v_won) WITH ORDINALITY u(id, won, n);
     SELECT array_agg(q.id) INTO leased FROM queue q
     WHERE q.merchant_id = ANY (p_merchants) AND q.id = ANY (v_resent)
-      AND q.state = 1 AND q.owner = p_owner AND q.fence = 1;
+      AND q.owner = p_owner AND q.fence = 1;
   END IF;
   IF v_new IS NULL OR d_ids = '{}' THEN
     RETURN;
@@ -171,7 +171,7 @@ BEGIN
       WITH ORDINALITY u(merchant, id, fence, trigger, delay_s, reason, block, n)
   ), gone AS (
     DELETE FROM queue q USING u
-    WHERE q.merchant_id = u.merchant AND q.id = u.id AND q.fence = u.fence AND q.state = 1
+    WHERE q.merchant_id = u.merchant AND q.id = u.id AND q.fence = u.fence AND q.owner IS NOT NULL
       AND (u.trigger IN (0, 2) OR EXISTS (
         SELECT FROM lanes l WHERE l.endpoint_id = q.endpoint_id AND l.state = 3))
     RETURNING q.*, u.trigger, u.reason AS why, u.block, u.n
@@ -183,7 +183,7 @@ BEGIN
       reason = CASE WHEN u.trigger = 1 THEN u.reason ELSE q.reason END
     FROM u
     WHERE u.trigger IN (1, 3)
-      AND q.merchant_id = u.merchant AND q.id = u.id AND q.fence = u.fence AND q.state = 1
+      AND q.merchant_id = u.merchant AND q.id = u.id AND q.fence = u.fence AND q.owner IS NOT NULL
       AND NOT EXISTS (SELECT FROM lanes l WHERE l.endpoint_id = q.endpoint_id AND l.state = 3)
     RETURNING q.endpoint_id, q.due_at, u.n
   ), final AS (

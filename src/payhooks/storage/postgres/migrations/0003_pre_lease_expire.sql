@@ -47,7 +47,7 @@ BEGIN
         WHERE b.endpoint_id = k.endpoint_id AND b.order_key = k.order_key)
   ), promoted AS (
     UPDATE queue q SET state = 0, due_at = v_now FROM head h
-    WHERE q.merchant_id = h.merchant_id AND q.id = h.id AND q.state = 2
+    WHERE q.merchant_id = h.merchant_id AND q.id = h.id AND q.state > 1
     RETURNING q.endpoint_id
   )
   UPDATE lanes l SET look_at = greatest(least(l.look_at, m.due_at), l.rest_until,
@@ -190,13 +190,13 @@ BEGIN
     ORDER BY q.lease_until LIMIT p_limit FOR UPDATE SKIP LOCKED
   ), gone AS (
     DELETE FROM queue q USING over o
-    WHERE o.poisoned AND q.merchant_id = o.merchant_id AND q.id = o.id AND q.state = 1
+    WHERE o.poisoned AND q.merchant_id = o.merchant_id AND q.id = o.id AND q.owner IS NOT NULL
     RETURNING q.*
   ), kept AS (
     UPDATE queue q SET state = 0, due_at = v_now, owner = NULL, lease_until = NULL,
       abandoned = q.abandoned + 1, reason = 'abandoned'
     FROM over o
-    WHERE NOT o.poisoned AND q.merchant_id = o.merchant_id AND q.id = o.id AND q.state = 1
+    WHERE NOT o.poisoned AND q.merchant_id = o.merchant_id AND q.id = o.id AND q.owner IS NOT NULL
     RETURNING q.merchant_id, q.id, q.endpoint_id, q.fence
   ), final AS (
     INSERT INTO deliveries AS d (merchant_id, id, endpoint_id, order_key, replay_id, position,

@@ -73,7 +73,7 @@ BEGIN
   WITH hastened AS (
     UPDATE queue q SET due_at = v_now
     FROM unnest(p_merchants, p_ids, v_wanted) u(merchant, id, wanted)
-    WHERE u.wanted AND q.merchant_id = u.merchant AND q.id = u.id AND q.state = 0
+    WHERE u.wanted AND q.merchant_id = u.merchant AND q.id = u.id AND q.state < 1
     RETURNING q.endpoint_id
   ), woken AS (
     INSERT INTO wakes (endpoint_id, due_at) SELECT DISTINCT h.endpoint_id, v_now FROM hastened h
