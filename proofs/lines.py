@@ -80,10 +80,17 @@ def machine() -> dict[str, str]:
     }
 
 
-def write(proof: str, shown: Mapping[str, Sequence[Line]], about: Mapping[str, str]) -> None:
+def write(
+    proof: str,
+    shown: Mapping[str, Sequence[Line]],
+    about: Mapping[str, str],
+    *,
+    some_lines: bool = False,
+) -> None:
     """Keep the lines of each part of *proof* that was shown, as figures and as a report.
 
-    Parts that were not shown this time keep the lines of last time, and the day of it.
+    Parts that were not shown this time keep the lines of last time, and the day of it. With
+    *some_lines* those of last time stay that have another name.
     """
     figures = RESULTS / f"proof-{proof}.json"
     kept: dict[str, dict[str, Any]] = {}
@@ -91,10 +98,14 @@ def write(proof: str, shown: Mapping[str, Sequence[Line]], about: Mapping[str, s
         kept = json.loads(figures.read_text(encoding="utf-8"))["parts"]
     at = datetime.now(tz=UTC).isoformat(timespec="seconds")
     for name, lines in shown.items():
-        kept[name] = {"at": at, "lines": [asdict(line) for line in lines]}
-    found = {"machine": about, "parts": kept}
+        found = {line.name: asdict(line) for line in lines}
+        if some_lines and name in kept:
+            found = {line["name"]: line for line in kept[name]["lines"]} | found
+        kept[name] = {"at": at, "lines": list(found.values())}
     figures.parent.mkdir(parents=True, exist_ok=True)
-    figures.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    figures.write_text(
+        json.dumps({"machine": about, "parts": kept}, indent=1) + "\n", encoding="utf-8"
+    )
     report = "\n".join(_report(proof, kept, about))
     (DOCS / f"proof-{proof}.md").write_text(report, encoding="utf-8")
 
