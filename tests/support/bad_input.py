@@ -122,7 +122,9 @@ class Ground:
         return self.raw(self.head(LENGTH, "connection: close"), GOOD).status == 202
 
     @contextlib.contextmanager
-    def unharmed(self, *, stores: bool = False) -> Iterator[None]:
+    def unharmed(
+        self, *, stores: bool = False, rss_growth_max: int = RSS_GROWTH_MAX
+    ) -> Iterator[None]:
         """Run the block, then ask whether the process is as it was."""
         rows, rss, log_bytes = self._rows(), self._rss(), len(self._log())
         yield
@@ -135,7 +137,8 @@ class Ground:
         assert b'"level":"error"' not in said, said
         assert b"Traceback" not in said
         assert all(byte >= 0x20 or byte == 0x0A for byte in said), said
-        assert self._rss() - rss < RSS_GROWTH_MAX
+        grown = self._rss() - rss
+        assert grown < rss_growth_max, grown
         assert self.answers_a_good_request()
 
     def judge(self, reply: Reply, allowed: Collection[int | None]) -> None:
