@@ -1,6 +1,6 @@
 """What every store must do when a merchant wants an event forgotten."""
 
-from tests.support.world import LEASE_S, World, events_of
+from tests.support.world import LEASE_S, World, attempts_of, events_of
 
 from payhooks.ids import EventId
 from payhooks.model.delivery import State
@@ -33,7 +33,7 @@ async def test_expunging_removes_what_was_said_and_says_so(world: World) -> None
     assert (await world.delivery(event, endpoint)).state is State.CANCELLED
     assert (await world.delivery(event, sent)).state is State.DELIVERED
     for one in by_lane.values():
-        [attempt] = await world.store.attempts(merchant.id, one.id)
+        [attempt] = await attempts_of(world.store, merchant.id, one.id)
         assert (attempt.answer_body, attempt.answer_headers) == (b"", ())
     [latest] = await world.store.audit_latest(merchant.id, before=None, limit=1)
     assert latest.entry == audit
@@ -51,7 +51,7 @@ async def test_expunging_calls_off_what_is_being_sent(world: World) -> None:
     assert await world.settle(late, late) == [False, False]
     assert await world.settle(world.released(leased)) == [False]
     assert (await world.delivery(event, endpoint)).state is State.CANCELLED
-    [attempt] = await world.store.attempts(merchant.id, leased.id)
+    [attempt] = await attempts_of(world.store, merchant.id, leased.id)
     assert (attempt.late, attempt.status) == (True, 503)
     # An answer may quote what it was sent.
     assert (attempt.answer_headers, attempt.answer_body) == ((), b"")
@@ -68,7 +68,7 @@ async def test_a_settlement_repeated_after_expunging_brings_no_answer_back(world
     await world.settle(failed)
     await world.store.expunge(merchant.id, event.id, world.audit(merchant.id))
     assert await world.settle(failed) == [True]
-    [attempt] = await world.store.attempts(merchant.id, failed.delivery_id)
+    [attempt] = await attempts_of(world.store, merchant.id, failed.delivery_id)
     assert (attempt.late, attempt.answer_body) == (False, b"")
 
 

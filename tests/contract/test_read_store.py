@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 import pytest
-from tests.support.world import World
+from tests.support.world import World, attempts_of
 
 from payhooks.ids import DeliveryId, EventId, delivery_id
 from payhooks.model.attempt import Reason
@@ -171,7 +171,7 @@ async def test_another_merchants_event_is_not_found(world: World) -> None:
     stranger = await world.merchant()
     assert await world.store.event(stranger.id, event.id) is None
     assert await world.store.delivery(stranger.id, id_) is None
-    assert await world.store.attempts(stranger.id, id_) == []
+    assert await attempts_of(world.store, stranger.id, id_) == []
     assert await world.store.deliveries_of(stranger.id, event.id, PAGE) == []
     assert await world.store.feed(stranger.id, endpoint.id, after=0, limit=10) == []
 

@@ -1,7 +1,7 @@
 """A job of a replay goes once: its slices, and the leases of what it had put on its way."""
 
 import msgspec
-from tests.support.world import World
+from tests.support.world import World, attempts_of
 
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.event import Event
@@ -49,5 +49,5 @@ async def test_what_was_taken_back_never_gets_a_lease_of_the_same_number_again(
     second = await world.lease_one()
     assert second.fence > first.fence
     await world.deliver(second)
-    fences = [each.fence for each in await world.store.attempts(merchant.id, item.delivery_id)]
+    fences = [each.fence for each in await attempts_of(world.store, merchant.id, item.delivery_id)]
     assert fences[-2:] == [first.fence, second.fence]

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from tests.support.world import World, events_of
+from tests.support.world import World, attempts_of, events_of
 
 from payhooks.model.endpoint import Endpoint, EndpointStatus
 from payhooks.model.merchant import Merchant
@@ -38,7 +38,7 @@ async def test_old_events_go_with_all_that_belongs_to_them(world: World) -> None
     assert await _retire(world, days=2) >= 1
     assert await world.store.event(merchant.id, event.id) is None
     assert await world.store.delivery(merchant.id, leased.id) is None
-    assert await world.store.attempts(merchant.id, leased.id) == []
+    assert await attempts_of(world.store, merchant.id, leased.id) == []
     assert await world.store.event(merchant.id, kept.id) is not None
     [entry] = await world.store.feed(merchant.id, endpoint.id, after=0, limit=10)
     # The numbers go on: a puller that comes back late misses events, never re-reads them.
@@ -134,11 +134,11 @@ async def test_answers_are_kept_for_a_week(world: World) -> None:
     await world.fail(leased)
     await world.advance(5 * DAY_S)
     await _retire(world, days=90)
-    [attempt] = await world.store.attempts(merchant.id, leased.id)
+    [attempt] = await attempts_of(world.store, merchant.id, leased.id)
     assert attempt.answer_body
     await world.advance(4 * DAY_S)
     await _retire(world, days=90)
-    [attempt] = await world.store.attempts(merchant.id, leased.id)
+    [attempt] = await attempts_of(world.store, merchant.id, leased.id)
     assert (attempt.status, attempt.answer_body, attempt.answer_headers) == (400, b"", ())
 
 

@@ -1,8 +1,10 @@
 """What SettleStore promises: each outcome once, and a late owner's word as evidence only."""
 
+import asyncio
+
 import msgspec
 import pytest
-from tests.support.world import World
+from tests.support.world import World, attempts_of
 
 from payhooks.model.attempt import Reason
 from payhooks.model.delivery import State
@@ -48,7 +50,7 @@ async def test_an_attempt_is_kept_as_it_happened(world: World) -> None:
     leased = await _leased(world)
     attempt = world.attempt(leased, status=503, reason=Reason.HTTP_5XX)
     await world.settle(world.failed(leased))
-    [kept] = await world.store.attempts(leased.merchant_id, leased.id)
+    [kept] = await attempts_of(world.store, leased.merchant_id, leased.id)
     assert abs(kept.at - attempt.at).total_seconds() < 5
     assert (kept.fence, kept.late, kept.status, kept.reason) == (1, False, 503, Reason.HTTP_5XX)
     assert (kept.detail, kept.peer) == (attempt.detail, attempt.peer)
@@ -65,7 +67,7 @@ async def test_whatever_bytes_a_receiver_puts_into_headers_are_kept(world: World
     every_byte = bytes(range(256)).decode("latin-1")
     odd = msgspec.structs.replace(settlement.attempt, answer_headers=(("x-odd", every_byte),))
     assert await world.settle(msgspec.structs.replace(settlement, attempt=odd)) == [True]
-    [kept] = await world.store.attempts(leased.merchant_id, leased.id)
+    [kept] = await attempts_of(world.store, leased.merchant_id, leased.id)
     assert kept.answer_headers == odd.answer_headers
 
 
@@ -97,7 +99,7 @@ async def test_a_lease_given_back_spends_no_attempt(world: World) -> None:
     """What waited too long in memory, or met our own fault, was never sent."""
     leased = await _leased(world)
     assert await world.settle(world.released(leased)) == [True]
-    assert await world.store.attempts(leased.merchant_id, leased.id) == []
+    assert await attempts_of(world.store, leased.merchant_id, leased.id) == []
     again = await world.lease_one()
     assert (again.fence, again.attempts_made) == (2, 0)
 
@@ -123,7 +125,7 @@ async def test_the_same_settlement_again_changes_nothing(world: World, outcome: 
     before = await world.store.delivery(leased.merchant_id, leased.id)
     assert await world.settle(settlement) == [True]
     assert await world.store.delivery(leased.merchant_id, leased.id) == before
-    [kept] = await world.store.attempts(leased.merchant_id, leased.id)
+    [kept] = await attempts_of(world.store, leased.merchant_id, leased.id)
     assert not kept.late
 
 
@@ -134,7 +136,7 @@ async def test_a_settlement_again_after_the_next_lease_is_still_true(world: Worl
     await world.lease_one(owner=2)
     assert await world.settle(world.failed(leased, delay_s=0)) == [True]
     assert await _state(world, leased) is State.LEASED
-    assert len(await world.store.attempts(leased.merchant_id, leased.id)) == 1
+    assert len(await attempts_of(world.store, leased.merchant_id, leased.id)) == 1
 
 
 @pytest.mark.shows("F78")
@@ -151,7 +153,7 @@ async def test_a_late_attempt_is_kept_as_evidence(world: World) -> None:
     old, new = await _taken_over(world)
     await world.settle(world.succeeded(old))
     await world.settle(world.succeeded(new))
-    attempts = await world.store.attempts(old.merchant_id, old.id)
+    attempts = await attempts_of(world.store, old.merchant_id, old.id)
     told = [(one.fence, one.late, one.reason) for one in attempts]
     assert told == [
         (1, False, Reason.ABANDONED),
@@ -167,7 +169,7 @@ async def test_a_late_attempt_told_twice_is_kept_once(world: World) -> None:
     old, _ = await _taken_over(world)
     assert await world.settle(world.succeeded(old)) == [False]
     assert await world.settle(world.succeeded(old)) == [False]
-    assert len(await world.store.attempts(old.merchant_id, old.id)) == 2
+    assert len(await attempts_of(world.store, old.merchant_id, old.id)) == 2
 
 
 async def test_a_lease_that_ran_out_settles_nothing_even_before_the_next_one(
@@ -191,7 +193,7 @@ async def test_a_late_release_leaves_no_trace(world: World) -> None:
     old, new = await _taken_over(world)
     assert await world.settle(world.released(old)) == [False]
     assert await _state(world, new) is State.LEASED
-    assert len(await world.store.attempts(old.merchant_id, old.id)) == 1
+    assert len(await attempts_of(world.store, old.merchant_id, old.id)) == 1
 
 
 async def test_a_lease_past_its_end_that_nobody_took_still_settles(world: World) -> None:
@@ -275,6 +277,26 @@ async def test_no_receiver_fails_the_batch_of_the_others(world: World) -> None:
     )
     failed = msgspec.structs.replace(failed, attempt=attempt)
     assert await world.settle(failed, world.succeeded(plain)) == [True, True]
-    [stored] = await world.store.attempts(merchant.id, odd.id)
+    [stored] = await attempts_of(world.store, merchant.id, odd.id)
     assert stored.detail in {"Stop\0now", "Stop\N{REPLACEMENT CHARACTER}now"}
     assert stored.answer_headers == (("x-odd", "a\0b"),)
+
+
+async def test_a_delivery_is_never_read_with_attempts_that_it_does_not_count(world: World) -> None:
+    """A merchant who sees the answer of an attempt must not read beside it "not tried yet"."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    torn: list[tuple[int, int]] = []
+    for _ in range(20):
+        await world.publish(merchant, endpoint)
+        leased = await world.lease_one()
+        settling = asyncio.ensure_future(world.deliver(leased))
+        while not settling.done():
+            found = await world.store.delivery_with_attempts(merchant.id, leased.id)
+            assert found is not None
+            delivery, attempts = found
+            if delivery.attempts_made != len(attempts):
+                torn.append((delivery.attempts_made, len(attempts)))
+            await asyncio.sleep(0)
+        await settling
+    assert torn == []

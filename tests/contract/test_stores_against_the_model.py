@@ -196,7 +196,7 @@ class Machine(Actors):
             await store.deliveries_of(event.merchant_id, event.id, ALL)
             await store.event(event.merchant_id, event.id)
         for id_, wish in self.wishes.items():
-            await store.attempts(wish.merchant_id, id_)
+            await store.delivery_with_attempts(wish.merchant_id, id_)
             await store.delivery(wish.merchant_id, id_)
         for merchant in self.merchants:
             await store.subscriptions(merchant.id)

@@ -12,7 +12,7 @@ from datetime import timedelta
 from random import Random
 from typing import Final, TypeVar
 
-from tests.support.world import World
+from tests.support.world import World, attempts_of
 
 from payhooks.errors import UnavailableError
 from payhooks.ids import DeliveryId, EndpointId
@@ -242,7 +242,7 @@ class Storm:
         for key, places in self.ended.items():
             assert places == sorted(places), f"out of order: {key}"
         for delivery in found:
-            attempts = await self.world.store.attempts(self.merchant.id, delivery.id)
+            attempts = await attempts_of(self.world.store, self.merchant.id, delivery.id)
             self._explain(delivery, attempts)
         assert self.drifted == 0
 

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from tests.support.world import LEASE_S, World, events_of
+from tests.support.world import LEASE_S, World, attempts_of, events_of
 
 from payhooks.ids import MerchantId, delivery_id
 from payhooks.model.attempt import Reason
@@ -33,7 +33,7 @@ async def test_a_lease_that_ran_out_is_taken_back_and_recorded(world: World) -> 
     )
     assert await world.store.expire(limit=10) == [expected]
     delivery = await world.delivery(event, endpoint)
-    [attempt] = await world.store.attempts(merchant.id, leased.id)
+    [attempt] = await attempts_of(world.store, merchant.id, leased.id)
     assert (delivery.state, delivery.attempts_made) == (State.SCHEDULED, 0)
     assert (attempt.fence, attempt.late, attempt.reason) == (1, False, Reason.ABANDONED)
     assert (await world.lease_one(owner=2)).fence == 2
@@ -81,7 +81,7 @@ async def test_a_delivery_that_three_died_with_while_it_was_alone_is_set_aside(
     delivery = await world.delivery(event, endpoint)
     assert (delivery.state, delivery.reason) == (State.FAILED, Reason.POISON)
     assert delivery.attempts_made == 0
-    attempts = await world.store.attempts(merchant.id, delivery.id)
+    attempts = await attempts_of(world.store, merchant.id, delivery.id)
     assert [one.reason for one in attempts] == [Reason.ABANDONED] * len(TRIALS)
     assert [await world.look(trial=trial) for trial in Trial] == [NOTHING] * len(Trial)
 

@@ -29,29 +29,10 @@ from tests.support.server import (
     ServerError,
     Tenant,
     postgres_url,
-    sqlite_url,
 )
-from tests.support.soak import OtherProcess, receiver_process, soak, wait_until_settled
+from tests.support.soak import OtherProcess, soak, wait_until_settled
 
 S_MAX = 60.0
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture
-def receiver(stack: ExitStack, tmp_path: Path) -> OtherProcess:
-    return stack.enter_context(receiver_process(tmp_path / "journal"))
-
-
-@pytest.fixture
-def on_sqlite(stack: ExitStack, tmp_path: Path) -> Server:
-    server = Server(tmp_path / "server", stack.enter_context(sqlite_url(tmp_path)))
-    stack.callback(server.close)
-    return server.start()
 
 
 @pytest.fixture

@@ -3,15 +3,12 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from tests.support.receiving import until
-from tests.support.server import EVENT_TYPE, Api, Json, Server, Tenant, sqlite_url
-from tests.support.soak import OtherProcess, receiver_process, wait_until_settled
+from tests.support.server import EVENT_TYPE, Api, Json, Server, Tenant
+from tests.support.soak import OtherProcess, wait_until_settled
 
 BATCH = 1_000
 RATE_PER_S = 1_000
@@ -19,24 +16,6 @@ LIVE_EVERY_S = 0.2
 LIVE_S_MAX = 5.0
 # A job whose process died is held up for a minute at most; then any process goes on with it.
 RESUMED_S_MAX = 90.0
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture
-def receiver(stack: ExitStack, tmp_path: Path) -> OtherProcess:
-    return stack.enter_context(receiver_process(tmp_path / "journal"))
-
-
-@pytest.fixture
-def server(stack: ExitStack, tmp_path: Path) -> Server:
-    server = Server(tmp_path / "server", stack.enter_context(sqlite_url(tmp_path)))
-    stack.callback(server.close)
-    return server.start()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +70,10 @@ class Live:
     ("count", "killed"), [(2_000, False), pytest.param(100_000, True, marks=pytest.mark.long)]
 )
 def test_a_replay_is_paced_lets_live_events_by_and_stops_when_it_is_told(
-    server: Server, receiver: OtherProcess, *, count: int, killed: bool
+    on_sqlite: Server, receiver: OtherProcess, *, count: int, killed: bool
 ) -> None:
     """Whoever replays a day by mistake must be able to stop it, and nobody else may notice it."""
-    tenant = Tenant(Api(server.port))
+    tenant = Tenant(Api(on_sqlite.port))
     tenant.endpoint(receiver.url("/ok"))
     for start in range(0, count, BATCH):
         keys = [f"k{number}" for number in range(start, start + BATCH)]
@@ -106,8 +85,8 @@ def test_a_replay_is_paced_lets_live_events_by_and_stops_when_it_is_told(
     job = Job.begin(tenant)
     if killed:
         job.until_queued(count // 4)
-        server.kill()
-        server.start()
+        on_sqlite.kill()
+        on_sqlite.start()
         job.until_queued(count // 4 + BATCH, s=RESUMED_S_MAX)
     live = Live(tenant)
     job.until_queued(count // 2)

@@ -10,38 +10,19 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from tests.support.publisher import Item, Publisher
 from tests.support.receiving import until
-from tests.support.server import EVENT_TYPE, Api, Server, Tenant, sqlite_url
-from tests.support.soak import OtherProcess, receiver_process, wait_until_settled
+from tests.support.server import EVENT_TYPE, Api, Server, Tenant
+from tests.support.soak import OtherProcess, wait_until_settled
 
 CONNECTIONS = 32
 BATCH = 1_000
 RSS_MIB_MAX = 256
 OFFERED_MIN = 4  # times what was taken
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture
-def receiver(stack: ExitStack, tmp_path: Path) -> OtherProcess:
-    return stack.enter_context(receiver_process(tmp_path / "journal"))
-
-
-@pytest.fixture
-def server(stack: ExitStack, tmp_path: Path) -> Server:
-    server = Server(tmp_path / "server", stack.enter_context(sqlite_url(tmp_path)))
-    stack.callback(server.close)
-    return server.start()
 
 
 class Storm:
@@ -89,14 +70,14 @@ class Storm:
 @pytest.mark.shows("F72")
 @pytest.mark.parametrize("seconds", [5, pytest.param(60, marks=pytest.mark.long)])
 def test_a_storm_is_turned_away_and_costs_nobody_else(
-    server: Server, receiver: OtherProcess, seconds: int
+    on_sqlite: Server, receiver: OtherProcess, seconds: int
 ) -> None:
     """What is not taken is said so at once; what was taken is there; a quiet merchant publishes."""
-    loud, quiet = (Tenant(Api(server.port), name) for name in ("Loud", "Quiet"))
+    loud, quiet = (Tenant(Api(on_sqlite.port), name) for name in ("Loud", "Quiet"))
     quiet.endpoint(receiver.url("/ok"))
     receiver.learn(quiet.secrets)
     storm = Storm(loud, seconds)
-    publisher = Publisher(server.port, quiet.path, quiet.key, pause_s=0.1)
+    publisher = Publisher(on_sqlite.port, quiet.path, quiet.key, pause_s=0.1)
     items = [Item(key=f"k{number}", data={"key": f"k{number}"}) for number in range(10 * seconds)]
 
     async def both() -> None:
@@ -104,10 +85,10 @@ def test_a_storm_is_turned_away_and_costs_nobody_else(
 
     asyncio.run(both())
     wait_until_settled(quiet)
-    peak = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{server.pid}/status").read_text("utf-8"))
+    peak = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{on_sqlite.pid}/status").read_text("utf-8"))
     assert peak is not None
-    assert server.stop() == 0
-    stored = _stored(server)
+    assert on_sqlite.stop() == 0
+    stored = _stored(on_sqlite)
     assert set(storm.statuses) <= {202, 429, 503}
     assert storm.without_retry_after == 0
     assert stored == storm.items["stored"]
@@ -135,29 +116,29 @@ def _open_files(server: Server) -> int:
 @pytest.mark.shows("F76")
 @pytest.mark.parametrize("to_the_end", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_without_file_descriptors_nothing_is_spent_and_all_goes_on_afterwards(
-    server: Server, receiver: OtherProcess, *, to_the_end: bool
+    on_sqlite: Server, receiver: OtherProcess, *, to_the_end: bool
 ) -> None:
     """A limit of ours is not the receiver's fault: no attempt, no breaker, and no spinning."""
-    tenant = Tenant(Api(server.port))
+    tenant = Tenant(Api(on_sqlite.port))
     endpoint = tenant.endpoint(receiver.url("/ok"))
-    kept = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    kept = http.client.HTTPConnection("127.0.0.1", on_sqlite.port, timeout=30)
     kept.request("GET", "/healthz")
     assert kept.getresponse().read()
-    soft, hard = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (_open_files(server), hard))
+    soft, hard = resource.prlimit(on_sqlite.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(on_sqlite.pid, resource.RLIMIT_NOFILE, (_open_files(on_sqlite), hard))
     body = json.dumps({"type": EVENT_TYPE, "data": {"key": "k"}})
     headers = {"authorization": f"Bearer {tenant.key}", "content-type": "application/json"}
     kept.request("POST", f"{tenant.path}/events", body, headers)
     answer = kept.getresponse()
     assert (answer.status, bool(answer.read())) == (202, True)
-    before_s = _cpu_s(server)
+    before_s = _cpu_s(on_sqlite)
     with suppress(OSError, http.client.HTTPException):
-        Api(server.port).get("/healthz")
+        Api(on_sqlite.port).get("/healthz")
     threading.Event().wait(1)
-    assert _cpu_s(server) - before_s < 0.6
-    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (soft, hard))
+    assert _cpu_s(on_sqlite) - before_s < 0.6
+    resource.prlimit(on_sqlite.pid, resource.RLIMIT_NOFILE, (soft, hard))
     kept.close()
-    until(lambda: _answers(server), bool)
+    until(lambda: _answers(on_sqlite), bool)
     [waiting] = tenant.api.pages(f"{tenant.path}/deliveries?endpoint_id={endpoint}")
     shown = tenant.api.get(f"{tenant.path}/deliveries/{waiting['id']}")
     assert (shown["status"], shown["attempts"]) == ("scheduled", [])

@@ -11,7 +11,7 @@ import apsw
 import msgspec
 import pytest
 from tests.support.stores import OpenedStore
-from tests.support.world import World
+from tests.support.world import World, attempts_of
 
 from payhooks.errors import StaleVersionError, UnavailableError, WrongStateError
 from payhooks.model.attempt import Reason
@@ -153,7 +153,7 @@ async def test_leases_of_a_process_that_died_are_free_at_the_next_start(path: Pa
     after = await _open(path, clock)
 
     leased = await after.lease_one()
-    attempts = await after.store.attempts(merchant.id, leased.id)
+    attempts = await attempts_of(after.store, merchant.id, leased.id)
     assert leased.event.id == event.id
     assert leased.fence == 2
     assert leased.attempts_made == 0

@@ -212,9 +212,11 @@ _METHODS: Mapping[str, tuple[_Ask, object]] = {
         lambda a, m, o: a.store.delivery(m.merchant_id, DeliveryId(o.raw("delivery_id"))),
         None,
     ),
-    "attempts": (
-        lambda a, m, o: a.store.attempts(m.merchant_id, DeliveryId(o.raw("delivery_id"))),
-        [],
+    "delivery_with_attempts": (
+        lambda a, m, o: a.store.delivery_with_attempts(
+            m.merchant_id, DeliveryId(o.raw("delivery_id"))
+        ),
+        None,
     ),
     "feed": (
         lambda a, m, o: a.store.feed(

@@ -30,6 +30,7 @@ from payhooks.model.secret import SealedSecret, SecretPurpose
 from payhooks.ports.accepting import Acceptance, Accepted, Arrival, PlannedDelivery
 from payhooks.ports.controlling import Change, Requeue
 from payhooks.ports.leasing import LaneNews, LaneReport, Lease, Leased, Trial
+from payhooks.ports.reading import ReadStore
 from payhooks.ports.settling import Settlement
 
 OWNER = 101  # the process of the test, where it does not matter which
@@ -387,3 +388,11 @@ def ids_of(leased: Sequence[Leased]) -> list[DeliveryId]:
 def events_of(leased: Sequence[Leased]) -> list[EventId]:
     """Return the ids of the events that leased deliveries carry."""
     return [one.event.id for one in leased]
+
+
+async def attempts_of(
+    store: ReadStore, merchant_id: MerchantId, delivery_id: DeliveryId
+) -> list[Attempt]:
+    """Return a delivery's attempts, oldest first; none where the merchant has no such one."""
+    found = await store.delivery_with_attempts(merchant_id, delivery_id)
+    return [] if found is None else found[1]

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -169,6 +170,23 @@ def test_a_failure_with_retry_after_rests_the_lane_instead_of_counting(status: i
     assert verdict.rest_s == 540
     assert not verdict.counts_for_breaker
     assert verdict.detail.endswith("It asked for a rest of 540 s.")
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(200, VerdictKind.DELIVERED), (500, VerdictKind.RETRY)]
+)
+@pytest.mark.parametrize(
+    ("days", "warned"),
+    [(0, True), (14, True), (15, False), (400, False)],
+)
+def test_a_certificate_that_ends_within_two_weeks_is_foretold(
+    status: int, kind: VerdictKind, days: int, *, warned: bool
+) -> None:
+    ends_at = NOW + timedelta(days=days)
+    answer = msgspec.structs.replace(answered(status), certificate_ends_at=ends_at)
+    verdict = verdict_on(answer)
+    assert verdict.kind is kind
+    assert (f"expires on {ends_at:%Y-%m-%d}" in verdict.detail) == warned
 
 
 @pytest.mark.parametrize("status", [502, 503, 504])

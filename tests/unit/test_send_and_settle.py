@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from tests.support.flow import Flow, payment
 from tests.support.stores import OpenedStore
-from tests.support.world import World
+from tests.support.world import World, attempts_of
 
 from payhooks.flow.publication import Published
 from payhooks.ids import MerchantId
@@ -81,7 +81,7 @@ async def test_our_own_fault_spends_no_attempt_and_alarms(world: World) -> None:
     merchant = (await flow.store.merchants(Window(limit=1)))[0]
     [delivery] = await world.store.deliveries_of(merchant.id, published.event_id, ALL)
     assert delivery.attempts_made == 0
-    assert await world.store.attempts(merchant.id, delivery.id) == []
+    assert await attempts_of(world.store, merchant.id, delivery.id) == []
     assert ("our_fault", "resolver down") in flow.quiet.alarms
 
 

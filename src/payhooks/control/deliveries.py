@@ -11,6 +11,7 @@ from payhooks.control.context import Caller, Control, audit_entry
 from payhooks.dialects import registry
 from payhooks.errors import NotFoundError, RateLimitedError, UnavailableError, WrongStateError
 from payhooks.ids import DeliveryId, EventId, delivery_id
+from payhooks.model.attempt import Attempt
 from payhooks.model.delivery import Delivery, State
 from payhooks.model.endpoint import Endpoint, EndpointStatus
 from payhooks.model.event import Event
@@ -49,6 +50,23 @@ async def find_delivery(control: Control, merchant: Merchant, text: str) -> Deli
     delivery = ids.from_text(ids.DELIVERY, text)
     if delivery is not None:
         found = await control.store.delivery(merchant.id, DeliveryId(delivery))
+        if found is not None:
+            return found
+    raise NotFoundError("There is no such delivery.")
+
+
+async def find_with_attempts(
+    control: Control, merchant: Merchant, text: str
+) -> tuple[Delivery, list[Attempt]]:
+    """Return the merchant's delivery with this printed id and its attempts, oldest first.
+
+    Raises:
+        NotFoundError: There is none, or it is another merchant's.
+
+    """
+    delivery = ids.from_text(ids.DELIVERY, text)
+    if delivery is not None:
+        found = await control.store.delivery_with_attempts(merchant.id, DeliveryId(delivery))
         if found is not None:
             return found
     raise NotFoundError("There is no such delivery.")

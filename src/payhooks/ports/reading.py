@@ -119,8 +119,10 @@ class ReadStore(Protocol):
         """Return one delivery."""
         ...
 
-    async def attempts(self, merchant_id: MerchantId, delivery_id: DeliveryId) -> list[Attempt]:
-        """Return a delivery's attempts with what was kept of the answers, oldest first."""
+    async def delivery_with_attempts(
+        self, merchant_id: MerchantId, delivery_id: DeliveryId
+    ) -> tuple[Delivery, list[Attempt]] | None:
+        """Return one delivery and its attempts, oldest first, as they were at one moment."""
         ...
 
     async def count_deliveries(

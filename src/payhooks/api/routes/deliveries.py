@@ -74,8 +74,9 @@ async def list_(  # noqa: PLR0913, PLR0917 - FastAPI reads the filters from the 
 @router.get("/{delivery_id}", response_model=DeliveryWithAttempts, summary="Read a delivery")
 async def read(granted: DeliveriesRead, delivery_id: TextId) -> Response:
     """With its attempts, oldest first."""
-    delivery = await deliveries.find_delivery(granted.control, granted.merchant, delivery_id)
-    attempts = await granted.control.store.attempts(granted.merchant.id, delivery.id)
+    delivery, attempts = await deliveries.find_with_attempts(
+        granted.control, granted.merchant, delivery_id
+    )
     view = {
         **views.delivery(delivery),
         "attempts": [views.attempt(attempt) for attempt in attempts],

@@ -76,13 +76,15 @@ class MemoryRead:
             return None
         return self._delivery(delivery_id)
 
-    async def attempts(self, merchant_id: MerchantId, delivery_id: DeliveryId) -> list[Attempt]:
+    async def delivery_with_attempts(
+        self, merchant_id: MerchantId, delivery_id: DeliveryId
+    ) -> tuple[Delivery, list[Attempt]] | None:
         """See ReadStore."""
-        known = self._row(delivery_id)
-        if known is None or known.merchant_id != merchant_id:
-            return []
+        found = await self.delivery(merchant_id, delivery_id)
+        if found is None:
+            return None
         attempts = self._tables.attempts.get(delivery_id, {})
-        return [attempts[key] for key in sorted(attempts)]
+        return found, [attempts[key] for key in sorted(attempts)]
 
     async def count_deliveries(
         self, merchant_id: MerchantId, filter_: DeliveryFilter, *, at_most: int

@@ -102,7 +102,9 @@ class Connection(Protocol):
         """Say how values of one type are read and written."""
         ...
 
-    def transaction(self) -> AbstractAsyncContextManager[object]:
+    def transaction(
+        self, *, isolation: str | None = None, readonly: bool = False
+    ) -> AbstractAsyncContextManager[object]:
         """Return a transaction, or inside one a savepoint."""
         ...
 
@@ -225,6 +227,15 @@ class Connections:
     async def transaction(self) -> AsyncIterator[Connection]:
         """Lend a connection inside a transaction, committed where the block ends well."""
         async with self.borrowed() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Connection]:
+        """Lend a connection whose reads all see the store as it was at the first of them."""
+        async with (
+            self.borrowed() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
             yield connection
 
     async def close(self) -> None:

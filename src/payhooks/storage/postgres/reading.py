@@ -97,14 +97,21 @@ class PostgresRead:
 
     async def delivery(self, merchant_id: MerchantId, delivery_id: DeliveryId) -> Delivery | None:
         """See ReadStore."""
-        bounds = (_next(delivery_id), delivery_id)
-        found = await self._deliveries(merchant_id, DeliveryFilter(), bounds, 1)
-        return found[0] if found else None
+        found = await self._control.call(_SQL["deliveries"], *_just(merchant_id, delivery_id))
+        return delivery(found[0]) if found else None
 
-    async def attempts(self, merchant_id: MerchantId, delivery_id: DeliveryId) -> list[Attempt]:
+    async def delivery_with_attempts(
+        self, merchant_id: MerchantId, delivery_id: DeliveryId
+    ) -> tuple[Delivery, list[Attempt]] | None:
         """See ReadStore."""
-        rows = await self._control.call(_SQL["attempts"], merchant_id, delivery_id)
-        return [_attempt(row) for row in rows]
+        arguments = _just(merchant_id, delivery_id)
+        # A settle between two reads would show an attempt of a delivery that was never tried.
+        async with self._control.snapshot() as connection:
+            found = await connection.fetchrow(_SQL["deliveries"], *arguments)
+            if found is None:
+                return None
+            attempts = await connection.fetch(_SQL["attempts"], merchant_id, delivery_id)
+        return delivery(found), [_attempt(row) for row in attempts]
 
     async def count_deliveries(
         self, merchant_id: MerchantId, filter_: DeliveryFilter, *, at_most: int
@@ -202,6 +209,11 @@ class PostgresRead:
     ) -> list[Delivery]:
         arguments = _delivery_arguments(merchant_id, filter_, bounds, limit)
         return [delivery(row) for row in await self._control.call(_SQL["deliveries"], *arguments)]
+
+
+def _just(merchant_id: MerchantId, delivery_id: DeliveryId) -> list[object]:
+    bounds = (_next(delivery_id), delivery_id)
+    return _delivery_arguments(merchant_id, DeliveryFilter(), bounds, 1)
 
 
 def _delivery_arguments(

@@ -89,14 +89,17 @@ class SqliteRead(Part):
         found = await self._read(lambda db: one_delivery(db, merchant_id, delivery_id))
         return found[0] if found else None
 
-    async def attempts(self, merchant_id: MerchantId, delivery_id: DeliveryId) -> list[Attempt]:
+    async def delivery_with_attempts(
+        self, merchant_id: MerchantId, delivery_id: DeliveryId
+    ) -> tuple[Delivery, list[Attempt]] | None:
         """See ReadStore."""
 
-        def read(db: apsw.Connection) -> list[Attempt]:
-            if not one_delivery(db, merchant_id, delivery_id):
-                return []
-            found = rows(db, _SQL["attempts"], (delivery_id,))
-            return [_attempt(delivery_id, row) for row in found]
+        def read(db: apsw.Connection) -> tuple[Delivery, list[Attempt]] | None:
+            found = one_delivery(db, merchant_id, delivery_id)
+            if not found:
+                return None
+            attempts = rows(db, _SQL["attempts"], (delivery_id,))
+            return found[0], [_attempt(delivery_id, row) for row in attempts]
 
         return await self._read(read)
 
