@@ -78,12 +78,13 @@ class SignatureError(InputError):
     """The message was not signed with any secret we hold, or not recently.
 
     ``reason`` is for our logs. Never send it to the peer: telling a forger which check
-    failed helps only the forger.
+    failed helps only the forger. ``code`` is the kind of reason, as ``receiver.Code`` lists them.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, code: str = "no_match") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.code = code
 
 
 class ConflictError(PayhooksError):

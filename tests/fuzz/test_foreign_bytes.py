@@ -140,8 +140,8 @@ def test_headers_become_lines_of_their_own_or_none_at_all() -> None:
 def _signed() -> list[dict[str, str]]:
     secret = STANDARD.signing_secret(SECRET)
     return [
-        dict(STANDARD.sign(message_id="del_1", body=_BODY, secrets=[secret], now=NOW)),
-        dict(STANDARD.sign(message_id="del_1", body=_BODY, secrets=[secret] * 3, now=NOW)),
+        dict(STANDARD.sign(message_id="del_1", body=_BODY, secrets=[secret], now=NOW).headers),
+        dict(STANDARD.sign(message_id="del_1", body=_BODY, secrets=[secret] * 3, now=NOW).headers),
     ]
 
 
@@ -191,7 +191,9 @@ def test_what_a_genuine_signature_is_over_is_read_or_refused() -> None:
     verifier = Verifier(SECRET)
 
     def check(body: bytes) -> None:
-        headers = dict(STANDARD.sign(message_id="del_1", body=body, secrets=[secret], now=NOW))
+        headers = dict(
+            STANDARD.sign(message_id="del_1", body=body, secrets=[secret], now=NOW).headers
+        )
         try:
             event = verifier.verify(body, headers, now=NOW)
         except VerificationError:

@@ -27,7 +27,7 @@ _BODY = b'{"type":"payment.paid","timestamp":"2030-01-01T00:00:00Z","data":{}}'
 _HEADERS = dict(
     STANDARD.sign(
         message_id="del_1", body=_BODY, secrets=[STANDARD.signing_secret(_SECRET)], now=_NOW
-    )
+    ).headers
 )
 _NAME = "webhook-signature"
 

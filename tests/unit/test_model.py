@@ -291,7 +291,7 @@ def test_the_seal_is_fixed() -> None:
             Reason,
             (
                 "http_4xx http_5xx redirect gone rate_limited timeout dns connect tls protocol "
-                "blocked_address too_large abandoned poison internal"
+                "blocked_address too_large not_carried abandoned poison internal"
             ),
         ),
     ],

@@ -31,7 +31,7 @@ def _headers(
     body: bytes = BODY, *secrets: str, now: datetime = NOW, message_id: str = "del_1"
 ) -> dict[str, str]:
     keys = [STANDARD.signing_secret(text) for text in secrets or (SECRET,)]
-    return dict(STANDARD.sign(message_id=message_id, body=body, secrets=keys, now=now))
+    return dict(STANDARD.sign(message_id=message_id, body=body, secrets=keys, now=now).headers)
 
 
 HEADERS = _headers()

@@ -20,7 +20,7 @@ BODY = '{"type":"a.b","timestamp":"2030-01-01T00:00:00Z","data":{"n":"é"}}'.enc
 
 def _headers(body: bytes = BODY) -> dict[str, str]:
     secrets = [STANDARD.signing_secret(SECRET)]
-    return dict(STANDARD.sign(message_id="del_1", body=body, secrets=secrets, now=NOW))
+    return dict(STANDARD.sign(message_id="del_1", body=body, secrets=secrets, now=NOW).headers)
 
 
 HEADERS = _headers()

@@ -71,7 +71,7 @@ def signed(secret: str, body: bytes = BODY, attempt: int = 1) -> list[tuple[str,
     made = STANDARD.sign(
         message_id="del_1", body=body, secrets=[STANDARD.signing_secret(secret)], now=NOW
     )
-    return [*made, ("webhook-attempt", str(attempt))]
+    return [*made.headers, ("webhook-attempt", str(attempt))]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from payhooks.dialects.contract import Ed25519Secret, HmacSecret
-from payhooks.dialects.standard import PUBLIC_PREFIX, SIGNATURES_MAX, STANDARD, TOLERANCE
+from payhooks.dialects.schemes import SIGNATURES_MAX, TOLERANCE
+from payhooks.dialects.standard import PUBLIC_PREFIX, STANDARD
 from payhooks.errors import InvalidError, SignatureError
 from payhooks.ids import EndpointId, EventId, MerchantId, TimeOrderedIds
 from payhooks.model.endpoint import Endpoint, EndpointStatus
@@ -33,7 +34,9 @@ SIGNED_AT = datetime.fromtimestamp(1614265330, UTC)
 HMAC = HmacSecret(key=base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))
 OLD_HMAC = HmacSecret(key=b"the key before the rotation")
 MESSAGE_ID = "msg_p5jXN8AQM9LWM0D4loKWxJek"
-HEADERS = dict(STANDARD.sign(message_id=MESSAGE_ID, body=BODY, secrets=[HMAC], now=SIGNED_AT))
+HEADERS = dict(
+    STANDARD.sign(message_id=MESSAGE_ID, body=BODY, secrets=[HMAC], now=SIGNED_AT).headers
+)
 GOOD = HEADERS["webhook-signature"]
 URL_SAFE = GOOD.replace("+", "-").replace("/", "_")
 
@@ -93,7 +96,9 @@ def test_signs_and_verifies_the_vectors(case: dict[str, Any]) -> None:
     body = case["body"].encode()
     secret = STANDARD.signing_secret(case["secret"])
 
-    headers = dict(STANDARD.sign(message_id=case["id"], body=body, secrets=[secret], now=now))
+    headers = dict(
+        STANDARD.sign(message_id=case["id"], body=body, secrets=[secret], now=now).headers
+    )
 
     assert headers == {
         "webhook-id": case["id"],
@@ -152,7 +157,7 @@ def test_the_body_is_the_same_on_every_attempt() -> None:
 
 def test_without_secrets_there_is_no_signature_header() -> None:
     """An empty one would read as a broken signature rather than as none."""
-    headers = dict(STANDARD.sign(message_id="del_1", body=BODY, secrets=[], now=SIGNED_AT))
+    headers = dict(STANDARD.sign(message_id="del_1", body=BODY, secrets=[], now=SIGNED_AT).headers)
     assert headers == {"webhook-id": "del_1", "webhook-timestamp": "1614265330"}
 
 
@@ -167,7 +172,7 @@ def test_a_dot_in_our_own_message_id_is_a_bug() -> None:
 def test_either_secret_verifies_during_a_rotation(kept: int) -> None:
     """The merchant changes over whenever it likes within the grace."""
     secrets = [HMAC, OLD_HMAC]
-    headers = dict(STANDARD.sign(message_id="m", body=BODY, secrets=secrets, now=SIGNED_AT))
+    headers = dict(STANDARD.sign(message_id="m", body=BODY, secrets=secrets, now=SIGNED_AT).headers)
     STANDARD.verify(headers, BODY, [secrets[kept]], SIGNED_AT)
 
 
@@ -177,7 +182,9 @@ def test_v1_and_v1a_travel_side_by_side() -> None:
     raw = private.private.public_key().public_bytes_raw()
     public = STANDARD.verifying_secret(PUBLIC_PREFIX + base64.b64encode(raw).decode())
 
-    headers = dict(STANDARD.sign(message_id="m", body=BODY, secrets=[private, HMAC], now=SIGNED_AT))
+    headers = dict(
+        STANDARD.sign(message_id="m", body=BODY, secrets=[private, HMAC], now=SIGNED_AT).headers
+    )
 
     STANDARD.verify(headers, BODY, [HMAC], SIGNED_AT)
     STANDARD.verify(headers, BODY, [public], SIGNED_AT)
@@ -201,7 +208,7 @@ def test_another_implementation_makes_the_same_signature(
             body=body.encode(),
             secrets=[HmacSecret(key=secret)],
             now=SIGNED_AT,
-        )
+        ).headers
     )
     theirs = standardwebhooks.Webhook(secret).sign(message_id, SIGNED_AT, body)
     assert ours["webhook-signature"] == theirs

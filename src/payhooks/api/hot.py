@@ -93,7 +93,7 @@ class HotPath:
         for _ in range(_JUDGEMENTS_MAX):
             table = authority.table or await self._services.directory.find(merchant_ref)
             book = await self._services.book.current()
-            publication, findings = decode_event(body, table.merchant, book, key)
+            publication, findings = decode_event(body, table, book, key)
             try:
                 [result] = await self._services.acceptor.publish(
                     merchant_ref, [publication], authorise=authority.under_rules_of(table)
@@ -142,9 +142,7 @@ class HotPath:
                 results[place] = TooLargeError(detail)
                 continue
             try:
-                publication, findings = decode_event(
-                    bytes(raw), table.merchant, book, None, keyed=True
-                )
+                publication, findings = decode_event(bytes(raw), table, book, None, keyed=True)
             except PayhooksError as error:
                 results[place] = error
                 continue

@@ -72,7 +72,7 @@ def _delivery(
     dialect = registry.find(endpoint.dialect)
     rendered = dialect.render(event=leased.event, endpoint=endpoint, merchant=granted.merchant)
     message_id = ids.to_text(ids.DELIVERY, leased.id)
-    signed = dialect.sign(
+    attempt = dialect.sign(
         message_id=message_id,
         body=rendered.body,
         secrets=[dialect.signing_secret(secret.text)],
@@ -82,7 +82,7 @@ def _delivery(
         ("content-type", rendered.content_type),
         ("user-agent", f"payhooks/{__version__}"),
         ("webhook-attempt", str(leased.attempts_made + 1)),
-        *signed,
+        *attempt.headers,
     ]
     return {
         "delivery_id": message_id,
@@ -91,7 +91,7 @@ def _delivery(
         "fence": leased.fence,
         "headers": headers,
         # Base64: the signature is over bytes, and a stream of text could change them.
-        "body": base64.b64encode(rendered.body).decode("ascii"),
+        "body": base64.b64encode(attempt.body).decode("ascii"),
     }
 
 

@@ -117,7 +117,7 @@ class PlainPublishing:
             return False
         request.authority.check(table)
         strict_json.check(request.body)
-        publication, findings = decode_event(request.body, table.merchant, book, request.key)
+        publication, findings = decode_event(request.body, table, book, request.key)
         return self._services.acceptor.begin(
             table,
             publication,

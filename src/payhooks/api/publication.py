@@ -1,7 +1,7 @@
 """From the bytes of one event to a Publication, or to every fault that they have."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
@@ -13,6 +13,7 @@ from payhooks.catalogue import Catalogue
 from payhooks.catalogue.registry import PAYHOOKS, TEST_TYPE
 from payhooks.errors import Fault, InvalidError, TooLargeError
 from payhooks.flow.publication import Publication
+from payhooks.flow.routing import RoutingTable
 from payhooks.model.merchant import Merchant, TypeCheck
 from payhooks.policy.match import is_valid_event_type
 
@@ -69,7 +70,7 @@ _decode_batch: Final = msgspec.json.Decoder(BatchBody).decode
 
 def decode_event(
     body: bytes,
-    merchant: Merchant,
+    table: RoutingTable,
     book: Catalogue,
     idempotency_key: str | None,
     *,
@@ -94,22 +95,23 @@ def decode_event(
     faults = list(_faults(said))
     if faults:
         raise InvalidError(faults)
-    family, findings = _family(said, merchant, book)
+    family, findings = _family(said, table.merchant, book)
     metadata = bytes(said.metadata)
-    return (
-        Publication(
-            type=said.type,
-            family=family,
-            data=bytes(said.data),
-            object_type=None if said.object is None else said.object.type,
-            object_id=None if said.object is None else said.object.id,
-            occurred_at=None if said.occurred_at is None else said.occurred_at.astimezone(UTC),
-            ordering_key=said.ordering_key,
-            metadata=None if metadata in {b"", b"null"} else metadata,
-            idempotency_key=idempotency_key,
-        ),
-        findings,
+    publication = Publication(
+        type=said.type,
+        family=family,
+        data=bytes(said.data),
+        object_type=None if said.object is None else said.object.type,
+        object_id=None if said.object is None else said.object.id,
+        occurred_at=None if said.occurred_at is None else said.occurred_at.astimezone(UTC),
+        ordering_key=said.ordering_key,
+        metadata=None if metadata in {b"", b"null"} else metadata,
+        idempotency_key=idempotency_key,
     )
+    refusals = table.refusals(publication)
+    if refusals:
+        findings = (*findings, *_not_carried(refusals, table.merchant))
+    return publication, findings
 
 
 def decode_batch(body: bytes) -> BatchBody:
@@ -215,6 +217,15 @@ def _family(said: _EventBody, merchant: Merchant, book: Catalogue) -> tuple[str,
     if merchant.type_check is TypeCheck.STRICT:
         raise InvalidError.at("/type", "unknown_event_type", detail)
     return family, (Finding(code="unknown_event_type", detail=detail),)
+
+
+def _not_carried(refusals: Mapping[str, str], merchant: Merchant) -> list[Finding]:
+    """Return what to say of dialects that cannot carry the event; its deliveries will fail."""
+    said = [f"{name} cannot carry this event: {why}" for name, why in refusals.items()]
+    if merchant.type_check is TypeCheck.STRICT:
+        faults = [Fault(pointer="/data", code="not_carried", detail=detail) for detail in said]
+        raise InvalidError(faults)
+    return [Finding(code="not_carried", detail=detail) for detail in said]
 
 
 def fault_of(error: msgspec.ValidationError) -> InvalidError:

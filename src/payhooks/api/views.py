@@ -84,6 +84,7 @@ def endpoint(value: Endpoint) -> View:
         "status": value.status,
         "disabled_reason": value.disabled_reason,
         "dialect": value.dialect,
+        "dialect_options": dict(value.dialect_options),
         "authentication": authentication,
         "signature": signature,
         "retry_policy": value.retry_policy or value.retry_delays_s,

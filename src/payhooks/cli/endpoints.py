@@ -31,6 +31,10 @@ Events = Annotated[
     typer.Option("--event", "-e", help="A type or pattern; may be given several times."),
 ]
 Dialect = Annotated[str | None, typer.Option(help="How deliveries are written and signed.")]
+DialectOptions = Annotated[
+    list[str] | None,
+    typer.Option("--dialect-option", metavar="NAME=VALUE", help="A choice within the dialect."),
+]
 Ordering = Annotated[str | None, typer.Option(help="none, object or strict.")]
 RetryPolicy = Annotated[
     str | None, typer.Option(help="A policy's name, or waits in seconds: 5,60,300.")
@@ -60,6 +64,7 @@ def create(  # noqa: PLR0913 - one option per member of an endpoint
         str | None, typer.Option(help="To bring a secret along; else one is made.")
     ] = None,
     dialect: Dialect = None,
+    dialect_option: DialectOptions = None,
     ordering: Ordering = None,
     retry_policy: RetryPolicy = None,
     rate_limit: RateLimit = None,
@@ -78,6 +83,7 @@ def create(  # noqa: PLR0913 - one option per member of an endpoint
         events=event or ["*"],
         secret=secret,
         dialect=dialect,
+        dialect_options=_dialect_options(dialect_option),
         ordering=ordering,
         retry_policy=_policy(retry_policy),
         rate_limit=rate_limit,
@@ -115,6 +121,7 @@ def edit(  # noqa: PLR0913 - one option per member of an endpoint
     event: Events = None,
     label: Annotated[str | None, typer.Option(help="What people call it.")] = None,
     dialect: Dialect = None,
+    dialect_option: DialectOptions = None,
     ordering: Ordering = None,
     retry_policy: RetryPolicy = None,
     rate_limit: RateLimit = None,
@@ -132,6 +139,7 @@ def edit(  # noqa: PLR0913 - one option per member of an endpoint
         label=label,
         events=event,
         dialect=dialect,
+        dialect_options=_dialect_options(dialect_option),
         ordering=ordering,
         retry_policy=_policy(retry_policy),
         rate_limit=rate_limit,
@@ -259,6 +267,12 @@ def _signature(text: str | None) -> dict[str, str] | None:
     if text is None:
         return None
     return {"type": "source_key", "key_id": text} if text.startswith("key_") else {"type": text}
+
+
+def _dialect_options(texts: list[str] | None) -> dict[str, str] | None:
+    if texts is None:
+        return None
+    return dict(pair(text, separator="=", option="--dialect-option") for text in texts)
 
 
 def _headers(texts: list[str] | None) -> dict[str, str] | None:

@@ -33,7 +33,7 @@ def sign(
     message_id = message_id or f"msg_{secrets.token_hex(12)}"
     if "." in message_id or not message_id.isascii() or not message_id.isprintable():
         raise InvalidError.at("--id", "malformed", "An id is printable ASCII without a dot.")
-    headers = STANDARD.sign(
+    headers, _ = STANDARD.sign(
         message_id=message_id,
         body=read_bytes(body, option="--body"),
         secrets=[STANDARD.signing_secret(text) for text in secret],

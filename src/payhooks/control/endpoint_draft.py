@@ -65,6 +65,7 @@ class EndpointDraft(msgspec.Struct, frozen=True, kw_only=True):
     url: str | UnsetType = UNSET
     events: tuple[str, ...] | UnsetType = UNSET
     dialect: str | UnsetType = UNSET
+    dialect_options: tuple[tuple[str, str], ...] | UnsetType = UNSET
     authentication: AuthenticationDraft | UnsetType = UNSET
     signature: SignatureDraft | UnsetType = UNSET
     retry_policy: str | tuple[float, ...] | UnsetType | None = UNSET

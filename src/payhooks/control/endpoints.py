@@ -89,9 +89,13 @@ async def create(
         created_at=now,
         updated_at=now,
     )
-    endpoint = await _applied(control, blank, draft)
+    if draft.signature is UNSET and draft.dialect is not UNSET:
+        signs = registry.bound(draft.dialect, merchant).signs_by_default
+        kind = SignatureType.ENDPOINT_SECRET if signs else SignatureType.NONE
+        blank = msgspec.structs.replace(blank, signature=Signature(type=kind))
+    endpoint = await _applied(control, merchant, blank, draft)
     text = secrets.new_text(control, endpoint.dialect) if secret is None else secret
-    registry.find(endpoint.dialect).signing_secret(text)
+    registry.bound(endpoint.dialect, merchant).signing_secret(text)
     # Taken last: a number that a refused draft took would be lost for ever.
     number = await next_number(control, merchant.id)
     endpoint = msgspec.structs.replace(endpoint, number=number)
@@ -135,7 +139,9 @@ async def edit(  # noqa: PLR0913 - every part is named at the call site
     _demand_version(endpoint, if_version)
     draft = checked(control, merchant, draft)
     _demand_credential_anew(endpoint, draft)
-    edited = _next_version(control, await _applied(control, endpoint, draft))
+    edited = _next_version(control, await _applied(control, merchant, endpoint, draft))
+    if edited.dialect != endpoint.dialect:
+        await _demand_fitting_secrets(control, merchant, edited)
     new_secrets = tuple(_credential(control, edited, draft))
     forget: tuple[bytes, ...] = ()
     if draft.authentication is not UNSET:
@@ -233,6 +239,7 @@ def facts(endpoint: Endpoint) -> dict[str, object]:
         "status": endpoint.status,
         "disabled_reason": endpoint.disabled_reason,
         "dialect": endpoint.dialect,
+        "dialect_options": dict(endpoint.dialect_options),
         "authentication": msgspec.to_builtins(endpoint.authentication),
         "signature": {
             "type": endpoint.signature.type,
@@ -250,7 +257,9 @@ def facts(endpoint: Endpoint) -> dict[str, object]:
     }
 
 
-async def _applied(control: Control, endpoint: Endpoint, draft: EndpointDraft) -> Endpoint:
+async def _applied(
+    control: Control, merchant: Merchant, endpoint: Endpoint, draft: EndpointDraft
+) -> Endpoint:
     plain = ("label", "url", "events", "dialect", "ordering", "on_failed", "rate_limit_per_s")
     given: dict[str, object] = {
         name: value
@@ -267,9 +276,26 @@ async def _applied(control: Control, endpoint: Endpoint, draft: EndpointDraft) -
         signature = Signature(type=draft.signature.type, key_id=draft.signature.key_id)
         await _demand_signer(control, endpoint, signature)
         given["signature"] = signature
+    if draft.dialect_options is not UNSET:
+        given["dialect_options"] = draft.dialect_options
+    elif draft.dialect is not UNSET and draft.dialect != endpoint.dialect:
+        given["dialect_options"] = ()  # those of the other dialect
     applied = msgspec.structs.replace(endpoint, **given)
+    registry.bound(applied.dialect, merchant).check_options(dict(applied.dialect_options))
     _demand_one_credential(applied)
     return applied
+
+
+async def _demand_fitting_secrets(control: Control, merchant: Merchant, endpoint: Endpoint) -> None:
+    """Refuse a dialect that cannot sign with what the endpoint has: nobody would trust it."""
+    dialect = registry.bound(endpoint.dialect, merchant)
+    known = await control.store.secrets(merchant.id, endpoint.id)
+    for secret in secrets.live(known, SecretPurpose.ENDPOINT, control.clock.now()):
+        try:
+            dialect.signing_secret(secrets.open_secret(control.keyring, secret))
+        except InvalidError:
+            detail = "The endpoint's secret does not fit this dialect; create a new endpoint."
+            raise InvalidError.at("/dialect", "secret_does_not_fit", detail) from None
 
 
 def _demand_one_credential(endpoint: Endpoint) -> None:

@@ -11,11 +11,13 @@ SignatureError, ``read`` returns or raises InvalidError, whatever arrives.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Protocol
+from types import MappingProxyType
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from payhooks.errors import InvalidError
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.event import Event
 from payhooks.model.merchant import Merchant
@@ -59,16 +61,68 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
 
 
+class Signed(NamedTuple):
+    """One attempt's request, but for the headers that every dialect has."""
+
+    headers: tuple[tuple[str, str], ...]
+    body: bytes  # as rendered, or with the signature in its place where the body carries it
+
+
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """What a verified body says, in its provider's words."""
 
     event_type: str
     object_type: str | None
     object_id: str | None
-    # By name; the first is the one that a redelivery repeats.
+    # By name; the first is the one that a redelivery repeats: the key to dedupe by.
     ids: tuple[tuple[str, str], ...]
     occurred_at: datetime | None
     payload: bytes  # raw JSON
+    # What tells an older state of the object from a newer one, where the provider says so.
+    ordered_at: datetime | None = None
+    is_test: bool | None = None  # None: this dialect does not say
+
+
+class Carried(Protocol):
+    """What of an event decides whether a dialect can carry it: a publication has it already."""
+
+    @property
+    def type(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def data(self) -> bytes:
+        """A JSON object, as published."""
+        ...
+
+    @property
+    def object_type(self) -> str | None:
+        """What kind of thing it is about."""
+        ...
+
+    @property
+    def object_id(self) -> str | None:
+        """Which one."""
+        ...
+
+
+# An endpoint's or connector's choices within its dialect, by name: dialect_options in the API.
+Options = Mapping[str, str]
+NO_OPTIONS: Final[Options] = MappingProxyType({})
+
+
+def refuse_options(options: Options) -> None:
+    """Refuse every option, for a dialect that has none.
+
+    Raises:
+        InvalidError: At ``/dialect_options``; there is one.
+
+    """
+    for _ in options:
+        # Not named: it is the caller's text, and may be long.
+        detail = "This dialect has no options."
+        raise InvalidError.at("/dialect_options", "unknown_option", detail)
 
 
 class Dialect(Protocol):
@@ -104,6 +158,33 @@ class Dialect(Protocol):
         """Requests one endpoint gets at once."""
         ...
 
+    @property
+    def signs_by_default(self) -> bool:
+        """Whether an endpoint that does not choose has its requests signed."""
+        ...
+
+    def check_options(self, options: Options) -> None:
+        """Accept an endpoint's ``dialect_options``.
+
+        Raises:
+            InvalidError: At ``/dialect_options/…``; it has no such option, or not this value.
+
+        """
+        ...
+
+    @property
+    def carries_everything(self) -> bool:
+        """Whether ``refusal`` always returns None, so that nobody need ask."""
+        ...
+
+    def refusal(self, said: Carried) -> str | None:
+        """Return why this dialect cannot carry the event, as a sentence; None where it can.
+
+        Asked before every ``render``, which then succeeds; also at publish, so that whoever
+        publishes hears of it first.
+        """
+        ...
+
     def new_secret(self, random_bytes: bytes) -> str:
         """Return the text of a new secret made of SECRET_RANDOM_BYTES random bytes."""
         ...
@@ -132,10 +213,12 @@ class Dialect(Protocol):
 
     def sign(
         self, *, message_id: str, body: bytes, secrets: Sequence[SigningSecret], now: datetime
-    ) -> tuple[tuple[str, str], ...]:
-        """Return the headers of one attempt: signed with every secret, newest first.
+    ) -> Signed:
+        """Return one attempt: signed with every secret, newest first.
 
-        No secrets means an endpoint that wants no signature, and no signature header.
+        Where the format has room for one signature, the newest secret makes it. No secrets
+        means an endpoint that wants no signature: no signature header, or an empty one in the
+        body.
         """
         ...
 
@@ -160,8 +243,10 @@ class Dialect(Protocol):
         """
         ...
 
-    def read(self, headers: Mapping[str, str], body: bytes) -> Reading:
-        """Return what a verified *body* says.
+    def read(
+        self, headers: Mapping[str, str], body: bytes, options: Options = NO_OPTIONS
+    ) -> Reading:
+        """Return what a verified *body* says; *options* are its connector's.
 
         Raises:
             InvalidError: It is not a message of this dialect.

@@ -8,8 +8,14 @@ from typing import Final
 from payhooks.dialects.contract import Dialect
 from payhooks.dialects.standard import STANDARD
 from payhooks.errors import InvalidError
+from payhooks.model.merchant import Merchant
 
 DIALECTS: Final[Mapping[str, Dialect]] = MappingProxyType({STANDARD.name: STANDARD})
+
+
+def bound(name: str, merchant: Merchant) -> Dialect:
+    """Return the dialect called *name* as this merchant speaks it; it is known to exist."""
+    return DIALECTS[name]
 
 
 def find(name: str) -> Dialect:

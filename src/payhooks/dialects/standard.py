@@ -8,7 +8,7 @@ import base64
 import binascii
 import hmac
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Final, assert_never
 
 import msgspec
@@ -16,15 +16,22 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from payhooks.dialects.contract import (
+    NO_OPTIONS,
     SECRET_RANDOM_BYTES,
+    Carried,
     Ed25519Public,
     Ed25519Secret,
     HmacSecret,
+    Options,
     Reading,
     Rendered,
+    Signed,
     SigningSecret,
     VerifyingSecret,
+    refuse_options,
 )
+from payhooks.dialects.reading import decoded, in_utc
+from payhooks.dialects.schemes import SIGNATURES_MAX, TOLERANCE, check_age, no_match, spelled
 from payhooks.errors import InvalidError, SignatureError
 from payhooks.ids import made_at_text
 from payhooks.limits import (
@@ -41,11 +48,7 @@ ID: Final = "webhook-id"
 TIMESTAMP: Final = "webhook-timestamp"
 SIGNATURE: Final = "webhook-signature"
 
-TOLERANCE: Final = timedelta(minutes=5)  # Both ways: the sender's clock may run ahead of ours.
-TIMESTAMP_DIGITS_MAX: Final = 12  # Year 33658; above it int() gets slow and useless.
 MESSAGE_ID_CHARS_MAX: Final = 255
-# Each costs us a comparison, an Ed25519 one 100 µs; no sender rotates ten secrets at once.
-SIGNATURES_MAX: Final = 10
 
 SYMMETRIC_PREFIX: Final = "whsec_"
 PRIVATE_PREFIX: Final = "whsk_"
@@ -78,6 +81,8 @@ class Standard:
     timeout_s: Final = TIMEOUT_S_DEFAULT
     connect_timeout_s: Final = CONNECT_TIMEOUT_S
     in_flight_max: Final = IN_FLIGHT_PER_LANE
+    signs_by_default: Final = True
+    carries_everything: Final = True
 
     def new_secret(self, random_bytes: bytes) -> str:
         """Return a symmetric secret: every receiver's library knows those."""
@@ -96,6 +101,13 @@ class Standard:
             return Ed25519Public(public=_public_key(text.removeprefix(PUBLIC_PREFIX)))
         return _symmetric(text)
 
+    def check_options(self, options: Options) -> None:
+        """Refuse every option: there is nothing to choose."""
+        refuse_options(options)
+
+    def refusal(self, said: Carried) -> None:
+        """Carry everything."""
+
     def render(self, *, event: Event, endpoint: Endpoint, merchant: Merchant) -> Rendered:
         """Return the envelope with the publisher's data inside, byte for byte."""
         if event.occurred_at is None:
@@ -113,15 +125,15 @@ class Standard:
 
     def sign(
         self, *, message_id: str, body: bytes, secrets: Sequence[SigningSecret], now: datetime
-    ) -> tuple[tuple[str, str], ...]:
+    ) -> Signed:
         """Return id, time and, where there are secrets, one signature for each."""
         assert "." not in message_id, "a dot separates the parts of what is signed"
         timestamp = str(int(now.timestamp()))
         if not secrets:
-            return ((ID, message_id), (TIMESTAMP, timestamp))
+            return Signed(((ID, message_id), (TIMESTAMP, timestamp)), body)
         signed = f"{message_id}.{timestamp}.".encode("ascii") + body
         signatures = " ".join([_signature(secret, signed) for secret in secrets])
-        return ((ID, message_id), (TIMESTAMP, timestamp), (SIGNATURE, signatures))
+        return Signed(((ID, message_id), (TIMESTAMP, timestamp), (SIGNATURE, signatures)), body)
 
     def verify(
         self,
@@ -137,41 +149,33 @@ class Standard:
             timestamp = headers[TIMESTAMP]
             signatures = headers[SIGNATURE].split(" ")
         except KeyError as error:
-            raise SignatureError(f"no {error.args[0]} header") from None
+            raise SignatureError(f"no {error.args[0]} header", "missing_header") from None
         if not message_id or len(message_id) > MESSAGE_ID_CHARS_MAX or "." in message_id:
-            raise SignatureError("message id is empty, too long or has a dot")
-        _check_age(timestamp, now)
+            raise SignatureError("message id is empty, too long or has a dot", "malformed_header")
+        check_age(timestamp, now, TOLERANCE)
         if len(signatures) > SIGNATURES_MAX:
-            raise SignatureError("too many signatures")
-        # surrogatepass: header bytes that were not UTF-8 must not raise here.
-        signed = f"{message_id}.{timestamp}.".encode("utf-8", "surrogatepass") + body
-        offered = [signature.encode("utf-8", "surrogatepass") for signature in signatures]
+            raise SignatureError("too many signatures", "malformed_header")
+        signed = spelled(f"{message_id}.{timestamp}.") + body
+        offered = [spelled(signature) for signature in signatures]
         # No early return: how long we take must not say which secret or signature matched.
         matched = False
         for secret in secrets:
             matched |= _matches(secret, signed, offered)
         if not matched:
-            raise SignatureError("no signature matches")
+            raise no_match()
 
-    def read(self, headers: Mapping[str, str], body: bytes) -> Reading:
+    def read(
+        self, headers: Mapping[str, str], body: bytes, options: Options = NO_OPTIONS
+    ) -> Reading:
         """Return the parts of the envelope; Standard Webhooks names no object."""
-        try:
-            # msgspec skips over data without looking for broken UTF-8 in it.
-            envelope = _decode_envelope(body.decode())
-            occurred_at = envelope.timestamp.astimezone(UTC)
-        except UnicodeDecodeError:
-            raise InvalidError.at("", "not_utf8", "The body is not UTF-8.") from None
-        # OverflowError: the last hour of the year 9999 has no UTC west of Greenwich.
-        except (msgspec.DecodeError, RecursionError, OverflowError):
-            raise InvalidError.at(
-                "", "malformed", "The body is not a JSON object with type, timestamp and data."
-            ) from None
+        wanted = "a JSON object with type, timestamp and data"
+        envelope = decoded(_decode_envelope, body, wanted=wanted)
         return Reading(
             event_type=envelope.type,
             object_type=None,
             object_id=None,
             ids=((ID, headers[ID]),) if ID in headers else (),
-            occurred_at=occurred_at,
+            occurred_at=in_utc(envelope.timestamp),
             payload=bytes(envelope.data),
         )
 
@@ -219,16 +223,6 @@ def _is_v1a(public: Ed25519PublicKey, signed: bytes, signature: bytes) -> bool:
     except (binascii.Error, InvalidSignature):
         return False
     return base64.b64encode(decoded) == encoded
-
-
-def _check_age(timestamp: str, now: datetime) -> None:
-    # isdecimal() alone accepts digits of other scripts, which int() would take too.
-    if not (timestamp.isascii() and timestamp.isdecimal()):
-        raise SignatureError("timestamp is not a number")
-    if len(timestamp) > TIMESTAMP_DIGITS_MAX:
-        raise SignatureError("timestamp is too long")
-    if abs(now.timestamp() - int(timestamp)) > TOLERANCE.total_seconds():
-        raise SignatureError("timestamp is outside the tolerance")
 
 
 def _symmetric(text: str) -> HmacSecret:

@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from payhooks.clock import Clock
-from payhooks.dialects.contract import SigningSecret
-from payhooks.dialects.registry import DIALECTS
+from payhooks.dialects import registry
+from payhooks.dialects.contract import Carried, Dialect, SigningSecret
 from payhooks.errors import DamagedError, NotFoundError
 from payhooks.ids import MERCHANT, EndpointId, MerchantId, from_text
 from payhooks.model.endpoint import Endpoint, EndpointStatus, Signature, SignatureType
@@ -57,6 +57,8 @@ class RoutingTable:
         for secret in routing.secrets:
             self._secrets.setdefault(secret.owner_id, []).append(secret)
         self._open = opener
+        spoken = {endpoint.dialect for endpoint in routing.endpoints}
+        self._may_refuse = any(not self.dialect(name).carries_everything for name in spoken)
         self._signing: dict[EndpointId, list[tuple[SigningSecret, datetime | None]]] = {}
         self._authentication: dict[EndpointId, str] = {}
 
@@ -71,6 +73,18 @@ class RoutingTable:
     def subscribed(self, event_type: str) -> list[Endpoint]:
         """Return the endpoints, active or paused, that selected this type; by number."""
         return [self.endpoints[index] for index in self._match.select(event_type)]
+
+    def dialect(self, name: str) -> Dialect:
+        """Return a dialect as this merchant speaks it."""
+        return registry.bound(name, self.merchant)
+
+    def refusals(self, said: Carried) -> dict[str, str]:
+        """Return the dialects of subscribed endpoints that cannot carry the event, and why."""
+        if not self._may_refuse:
+            return {}
+        spoken = {endpoint.dialect for endpoint in self.subscribed(said.type)}
+        asked = {name: self.dialect(name).refusal(said) for name in sorted(spoken)}
+        return {name: refusal for name, refusal in asked.items() if refusal is not None}
 
     def signing_secrets(self, endpoint: Endpoint, now: datetime) -> list[SigningSecret]:
         """Return every secret that signs for the endpoint at this time, newest first."""
@@ -98,7 +112,7 @@ class RoutingTable:
         if owner_and_purpose is None:
             return []
         owner, purpose = owner_and_purpose
-        dialect = DIALECTS[endpoint.dialect]
+        dialect = self.dialect(endpoint.dialect)
         sealed = [held for held in self._secrets.get(owner, []) if held.purpose is purpose]
         if not sealed:
             # Sent without a signature it would teach receivers to accept that.

@@ -1,7 +1,8 @@
 """Step 4: one attempt. Render in the pinned dialect, sign with every live secret, send.
 
 The body is the same on every attempt: rendered from the event alone, and stored at the first
-failure so that an upgrade of the dialect cannot change it. Headers are made afresh.
+failure so that an upgrade of the dialect cannot change it. Headers are made afresh, and so is a
+signature that a dialect puts into the body, because a secret may have been replaced meanwhile.
 """
 
 import base64
@@ -13,15 +14,14 @@ import msgspec
 
 from payhooks import __version__
 from payhooks.clock import Clock
-from payhooks.dialects.contract import Dialect, Rendered
-from payhooks.dialects.registry import DIALECTS
+from payhooks.dialects.contract import Dialect, Rendered, Signed
 from payhooks.errors import UnavailableError
 from payhooks.flow.fan_out import timeout_s
 from payhooks.flow.routing import RoutingTable
 from payhooks.ids import DELIVERY, to_text
-from payhooks.model.attempt import Answer, OurFault, Outcome
+from payhooks.model.attempt import Answer, OurFault, Outcome, Reason, Silence, Timing
 from payhooks.model.endpoint import AuthenticationType, Endpoint
-from payhooks.model.merchant import Mode
+from payhooks.model.merchant import Merchant, Mode
 from payhooks.policy.echo import without_credentials
 from payhooks.ports.leasing import Leased
 from payhooks.ports.transport import OutboundRequest, Transport, UnderWay
@@ -33,7 +33,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     """What one attempt was and what came of it."""
 
     outcome: Outcome
-    body: bytes
+    rendered: bytes | None  # the body before it was signed; None where there can be none
     began_at: datetime
 
 
@@ -58,21 +58,36 @@ class Sender:
         Cancelled, *done* hears nothing. Returns None where *done* was told already.
         """
         began_at = self._clock.now()
-        rendered = render(leased, endpoint, table)
+        # Only the current version of a dialect writes; an older pin has its body stored.
+        dialect = table.dialect(leased.dialect)
+        refusal = None if dialect.carries_everything else dialect.refusal(leased.event)
+        if refusal is not None:
+            silence = Silence(reason=Reason.NOT_CARRIED, detail=refusal, timing=Timing())
+            done(Sent(outcome=silence, rendered=None, began_at=began_at))
+            return None
+        rendered = render(dialect, leased, endpoint, table.merchant)
         try:
-            headers = request_headers(leased, endpoint, table, rendered=rendered, now=began_at)
+            signed = sign(dialect, leased, endpoint, table, body=rendered.body, now=began_at)
+            headers = (
+                ("content-type", rendered.content_type),
+                ("user-agent", USER_AGENT),
+                *signed.headers,
+                *_own_headers(leased),
+                *_authentication(endpoint, table),
+                *endpoint.headers,
+            )
         except UnavailableError as error:
             # A secret that does not open is ours to mend: the merchant must not pay for it.
             fault = OurFault(detail=str(error))
-            done(Sent(outcome=fault, body=rendered.body, began_at=began_at))
+            done(Sent(outcome=fault, rendered=rendered.body, began_at=began_at))
             return None
         deadline_s = timeout_s(endpoint)
         request = OutboundRequest(
             url=endpoint.url,
             headers=headers,
-            body=rendered.body,
+            body=signed.body,
             deadline_s=deadline_s,
-            connect_timeout_s=min(DIALECTS[leased.dialect].connect_timeout_s, deadline_s),
+            connect_timeout_s=min(dialect.connect_timeout_s, deadline_s),
             allow_http=self._allow_http or table.merchant.mode is Mode.SANDBOX,
         )
 
@@ -81,56 +96,47 @@ class Sender:
         def ended(outcome: Outcome) -> None:
             if credentials and isinstance(outcome, Answer):
                 outcome = without_credentials(outcome, credentials)
-            done(Sent(outcome=outcome, body=rendered.body, began_at=began_at))
+            done(Sent(outcome=outcome, rendered=rendered.body, began_at=began_at))
 
         return self._transport.begin(request, ended)
 
 
-def render(leased: Leased, endpoint: Endpoint, table: RoutingTable) -> Rendered:
-    """Return the body of every attempt of this delivery."""
-    dialect = _dialect(leased)
-    rendered = dialect.render(event=leased.event, endpoint=endpoint, merchant=table.merchant)
+def render(dialect: Dialect, leased: Leased, endpoint: Endpoint, merchant: Merchant) -> Rendered:
+    """Return the body of every attempt of this delivery, before it is signed."""
+    rendered = dialect.render(event=leased.event, endpoint=endpoint, merchant=merchant)
     if leased.rendered is None:
         return rendered
     return Rendered(content_type=rendered.content_type, body=leased.rendered)
 
 
-def request_headers(
+def sign(  # noqa: PLR0913 - every part is named at the call site
+    dialect: Dialect,
     leased: Leased,
     endpoint: Endpoint,
     table: RoutingTable,
     *,
-    rendered: Rendered,
+    body: bytes,
     now: datetime,
-) -> tuple[tuple[str, str], ...]:
-    """Return the headers of one attempt.
+) -> Signed:
+    """Return one attempt, signed with every secret that lives now.
 
     Raises:
         UnavailableError: A secret cannot be opened.
 
     """
-    replay: tuple[tuple[str, str], ...] = ()
-    if leased.replay_bulk is not None:
-        replay = (("webhook-replay", "bulk" if leased.replay_bulk else "manual"),)
-    return (
-        ("content-type", rendered.content_type),
-        ("user-agent", USER_AGENT),
-        *_dialect(leased).sign(
-            message_id=to_text(DELIVERY, leased.id),
-            body=rendered.body,
-            secrets=table.signing_secrets(endpoint, now),
-            now=now,
-        ),
-        ("webhook-attempt", str(leased.attempts_made + 1)),
-        *replay,
-        *_authentication(endpoint, table),
-        *endpoint.headers,
+    return dialect.sign(
+        message_id=to_text(DELIVERY, leased.id),
+        body=body,
+        secrets=table.signing_secrets(endpoint, now),
+        now=now,
     )
 
 
-def _dialect(leased: Leased) -> Dialect:
-    # Only the current version of a dialect writes; an older pin has its body stored.
-    return DIALECTS[leased.dialect]
+def _own_headers(leased: Leased) -> tuple[tuple[str, str], ...]:
+    attempt = ("webhook-attempt", str(leased.attempts_made + 1))
+    if leased.replay_bulk is None:
+        return (attempt,)
+    return (attempt, ("webhook-replay", "bulk" if leased.replay_bulk else "manual"))
 
 
 def _credentials(endpoint: Endpoint, table: RoutingTable) -> tuple[str, ...]:

@@ -218,7 +218,7 @@ def settlement_of(
         delay_s=decision.delay_s or 0.0,
         reason=None if released else verdict.reason,
         attempt=None if released else _attempt(leased, sent.began_at, sent.outcome, verdict),
-        rendered=sent.body if failed and leased.rendered is None else None,
+        rendered=sent.rendered if failed and leased.rendered is None else None,
         block_order=(
             decision.trigger is Trigger.GIVE_UP
             and leased.order_key is not None

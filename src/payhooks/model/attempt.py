@@ -30,6 +30,7 @@ class Reason(StrEnum):
     PROTOCOL = "protocol"
     BLOCKED_ADDRESS = "blocked_address"
     TOO_LARGE = "too_large"
+    NOT_CARRIED = "not_carried"
     ABANDONED = "abandoned"
     POISON = "poison"
     INTERNAL = "internal"
@@ -52,6 +53,7 @@ REASON_SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
         Reason.BLOCKED_ADDRESS: "The URL leads to an address that we never call, "
         "so we did not connect.",
         Reason.TOO_LARGE: "The event in this dialect is larger than we send.",
+        Reason.NOT_CARRIED: "The dialect of this endpoint cannot carry the event's data.",
         Reason.ABANDONED: "The process that was sending stopped before it could tell the "
         "result; the delivery was taken over.",
         Reason.POISON: "Sending this delivery alone stopped our worker three times in a row, so we "

@@ -95,6 +95,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     dialect: str = "standard"
+    dialect_options: tuple[tuple[str, str], ...] = ()  # choices within the dialect, by name
     api_version: str | None = None
     authentication: Authentication = Authentication()
     signature: Signature = Signature()

@@ -50,6 +50,9 @@ _COUNTED_SILENCES: Final = frozenset(
     }
 )
 
+# Rendering is repeatable: what was too large or not to be written once is so at each retry.
+_LASTING_SILENCES: Final = frozenset({Reason.TOO_LARGE, Reason.NOT_CARRIED})
+
 
 class VerdictKind(StrEnum):
     """What to do with the delivery."""
@@ -87,10 +90,8 @@ def classify(outcome: Outcome, *, gone_disables: bool, now: datetime) -> Verdict
         case Answer():
             return _classify_answer(outcome, gone_disables=gone_disables, now=now)
         case Silence(reason=reason):
-            # Rendering is repeatable, so what is too large now is too large at each retry.
-            too_large = reason is Reason.TOO_LARGE
             return Verdict(
-                kind=VerdictKind.GIVE_UP if too_large else VerdictKind.RETRY,
+                kind=VerdictKind.GIVE_UP if reason in _LASTING_SILENCES else VerdictKind.RETRY,
                 reason=reason,
                 counts_for_breaker=reason in _COUNTED_SILENCES,
                 detail=_sentences(REASON_SENTENCES[reason], outcome.detail),

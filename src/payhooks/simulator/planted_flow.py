@@ -43,7 +43,7 @@ class SettlesFirst(Attempts):
             good = Answer(
                 status=200, headers=(), body=b"", body_truncated=False, timing=Timing(), peer=None
             )
-            sent = Sent(outcome=good, body=b"", began_at=self._clock.now())
+            sent = Sent(outcome=good, rendered=b"", began_at=self._clock.now())
             judged = self._settler.judge(leased, endpoint, sent)
             self._settler.settle(leased, endpoint, sent, judged)
         return super()._begin(leased, lane, table, done)

@@ -218,6 +218,9 @@ def _draft(body: EndpointEdit) -> EndpointDraft:
         **plain,
         retry_policy=policy if "retry_policy" in said else UNSET,
         rate_limit_per_s=body.rate_limit if "rate_limit" in said else UNSET,
+        dialect_options=(
+            tuple(body.dialect_options.items()) if "dialect_options" in said else UNSET
+        ),
         headers=tuple(body.headers.items()) if "headers" in said else UNSET,
         authentication=_authentication(body) if "authentication" in said else UNSET,
         signature=_signature(body.signature) if "signature" in said else UNSET,

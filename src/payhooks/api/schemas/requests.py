@@ -129,6 +129,9 @@ class EndpointEdit(Body):
     url: str = ""
     events: Patterns = ()
     dialect: str = "standard"
+    dialect_options: dict[str, str] = Field(
+        default_factory=dict, description="Choices within the dialect, by name; see its page."
+    )
     authentication: AuthenticationBody = NoAuthentication(type="none")
     signature: SignatureBody = SignatureBody(type="endpoint_secret")
     retry_policy: str | list[Number] | None = Field(

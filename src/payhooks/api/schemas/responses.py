@@ -154,6 +154,7 @@ class EndpointView(View):
     status: EndpointStatus
     disabled_reason: DisabledReason | None
     dialect: str
+    dialect_options: dict[str, str]
     authentication: AuthenticationView
     signature: SignatureView
     retry_policy: str | list[float] | None

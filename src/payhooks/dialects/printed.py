@@ -1,0 +1,23 @@
+"""What dialects print of an event beside its data: derived, so equal on every attempt."""
+
+import hashlib
+from datetime import UTC, datetime
+
+from payhooks.ids import delivery_id
+from payhooks.model.endpoint import Endpoint
+from payhooks.model.event import Event
+
+
+def happened_at(event: Event) -> datetime:
+    """Return when it happened, else when it was accepted; in UTC."""
+    return (event.occurred_at or event.created_at).astimezone(UTC)
+
+
+def delivery_digest(event: Event, endpoint: Endpoint) -> bytes:
+    """Return 32 bytes that belong to this delivery alone, for ids in a provider's form."""
+    return hashlib.sha256(delivery_id(event.id, endpoint.number)).digest()
+
+
+def iso_milliseconds(at: datetime) -> str:
+    """Return a UTC time as ``2024-03-22T09:41:43.342Z``."""
+    return at.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
