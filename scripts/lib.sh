@@ -5,6 +5,7 @@
 # need_postgres     PostgreSQL's programs are there
 # need_curl         curl is there: the command that a newcomer is given to copy
 # want_fault_tools  what makes faults: hosts of our own, wires to cut, calls that fail
+# want_languages    what merchants verify with: PHP, Node, openssl
 # want_wrk          wrk is there, where it may simply be installed
 #
 # Bash, because this runs before any Python of ours can: everything that may assume the
@@ -51,18 +52,23 @@ need_postgres() {
 }
 
 # Tests that miss one of these say so and are left out; scripts/prove counts that as failed.
-want_fault_tools() {
-  local program missing=()
-  declare -A packages=([ip]=iproute2 [nft]=nftables [strace]=strace)
-  for program in "${!packages[@]}"; do
-    command -v "$program" >/dev/null || missing+=("${packages[$program]}")
+want_fault_tools() { want_programs ip=iproute2 nft=nftables strace=strace; }
+
+# What merchants verify with: dialects are compared with it, and the snippets of the docs are run.
+want_languages() { want_programs php=php-cli node=nodejs openssl=openssl; }
+
+# want_programs PROGRAM=PACKAGE…: they are there, where they may simply be installed.
+want_programs() {
+  local pair missing=()
+  for pair in "$@"; do
+    command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")
   done
   [[ ${#missing[@]} -eq 0 ]] || ! on_debian_as_root || apt_install "${missing[@]}" || true
 }
 
 # A load generator in C leaves the machine to what is measured; without it a slower one of our
 # own is used, and the figures say so.
-want_wrk() { command -v wrk >/dev/null || ! on_debian_as_root || apt_install wrk; }
+want_wrk() { want_programs wrk=wrk; }
 
 # 3.11 first: it is what the locks were made with and what Debian 12 has.
 find_python() {
