@@ -8,7 +8,7 @@ import pytest
 from tests.support.api_world import OWNER, World, finish
 
 from payhooks.control.context import SYSTEM, audit_entry
-from payhooks.control.replay import UNDONE_PER_LANE_MAX, Replayer
+from payhooks.control.replay import UNDONE_PER_LANE_MAX, UNDONE_PER_LANE_S, Replayer
 from payhooks.model.delivery import Trigger
 from payhooks.model.replay import ReplayState
 from payhooks.ports.controlling import Change, Window
@@ -99,18 +99,26 @@ async def test_a_slice_may_end_between_two_deliveries_of_an_event(world: World) 
 
 
 @pytest.mark.shows("F67")
-async def test_a_replay_never_overfills_a_lane(world: World) -> None:
-    """Live traffic goes first, and a replay to a dead endpoint must stay cheap to cancel."""
+@pytest.mark.parametrize(
+    ("rate_per_s", "undone_max"), [(50, UNDONE_PER_LANE_MAX), (400, UNDONE_PER_LANE_S * 400)]
+)
+async def test_a_replay_never_overfills_a_lane(
+    world: World, rate_per_s: int, undone_max: int
+) -> None:
+    """Live traffic goes first, and a replay to a dead endpoint must stay cheap to cancel.
+
+    With less in stock than it sends until somebody looks again, it would not reach its rate.
+    """
     merchant = await world.merchant()
     await world.endpoint(merchant)
-    for _ in range(UNDONE_PER_LANE_MAX + 20):
+    for _ in range(int(undone_max) + 20):
         await world.publish(merchant)
     await finish(world, Trigger.GIVE_UP)
     world.clock.advance(timedelta(seconds=1))
-    await _replay(world, merchant, include=["failed"], rate_per_s=1_000)
+    await _replay(world, merchant, include=["failed"], rate_per_s=rate_per_s)
     replayer = Replayer(world.control, owner=OWNER)
     await _run(world, replayer, seconds=10)
-    assert await finish(world, Trigger.SUCCEED) == UNDONE_PER_LANE_MAX
+    assert await finish(world, Trigger.SUCCEED) == undone_max
     await _run(world, replayer, seconds=5)
     assert await finish(world, Trigger.SUCCEED) == 20
 

@@ -1,8 +1,9 @@
 """Replays: many deliveries sent again, oldest first, paced, resumable, on record.
 
 A job walks the merchant's events by id. Its cursor is the last delivery it has put on its way
-or passed over, so whoever takes it over goes on exactly there. It never has more than a
-hundred undone deliveries in one lane: live traffic goes first, and cancelling it stays cheap.
+or passed over, so whoever takes it over goes on exactly there. It never has more than half a
+second's worth of its rate undone in one lane, or a hundred deliveries: live traffic goes first,
+and cancelling it stays cheap.
 """
 
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from payhooks.policy.match import is_valid_pattern
 from payhooks.ports.controlling import Change, Requeue
 
 UNDONE_PER_LANE_MAX: Final = 100
+# A worker comes round several times a second; with less in stock a fast job falls behind its rate.
+UNDONE_PER_LANE_S: Final = 0.5
 RATE_PER_S_MIN: Final = 0.1
 RATE_PER_S_MAX: Final = 1_000.0
 # Counting is for a person who waits; what lies beyond is sent all the same.
@@ -242,7 +245,8 @@ async def advance(control: Control, replay: Replay, *, budget: int) -> Replay | 
     """
     assert budget >= 1
     scope = await Scope.load(control, replay.merchant_id, replay.filter, replay.include)
-    room = _Room(dict(await control.store.replay_backlog(replay.id)))
+    undone_max = max(UNDONE_PER_LANE_MAX, int(replay.rate_per_s * UNDONE_PER_LANE_S))
+    room = _Room(dict(await control.store.replay_backlog(replay.id)), undone_max)
     after, before = _bounds(replay.filter, replay.created_at)
     if replay.cursor is not None:
         after = _before(ids.event_id_of(DeliveryId(replay.cursor)))
@@ -280,12 +284,13 @@ async def advance(control: Control, replay: Replay, *, budget: int) -> Replay | 
 class _Room:
     """How many more deliveries of the job each lane may have undone."""
 
-    def __init__(self, undone: dict[EndpointId, int]) -> None:
+    def __init__(self, undone: dict[EndpointId, int], undone_max: int) -> None:
         self._undone = undone
+        self._undone_max = undone_max
 
     def take(self, endpoint_id: EndpointId) -> bool:
         undone = self._undone.get(endpoint_id, 0)
-        if undone >= UNDONE_PER_LANE_MAX:
+        if undone >= self._undone_max:
             return False
         self._undone[endpoint_id] = undone + 1
         return True
