@@ -78,6 +78,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     ids: tuple[tuple[str, str], ...]
     occurred_at: datetime | None
     payload: bytes  # raw JSON
+    # What stands beside the payload and tells of it: a raw JSON object, as an event's metadata is.
+    metadata: bytes | None = None
     # What tells an older state of the object from a newer one, where the provider says so.
     ordered_at: datetime | None = None
     is_test: bool | None = None  # None: this dialect does not say

@@ -2,10 +2,15 @@
 
 import hashlib
 from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
 
 from payhooks.ids import delivery_id
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.event import Event
+
+_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def happened_at(event: Event) -> datetime:
@@ -21,3 +26,16 @@ def delivery_digest(event: Event, endpoint: Endpoint) -> bytes:
 def iso_milliseconds(at: datetime) -> str:
     """Return a UTC time as ``2024-03-22T09:41:43.342Z``."""
     return at.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def object_beside(event: Event, name: str) -> bytes | None:
+    """Return the JSON object that the event's metadata has under *name*, as it is spelled.
+
+    Anything but an object is None: it is the publisher's own, and not meant for the wire.
+    """
+    if event.metadata is None:
+        return None
+    found = _members(event.metadata).get(name)
+    if found is None or not (spelled := bytes(found)).startswith(b"{"):
+        return None
+    return spelled
