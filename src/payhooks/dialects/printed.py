@@ -28,6 +28,11 @@ def iso_milliseconds(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
+def iso_microseconds(at: datetime) -> str:
+    """Return a UTC time as ``2024-03-22T09:41:43.342000Z``."""
+    return at.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
 def object_beside(event: Event, name: str) -> bytes | None:
     """Return the JSON object that the event's metadata has under *name*, as it is spelled.
 

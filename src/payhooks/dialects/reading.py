@@ -29,6 +29,12 @@ def decoded(decode: Callable[[str], _Envelope], body: bytes, *, wanted: str) -> 
         raise InvalidError.at("", "malformed", f"The body is not {wanted}.") from None
 
 
+def missing(pointer: str) -> InvalidError:
+    """Return the error of a body in which there is nothing at *pointer*, or nothing of use."""
+    name = pointer.removeprefix("/").replace("/", ".")
+    return InvalidError.at(pointer, "required", f"The body has no {name}.")
+
+
 def in_utc(at: datetime) -> datetime:
     """Return an aware time in UTC.
 

@@ -1,0 +1,171 @@
+"""Stripe's event object, signed as Stripe signs: a time and HMAC-SHA256 signatures in one header.
+
+For merchants whose receiver was made for Stripe: its packages verify and read what is written here.
+Rules: docs.stripe.com/webhooks (signature) and docs.stripe.com/api/events/object (members, in the
+order printed there). Gateways that answer as Stripe does leave out ``livemode`` and may name the
+kind of object in ``data.type``; both are read.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+import msgspec
+
+from payhooks.dialects.contract import (
+    NO_OPTIONS,
+    SECRET_RANDOM_BYTES,
+    Carried,
+    HmacSecret,
+    Options,
+    Reading,
+    Rendered,
+    Signed,
+    SigningSecret,
+    VerifyingSecret,
+    refuse_options,
+)
+from payhooks.dialects.printed import delivery_digest, happened_at
+from payhooks.dialects.reading import decoded, missing, scalar_text
+from payhooks.dialects.schemes import TimedList
+from payhooks.dialects.text_key import keys_of, text_key
+from payhooks.errors import InvalidError
+from payhooks.limits import (
+    CONNECT_TIMEOUT_S,
+    EVENT_TYPE_CHARS_MAX,
+    IN_FLIGHT_PER_LANE,
+    TIMEOUT_S_DEFAULT,
+)
+from payhooks.model.endpoint import Endpoint
+from payhooks.model.event import Event
+from payhooks.model.merchant import Merchant, Mode
+
+SIGNATURE: Final = "Stripe-Signature"
+SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - what secrets begin with, not one
+
+_SNAPSHOT: Final = "event"  # Stripe's other kind carries no object, only where to fetch it.
+_ID_DIGITS: Final = 24
+_SECONDS_MAX: Final = 253_402_300_799  # the last second that a datetime can be
+_SCHEME: Final = TimedList(SIGNATURE)
+
+_encode_json = msgspec.json.Encoder().encode
+
+
+class _Envelope(msgspec.Struct, frozen=True):
+    id: str = ""
+    object: str = _SNAPSHOT
+    created: Annotated[int, msgspec.Meta(ge=0, le=_SECONDS_MAX)] | None = None
+    data: dict[str, msgspec.Raw] = {}
+    livemode: bool | None = None
+    type: Annotated[str, msgspec.Meta(max_length=EVENT_TYPE_CHARS_MAX)] = ""
+
+
+_decode_envelope = msgspec.json.Decoder(_Envelope).decode
+_decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class Stripe:
+    """Stripe's snapshot events. See Dialect for what each method promises."""
+
+    name: Final = "stripe"
+    version: Final = 1
+    retry_policy: Final = "standard"
+    timeout_s: Final = TIMEOUT_S_DEFAULT
+    connect_timeout_s: Final = CONNECT_TIMEOUT_S
+    in_flight_max: Final = IN_FLIGHT_PER_LANE
+    signs_by_default: Final = True
+    carries_everything: Final = True
+
+    def new_secret(self, random_bytes: bytes) -> str:
+        """Return ``whsec_`` and 64 letters and digits; unlike ``standard``'s it is not base64."""
+        assert len(random_bytes) == SECRET_RANDOM_BYTES
+        return SECRET_PREFIX + random_bytes.hex()
+
+    def signing_secret(self, text: str) -> HmacSecret:
+        """Return the secret whose key is *text*, prefix included."""
+        return text_key(text)
+
+    def verifying_secret(self, text: str) -> HmacSecret:
+        """Return the secret whose key is *text*, prefix included."""
+        return text_key(text)
+
+    def check_options(self, options: Options) -> None:
+        """Refuse every option: there is nothing to choose."""
+        refuse_options(options)
+
+    def refusal(self, said: Carried) -> None:
+        """Carry everything."""
+
+    def render(self, *, event: Event, endpoint: Endpoint, merchant: Merchant) -> Rendered:
+        """Return the event object with the publisher's data as its object.
+
+        Every member that Stripe's packages take for granted is there, since some refuse an event
+        that lacks one: it waits for this one receiver, and no API request of the merchant's
+        made it.
+        """
+        body = (
+            b'{"id":"evt_%b","object":"event","api_version":%b,"created":%d,"data":{"object":%b},'
+            b'"livemode":%b,"pending_webhooks":1,"request":{"id":null,"idempotency_key":null},'
+            b'"type":%b}'
+        ) % (
+            delivery_digest(event, endpoint).hex()[:_ID_DIGITS].encode(),
+            _encode_json(endpoint.api_version),
+            int(happened_at(event).timestamp()),
+            event.data,
+            b"true" if merchant.mode is Mode.LIVE else b"false",
+            _encode_json(event.type),
+        )
+        return Rendered(content_type="application/json", body=body)
+
+    def sign(
+        self, *, message_id: str, body: bytes, secrets: Sequence[SigningSecret], now: datetime
+    ) -> Signed:
+        """Return the attempt's time with a ``v1`` for every secret."""
+        return Signed(_SCHEME.sign(body, keys_of(secrets), now=now), body)
+
+    def verify(
+        self,
+        headers: Mapping[str, str],
+        body: bytes,
+        secrets: Sequence[VerifyingSecret],
+        now: datetime,
+    ) -> None:
+        """Accept *body* if some secret signed it within the last five minutes."""
+        _SCHEME.verify(headers, body, keys_of(secrets), now=now)
+
+    def read(
+        self, headers: Mapping[str, str], body: bytes, options: Options = NO_OPTIONS
+    ) -> Reading:
+        """Return the parts of the event object.
+
+        Its object is a picture of the moment of ``created``, so that orders states of an object,
+        to the second.
+        """
+        envelope = decoded(_decode_envelope, body, wanted="an event object of Stripe's")
+        if envelope.object != _SNAPSHOT:
+            detail = "This is not an event with its object inside, but a notification of one."
+            raise InvalidError.at("/object", "unsupported", detail)
+        if not envelope.id:
+            raise missing("/id")
+        if not envelope.type:
+            raise missing("/type")
+        raw = envelope.data.get("object")
+        if raw is None:
+            raise missing("/data/object")
+        payload = bytes(raw)
+        members = decoded(_decode_object, payload, wanted="one whose data.object is an object")
+        kind = scalar_text(members.get("object")) or scalar_text(envelope.data.get("type"))
+        at = None if envelope.created is None else datetime.fromtimestamp(envelope.created, UTC)
+        return Reading(
+            event_type=envelope.type,
+            object_type=kind,
+            object_id=scalar_text(members.get("id")),
+            ids=(("id", envelope.id),),
+            occurred_at=at,
+            payload=payload,
+            ordered_at=at,
+            is_test=None if envelope.livemode is None else not envelope.livemode,
+        )
+
+
+STRIPE: Final = Stripe()
