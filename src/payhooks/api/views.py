@@ -59,6 +59,7 @@ def merchant(value: Merchant) -> View:
         "provider_ids": dict(value.provider_ids),
         "card_numbers": value.card_numbers,
         "type_check": value.type_check,
+        "custom_dialect": msgspec.to_builtins(value.custom_dialect),
         "version": value.version,
         "created_at": time(value.created_at),
         "updated_at": time(value.updated_at),

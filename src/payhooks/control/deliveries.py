@@ -97,7 +97,7 @@ async def retry(
         target=ids.to_text(ids.DELIVERY, delivery.id),
         changes={"state": [delivery.state, State.SCHEDULED]},
     )
-    item = requeue_of(control, endpoint, stored.event)
+    item = requeue_of(control, merchant, endpoint, stored.event)
     await control.store.requeue([item], replay_id=None, bulk=False, audit=entry)
     return await find_delivery(control, merchant, ids.to_text(ids.DELIVERY, delivery.id))
 
@@ -145,9 +145,9 @@ async def expunge(
     return await find_event(control, merchant, printed)
 
 
-def requeue_of(control: Control, endpoint: Endpoint, event: Event) -> Requeue:
+def requeue_of(control: Control, merchant: Merchant, endpoint: Endpoint, event: Event) -> Requeue:
     """Return what the store needs to send *event* to *endpoint* again, or for the first time."""
-    dialect = registry.find(endpoint.dialect)
+    dialect = registry.bound(endpoint.dialect, merchant)
     return Requeue(
         delivery_id=delivery_id(event.id, endpoint.number),
         merchant_id=event.merchant_id,
@@ -182,7 +182,7 @@ async def send_test(
         family=PAYHOOKS,
         data=msgspec.json.encode(data),
     )
-    requeue = requeue_of(control, endpoint, event)
+    requeue = requeue_of(control, merchant, endpoint, event)
     planned = PlannedDelivery(
         id=requeue.delivery_id,
         endpoint_id=endpoint.id,

@@ -96,7 +96,7 @@ def checked(control: Control, merchant: Merchant, draft: EndpointDraft) -> Endpo
         check_events(draft.events, faults)
     if draft.dialect is not UNSET:
         try:
-            registry.find(draft.dialect)
+            registry.choose(draft.dialect, merchant)
         except InvalidError as error:
             faults.extend(error.faults)
     if draft.authentication is not UNSET:
@@ -179,7 +179,7 @@ def _check_authentication(draft: AuthenticationDraft, faults: Faults) -> None:
             # Basic joins name and password with one; the receiver would split at the wrong place.
             faults.add(f"{at}/username", "invalid_character", "A colon is not allowed here.")
     if draft.name is not None:
-        _check_header_name(f"{at}/name", draft.name, faults)
+        check_header_name(f"{at}/name", draft.name, faults)
     if draft.secret is not None:
         _check_credential(draft, faults)
 
@@ -216,13 +216,14 @@ def _check_headers(headers: tuple[tuple[str, str], ...], faults: Faults) -> None
     for place, (name, value) in enumerate(headers):
         # By place: a name that is refused may hold anything, and is not echoed.
         pointer = f"/headers/{place}"
-        _check_header_name(pointer, name, faults)
+        check_header_name(pointer, name, faults)
         if value and not _FIELD_VALUE.fullmatch(value):
             detail = "A value is printable ASCII, no spaces at the ends."
             faults.add(pointer, "invalid_character", detail)
 
 
-def _check_header_name(pointer: str, name: str, faults: Faults) -> None:
+def check_header_name(pointer: str, name: str, faults: Faults) -> None:
+    """Check the name of a header that a merchant wants written."""
     lower = name.lower()
     if not _TOKEN.fullmatch(name):
         faults.add(pointer, "invalid_header_name", "This cannot name a header.")

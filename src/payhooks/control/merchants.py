@@ -7,8 +7,9 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from payhooks import ids, limits
-from payhooks.control import announcements, secrets
+from payhooks.control import announcements, custom_dialects, secrets
 from payhooks.control.context import Caller, Control, audit_entry, differences
+from payhooks.control.custom_dialects import CustomDialectDraft
 from payhooks.control.faults import Faults
 from payhooks.errors import NotFoundError, StaleVersionError, WrongStateError
 from payhooks.ids import MerchantId
@@ -33,6 +34,7 @@ class MerchantDraft(msgspec.Struct, frozen=True, kw_only=True):
     provider_ids: tuple[tuple[str, str], ...] | UnsetType = UNSET
     card_numbers: CardNumbers | UnsetType = UNSET
     type_check: TypeCheck | UnsetType = UNSET
+    custom_dialect: CustomDialectDraft | UnsetType | None = UNSET  # whole; None removes it
 
 
 async def create(control: Control, caller: Caller, mode: Mode, draft: MerchantDraft) -> Merchant:
@@ -59,7 +61,7 @@ async def create(control: Control, caller: Caller, mode: Mode, draft: MerchantDr
         created_at=now,
         updated_at=now,
     )
-    merchant = msgspec.structs.replace(merchant, **_given(draft))
+    merchant = msgspec.structs.replace(merchant, **_given(draft, merchant))
     # From the first moment, so that an endpoint that chooses it never goes out unsigned.
     signature_key = secrets.seal(
         control,
@@ -85,7 +87,8 @@ async def edit(
     Raises:
         InvalidError: Names every member that is wrong.
         StaleVersionError: It was edited meanwhile; read it again.
-        WrongStateError: It has another reference already, or the reference is taken.
+        WrongStateError: It has another reference already, the reference is taken, or an endpoint
+            speaks the custom dialect that the edit would remove.
 
     """
     _check(draft)
@@ -94,12 +97,12 @@ async def edit(
         raise WrongStateError("A reference is given once and stays.")
     if if_version is not None and if_version != merchant.version:
         raise StaleVersionError("The merchant was edited since you read it.")
+    if draft.custom_dialect is None:
+        await custom_dialects.demand_unused(control, merchant)
     edited = msgspec.structs.replace(
-        merchant,
-        **_given(draft),
-        version=merchant.version + 1,
-        updated_at=control.clock.now(),
+        merchant, version=merchant.version + 1, updated_at=control.clock.now()
     )
+    edited = msgspec.structs.replace(edited, **_given(draft, edited))
     await _apply(control, caller, merchant, edited)
     return edited
 
@@ -132,13 +135,17 @@ def facts(merchant: Merchant) -> dict[str, object]:
         "provider_ids": dict(merchant.provider_ids),
         "card_numbers": merchant.card_numbers,
         "type_check": merchant.type_check,
+        "custom_dialect": msgspec.to_builtins(merchant.custom_dialect),
     }
 
 
-def _given(draft: MerchantDraft) -> dict[str, object]:
-    return {
+def _given(draft: MerchantDraft, merchant: Merchant) -> dict[str, object]:
+    given = {
         name: value for name, value in msgspec.structs.asdict(draft).items() if value is not UNSET
     }
+    if draft.custom_dialect is not UNSET and draft.custom_dialect is not None:
+        given["custom_dialect"] = custom_dialects.defined(draft.custom_dialect, merchant)
+    return given
 
 
 def _check(draft: MerchantDraft) -> None:
@@ -160,6 +167,8 @@ def _check(draft: MerchantDraft) -> None:
         # somebody rely on it.
         detail = "This version does not look into payloads; only report can be chosen."
         faults.add("/card_numbers", "not_available", detail)
+    if draft.custom_dialect is not UNSET and draft.custom_dialect is not None:
+        custom_dialects.check(draft.custom_dialect, faults)
     faults.check()
 
 

@@ -177,7 +177,7 @@ async def _repair(
 ) -> int:
     """Make what is missing; that of a deleted endpoint is made too, and then cancelled."""
     items = [
-        requeue_of_facts(control, await _endpoint(control, merchant, endpoint_id), event)
+        requeue_of_facts(control, merchant, await _endpoint(control, merchant, endpoint_id), event)
         for event, endpoint_id in missing
     ]
     entry = audit_entry(

@@ -1,6 +1,6 @@
 """What a replay is about: the deliveries of an event that it sends, as the store needs them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from payhooks import ids
@@ -10,8 +10,10 @@ from payhooks.dialects import registry
 from payhooks.ids import EventId, MerchantId
 from payhooks.model.delivery import State
 from payhooks.model.endpoint import Endpoint
+from payhooks.model.merchant import Merchant
 from payhooks.model.replay import Include, ReplayFilter
 from payhooks.policy.match import matches
+from payhooks.ports.accepting import Routing
 from payhooks.ports.controlling import Requeue
 from payhooks.ports.reading import EventFacts
 
@@ -28,16 +30,21 @@ class Scope:
     def __init__(
         self,
         control: Control,
+        routing: Routing,
         filter_: ReplayFilter,
         include: Sequence[Include],
-        endpoints: Mapping[int, Endpoint],
         history: History,
     ) -> None:
         self._control = control
+        self._merchant = routing.merchant
         self._filter = filter_
         self._states = {_STATES[each] for each in include if each in _STATES}
         self._missed = Include.MISSED in include
-        self._endpoints = endpoints
+        self._endpoints = {
+            endpoint.number: endpoint
+            for endpoint in routing.endpoints
+            if not endpoint.listening and filter_.endpoint_id in {None, endpoint.id}
+        }
         self._history = history
 
     @classmethod
@@ -50,13 +57,8 @@ class Scope:
     ) -> "Scope":
         """Return the scope as the merchant's endpoints are now; deleted ones get nothing."""
         [routing] = await control.store.routing([merchant_id])
-        endpoints = {
-            endpoint.number: endpoint
-            for endpoint in routing.endpoints
-            if not endpoint.listening and filter_.endpoint_id in {None, endpoint.id}
-        }
         history = History(await control.store.subscriptions(merchant_id))
-        return cls(control, filter_, include, endpoints, history)
+        return cls(control, routing, filter_, include, history)
 
     async def items(self, event: EventFacts) -> list[Requeue]:
         """Return what is to be sent of this event, by endpoint number."""
@@ -73,7 +75,10 @@ class Scope:
         ]
         if endpoints and not await self._is_of_object(endpoints[0].merchant_id, event.id):
             return []
-        return [requeue_of_facts(self._control, endpoint, event) for endpoint in endpoints]
+        return [
+            requeue_of_facts(self._control, self._merchant, endpoint, event)
+            for endpoint in endpoints
+        ]
 
     async def _is_of_object(self, merchant_id: MerchantId, event_id: EventId) -> bool:
         if self._filter.object_id is None:
@@ -82,9 +87,11 @@ class Scope:
         return stored is not None and stored.event.object_id == self._filter.object_id
 
 
-def requeue_of_facts(control: Control, endpoint: Endpoint, event: EventFacts) -> Requeue:
+def requeue_of_facts(
+    control: Control, merchant: Merchant, endpoint: Endpoint, event: EventFacts
+) -> Requeue:
     """Return what the store needs to send the event to *endpoint*."""
-    dialect = registry.find(endpoint.dialect)
+    dialect = registry.bound(endpoint.dialect, merchant)
     return Requeue(
         delivery_id=ids.delivery_id(event.id, endpoint.number),
         merchant_id=endpoint.merchant_id,

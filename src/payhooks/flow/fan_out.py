@@ -35,13 +35,16 @@ def plan(
         raise TooLargeError(
             f"an event goes to at most {limits.ENDPOINTS_PER_EVENT_MAX:,} endpoints"
         )
-    return tuple([_plan_one(event, endpoint, has_room) for endpoint in subscribed])
+    return tuple([_plan_one(event, endpoint, table, has_room) for endpoint in subscribed])
 
 
 def _plan_one(
-    event: Event, endpoint: Endpoint, has_room: Callable[[EndpointId], bool]
+    event: Event,
+    endpoint: Endpoint,
+    table: RoutingTable,
+    has_room: Callable[[EndpointId], bool],
 ) -> PlannedDelivery:
-    dialect = DIALECTS[endpoint.dialect]
+    dialect = table.dialect(endpoint.dialect)
     ordering = endpoint.ordering
     ordered = None if ordering is Ordering.NONE else order_key(ordering, event.order_of)
     # The store decides in the end; these are the reasons known here for not even asking.

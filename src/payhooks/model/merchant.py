@@ -6,6 +6,7 @@ from enum import StrEnum
 import msgspec
 
 from payhooks.ids import MerchantId
+from payhooks.model.custom_dialect import CustomDialect
 
 
 class Mode(StrEnum):
@@ -46,3 +47,4 @@ class Merchant(msgspec.Struct, frozen=True, kw_only=True):
     version: int  # counts edits; the ETag
     created_at: datetime
     updated_at: datetime
+    custom_dialect: CustomDialect | None = None  # what its endpoints with dialect custom speak

@@ -17,6 +17,7 @@ from payhooks.api.routes.common import (
 from payhooks.api.schemas.requests import MerchantCreate, MerchantEdit
 from payhooks.api.schemas.responses import MerchantPage, MerchantView
 from payhooks.control import merchants
+from payhooks.control.custom_dialects import CustomDialectDraft
 from payhooks.control.merchants import MerchantDraft
 
 router = APIRouter(prefix="/v1/merchants", tags=["merchants"], responses=PROBLEMS)
@@ -70,4 +71,6 @@ def _draft(body: MerchantCreate | MerchantEdit) -> MerchantDraft:
     given = {name: getattr(body, name) for name in body.model_fields_set if name != "mode"}
     if "provider_ids" in given:
         given["provider_ids"] = tuple(sorted(given["provider_ids"].items()))
+    if body.custom_dialect is not None:
+        given["custom_dialect"] = CustomDialectDraft(**body.custom_dialect.model_dump())
     return MerchantDraft(**given)

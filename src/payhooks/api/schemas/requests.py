@@ -13,6 +13,7 @@ from payhooks.limits import (
     OBJECT_ID_CHARS_MAX,
     ROTATION_GRACE_S_MAX,
 )
+from payhooks.model.custom_dialect import HmacAlgorithm, SignatureEncoding, TimestampUnit
 from payhooks.model.endpoint import OnFailed, Ordering
 from payhooks.model.key import Scope
 from payhooks.model.merchant import CardNumbers, Mode, TypeCheck
@@ -57,6 +58,38 @@ class BatchPublish(Body):
     events: list[KeyedEventPublish] = Field(min_length=1, max_length=BATCH_EVENTS_MAX)
 
 
+class CustomDialectBody(Body):
+    """A format that a merchant's receivers verify already; endpoints speak it as `custom`."""
+
+    signature_header: str = Field(description="Where the signature stands.")
+    signature_prefix: str = Field(default="", description="Before it, like `sha256=`.")
+    algorithm: HmacAlgorithm = Field(default=HmacAlgorithm.SHA256, description="Of the HMAC.")
+    encoding: SignatureEncoding = SignatureEncoding.HEX
+    signed: str = Field(
+        default="{body}",
+        description="What is signed: plain text, `{timestamp}`, `{id}` and, once, `{body}`.",
+    )
+    timestamp_header: str | None = Field(
+        default=None, description="Where the time of the attempt stands; required if it is signed."
+    )
+    timestamp_unit: TimestampUnit = Field(
+        default=TimestampUnit.SECONDS, description="What that time counts since 1970."
+    )
+    id_header: str | None = Field(
+        default=None, description="Where the delivery's id stands; required if it is signed."
+    )
+    content_type: str = "application/json"
+    envelope: str = Field(
+        description=(
+            "The body: text of JSON in which whole values are placeholders, for example "
+            '`{"event":"{type}","payload":"{data}"}`. There are `"{data}"` (exactly once), '
+            '`"{type}"`, `"{id}"`, `"{timestamp}"` (RFC 3339) and `"{unix}"` (when it happened), '
+            '`"{object_type}"`, `"{object_id}"`, `"{merchant_id}"`, `"{merchant_reference}"` and '
+            '`"{mode}"`; what an event does not have is null. Spacing and order are kept.'
+        )
+    )
+
+
 class MerchantCreate(Body):
     """A tenant."""
 
@@ -67,6 +100,9 @@ class MerchantCreate(Body):
     provider_ids: dict[str, str] = Field(default_factory=dict)
     card_numbers: CardNumbers = CardNumbers.REPORT
     type_check: TypeCheck = TypeCheck.WARN
+    custom_dialect: CustomDialectBody | None = Field(
+        default=None, description="Given whole; null removes it."
+    )
 
 
 class MerchantEdit(Body):
@@ -78,6 +114,9 @@ class MerchantEdit(Body):
     provider_ids: dict[str, str] = Field(default_factory=dict)
     card_numbers: CardNumbers = CardNumbers.REPORT
     type_check: TypeCheck = TypeCheck.WARN
+    custom_dialect: CustomDialectBody | None = Field(
+        default=None, description="Given whole; null removes it."
+    )
 
 
 class NoAuthentication(Body):

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from payhooks.api.schemas.base import JsonObject, Page, View
+from payhooks.model.custom_dialect import HmacAlgorithm, SignatureEncoding, TimestampUnit
 from payhooks.model.endpoint import (
     AuthenticationType,
     DisabledReason,
@@ -77,6 +78,22 @@ class BatchView(View):
     data: list[BatchResultView]
 
 
+class CustomDialectView(View):
+    """A merchant's own format; `version` is that of the merchant when it was set."""
+
+    signature_header: str
+    signature_prefix: str
+    algorithm: HmacAlgorithm
+    encoding: SignatureEncoding
+    signed: str
+    timestamp_header: str | None
+    timestamp_unit: TimestampUnit
+    id_header: str | None
+    content_type: str
+    envelope: str
+    version: int
+
+
 class MerchantView(View):
     """A tenant."""
 
@@ -88,6 +105,7 @@ class MerchantView(View):
     provider_ids: dict[str, str]
     card_numbers: CardNumbers
     type_check: TypeCheck
+    custom_dialect: CustomDialectView | None
     version: int
     created_at: str
     updated_at: str
