@@ -8,6 +8,8 @@ from typing import Final
 from payhooks.dialects import custom
 from payhooks.dialects.contract import Dialect
 from payhooks.dialects.offered import Offer, accepted
+from payhooks.dialects.foloosi import FOLOOSI
+from payhooks.dialects.merchant_console import MERCHANT_CONSOLE
 from payhooks.dialects.owngateway import HYPERSWITCH, OWNGATEWAY
 from payhooks.dialects.standard import STANDARD
 from payhooks.errors import DamagedError, Fault, InvalidError
@@ -19,6 +21,8 @@ _BUILT_IN: Final[tuple[Dialect, ...]] = (
     STANDARD,
     OWNGATEWAY,
     HYPERSWITCH,
+    MERCHANT_CONSOLE,
+    FOLOOSI,
     custom.UNDEFINED,
 )
 _known: Final = {dialect.name: dialect for dialect in _BUILT_IN}
