@@ -7,9 +7,9 @@ from typing import Final
 
 from payhooks.dialects import custom
 from payhooks.dialects.contract import Dialect
-from payhooks.dialects.offered import Offer, accepted
 from payhooks.dialects.foloosi import FOLOOSI
 from payhooks.dialects.merchant_console import MERCHANT_CONSOLE
+from payhooks.dialects.offered import Offer, accepted
 from payhooks.dialects.owngateway import HYPERSWITCH, OWNGATEWAY
 from payhooks.dialects.standard import STANDARD
 from payhooks.errors import DamagedError, Fault, InvalidError
