@@ -32,6 +32,21 @@ SELECT {_MERCHANT}, {_ID} || lpad(to_hex(n), 15, '0') || '00001')::uuid, {_LANE}
   now() - interval '1 second', 0, 1, 0, 'a', 'standard' FROM generate_series(1, {_ROWS}) n;
 """  # noqa: S608 - our own words only
 
+_END_ALL = """
+INSERT INTO deliveries (merchant_id, id, endpoint_id, finished_at, delivered_at, fence,
+  attempts_made, dialect_version, state, event_type, dialect)
+SELECT merchant_id, id, endpoint_id, now(), now(), 1, 1, 1, 3, event_type, dialect FROM queue;
+DELETE FROM queue;
+ANALYZE deliveries, queue;
+"""
+
+_SEND_AGAIN = """
+SELECT requeue_v1(array_agg(d.merchant_id), array_agg(d.id), array_agg(d.endpoint_id),
+  array_agg(d.event_type), array_agg(NULL::uuid), array_agg(d.dialect),
+  array_agg(d.dialect_version), NULL, true) AS made
+FROM (SELECT * FROM deliveries ORDER BY merchant_id DESC, id DESC LIMIT $1) d
+"""
+
 
 @pytest.fixture
 def database() -> Iterator[str]:
@@ -89,6 +104,26 @@ async def test_settling_reads_its_own_rows_though_none_was_leased_when_they_were
     )
     # Once to lock it, once to see whether it ends, once to put it back.
     assert await _read_of_queue(hand) - before <= 4 * _LEASED
+
+
+async def test_sending_again_reads_its_own_rows_of_a_long_history(hand: Hand) -> None:
+    """A slice of a replay read every delivery that its merchant ever had, for each of its rows."""
+    await hand.script(_FILL)
+    await hand.script(_END_ALL)
+    before = await _read_of_history(hand)
+    [row] = await hand.run(_SEND_AGAIN, _LEASED)
+    assert row["made"] == _LEASED
+    # Once to pick it, once to see whether it was made before, once for how it ended.
+    assert await _read_of_history(hand) - before <= 4 * _LEASED
+
+
+async def _read_of_history(hand: Hand) -> int:
+    [row] = await hand.run(
+        "SELECT sum(idx_tup_fetch + seq_tup_read)::int AS read"
+        " FROM pg_stat_xact_user_tables WHERE relname LIKE 'deliveries%'"
+    )
+    read: int = row["read"]
+    return read
 
 
 async def _read_of_queue(hand: Hand) -> int:

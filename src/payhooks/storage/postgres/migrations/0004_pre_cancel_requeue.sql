@@ -54,10 +54,13 @@ DECLARE
 BEGIN
   -- What is made now for the first time may have to be numbered in the feed, which is read
   -- under the lane's lock. Lanes go before queue rows, as in fold and lease.
+  -- Scalar subqueries here and below: of NOT EXISTS the planner made a join that read the whole
+  -- history for each of these rows.
   PERFORM FROM lanes l WHERE l.endpoint_id IN (
     SELECT u.lane FROM unnest(p_merchants, p_ids, p_lanes) u(merchant, id, lane)
-    WHERE NOT EXISTS (SELECT FROM deliveries_all a
-      WHERE a.merchant_id = u.merchant AND a.id = u.id))
+    WHERE (SELECT true FROM queue q WHERE q.merchant_id = u.merchant AND q.id = u.id) IS NULL
+      AND (SELECT true FROM deliveries d WHERE d.merchant_id = u.merchant AND d.id = u.id)
+        IS NULL)
   ORDER BY l.endpoint_id FOR NO KEY UPDATE;
   PERFORM (SELECT 1 FROM queue q WHERE q.merchant_id = u.merchant AND q.id = u.id FOR UPDATE)
   FROM (SELECT x.merchant, x.id FROM unnest(p_merchants, p_ids) x(merchant, id)
@@ -85,9 +88,10 @@ BEGIN
     FROM unnest(p_merchants, p_ids, p_lanes, p_types, p_order_keys, p_dialects,
         p_dialect_versions, v_wanted) WITH ORDINALITY
       u(merchant, id, lane, type, order_key, dialect, dialect_version, wanted, n)
-    LEFT JOIN deliveries d ON d.merchant_id = u.merchant AND d.id = u.id
+    LEFT JOIN LATERAL (SELECT d.position, d.fence, d.delivered_at, d.reason FROM deliveries d
+      WHERE d.merchant_id = u.merchant AND d.id = u.id LIMIT 1) d ON true
     WHERE u.wanted
-      AND NOT EXISTS (SELECT FROM queue q WHERE q.merchant_id = u.merchant AND q.id = u.id)
+      AND (SELECT true FROM queue q WHERE q.merchant_id = u.merchant AND q.id = u.id) IS NULL
     ORDER BY u.n
   ), made AS (
     INSERT INTO queue (merchant_id, shard, id, endpoint_id, order_key, event_type, dialect,
@@ -106,12 +110,12 @@ BEGIN
     -- Behind where the feed looks for new ones: see docs/adr/0007.
     SELECT m.endpoint_id, m.id, row_number() OVER (PARTITION BY m.endpoint_id ORDER BY m.id) AS n
     FROM made m
-    WHERE EXISTS (SELECT FROM feed_entries f
-        WHERE f.endpoint_id = m.endpoint_id AND f.delivery_id > m.id)
-      AND NOT EXISTS (SELECT FROM feed_entries f
-        WHERE f.endpoint_id = m.endpoint_id AND f.delivery_id = m.id)
-      AND NOT EXISTS (SELECT FROM deliveries d
-        WHERE d.merchant_id = m.merchant_id AND d.id = m.id)
+    WHERE (SELECT true FROM feed_entries f
+        WHERE f.endpoint_id = m.endpoint_id AND f.delivery_id > m.id LIMIT 1)
+      AND (SELECT true FROM feed_entries f
+        WHERE f.endpoint_id = m.endpoint_id AND f.delivery_id = m.id LIMIT 1) IS NULL
+      AND (SELECT true FROM deliveries d WHERE d.merchant_id = m.merchant_id AND d.id = m.id)
+        IS NULL
   ), entered AS (
     INSERT INTO feed_entries (endpoint_id, sequence, delivery_id)
     SELECT t.endpoint_id, l.sequence_last + t.n, t.id
@@ -149,8 +153,7 @@ BEGIN
   WITH gone AS (
     DELETE FROM queue q USING unnest(v_merchants, v_ids) u(merchant, id)
     WHERE q.merchant_id = u.merchant AND q.id = u.id AND q.state <> 1
-      AND EXISTS (SELECT FROM deliveries d
-        WHERE d.merchant_id = q.merchant_id AND d.id = q.id)
+      AND (SELECT true FROM deliveries d WHERE d.merchant_id = u.merchant AND d.id = u.id)
     RETURNING q.endpoint_id, q.order_key
   ), woken AS (
     INSERT INTO wakes (endpoint_id, order_key, due_at)
