@@ -10,12 +10,15 @@ import secrets
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO, Final
+from functools import cache
+from importlib.metadata import entry_points
+from typing import IO
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from payhooks.api.peers import Peers
-from payhooks.api.services import Readiness, Services
+from payhooks.api.readiness import ReadinessCheck
+from payhooks.api.services import Services
 from payhooks.clock import Clock, SystemClock
 from payhooks.control import resealing, system
 from payhooks.control.context import Control, UrlPolicy
@@ -23,8 +26,9 @@ from payhooks.control.event_types import TypeBook
 from payhooks.control.keyring import Keyring, parse_keys
 from payhooks.control.replay import Replayer
 from payhooks.control.secrets import open_secret
-from payhooks.dialects.registry import DIALECTS
-from payhooks.errors import PayhooksError, UnavailableError
+from payhooks.dialects.offered import Offer
+from payhooks.dialects.registry import DIALECTS, ENTRY_POINTS, register
+from payhooks.errors import InvalidError, PayhooksError
 from payhooks.flow.accept import Acceptor
 from payhooks.flow.fan_out import order_key
 from payhooks.flow.routing import Directory
@@ -47,11 +51,6 @@ from payhooks.transport import CurlTransport
 from payhooks.worker.attempts import Attempts
 from payhooks.worker.dispatcher import Dispatcher
 from payhooks.worker.loop import Worker
-
-# With the store's own time limit after it, a process that was cut off says so within 4 s.
-HEALTH_FOR_S: Final = 1.0
-# Six heartbeats missed: the process is gone or hangs.
-WORKER_SILENT_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,8 +154,38 @@ def make_control(
     )
 
 
+@cache
+def load_dialects() -> tuple[str, ...]:
+    """Make the dialects that other distributions bring known, once; return who brings them.
+
+    Raises:
+        InvalidError: One of them is broken; it says which, and what is wrong with it.
+
+    """
+    offers = []
+    for entry in entry_points(group=ENTRY_POINTS):
+        brought_by = "" if entry.dist is None else f" in {entry.dist.name} {entry.dist.version}"
+        origin = f"{entry.name}{brought_by}"
+        try:
+            offers.append(Offer(origin, entry.load()))
+        except Exception as error:
+            # Importing foreign code may raise anything; the words of it are not ours to trust.
+            detail = f"{origin} cannot be imported: {type(error).__name__}."
+            raise InvalidError.at(ENTRY_POINTS, "broken_dialect", detail) from error
+    register(offers)
+    return tuple(offer.origin for offer in offers)
+
+
 async def open_control(settings: Settings) -> Control:
-    """Return the control plane alone, for commands that start no server."""
+    """Return the control plane alone, for commands that start no server.
+
+    Raises:
+        InvalidError: A dialect that is installed is broken.
+        UnavailableError: The store cannot be reached, or its schema is not this version's.
+        WrongStateError: Another process has the SQLite file.
+
+    """
+    load_dialects()
     clock = SystemClock()
     store = await open_store(settings, clock)
     return make_control(settings, store, clock, TimeOrderedIds(clock, random.SystemRandom()))
@@ -185,11 +214,13 @@ async def open_process(
     """Return a process's parts; with *sends* those of a worker too. Logs go to stdout, or there.
 
     Raises:
+        InvalidError: A dialect that is installed is broken.
         UnavailableError: The store cannot be reached, its schema is not this version's, or
             its secrets were sealed with keys that the settings do not have.
         WrongStateError: Another process has the SQLite file.
 
     """
+    load_dialects()
     clock, source = SystemClock(), random.SystemRandom()
     lines = LineSink(sys.stdout.buffer if log_to is None else log_to)
     log = configure_logs(lines, clock=clock, level=settings.log_level)
@@ -343,42 +374,7 @@ def _make_services(base: _Base, acceptor: Acceptor, metrics: Metrics) -> Service
         # Every process must read every other's cursors; nothing else may be learnt from them.
         cursor_key=hashlib.blake2b(b"cursors", key=primary).digest(),
         peers=Peers(base.settings.trusted_proxies),
-        ready=_Ready(base.store, base.clock).check,
+        ready=ReadinessCheck(base.store, base.clock).check,
         metrics=lambda: (CONTENT_TYPE_LATEST, metrics.expose()),
         on_bug=lambda error, request_id: base.telemetry.bug_caught("api", error, about=request_id),
     )
-
-
-class _Ready:
-    """Readiness from the store's health, asked at most every HEALTH_FOR_S."""
-
-    def __init__(self, store: Store, clock: Clock) -> None:
-        self._store = store
-        self._clock = clock
-        self._known: tuple[float, Readiness] | None = None
-
-    async def check(self) -> Readiness:
-        """Return whether this process can do its work."""
-        now_s = self._clock.monotonic_s()
-        if self._known is None or now_s - self._known[0] > HEALTH_FOR_S:
-            self._known = (now_s, await self._look())
-        return self._known[1]
-
-    async def _look(self) -> Readiness:
-        try:
-            health = await self._store.health()
-        except UnavailableError:
-            return Readiness(ready=False, checks={"store": "does not answer"})
-        alive = [worker for worker in health.workers if worker.seen_s_ago < WORKER_SILENT_S]
-        checks = {
-            "store": "ok",
-            "durability": health.durability,
-            "worker": "ok" if alive else "no worker has reported lately",
-            "clock": _clock_words(health),
-        }
-        # Without a worker events are accepted and wait: late, not lost, so still ready.
-        return Readiness(ready=health.writable and not health.clock_differs, checks=checks)
-
-
-def _clock_words(health: Health) -> str:
-    return f"{health.clock_skew_s:+.3f} s from the store's"

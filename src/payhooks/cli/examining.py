@@ -9,7 +9,8 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
-from payhooks.bootstrap import WORKER_SILENT_S, open_control
+from payhooks.api.readiness import WORKER_SILENT_S
+from payhooks.bootstrap import load_dialects, open_control
 from payhooks.cli import local
 from payhooks.cli.client import Api
 from payhooks.cli.exits import sentence_of
@@ -66,10 +67,24 @@ async def examine() -> list[Finding]:
     except InvalidError as error:
         return [_finding("settings", Level.BAD, sentence_of(error))]
     findings = [_finding("settings", Level.GOOD, "complete")]
-    findings += [finding async for finding in _store(settings)]
+    dialects = _dialects()
+    findings.append(dialects)
+    if not dialects.is_bad:
+        # With a broken one nothing here opens the store either.
+        findings += [finding async for finding in _store(settings)]
     findings += _egress(settings)
     findings.append(_files())
     return findings
+
+
+def _dialects() -> Finding:
+    try:
+        brought = load_dialects()
+    except InvalidError as error:
+        words = " ".join(fault.detail for fault in error.faults)
+        return _finding("dialects", Level.BAD, words)
+    words = f"ours and {', '.join(brought)}" if brought else "ours alone"
+    return _finding("dialects", Level.GOOD, words)
 
 
 async def _store(settings: Settings) -> AsyncIterator[Finding]:
