@@ -45,6 +45,53 @@ async def test_an_unknown_lane_gets_a_few_slots_and_a_proven_one_more(
     assert len(room.under_way) == limits.IN_FLIGHT_PER_LANE
 
 
+@pytest.mark.parametrize(("dialect", "at_once"), [("standard", 16), ("merchant-console", 20)])
+async def test_a_lane_has_as_many_under_way_as_its_dialect_names_and_never_one_more(
+    make_room: Callable[..., Room], dialect: str, at_once: int
+) -> None:
+    """Merchants size their servers by the number that their provider publishes."""
+    room = make_room(slots=100)
+
+    def offer(count: int) -> None:
+        for _ in range(count):
+            leased = msgspec.structs.replace(room.leased(ANSWERS), dialect=dialect)
+            room.dispatcher.offer(leased, taken_at_s=room.clock.monotonic_s())
+
+    offer(1)
+    await room.turn()
+    await room.end()
+    offer(70)
+    await room.turn()
+    assert len(room.under_way) == at_once
+    for _ in range(50):
+        await room.end(room.under_way[:1].__contains__)
+        assert len(room.under_way) == at_once
+
+
+async def test_a_lane_whose_endpoint_changes_over_has_the_cap_of_its_new_dialect(
+    make_room: Callable[..., Room],
+) -> None:
+    """Nobody restarts a process because a merchant has chosen another format."""
+    room = make_room(slots=100)
+    caps = []
+    for dialect in ("merchant-console", "standard", "merchant-console", "installed elsewhere"):
+        leased = msgspec.structs.replace(room.leased(ANSWERS), dialect=dialect)
+        room.dispatcher.offer(leased, taken_at_s=room.clock.monotonic_s())
+        await room.turn()
+        await room.end()
+        lane = room.dispatcher.lane(EndpointId(ANSWERS))
+        assert lane is not None
+        caps.append(lane.cap)
+    assert caps == [20, 16, 20, 16]
+
+
+def test_an_unproven_lane_has_no_larger_cap_than_a_proven_one() -> None:
+    """A dialect that somebody brings may allow a single request."""
+    lane = Lane(EndpointId(ANSWERS), MerchantId(b"m"))
+    lane.in_flight_max = 1
+    assert lane.cap == 1
+
+
 @pytest.mark.shows("F56")
 async def test_lanes_take_turns(make_room: Callable[..., Room]) -> None:
     """A lane with a backlog does not go before one with a single delivery."""

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from payhooks import limits
+from payhooks.dialects.registry import DIALECTS
 from payhooks.ids import DELIVERY, event_id_of, to_text
 from payhooks.model.attempt import Outcome
 from payhooks.model.delivery import FINAL_STATES
@@ -52,7 +52,7 @@ class Sights:
         count = record.in_flight[lane] = record.in_flight.get(lane, 0) + 1
         auditor.demand(
             Promise.CAPS,
-            count <= limits.IN_FLIGHT_PER_LANE,
+            count <= DIALECTS[leased.dialect].in_flight_max,
             lambda: f"{count} requests under way in one lane",
         )
         return sent

@@ -225,6 +225,8 @@ class Dispatcher:
             lane = self._lanes[leased.endpoint_id] = Lane(leased.endpoint_id, leased.merchant_id)
             if len(self._lanes) > LANES_MAX:
                 self._forget_an_idle_lane()
+        if lane.dialect != leased.dialect:
+            lane.speak(leased.dialect)  # it is new, or its endpoint has changed over
         return lane
 
     def _forget_an_idle_lane(self) -> None:

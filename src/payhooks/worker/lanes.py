@@ -9,6 +9,7 @@ from typing import Final
 
 from payhooks import limits
 from payhooks.clock import Clock
+from payhooks.dialects.registry import DIALECTS
 from payhooks.ids import EndpointId, MerchantId
 from payhooks.model.delivery import Trigger
 from payhooks.policy.breaker import CLOSED, Breaker, after_failure, after_success
@@ -39,9 +40,11 @@ class Lane:
 
     __slots__ = (
         "breaker",
+        "dialect",
         "endpoint_id",
         "failing",
         "in_flight",
+        "in_flight_max",
         "merchant_id",
         "proven",
         "queued_in",
@@ -56,6 +59,8 @@ class Lane:
         self.merchant_id = merchant_id
         self.waiting: deque[Held] = deque()
         self.in_flight = 0
+        self.dialect = ""
+        self.in_flight_max = limits.IN_FLIGHT_PER_LANE  # its dialect's, once it has begun to speak
         self.queued_in: deque[Lane] | None = None  # the dispatcher's round where it has its turn
         self.proven = False  # its last outcome here was a success
         self.suspect = False  # its last outcome, here or as the store knows it, was a failure
@@ -67,7 +72,16 @@ class Lane:
     @property
     def cap(self) -> int:
         """How many requests it may have under way."""
-        return limits.IN_FLIGHT_PER_LANE if self.proven else limits.IN_FLIGHT_PER_UNPROVEN_LANE
+        if self.proven:
+            return self.in_flight_max
+        return min(self.in_flight_max, limits.IN_FLIGHT_PER_UNPROVEN_LANE)
+
+    def speak(self, dialect: str) -> None:
+        """Have the cap of the dialect that is spoken from now on."""
+        self.dialect = dialect
+        known = DIALECTS.get(dialect)
+        # One that is installed with other processes only is found missing when it is to write.
+        self.in_flight_max = known.in_flight_max if known else limits.IN_FLIGHT_PER_LANE
 
     @property
     def idle(self) -> bool:
