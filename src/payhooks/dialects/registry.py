@@ -6,12 +6,15 @@ from types import MappingProxyType
 from typing import Final
 
 from payhooks.dialects import custom
+from payhooks.dialects.cloudevents import CLOUDEVENTS
 from payhooks.dialects.contract import Dialect
 from payhooks.dialects.foloosi import FOLOOSI
 from payhooks.dialects.merchant_console import MERCHANT_CONSOLE
 from payhooks.dialects.offered import Offer, accepted
+from payhooks.dialects.owlpay import OWLPAY
 from payhooks.dialects.owngateway import HYPERSWITCH, OWNGATEWAY
 from payhooks.dialects.standard import STANDARD
+from payhooks.dialects.stripe import STRIPE
 from payhooks.errors import DamagedError, Fault, InvalidError
 from payhooks.model.merchant import Merchant
 
@@ -23,6 +26,9 @@ _BUILT_IN: Final[tuple[Dialect, ...]] = (
     HYPERSWITCH,
     MERCHANT_CONSOLE,
     FOLOOSI,
+    OWLPAY,
+    STRIPE,
+    CLOUDEVENTS,
     custom.UNDEFINED,
 )
 _known: Final = {dialect.name: dialect for dialect in _BUILT_IN}
