@@ -14,14 +14,15 @@ from payhooks.receiver.__main__ import parse_headers
 from payhooks.receiver.explain import explain
 
 
-def verify(
+def verify(  # noqa: PLR0913 - an option each
     *,
     secret: Annotated[
         list[str],
-        typer.Option(help="whsec_…, whpk_… or a Source Key; may be given several times."),
+        typer.Option(help="As the sender shows it; may be given several times."),
     ],
     headers: Annotated[Path, typer.Option(help="A file: one per line, or a JSON object.")],
     body: Annotated[str, typer.Option(help="A file with the bytes as they came, or -.")],
+    dialect: Annotated[str, typer.Option(help="What the sender speaks.")] = "standard",
     any_age: Annotated[
         bool, typer.Option("--any-age", help="Accept a request from long ago.")
     ] = False,
@@ -33,7 +34,11 @@ def verify(
     except ValueError as error:
         raise InvalidError.at("--headers", "malformed", f"In {headers} {error}.") from None
     content = read_bytes(body, option="--body")
-    steps = explain(content, values, secret, now=SystemClock().now(), any_age=any_age)
+    now = SystemClock().now()
+    try:
+        steps = explain(content, values, secret, now=now, any_age=any_age, dialect=dialect)
+    except TypeError as error:
+        raise InvalidError.at("--dialect", "unknown_dialect", f"There is {error}") from None
     if json:
         as_json([{"name": step.name, "passed": step.passed, "words": step.words} for step in steps])
     else:

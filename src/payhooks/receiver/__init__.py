@@ -9,13 +9,26 @@
         return 401
 
 Only the standard library is needed; ``whpk_`` keys also want ``cryptography``. The same
-event may arrive more than once, also at the same time: do its work once per ``event.id``,
-and answer 2xx when it is done. From the command line:
+event may arrive more than once, also at the same time: do its work once (``once`` puts the
+mark into your own transaction), and answer 2xx when it is done. For frameworks there are
+``payhooks.receiver.{asgi,fastapi,flask,django,wsgi}``. From the command line:
 
     python -m payhooks.receiver verify --secret whsec_… --headers FILE --body FILE
 """
 
 from payhooks.receiver.errors import Code, VerificationError
-from payhooks.receiver.verifier import Event, Headers, Verifier, verify
+from payhooks.receiver.event import Event
+from payhooks.receiver.once import forget, once, table_sql
+from payhooks.receiver.verifier import Headers, Verifier, verify
 
-__all__ = ["Code", "Event", "Headers", "VerificationError", "Verifier", "verify"]
+__all__ = [
+    "Code",
+    "Event",
+    "Headers",
+    "VerificationError",
+    "Verifier",
+    "forget",
+    "once",
+    "table_sql",
+    "verify",
+]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from payhooks.clock import SystemClock
+from payhooks.receiver.dialects import DIALECTS
 from payhooks.receiver.explain import explain
 
 EXIT_VERIFIED: Final = 0
@@ -30,7 +31,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         sys.stderr.write(f"{given.headers}: {error}\n")
         return EXIT_USAGE
-    steps = explain(body, headers, given.secret, now=SystemClock().now(), any_age=given.any_age)
+    steps = explain(
+        body,
+        headers,
+        given.secret,
+        now=SystemClock().now(),
+        any_age=given.any_age,
+        dialect=given.dialect,
+    )
     for step in steps:
         sys.stdout.write(f"{'ok  ' if step.passed else 'FAIL'}  {step.name}: {step.words}\n")
     return EXIT_VERIFIED if all(step.passed for step in steps) else EXIT_REFUSED
@@ -69,10 +77,13 @@ def _parser() -> argparse.ArgumentParser:
         "--secret",
         action="append",
         required=True,
-        help="whsec_…, whpk_… or a Source Key; may be given several times",
+        help="as the sender shows it; may be given several times",
     )
     verify.add_argument(
         "--headers", type=Path, required=True, help="a file: one per line, or a JSON object"
+    )
+    verify.add_argument(
+        "--dialect", choices=sorted(DIALECTS), default="standard", help="what the sender speaks"
     )
     verify.add_argument("--body", type=Path, required=True, help="a file: the bytes as they came")
     verify.add_argument(

@@ -1,7 +1,8 @@
 """Why a request verifies or does not, step by step, for whoever sets up a receiver.
 
 When no signature matches, the usual culprits are tried one by one: what a framework, a proxy
-or an editor does to a body. It is for people at a command line; a server must not do this.
+or an editor does to a body, and whether the headers look like another dialect's. It is for
+people at a command line; a server must not do this.
 """
 
 import json
@@ -10,18 +11,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from payhooks.receiver.dialects import DIALECTS
 from payhooks.receiver.errors import Code, VerificationError
-from payhooks.receiver.verifier import (
-    ID,
-    SIGNATURE,
-    TIMESTAMP,
-    Verifier,
-    lower_case,
-    read_id,
-    read_timestamp,
-)
+from payhooks.receiver.standard import ID, TIMESTAMP, read_id
+from payhooks.receiver.verifier import Verifier
+from payhooks.receiver.ways import Values
 
 _CHANGED: Final = "something between the sender and this file changed the body."
+
+DECISIONS: Final = (
+    ("Is the header there that the dialect signs in?", "See which dialect it is, by its header."),
+    ("Is the signed time within five minutes?", "Set the clock of this machine; do not replay."),
+    ("Is it the secret of this endpoint?", "Copy it again, whole, with its prefix."),
+    ("Are these the bytes as they came?", "Read the raw body before anything parses it."),
+    ("Does a proxy change the body or drop a header?", "Compare with what the sender shows."),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,13 +37,14 @@ class Step:
     words: str
 
 
-def explain(
+def explain(  # noqa: PLR0913 - what a command line has
     body: bytes,
     headers: Mapping[str, str],
     secrets: Sequence[str],
     *,
     now: datetime,
     any_age: bool = False,
+    dialect: str = "standard",
 ) -> list[Step]:
     """Return the steps in order, going on after a failure where the rest still says something.
 
@@ -49,26 +54,43 @@ def explain(
         secrets: Any may match.
         now: The time to judge by.
         any_age: Accept a request that was captured long ago.
+        dialect: What the sender speaks, by name; an unknown one is a TypeError.
 
     """
     try:
-        verifier = Verifier(secrets)
+        verifier = Verifier(secrets, dialect=dialect)
     except VerificationError as error:
         return [Step(name="secret", passed=False, words=error.hint)]
     try:
-        values = lower_case(headers)
+        values = verifier.values(headers)
     except VerificationError as error:
         return [Step(name="headers", passed=False, words=error.hint)]
-    steps = [
-        _step(ID, lambda: read_id(values)),
-        _step(TIMESTAMP, lambda: _age(verifier, values, now, any_age=any_age)),
+    way = verifier.way
+    steps = []
+    if ID in way.headers:
+        steps.append(_step(ID, lambda: read_id(values)))
+    if way.signs_time:
+        name = TIMESTAMP if TIMESTAMP in way.headers else f"t in {way.place}"
+        steps.append(_step(name, lambda: _age(verifier, values, now, any_age=any_age)))
+    if all(name in values for name in way.headers if name != way.place):
+        steps.append(_step(way.place, lambda: _signature(verifier, values, body)))
+    if not all(step.passed for step in steps):
+        return steps + _looks_like_another(verifier, values, body)
+    return [*steps, _step("body", lambda: _content(verifier, values, body))]
+
+
+def speaks(headers: Mapping[str, str], body: bytes) -> list[str]:
+    """Return the dialects whose signature is there, so that a wrong choice can be named."""
+    names = {str(name).lower() for name in headers}
+    return [
+        name
+        for name, dialect in DIALECTS.items()
+        if (
+            names.issuperset(dialect.way.headers)
+            if dialect.way.headers
+            else f'"{dialect.way.place}"'.encode() in body
+        )
     ]
-    if ID in values and TIMESTAMP in values:
-        steps.append(_step(SIGNATURE, lambda: _signature(verifier, values, body)))
-    if all(step.passed for step in steps):
-        sent_at = datetime.fromtimestamp(read_timestamp(values), UTC)
-        steps.append(_step("body", lambda: _content(verifier, values, body, sent_at)))
-    return steps
 
 
 def _step(name: str, look: Callable[[], str]) -> Step:
@@ -78,8 +100,9 @@ def _step(name: str, look: Callable[[], str]) -> Step:
         return Step(name=name, passed=False, words=error.hint)
 
 
-def _age(verifier: Verifier, values: Mapping[str, str], now: datetime, *, any_age: bool) -> str:
-    sent_at_s = read_timestamp(values)
+def _age(verifier: Verifier, values: Values, now: datetime, *, any_age: bool) -> str:
+    sent_at_s = verifier.way.sent_at_s(values)
+    assert sent_at_s is not None, "asked only where a time is signed"
     try:
         sent_at = datetime.fromtimestamp(sent_at_s, UTC)
     except (ValueError, OverflowError):  # after the year 9999
@@ -87,12 +110,12 @@ def _age(verifier: Verifier, values: Mapping[str, str], now: datetime, *, any_ag
             Code.TIMESTAMP_TOO_NEW, "It lies thousands of years ahead."
         ) from None
     if not any_age:
-        verifier.check_age(sent_at_s, now)
+        verifier.check_age(values, now)
     age_s = now.timestamp() - sent_at_s
     return f"{sent_at:%Y-%m-%d %H:%M:%S} UTC ({age_s:.0f} s ago)"
 
 
-def _signature(verifier: Verifier, values: Mapping[str, str], body: bytes) -> str:
+def _signature(verifier: Verifier, values: Values, body: bytes) -> str:
     try:
         verifier.check_signature(values, body)
     except VerificationError as error:
@@ -106,7 +129,7 @@ def _signature(verifier: Verifier, values: Mapping[str, str], body: bytes) -> st
     return "matches"
 
 
-def _would_match(verifier: Verifier, values: Mapping[str, str], body: bytes) -> bool:
+def _would_match(verifier: Verifier, values: Values, body: bytes) -> bool:
     try:
         verifier.check_signature(values, body)
     except VerificationError:
@@ -135,6 +158,15 @@ def _suspects(body: bytes) -> list[tuple[str, bytes]]:
     return suspects
 
 
-def _content(verifier: Verifier, values: Mapping[str, str], body: bytes, sent_at: datetime) -> str:
-    event = verifier.verify(body, values, now=sent_at)
-    return f"{event.type}, {event.timestamp:%Y-%m-%d %H:%M:%S} UTC, {len(body)} bytes"
+def _looks_like_another(verifier: Verifier, values: Values, body: bytes) -> list[Step]:
+    spoken = speaks(values, body)
+    if verifier.dialect in spoken or not spoken:
+        return []
+    words = f"This is signed as {' or '.join(spoken)} signs, not {verifier.dialect}."
+    return [Step(name="dialect", passed=False, words=words)]
+
+
+def _content(verifier: Verifier, values: Values, body: bytes) -> str:
+    event = verifier.read(values, body)
+    at = "no time" if event.timestamp is None else f"{event.timestamp:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{event.type}, {at}, {len(body)} bytes"

@@ -15,6 +15,8 @@ SOURCE_KEY_PREFIX: Final = "phk_"
 
 _SYMMETRIC_BYTES: Final = range(24, 65)
 _PUBLIC_BYTES: Final = 32
+# As the sender takes them: the text of a secret is the key in every dialect but standard.
+_KEY_CHARS: Final = range(8, 257)
 
 
 class Secret(Protocol):
@@ -29,6 +31,10 @@ class Secret(Protocol):
         """Return whether *signature*, as text without its version, is one of *signed*."""
         ...
 
+    def sign(self, signed: bytes) -> bytes:
+        """Return the one signature that matches; a public key has none to give: TypeError."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class _Symmetric:
@@ -36,9 +42,11 @@ class _Symmetric:
     scheme: str = "v1"
 
     def matches(self, signed: bytes, signature: bytes) -> bool:
-        expected = base64.b64encode(hmac.digest(self.key, signed, "sha256"))
         # Text with text: base64 that merely decodes to the same bytes is not the sender's.
-        return hmac.compare_digest(expected, signature)
+        return hmac.compare_digest(self.sign(signed), signature)
+
+    def sign(self, signed: bytes) -> bytes:
+        return base64.b64encode(hmac.digest(self.key, signed, "sha256"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,9 @@ class _Public:
         except (binascii.Error, self.mismatch):
             return False
         return base64.b64encode(decoded) == signature
+
+    def sign(self, signed: bytes) -> bytes:
+        raise TypeError("a public key verifies; it cannot sign")
 
 
 def parse_secret(text: str) -> Secret:
@@ -76,6 +87,26 @@ def parse_secret(text: str) -> Secret:
     if len(key) not in _SYMMETRIC_BYTES:
         raise _malformed("A secret is whsec_ and base64 of 24 to 64 bytes. Copy all of it.")
     return _Symmetric(key)
+
+
+def parse_key(text: str) -> bytes:
+    """Return the key of a dialect whose secrets are keys as they stand.
+
+    Raises:
+        VerificationError: It is too short or too long, or not printable ASCII, or of another kind.
+
+    """
+    if text != text.strip():
+        raise _malformed("The secret has spaces or a line feed around it. Strip them.")
+    if text.startswith((PRIVATE_PREFIX, PUBLIC_PREFIX)):
+        raise _malformed("This is half of an Ed25519 key pair; this dialect has shared secrets.")
+    if len(text) not in _KEY_CHARS:
+        raise _malformed(
+            f"A secret has {_KEY_CHARS.start} to {_KEY_CHARS.stop - 1} characters. Copy all of it."
+        )
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise _malformed("A secret is printable ASCII without spaces.")
+    return text.encode()
 
 
 def _public(raw: bytes) -> Secret:

@@ -1,30 +1,26 @@
-"""Verify a request of Payhooks, or of any sender of Standard Webhooks, and read its event.
+"""Verify a request of Payhooks, or of any sender that speaks one of its dialects, and read it.
 
 Everything that arrives over the network ends in an Event or a VerificationError, whatever it
-is. TypeError is kept for mistakes in the calling code.
+is. TypeError is kept for mistakes in the calling code, an unknown dialect among them.
 """
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NoReturn, Protocol
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any, Final, Protocol
+from zoneinfo import ZoneInfo
 
 from payhooks.clock import SystemClock
+from payhooks.dialects.schemes import TOLERANCE
+from payhooks.receiver.dialects import Dialect, find
 from payhooks.receiver.errors import Code, VerificationError
-from payhooks.receiver.secrets import Secret, parse_secret
+from payhooks.receiver.event import Event
+from payhooks.receiver.reading import said
+from payhooks.receiver.ways import Values, Way, check_age
 
-ID: Final = "webhook-id"
-TIMESTAMP: Final = "webhook-timestamp"
-SIGNATURE: Final = "webhook-signature"
 ATTEMPT: Final = "webhook-attempt"
 
-TOLERANCE: Final = timedelta(minutes=5)  # Both ways: the sender's clock may run ahead of yours.
 BODY_BYTES_MAX: Final = 1_000_000  # Payhooks sends 256 KiB and an envelope at most.
-_ID_CHARS_MAX: Final = 255
-_TIMESTAMP_DIGITS_MAX: Final = 12
 _ATTEMPT_DIGITS_MAX: Final = 6
-_SIGNATURES_MAX: Final = 10
 _SECRETS_MAX: Final = 10
 
 
@@ -36,19 +32,6 @@ class Headers(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """A verified event. The same ``id`` may come more than once: do its work once."""
-
-    id: str
-    type: str
-    timestamp: datetime  # when it happened, not when it was sent
-    data: Any = field(repr=False)  # numbers with a point are floats; raw has them as written
-    raw: bytes = field(repr=False)  # the body as it came
-    attempt: int | None  # which attempt this is; not signed, so only for your logs
-    format: str = "standard"
-
-
 class Verifier:
     """Verifies with the same secrets again and again. Safe to share between threads."""
 
@@ -56,22 +39,44 @@ class Verifier:
         self,
         secrets: str | Sequence[str],
         *,
-        tolerance: timedelta = TOLERANCE,
+        tolerance: timedelta | None = None,
         max_body: int = BODY_BYTES_MAX,
+        dialect: str = "standard",
+        time_zone: str | None = None,
     ) -> None:
         """Take one secret, or several while one replaces another: any may match.
+
+        Args:
+            secrets: As the sender shows them.
+            tolerance: How old a request may be, five minutes unless given; only for dialects
+                that sign a time.
+            max_body: In bytes.
+            dialect: What the sender speaks, by name.
+            time_zone: Whose the printed times are that name none; only where the sender lets
+                one choose (``merchant-console``).
 
         Raises:
             VerificationError: One of them is not a secret.
 
         """
-        if not isinstance(tolerance, timedelta):
+        found = find(dialect)
+        if tolerance is not None and not isinstance(tolerance, timedelta):
             raise TypeError("tolerance is a timedelta")
+        if tolerance is not None and not found.way.signs_time:
+            raise TypeError(f"{dialect} signs no time that could be held against a tolerance")
         if not isinstance(max_body, int):
             raise TypeError("max_body is a number of bytes")
-        self._secrets = [parse_secret(text) for text in _texts(secrets)]
-        self._tolerance = tolerance
-        self._max_body = max_body
+        self.dialect = dialect
+        self.max_body = max_body
+        self._read = found
+        self._zone = _zone(time_zone or found.time_zone)
+        self._secrets = [found.way.secret(text) for text in _texts(secrets)]
+        self._tolerance = TOLERANCE if tolerance is None else tolerance
+
+    @property
+    def way(self) -> Way:
+        """Where the signature stands and what is signed."""
+        return self._read.way
 
     def verify(self, body: bytes, headers: Headers, *, now: datetime | None = None) -> Event:
         """Return the event that *body* carries, if one of the secrets signed it just now.
@@ -86,57 +91,74 @@ class Verifier:
 
         """
         body = _body(body)
-        values = lower_case(headers)
+        values = self.values(headers)
         at = _now(now)
-        if len(body) > self._max_body:
+        if len(body) > self.max_body:
             raise VerificationError(
-                Code.BODY_TOO_LARGE, f"The body is larger than max_body, {self._max_body} bytes."
+                Code.BODY_TOO_LARGE, f"The body is larger than max_body, {self.max_body} bytes."
             )
-        message_id = read_id(values)
-        self.check_age(read_timestamp(values), at)
+        self.check_age(values, at)
         self.check_signature(values, body)
-        return _event(message_id, values, body)
+        return self.read(values, body)
 
-    def check_age(self, sent_at_s: int, now: datetime) -> None:
-        """Raise VerificationError unless it was sent within the tolerance of *now*."""
-        age_s = now.timestamp() - sent_at_s
-        if age_s > self._tolerance.total_seconds():
-            raise VerificationError(
-                Code.TIMESTAMP_TOO_OLD,
-                f"It was signed {age_s:.0f} s ago. Is this machine's clock right? Was it replayed?",
-            )
-        if -age_s > self._tolerance.total_seconds():
-            raise VerificationError(
-                Code.TIMESTAMP_TOO_NEW,
-                f"It was signed {-age_s:.0f} s in the future. Is this machine's clock right?",
-            )
+    def values(self, headers: Headers) -> dict[str, str]:
+        """Return the headers with names in lower case.
 
-    def check_signature(self, values: Mapping[str, str], body: bytes) -> None:
+        Raises:
+            TypeError: These are no headers.
+            VerificationError: One that counts is there twice, in different cases.
+
+        """
+        return _lower_case(headers, self.way.headers)
+
+    def check_age(self, values: Values, now: datetime) -> int | None:
+        """Return the signed time in seconds since 1970, where there is one and it is recent.
+
+        Raises:
+            VerificationError: It is not within the tolerance of *now*, or is missing.
+
+        """
+        sent_at_s = self.way.sent_at_s(values)
+        if sent_at_s is not None:
+            check_age(sent_at_s, now, self._tolerance)
+        return sent_at_s
+
+    def check_signature(self, values: Values, body: bytes) -> None:
         """Raise VerificationError unless one of the secrets made one of the signatures."""
-        offered = _signatures(values)
-        schemes = {secret.scheme for secret in self._secrets}
-        if not any(version in schemes for version, _ in offered):
-            raise VerificationError(
-                Code.UNSUPPORTED_SCHEME,
-                f"The secrets given check {' and '.join(sorted(schemes))};"
-                " no signature here is of that kind.",
-            )
-        # surrogatepass: header bytes that were not UTF-8 must not raise here.
-        prefix = f"{values[ID]}.{values[TIMESTAMP]}.".encode("utf-8", "surrogatepass")
-        if not _any_match(self._secrets, prefix + body, offered):
-            raise VerificationError(
-                Code.NO_MATCH,
-                "No signature matches. Is this the secret of this endpoint, and are these the"
-                " body's bytes as they came, before any parsing?",
-            )
+        self.way.check_signature(values, body, self._secrets)
+
+    def read(self, values: Values, body: bytes) -> Event:
+        """Return what *body* says; its signature was checked before.
+
+        Raises:
+            VerificationError: It is not an event of this dialect.
+
+        """
+        found: Dialect = self._read
+        parts = said(found.read, found.wanted, values, body, self._zone)
+        attempt = values.get(ATTEMPT, "")
+        counted = attempt.isascii() and attempt.isdecimal() and len(attempt) <= _ATTEMPT_DIGITS_MAX
+        return Event(
+            id=parts.id,
+            type=parts.type,
+            timestamp=parts.timestamp,
+            data=parts.data,
+            raw=body,
+            attempt=int(attempt) if counted else None,
+            format=self.dialect,
+            object_type=parts.object_type,
+            object_id=parts.object_id,
+            ordered_at=parts.ordered_at,
+        )
 
 
-def verify(
+def verify(  # noqa: PLR0913 - what a Verifier takes, in one call
     body: bytes,
     headers: Headers,
     secret: str | Sequence[str],
     *,
-    tolerance: timedelta = TOLERANCE,
+    dialect: str = "standard",
+    tolerance: timedelta | None = None,
     now: datetime | None = None,
 ) -> Event:
     """Return the event that *body* carries, if *secret* signed it just now.
@@ -147,125 +169,29 @@ def verify(
         VerificationError: In every other case. Answer 401.
 
     """
-    return Verifier(secret, tolerance=tolerance).verify(body, headers, now=now)
+    return Verifier(secret, tolerance=tolerance, dialect=dialect).verify(body, headers, now=now)
 
 
-def lower_case(headers: Headers) -> dict[str, str]:
-    """Return the headers with names in lower case.
-
-    Raises:
-        TypeError: These are no headers.
-        VerificationError: One that counts is there twice, in different cases.
-
-    """
+def _lower_case(headers: Headers, counted: Sequence[str]) -> dict[str, str]:
     if not callable(getattr(headers, "items", None)):
         raise TypeError("headers is a mapping of names to text")
     values: dict[str, str] = {}
     for name, value in headers.items():
         text = _text(name).lower()
-        if text in values and text in {ID, TIMESTAMP, SIGNATURE}:
+        if text in values and text in counted:
             raise VerificationError(Code.MALFORMED_HEADER, f"There are two {text} headers.")
         values[text] = _text(value)
     return values
 
 
-def read_id(values: Mapping[str, str]) -> str:
-    """Return the message id.
-
-    Raises:
-        VerificationError: There is none, or it is not one.
-
-    """
-    message_id = _required(values, ID)
-    # A dot separates the parts of what is signed; one in the id would blur where they end.
-    if not message_id or len(message_id) > _ID_CHARS_MAX or "." in message_id:
-        raise VerificationError(
-            Code.MALFORMED_HEADER, f"{ID} is empty, longer than {_ID_CHARS_MAX} or has a dot."
-        )
-    return message_id
-
-
-def read_timestamp(values: Mapping[str, str]) -> int:
-    """Return when it was signed, in seconds since 1970.
-
-    Raises:
-        VerificationError: There is no such header, or it is not one.
-
-    """
-    text = _required(values, TIMESTAMP)
-    # isdecimal() alone accepts digits of other scripts, which int() would take too.
-    if not (text.isascii() and text.isdecimal()) or len(text) > _TIMESTAMP_DIGITS_MAX:
-        raise VerificationError(Code.MALFORMED_HEADER, f"{TIMESTAMP} is not seconds since 1970.")
-    return int(text)
-
-
-def _signatures(values: Mapping[str, str]) -> list[tuple[str, bytes]]:
-    parts = [part for part in _required(values, SIGNATURE).split(" ") if part]
-    if not parts or len(parts) > _SIGNATURES_MAX or not all("," in part for part in parts):
-        raise VerificationError(
-            Code.MALFORMED_HEADER,
-            f"{SIGNATURE} is not a list of at most {_SIGNATURES_MAX} such as v1,…",
-        )
-    offered = []
-    for part in parts:
-        version, _, signature = part.partition(",")
-        offered.append((version, signature.encode("utf-8", "surrogatepass")))
-    return offered
-
-
-def _any_match(
-    secrets: Sequence[Secret], signed: bytes, offered: Sequence[tuple[str, bytes]]
-) -> bool:
-    # No early return: how long it takes must not say which secret or signature matched.
-    matched = False
-    for secret in secrets:
-        for version, signature in offered:
-            if version == secret.scheme:
-                matched |= secret.matches(signed, signature)
-    return matched
-
-
-def _event(message_id: str, values: Mapping[str, str], body: bytes) -> Event:
+def _zone(name: object) -> tzinfo:
+    if name == "UTC":
+        return UTC  # also where the machine has no zones
     try:
-        content = json.loads(body.decode(), parse_constant=_no_constant)
-        kind, printed, data = content["type"], content["timestamp"], content["data"]
-        timestamp = datetime.fromisoformat(printed)
-        at = timestamp.astimezone(UTC)
-    # Each of these is a way for signed bytes not to be an event, and so is a missing key, an
-    # array instead of an object, nesting without end, or an hour after the year 9999.
-    except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
-        _refuse_content()
-    if not isinstance(kind, str) or not kind or timestamp.tzinfo is None:
-        _refuse_content()
-    attempt = values.get(ATTEMPT, "")
-    counted = attempt.isascii() and attempt.isdecimal() and len(attempt) <= _ATTEMPT_DIGITS_MAX
-    return Event(
-        id=message_id,
-        type=kind,
-        timestamp=at,
-        data=data,
-        raw=body,
-        attempt=int(attempt) if counted else None,
-    )
-
-
-def _refuse_content() -> NoReturn:
-    raise VerificationError(
-        Code.NOT_JSON,
-        "The signature is right, but the body is not a JSON object with type, timestamp and data.",
-    ) from None
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)  # NaN and Infinity are Python's, not JSON's
-
-
-def _required(values: Mapping[str, str], name: str) -> str:
-    try:
-        return values[name]
-    except KeyError:
-        raise VerificationError(
-            Code.MISSING_HEADER, f"There is no {name} header. Does a proxy remove it?"
+        return ZoneInfo(str(name))
+    except (KeyError, ValueError, OSError):
+        raise TypeError(
+            "time_zone is no time zone of this machine; pip install tzdata if it has none"
         ) from None
 
 

@@ -1,0 +1,283 @@
+"""What the body of each dialect says. Only for bodies whose signature was found to be right.
+
+Each reader takes the parsed body and raises KeyError, TypeError or ValueError where it is not
+one of its dialect; ``said`` makes one error of them. Times that cannot be read are None: they
+are no reason to refuse what the sender signed. ``data`` is what was published, without the
+members that the dialect wraps around it.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Any, Final, NoReturn
+
+from payhooks.receiver.errors import Code, VerificationError
+
+_TEXT_CHARS_MAX: Final = 512
+_TREEZOR_TICKS_PER_S: Final = 10_000
+# Providers renamed these; the one who does the work should see one name.
+_OWLPAY_NAMES: Final = {
+    "owlpay.received_order": "order.received",
+    "platform.order_cancelled": "order.cancelled",
+    "owlpay.payout_succeed": "order.payout.succeed",
+}
+_CARD_UPDATER: Final = "cardupdate."
+# Foloosi names no event; these are the unified events that a transfer's status stands for.
+_TRANSFER_EVENTS: Final = {
+    "success": "payment_succeeded",
+    "failed": "payment_failed",
+    "pending": "payment_processing",
+}
+_ORDERED_BY: Final = ("updated", "updated_at", "modified", "modified_at")
+
+Values = Mapping[str, str]
+Content = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """The parts of an Event that a body decides."""
+
+    id: str
+    type: str
+    timestamp: datetime | None
+    data: Any
+    object_type: str | None = None
+    object_id: str | None = None
+    ordered_at: datetime | None = None
+
+
+Reader = Callable[[Values, Content, tzinfo], Said]
+
+
+def said(read: Reader, wanted: str, values: Values, body: bytes, zone: tzinfo) -> Said:
+    """Return what *body* says.
+
+    Raises:
+        VerificationError: It is not one; *wanted* ends the sentence "The body is not …".
+
+    """
+    try:
+        content = _object(json.loads(body.decode(), parse_constant=_no_constant))
+        return read(values, content, zone)
+    # Each of these is a way for signed bytes not to be an event, and so is a missing key, an
+    # array instead of an object, nesting without end, or an hour after the year 9999.
+    except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
+        hint = f"The signature is right, but the body is not {wanted}."
+        raise VerificationError(Code.NOT_JSON, hint) from None
+
+
+def standard(values: Values, content: Content, _zone: tzinfo) -> Said:
+    """Read Standard Webhooks 1.0; the id is the header's."""
+    timestamp = datetime.fromisoformat(content["timestamp"])
+    if timestamp.tzinfo is None:
+        raise ValueError("a time without its zone")
+    at = timestamp.astimezone(UTC)
+    return Said(
+        id=_name(values["webhook-id"]),
+        type=_name(content["type"]),
+        timestamp=at,
+        data=content["data"],
+        ordered_at=at,
+    )
+
+
+def cloudevents(_values: Values, content: Content, _zone: tzinfo) -> Said:
+    """Read CloudEvents 1.0.2 in structured mode; the subject is ``type/id`` of the object.
+
+    The id is source and id: neither alone is unique.
+    """
+    if content["specversion"] != "1.0":
+        raise ValueError("another version")
+    at = instant(content.get("time"), UTC)
+    kind, _, number = _text(content.get("subject"), "").partition("/")
+    return Said(
+        id=_name(f"{_name(content['source'])} {_name(content['id'])}"),
+        type=_name(content["type"]),
+        timestamp=at,
+        data=content["data"],
+        object_type=kind if kind and number else None,
+        object_id=number if kind and number else None,
+        ordered_at=at,
+    )
+
+
+def owlpay(_values: Values, content: Content, _zone: tzinfo) -> Said:
+    """Read ``uuid, observation, data.<object>``; the object's ``updated_at`` is the only time."""
+    observation = _name(content["observation"])
+    [(kind, data)] = _object(content["data"]).items()
+    at = instant(_object(data).get("updated_at"), UTC)
+    return Said(
+        id=_name(content["uuid"]),
+        type=_OWLPAY_NAMES.get(observation, observation),
+        timestamp=at,
+        data=data,
+        object_type=kind,
+        object_id=_number(data.get("uuid")),
+        ordered_at=at,
+    )
+
+
+def stripe(_values: Values, content: Content, _zone: tzinfo) -> Said:
+    """Read Stripe's event object; its time has whole seconds."""
+    data = _object(_object(content["data"])["object"])
+    at = _at_seconds(content.get("created"))
+    return Said(
+        id=_name(content["id"]),
+        type=_name(content["type"]),
+        timestamp=at,
+        data=data,
+        object_type=_number(data.get("object")),
+        object_id=_number(data.get("id")),
+        ordered_at=at,
+    )
+
+
+def merchant_console(_values: Values, content: Content, zone: tzinfo) -> Said:
+    """Read ``event_type, event_body.object``; the time is *zone*'s and has whole seconds."""
+    data = _object(_object(content["event_body"])["object"])
+    kind = _name(content["event_type"])
+    if kind.startswith(_CARD_UPDATER):
+        kind = "cau." + kind.removeprefix(_CARD_UPDATER)
+    at = instant(content.get("event_triggered"), zone)
+    return Said(
+        id=_name(content["event_id"]),
+        type=kind,
+        timestamp=at,
+        data=data,
+        object_type=_number(data.get("type")),
+        object_id=_number(data.get("key")),
+        ordered_at=at,
+    )
+
+
+def foloosi(_values: Values, content: Content, _zone: tzinfo) -> Said:
+    """Read a transfer or an order. There is no id and no time: the id is the transfer's state."""
+    parts = _object(content["data"])
+    transfer = _object(parts.get("transfer", {}))
+    kind = "order" if "order" in parts else "transfer"
+    data = _object(parts[kind])
+    number = _number(transfer.get("transaction_no"))
+    status = _number(transfer.get("transaction_status"))
+    event = content.get("event") or _TRANSFER_EVENTS[(status or "").lower()]
+    object_id = number
+    if kind == "order":
+        object_id = _number(data.get("id")) or _number(data.get("transaction_no")) or number
+    return Said(
+        # With the event where there is one: an order tells of the same transaction too.
+        id=_name(f"{number or _name(object_id)}:{content.get('event') or status}"),
+        type=_name(event),
+        timestamp=None,
+        data=data,
+        object_type=kind,
+        object_id=object_id,
+    )
+
+
+def owngateway(_values: Values, content: Content, _zone: tzinfo) -> Said:
+    """Read ``event_id, event_type, content.object``; the object's ``updated`` orders, if there."""
+    wrapped = _object(content["content"])
+    data = _object(wrapped["object"])
+    kind = _name(wrapped["type"]).removesuffix("_details")
+    at = instant(content.get("timestamp"), UTC)
+    updated = [instant(data.get(name), UTC) for name in _ORDERED_BY]
+    return Said(
+        id=_name(content["event_id"]),
+        type=_name(content["event_type"]),
+        timestamp=at,
+        data=data,
+        object_type=kind,
+        object_id=_number(data.get(f"{kind}_id")) or _number(data.get("id")),
+        ordered_at=next((moment for moment in updated if moment is not None), None),
+    )
+
+
+def treezor(_values: Values, content: Content, zone: tzinfo) -> Said:
+    """Read ``webhook, webhook_id, object_payload``.
+
+    Only ``object_payload`` is signed. What stands outside must agree with it: where the payload
+    names ids, ``object_id`` is one of them. ``webhook_id`` cannot be checked, so whoever holds a
+    captured request may show it again under another one.
+    """
+    payload = _object(content["object_payload"])
+    number = _number(content.get("object_id"))
+    [objects] = [value for value in payload.values() if isinstance(value, list)]
+    inside = {
+        _number(value)
+        for item in objects
+        for name, value in _object(item).items()
+        if name.endswith("Id")
+    }
+    if number and inside and number not in inside:
+        raise ValueError("the object outside is not the one that was signed")
+    ticks = content.get("webhook_created_at")
+    at = _at_seconds(ticks / _TREEZOR_TICKS_PER_S) if type(ticks) is int else None
+    dates = [item.get(name) for name in ("modifiedDate", "createdDate") for item in objects]
+    changed = [instant(date, zone) for date in dates]
+    return Said(
+        id=_name(_number(content["webhook_id"])),
+        type=_name(content["webhook"]),
+        timestamp=at,
+        data=payload,
+        object_type=_number(content.get("object")),
+        object_id=number,
+        ordered_at=at or next((moment for moment in changed if moment is not None), None),
+    )
+
+
+def instant(value: object, zone: tzinfo) -> datetime | None:
+    """Return a printed time in UTC; one without a zone is *zone*'s, None is what is no time."""
+    if not isinstance(value, str):
+        return None
+    try:
+        at = datetime.fromisoformat(value)
+        return at.replace(tzinfo=at.tzinfo or zone).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _at_seconds(value: object) -> datetime | None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return datetime.fromtimestamp(value, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _object(value: object) -> Content:
+    if not isinstance(value, dict):
+        raise TypeError("not an object")
+    return value
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not value or not _is_writable(value):
+        raise ValueError("not a name")
+    if len(value) > _TEXT_CHARS_MAX:
+        raise ValueError("too long for a name")
+    return value
+
+
+def _number(value: object) -> str | None:
+    """Return an id as text: providers write it as text in one version, as a number in the next."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) and _is_writable(value) else None
+
+
+def _is_writable(text: str) -> bool:
+    """Return whether it can be written to a log or a table: no zero, no half of a pair."""
+    try:
+        return b"\x00" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
+def _text(value: object, otherwise: str) -> str:
+    return value if isinstance(value, str) else otherwise
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)  # NaN and Infinity are Python's, not JSON's
