@@ -54,7 +54,7 @@ _encode_json = msgspec.json.Encoder().encode
 class _Envelope(msgspec.Struct, frozen=True):
     id: str = ""
     object: str = _SNAPSHOT
-    created: Annotated[int, msgspec.Meta(ge=0, le=_SECONDS_MAX)] | None = None
+    created: msgspec.Raw = msgspec.Raw(b"null")
     data: dict[str, msgspec.Raw] = {}
     livemode: bool | None = None
     type: Annotated[str, msgspec.Meta(max_length=EVENT_TYPE_CHARS_MAX)] = ""
@@ -62,6 +62,7 @@ class _Envelope(msgspec.Struct, frozen=True):
 
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_as_seconds = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, le=_SECONDS_MAX)]).decode
 
 
 class Stripe:
@@ -155,7 +156,7 @@ class Stripe:
         payload = bytes(raw)
         members = decoded(_decode_object, payload, wanted="one whose data.object is an object")
         kind = scalar_text(members.get("object")) or scalar_text(envelope.data.get("type"))
-        at = None if envelope.created is None else datetime.fromtimestamp(envelope.created, UTC)
+        at = _moment(envelope.created)
         return Reading(
             event_type=envelope.type,
             object_type=kind,
@@ -169,3 +170,11 @@ class Stripe:
 
 
 STRIPE: Final = Stripe()
+
+
+def _moment(created: msgspec.Raw) -> datetime | None:
+    """Return a time in seconds; what is none is no reason to refuse the rest."""
+    try:
+        return datetime.fromtimestamp(_as_seconds(created), UTC)
+    except msgspec.DecodeError:
+        return None
