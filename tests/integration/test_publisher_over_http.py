@@ -84,7 +84,7 @@ def test_a_server_that_was_busy_gets_the_same_request_again() -> None:
     assert path == "/v1/merchants/shop/events"
     assert headers["authorization"] == "Bearer phk_sandbox_x"
     assert headers["content-type"] == "application/json"
-    assert body == b'{"type": "a.b","data":{"amount":1.10}}'
+    assert body == b'{"type":"a.b","data":{"amount":1.10}}'
 
 
 def test_a_redirect_is_not_followed() -> None:

@@ -2,48 +2,20 @@
 
 import http.client
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from tests.support.publishing import STORED, Script
 
 from payhooks.errors import InvalidError, UnavailableError
 from payhooks.publisher import Answer, Client, Published, RefusedError, UnansweredError
 
-STORED = {"id": "evt_1", "type": "a.b", "created_at": "2030-01-01T00:00:00.000Z", "deliveries": 2}
 ACCEPTED = Answer(status=202, headers={}, body=json.dumps(STORED).encode())
 
 
 def _problem(status: int, **members: object) -> Answer:
     return Answer(status=status, headers={}, body=json.dumps({"title": "No", **members}).encode())
-
-
-class Script:
-    """A server and a wait that do as told and remember what they saw."""
-
-    def __init__(self, *answers: Answer | Exception) -> None:
-        self._answers = list(answers)
-        self.requests: list[tuple[str, dict[str, str], bytes]] = []
-        self.waits: list[float] = []
-
-    def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Answer with the next of the script."""
-        self.requests.append((url, dict(headers), body))
-        answer = self._answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def client(self) -> Client:
-        """Return a client of this server."""
-        return Client(
-            "https://hooks.example.com/",
-            "phk_sandbox_x",
-            merchant="shop/17",
-            send=self.send,
-            wait=self.waits.append,
-        )
 
 
 def test_publishes_with_a_key_and_returns_what_was_stored() -> None:

@@ -1,0 +1,52 @@
+"""The outbox's table in PostgreSQL, by psycopg 3. Only those import this who forward from there."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import psycopg
+
+from payhooks.publisher.table import OutboxTable
+
+# A forwarder that was stopped, or whose machine has gone, must not keep its rows for ever.
+_GIVE_UP: Final = "SET LOCAL idle_in_transaction_session_timeout = '60s'"
+
+
+class PostgresTable(OutboxTable):
+    """In PostgreSQL, by psycopg 3."""
+
+    _mark = "%s"
+    _locking = " FOR UPDATE SKIP LOCKED"
+
+    def __init__(self, url: str) -> None:
+        """Take the URL, or what else libpq connects with; connects when first used."""
+        super().__init__()
+        self._url = url
+        self.errors = (psycopg.Error,)
+
+    def _open(self) -> Any:  # noqa: ANN401 - as above
+        if self._connection is None:
+            self._connection = psycopg.connect(
+                self._url,
+                autocommit=True,
+                connect_timeout=10,
+                application_name="payhooks-outbox",
+                # A pool between us and the server may give each transaction another session.
+                prepare_threshold=None,
+            )
+        return self._connection
+
+    @contextmanager
+    def _held(self) -> Iterator[bool]:
+        with self._transaction():
+            self._open().execute(_GIVE_UP)
+            yield True
+
+    def _transaction(self) -> Any:  # noqa: ANN401 - as above
+        return self._open().transaction()
+
+    def _is_in(self, column: str) -> str:
+        return f"{column} = ANY(?)"
+
+    def _list(self, values: Sequence[object]) -> object:
+        return list(values)
