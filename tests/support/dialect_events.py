@@ -121,7 +121,7 @@ def drawn_events(dialect: str, *, count: int, seed: int) -> list[Event]:
     Their data has the spellings that decoding and encoding again would change.
     """
     random = Random(seed)
-    types = CATALOGUE.types
+    types = [type_ for type_ in CATALOGUE.types if _may_tell_of_payins(type_, dialect)]
     return [
         _drawn_event(random, dialect, types[number % len(types)], number) for number in range(count)
     ]
@@ -173,6 +173,12 @@ def attempt_of(
         verifying=[dialect.verifying_secret(text)],
         now=now,
     )
+
+
+def _may_tell_of_payins(type_: EventType, dialect: str) -> bool:
+    # Treezor's other names go with other plural keys, and a reader refuses what does not agree.
+    own = dialect == type_.family == "treezor"
+    return not own or type_.name.startswith("payin.")
 
 
 def _drawn_event(random: Random, dialect: str, type_: EventType, number: int) -> Event:

@@ -15,6 +15,7 @@ from payhooks.dialects.owlpay import OWLPAY
 from payhooks.dialects.owngateway import HYPERSWITCH, OWNGATEWAY
 from payhooks.dialects.standard import STANDARD
 from payhooks.dialects.stripe import STRIPE
+from payhooks.dialects.treezor import TREEZOR
 from payhooks.errors import DamagedError, Fault, InvalidError
 from payhooks.model.merchant import Merchant
 
@@ -22,6 +23,7 @@ from payhooks.model.merchant import Merchant
 ENTRY_POINTS: Final = "payhooks.dialects"
 _BUILT_IN: Final[tuple[Dialect, ...]] = (
     STANDARD,
+    TREEZOR,
     OWNGATEWAY,
     HYPERSWITCH,
     MERCHANT_CONSOLE,
