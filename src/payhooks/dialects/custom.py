@@ -196,8 +196,8 @@ class Custom(_Manners):
         for key in keys_of(secrets):
             expected = self._signature(key, signed).encode()
             matched |= hmac.compare_digest(expected, offered)
-        if len(self._signed.names) > 1:
-            # A body that did not begin so could lend its beginning to the time before it.
+        if self._signed.body_ends_a_value:
+            # One that did not begin so could have lent its beginning to the time before it.
             matched &= body.startswith(b"{")
         if not matched:
             raise no_match()

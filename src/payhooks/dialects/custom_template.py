@@ -41,6 +41,12 @@ class SignedTemplate(msgspec.Struct, frozen=True):
     texts: tuple[str, ...]
     names: tuple[str, ...]
 
+    @property
+    def body_ends_a_value(self) -> bool:
+        """Whether only the brace that a body begins with parts it from the value before it."""
+        at = self.names.index(BODY)
+        return at > 0 and not self.texts[at]
+
     def around_body(self, values: dict[str, str]) -> tuple[bytes, bytes]:
         """Return what is signed before and after the body."""
         at = self.names.index(BODY)
