@@ -169,6 +169,7 @@ def test_headers_beside_a_structured_event_do_no_harm() -> None:
             {"ce-specversion": "1.0", "content-type": "application/json"}, "binary mode", id="json"
         ),
         pytest.param({"content-type": "application/cloudevents-batch+json"}, "batch", id="batch"),
+        pytest.param({"content-type": "Application/CloudEvents-Batch"}, "batch", id="capitals"),
         pytest.param({"content-type": "application/cloudevents+avro"}, "only JSON", id="avro"),
         pytest.param({"content-type": "application/cloudevents"}, "only JSON", id="no format"),
     ],

@@ -138,6 +138,17 @@ def test_the_signed_time_orders_nothing() -> None:
 
 
 @pytest.mark.parametrize(
+    "updated_at",
+    ["yesterday", "2023-07-11T09:02:49", "9999-12-31T23:59:59-23:00", 1689066169, True, {}],
+)
+def test_what_is_no_time_orders_nothing(updated_at: object) -> None:
+    """And is no reason to refuse what OwlPay signed."""
+    reading = _read(data={"payment_intent": {"uuid": "pi_1", "updated_at": updated_at}})
+    assert reading.ordered_at is None
+    assert reading.object_id == "pi_1"
+
+
+@pytest.mark.parametrize(
     ("said", "read"), [(1, True), (0, False), (True, True), (False, False), (None, None)]
 )
 def test_reads_whether_it_is_a_test(said: object, read: bool | None) -> None:  # noqa: FBT001 - a table
