@@ -16,6 +16,15 @@ from payhooks.receiver.errors import Code, VerificationError
 
 _TEXT_CHARS_MAX: Final = 512
 _TREEZOR_TICKS_PER_S: Final = 10_000
+# The payload's one key, by what an event or an object is called outside of it.
+_TREEZOR_PLURALS: Final = {
+    "topupCard": "topupCards",
+    "authorization": "authorizations",
+    "payin": "payins",
+    "payinrefund": "payinrefunds",
+    "card.acquiring.chargeback": "chargebacks",
+    "card.acquiring": "chargebacks",
+}
 # Providers renamed these; the one who does the work should see one name.
 _OWLPAY_NAMES: Final = {
     "owlpay.received_order": "order.received",
@@ -196,34 +205,43 @@ def owngateway(_values: Values, content: Content, _zone: tzinfo) -> Said:
 def treezor(_values: Values, content: Content, zone: tzinfo) -> Said:
     """Read ``webhook, webhook_id, object_payload``.
 
-    Only ``object_payload`` is signed. What stands outside must agree with it: where the payload
-    names ids, ``object_id`` is one of them. ``webhook_id`` cannot be checked, so whoever holds a
-    captured request may show it again under another one.
+    Only ``object_payload`` is signed. What stands outside must agree with it: the kind of the
+    event and of the object, and where the payload names ids, ``object_id`` is one of them.
+    ``webhook_id`` cannot be checked, so whoever holds a captured request may show it again
+    under another one.
     """
     payload = _object(content["object_payload"])
-    number = _number(content.get("object_id"))
-    [objects] = [value for value in payload.values() if isinstance(value, list)]
-    inside = {
-        _number(value)
-        for item in objects
-        for name, value in _object(item).items()
-        if name.endswith("Id")
-    }
+    kind, number = _number(content.get("object")), _number(content.get("object_id"))
+    [(plural, objects)] = [pair for pair in payload.items() if isinstance(pair[1], list)]
+    singular = plural.removesuffix("s")
+    # A chargeback has no id of its own: it is known by the refund that it made.
+    own = "payinrefund" if plural == "chargebacks" else singular
+    members = [item for item in objects if isinstance(item, dict)]
+    inside = [found for item in members if (found := _number(item.get(f"{own}Id")))]
     if number and inside and number not in inside:
         raise ValueError("the object outside is not the one that was signed")
+    event = _name(content["webhook"])
+    for said_outside in (event.rpartition(".")[0], kind):
+        if _TREEZOR_PLURALS.get(said_outside or "", plural) != plural:
+            raise ValueError("the kind outside is not the one that was signed")
     ticks = content.get("webhook_created_at")
     at = _at_seconds(ticks / _TREEZOR_TICKS_PER_S) if type(ticks) is int else None
-    dates = [item.get(name) for name in ("modifiedDate", "createdDate") for item in objects]
-    changed = [instant(date, zone) for date in dates]
+    changed = [_changed_at(item, zone) for item in members]
+    at = at or max((moment for moment in changed if moment is not None), default=None)
     return Said(
         id=_name(_number(content["webhook_id"])),
-        type=_name(content["webhook"]),
+        type=event,
         timestamp=at,
         data=payload,
-        object_type=_number(content.get("object")),
-        object_id=number,
-        ordered_at=at or next((moment for moment in changed if moment is not None), None),
+        object_type=kind or ("card.acquiring" if plural == "chargebacks" else singular) or None,
+        object_id=number or next(iter(inside), None),
+        ordered_at=at,
     )
+
+
+def _changed_at(item: Content, zone: tzinfo) -> datetime | None:
+    dates = [instant(item.get(name), zone) for name in ("modifiedDate", "createdDate")]
+    return next((date for date in dates if date is not None), None)
 
 
 def instant(value: object, zone: tzinfo) -> datetime | None:

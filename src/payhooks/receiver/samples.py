@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
+from uuid import NAMESPACE_OID, uuid5
 from zoneinfo import ZoneInfo
 
-from payhooks.dialects import php_json
+from payhooks.dialects import php_json, treezor_signature
 from payhooks.receiver.dialects import DIALECTS, find
 from payhooks.receiver.ways import Request
 
@@ -18,6 +19,7 @@ CONTENT_TYPES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 _OTHERWISE: Final = "application/json"
+_TICKS_PER_S: Final = 10_000  # of Treezor's times
 
 Json = dict[str, Any]
 
@@ -78,14 +80,15 @@ def signed(dialect: str, body: bytes, secret: str, *, event_id: str, now: dateti
 
 
 def _treezor(kind: str, event_id: str, object_type: str, data: Json, at: datetime) -> bytes:
-    body = {
+    head = {
         "webhook": kind,
-        "webhook_created_at": int(at.timestamp() * 10_000),
+        "webhook_created_at": int(at.timestamp() * _TICKS_PER_S),
         "object_id": data.get(f"{object_type}Id", ""),
         "object": object_type,
-        "object_payload": {f"{object_type}s": [data]},
-        "webhook_id": event_id,
-        "object_payload_signature": "",
-        "auth_key": "true",
     }
-    return php_json.encode(json.dumps(body)).encode()
+    return treezor_signature.unsigned(
+        head=php_json.encode(json.dumps(head)).removesuffix("}"),
+        payload=php_json.encode(json.dumps({f"{object_type}s": [data]})),
+        # Its ids are UUIDs; equal for equal ids, as those are.
+        webhook_id=str(uuid5(NAMESPACE_OID, event_id)),
+    )

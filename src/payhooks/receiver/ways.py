@@ -116,9 +116,7 @@ class HeaderWay:
             # The age is judged beside it, so that the two can be told apart; no clock is asked.
             self.scheme.verify(values, body, secrets, now=_NEVER, tolerance=None)
         except SignatureError as error:
-            code = Code(error.code)
-            hint = NO_MATCH_HINT if code is Code.NO_MATCH else _sentence(error.reason)
-            raise VerificationError(code, hint) from None
+            raise refused(error) from None
 
     def sign(self, body: bytes, secret: str, *, message_id: str, now: datetime) -> Request:
         """See Way; the id has no place here."""
@@ -173,8 +171,11 @@ def check_age(sent_at_s: int, now: datetime, tolerance: timedelta) -> None:
         )
 
 
-def _sentence(reason: str) -> str:
-    return f"{reason[:1].upper()}{reason[1:]}."
+def refused(error: SignatureError) -> VerificationError:
+    """Return a scheme's refusal in the words of those who receive."""
+    code = Code(error.code)
+    reason = f"{error.reason[:1].upper()}{error.reason[1:]}."
+    return VerificationError(code, NO_MATCH_HINT if code is Code.NO_MATCH else reason)
 
 
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)  # nobody looks at it without a tolerance
