@@ -1,8 +1,10 @@
-"""owlpay, stripe and cloudevents: vectors, round trips, rotations, forgeries, garbage."""
+"""owlpay, stripe and cloudevents: vectors, ids, rotations, garbage, foreign code.
+
+What holds for every dialect is asked in test_every_dialect.
+"""
 
 from collections.abc import Callable
 from datetime import timedelta
-from random import Random
 from typing import Any
 
 import msgspec
@@ -111,20 +113,6 @@ def test_is_known_by_its_name_and_its_retry_policy(dialect: Dialect) -> None:
 
 
 @each
-def test_events_of_every_family_come_back_as_they_went(dialect: Dialect) -> None:
-    """Whatever the words, the dialect only wraps them."""
-    verifying = [dialect.verifying_secret(_secrets(dialect)[0])]
-    for event in drawn_events(dialect.name, count=300, seed=4):
-        assert dialect.refusal(event) is None
-        headers, body = _request(dialect, event)
-        dialect.verify(headers, body, verifying, AT)
-        reading = dialect.read(headers, body)
-        assert reading.event_type == event.type
-        assert reading.payload == event.data
-        assert msgspec.json.decode(body)
-
-
-@each
 def test_every_attempt_has_the_same_body_and_its_own_time(dialect: Dialect) -> None:
     """A receiver that was down for hours would refuse a time from before."""
     event, endpoint = _event(), endpoint_of(dialect.name)
@@ -197,21 +185,6 @@ def test_accepts_up_to_the_very_edge_of_the_tolerance(dialect: Dialect, edge: ti
     dialect.verify(headers, body, verifying, AT + edge)
     with pytest.raises(SignatureError):
         dialect.verify(headers, body, verifying, AT + edge * 1.2)
-
-
-@each
-def test_one_changed_bit_is_refused(dialect: Dialect) -> None:
-    """In the body or in a header that is signed or signs, wherever it is."""
-    random = Random(7)
-    verifying = [dialect.verifying_secret(_secrets(dialect)[0])]
-    headers, body = _request(dialect, _event())
-    for _ in range(400):
-        name = random.choice(["", *headers])
-        changed = bytearray(headers[name].encode() if name else body)
-        changed[random.randrange(len(changed))] ^= 1 << random.randrange(8)
-        forged = {**headers, name: changed.decode("latin-1")} if name else headers
-        with pytest.raises(SignatureError):
-            dialect.verify(forged, body if name else bytes(changed), verifying, AT)
 
 
 @given(body=st.binary(), value=st.text(), time=st.sampled_from(["", "t=1893456000,v1="]))
