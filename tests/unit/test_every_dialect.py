@@ -245,9 +245,11 @@ def _flipped(random: Random, raw: bytes, *, bits: int) -> bytes:
 
 
 def _is_signed_part(body: bytes, changed: bytes) -> bool:
-    """Return whether another payload is said, or none: only that is signed, by its meaning."""
+    """Return whether it says another payload or signature, or none: nothing else is signed."""
     try:
-        return bool(json.loads(changed)["object_payload"] != json.loads(body)["object_payload"])
+        was, said = json.loads(body), json.loads(changed)
+        names = ("object_payload", "object_payload_signature")
+        return any(said[name] != was[name] for name in names)
     except (ValueError, LookupError, TypeError):
         return True
 
