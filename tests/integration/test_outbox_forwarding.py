@@ -247,17 +247,19 @@ def test_an_object_with_a_long_backlog_does_not_hold_up_the_others(
 ) -> None:
     """A busy order is one row of many, not the whole outbox."""
     hooks = Hooks()
-    busy = [f"busy{number:04}" for number in range(1_200)]
-    commit(database, *busy, ordering_key="busy")
+    busy = [f"busy{number:04}" for number in range(4_100)]
+    with driver(database) as connection:
+        for name in busy:
+            Outbox("shop").write(connection, TYPE, {}, idempotency_key=name, ordering_key="busy")
+        connection.commit()
     commit(database, "late")
     forwarder = make(hooks)
     forwarder.forward()
     assert hooks.keys[:2] == ["busy0000", "late"]
     assert len(hooks.keys) == ROWS_PER_KEY_MAX + 1
-    while forwarder.forward() == 0.0:
-        pass
-    assert [key for key in hooks.keys if key != "late"] == busy
-    assert rows_of(database) == 0
+    for _ in range(4):
+        assert forwarder.forward() == 0.0
+    assert [key for key in hooks.keys if key != "late"] == busy[: 5 * ROWS_PER_KEY_MAX]
 
 
 def test_several_forwarders_share_the_work_and_keep_the_order(

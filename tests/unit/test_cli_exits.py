@@ -15,7 +15,7 @@ from payhooks.errors import (
     UnavailableError,
     WrongStateError,
 )
-from payhooks.publisher.client import RefusedError
+from payhooks.publisher.answers import RefusedError
 from payhooks.receiver.errors import Code, VerificationError
 
 INVALID = InvalidError.at("/url", "malformed", "It is not a URL.")

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from payhooks import __version__
 from payhooks.cli.exits import TimedOutError
 from payhooks.errors import InvalidError, UnauthenticatedError, UnavailableError
-from payhooks.publisher.client import RefusedError
+from payhooks.publisher.answers import RefusedError
 
 URL_DEFAULT: Final = "http://127.0.0.1:8420"
 DEV_FILE: Final = Path(".payhooks") / "dev.json"

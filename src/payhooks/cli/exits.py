@@ -17,7 +17,7 @@ from payhooks.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
-from payhooks.publisher.client import RefusedError
+from payhooks.publisher.answers import RefusedError
 from payhooks.receiver.errors import VerificationError
 
 

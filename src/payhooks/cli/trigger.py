@@ -11,7 +11,7 @@ from payhooks.cli.client import Api, connect, segment
 from payhooks.cli.events import send
 from payhooks.cli.inputs import pair, set_member, value_of
 from payhooks.cli.output import AsJson, MerchantName, as_json, line, say
-from payhooks.publisher.client import RefusedError
+from payhooks.publisher.answers import RefusedError
 
 _NOT_FOUND: Final = 404
 

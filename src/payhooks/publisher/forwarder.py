@@ -249,18 +249,14 @@ class _Pass:
                 self._settlement.refused.append((row.id, str(outcome)))
             case RefusedError():
                 self._forwarder.let_rest(row.merchant, str(outcome))
-                self._put_off(row, str(outcome))
+                self._settlement.troubled.append((row.id, str(outcome)))
                 for name in [n for n, q in self._queues.items() if q[0].merchant == row.merchant]:
                     del self._queues[name]
             case UnansweredError():
+                # The pass ends here, so nothing of its key overtakes it.
                 self.trouble = outcome.reason
                 self.rest_s = max(self.rest_s, outcome.retry_after_s)
-                self._put_off(row, outcome.reason)
-
-    def _put_off(self, row: Row, why: str) -> None:
-        self._settlement.troubled.append((row.id, why))
-        # Nothing of its key may overtake it.
-        self._queues.pop(row.order_key or "", None)
+                self._settlement.troubled.append((row.id, outcome.reason))
 
 
 def _is_of_content(outcome: Outcome) -> bool:
