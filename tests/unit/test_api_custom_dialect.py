@@ -6,6 +6,8 @@ import pytest
 from tests.support.api_world import World
 from tests.support.custom_formats import HUB, SLACK
 
+from payhooks.control.replay import Replayer
+
 HUB_SHOWN = {
     **HUB,
     "algorithm": "sha256",
@@ -153,6 +155,27 @@ async def test_a_delivery_is_pinned_to_the_version_of_the_format(world: World) -
     assert tried.status == 202, tried.body
     leases = await world.store.lease(owner=1, lanes_max=9, per_lane_max=9, skip=())
     assert {lease.dialect_version for lease in leases.leased} == {2}
+
+
+async def test_a_replay_is_made_for_the_format_as_it_is_then(world: World) -> None:
+    """What a merchant asks for again, its receivers of today have to understand."""
+    merchant = await world.merchant(custom_dialect=HUB)
+    await world.endpoint(merchant, dialect="custom")
+    await world.publish(merchant)
+    at = f"/v1/merchants/{merchant}"
+    [delivery] = (await world.call("GET", f"{at}/deliveries")).json["data"]
+    await world.call("POST", f"{at}/deliveries/{delivery['id']}/cancel")
+    await _patch(world, merchant, SLACK)
+    world.advance(1)
+    asked = await world.call("POST", f"{at}/replays", {"include": ["cancelled"]})
+    assert asked.status == 202, asked.body
+    replayer = Replayer(world.control, owner=1)
+    for _ in range(3):
+        world.advance(1)
+        await replayer.step()
+    found = await world.store.lease(owner=1, lanes_max=9, per_lane_max=9, skip=())
+    versions = [each.dialect_version for each in found.leased if each.replay_bulk is not None]
+    assert versions == [2]
 
 
 async def test_a_name_that_nearly_is_one_is_told_the_nearest(world: World) -> None:
