@@ -105,12 +105,10 @@ def _judged(request: Captured, secret: str) -> Entry:
             complaints.append("it has an Authorization header")
     elif request.named.get(passed[0]) != passed[1]:
         complaints.append("the credential is not the one configured")
-    module = _OUTSIDE.get(dialect, dialect).replace("-", "_")
-    outside = cast("_Outside", importlib.import_module(f"tests.outside.verify_{module}"))
-    signed = outside.is_signed_by(secret, request.named, request.body)
+    signed = is_signed_by(dialect, secret, request)
     if signed != (signature != "none"):
         complaints.append("it is signed" if signed else "foreign code does not verify it")
-    if outside.is_signed_by(_WRONG_SECRET, request.named, request.body):
+    if is_signed_by(dialect, _WRONG_SECRET, request):
         complaints.append("any secret verifies it")
     foreign = FOREIGN.get(dialect)
     if foreign is not None and foreign(secret, request.named, request.body) != signed:
@@ -121,6 +119,13 @@ def _judged(request: Captured, secret: str) -> Entry:
         authentication=authentication,
         complaints=tuple(complaints),
     )
+
+
+def is_signed_by(dialect: str, secret: str, request: Captured) -> bool:
+    """Return whether *secret* signed *request*, as foreign code has it."""
+    module = _OUTSIDE.get(dialect, dialect).replace("-", "_")
+    outside = cast("_Outside", importlib.import_module(f"tests.outside.verify_{module}"))
+    return outside.is_signed_by(secret, request.named, request.body)
 
 
 def unverified(entries: "list[Entry]") -> dict[str, Any]:
