@@ -73,6 +73,7 @@ class _Envelope(msgspec.Struct, frozen=True):
     timestamp: msgspec.Raw = _ABSENT
 
 
+_WANTED: Final = "a JSON object with event_id, event_type, content and timestamp"
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -157,7 +158,7 @@ class OwnGateway:
         self, headers: Mapping[str, str], body: bytes, options: Options = NO_OPTIONS
     ) -> Reading:
         """Return the parts of the envelope; contents of kinds unknown today are read as well."""
-        envelope = decoded(_decode_envelope, body, wanted="a JSON object with event_type, content")
+        envelope = decoded(_decode_envelope, body, wanted=_WANTED)
         content = envelope.content
         event_id = scalar_text(envelope.event_id)
         occurred_at = _moment(envelope.timestamp)
