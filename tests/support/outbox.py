@@ -187,6 +187,9 @@ class Hooks:
         self.merchants_refused: dict[str, int] = {}
         self.bodies_refused: set[str] = set()  # keys that spoil a whole request
         self.before_answer: Callable[[list[str]], Answer | Exception | None] = lambda _: None
+        # For those who stand between storing and answering.
+        self.asked = threading.Event()
+        self.go_on = threading.Event()
         self._lock = threading.Lock()
 
     @property
