@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from tests.support.captured import capturing
 from tests.support.dialect_table import AUTHENTICATIONS, SIGNATURES, send_table, unverified
 from tests.support.server import Server
@@ -9,6 +10,7 @@ from tests.support.server import Server
 from payhooks.dialects.registry import DIALECTS
 
 
+@pytest.mark.shows("V16")
 def test_each_request_is_verified_by_code_that_is_not_ours(
     on_sqlite: Server, tmp_path: Path
 ) -> None:

@@ -110,6 +110,7 @@ def _ask(request: _Request) -> None:
     _read(request)
 
 
+@pytest.mark.shows("V21")
 def test_a_request_is_verified_only_as_it_was_signed_and_read_or_refused() -> None:
     """A forger must not get by, and a provider that sends nonsense must not stop a worker."""
     hunt(_ask, _requests(NAMES))
@@ -149,6 +150,7 @@ def test_choices_are_taken_or_refused() -> None:
     hunt(check, st.sampled_from(NAMES), st.dictionaries(word, word, max_size=2))
 
 
+@pytest.mark.shows("V21")
 @pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_ten_thousand_requests_end_in_a_result_or_in_the_one_error(name: str) -> None:

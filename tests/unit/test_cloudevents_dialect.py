@@ -18,6 +18,8 @@ from payhooks.errors import InvalidError
 from payhooks.ids import DELIVERY, delivery_id, to_text
 from payhooks.model.event import Event
 
+pytestmark = pytest.mark.shows("V08")
+
 EVENT = Event(
     id=new_event_id(),
     merchant_id=MERCHANT.id,

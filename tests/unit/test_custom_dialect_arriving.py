@@ -57,7 +57,7 @@ def test_while_secrets_rotate_the_newest_signs_and_either_verifies() -> None:
         dialect.verify(headers, body, [OLD_KEY], AT)
 
 
-def test_without_secrets_no_signature_issent() -> None:
+def test_without_secrets_no_signature_is_sent() -> None:
     """An empty one would teach receivers to accept that."""
     dialect = made_dialect(**CASHFREE)
     signed = dialect.sign(message_id=MESSAGE_ID, body=b"{}", secrets=[], now=AT)

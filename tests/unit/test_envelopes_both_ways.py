@@ -31,6 +31,8 @@ from payhooks.errors import InvalidError, SignatureError
 from payhooks.model.event import Event
 from payhooks.policy.retry import POLICIES
 
+pytestmark = pytest.mark.shows("V02", "V07", "V08", "V15")
+
 THREE: list[Dialect] = [OWLPAY, STRIPE, CLOUDEVENTS]
 each = pytest.mark.parametrize("dialect", THREE, ids=lambda dialect: dialect.name)
 

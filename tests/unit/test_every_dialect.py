@@ -66,6 +66,7 @@ def test_choices_are_known_or_refused(dialect: Dialect) -> None:
 # --- writing ---------------------------------------------------------------------------
 
 
+@pytest.mark.shows("V22")
 def test_events_of_every_family_are_read_as_they_were_written(dialect: Dialect) -> None:
     """With and without object, time and metadata; nothing is translated on the way out."""
     events = drawn_events(dialect.name, count=2 * len(CATALOGUE.types), seed=1)
@@ -86,6 +87,7 @@ def test_events_of_every_family_are_read_as_they_were_written(dialect: Dialect) 
             assert abs(reading.occurred_at - happened_at(event)) < timedelta(seconds=1)
 
 
+@pytest.mark.shows("V24")
 def test_equal_arguments_make_equal_bytes(dialect: Dialect) -> None:
     """A retry that differs from the first attempt is another message to whoever hashes bodies."""
     endpoint = endpoint_of(dialect.name)
@@ -109,6 +111,7 @@ def test_two_events_never_have_one_key_to_dedupe_by(dialect: Dialect) -> None:
     assert len(keys) == len(events)
 
 
+@pytest.mark.shows("V24")
 def test_headers_are_plain_and_come_once(dialect: Dialect) -> None:
     """A line break in one would be a header that nobody meant to send."""
     for event in drawn_events(dialect.name, count=100, seed=4):
@@ -134,6 +137,7 @@ def test_without_secrets_nothing_can_be_taken_for_a_signature(dialect: Dialect) 
 # --- signing ---------------------------------------------------------------------------
 
 
+@pytest.mark.shows("V22")
 @pytest.mark.shows("S07")
 def test_a_thousand_valid_requests_are_accepted(dialect: Dialect) -> None:
     """Also by who holds an older secret beside, in either order."""
@@ -144,6 +148,7 @@ def test_a_thousand_valid_requests_are_accepted(dialect: Dialect) -> None:
         dialect.verify(attempt.headers, attempt.body, [other, *attempt.verifying], attempt.now)
 
 
+@pytest.mark.shows("V23")
 @pytest.mark.shows("S08")
 def test_a_thousand_requests_with_one_bit_changed_are_refused(dialect: Dialect) -> None:
     """In what is signed, or in what says by whom."""
@@ -173,6 +178,7 @@ def test_the_newest_secret_verifies_at_once_in_a_rotation(dialect: Dialect) -> N
     dialect.verify(attempt.headers, attempt.body, both, attempt.now)
 
 
+@pytest.mark.shows("V23")
 def test_nobody_elses_secret_verifies(dialect: Dialect) -> None:
     (event,) = drawn_events(dialect.name, count=1, seed=9)
     new, old = _texts(dialect)

@@ -15,6 +15,8 @@ from payhooks.dialects.foloosi import EVENT_OF_STATUS, FOLOOSI
 from payhooks.dialects.text_key import text_key
 from payhooks.errors import InvalidError, SignatureError
 
+pytestmark = pytest.mark.shows("V05")
+
 NAME = FOLOOSI.name
 WRITE = vectors(NAME, "write")
 READ = vectors(NAME, "read")

@@ -30,6 +30,8 @@ from payhooks.ids import to_text
 from payhooks.limits import CONNECT_TIMEOUT_S, TIMEOUT_S_MAX
 from payhooks.policy.retry import POLICIES
 
+pytestmark = pytest.mark.shows("V04")
+
 NAME = MERCHANT_CONSOLE.name
 WRITE = vectors(NAME, "write")
 VERIFY = vectors(NAME, "verify")
@@ -59,6 +61,7 @@ def test_writes_and_signs_the_vectors(case: Case) -> None:
     assert headers == case["headers"]
 
 
+@pytest.mark.shows("V12")
 @pytest.mark.parametrize("case", WRITE, ids=lambda case: case["name"])
 def test_its_own_package_verifies_what_we_sign(case: Case) -> None:
     """Merchants verify with that package."""
@@ -67,6 +70,7 @@ def test_its_own_package_verifies_what_we_sign(case: Case) -> None:
     assert not webhook.verify(body.decode() + " ", headers["X-Signature"], case["secret"])
 
 
+@pytest.mark.shows("V12")
 @given(key=KEYS, text=st.text(st.characters(exclude_categories=["Cs"])), number=st.floats())
 def test_its_own_package_makes_the_same_signature_of_any_body(
     key: str, text: str, number: float

@@ -9,6 +9,8 @@ from payhooks.dialects.offered import Offer, accepted
 from payhooks.dialects.standard import STANDARD, Standard
 from payhooks.errors import InvalidError
 
+pytestmark = pytest.mark.shows("V10")
+
 
 class Changed:
     """The standard dialect, but for what a test says."""

@@ -13,6 +13,8 @@ from payhooks.errors import InvalidError
 from payhooks.model.event import Event
 from payhooks.model.merchant import Mode
 
+pytestmark = pytest.mark.shows("V02")
+
 ENVELOPE: dict[str, Any] = {
     "uuid": "att_c0d3d7cda1e2175faa701dfd4a9b85355a3c9630",
     "api_version": "1.0.0",

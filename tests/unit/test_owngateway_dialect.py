@@ -20,6 +20,8 @@ from payhooks.model.event import Event
 from payhooks.model.merchant import Merchant
 from payhooks.policy.retry import POLICIES
 
+pytestmark = pytest.mark.shows("V06")
+
 TESTS = Path(__file__).parents[1]
 
 

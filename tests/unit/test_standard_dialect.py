@@ -23,6 +23,8 @@ from payhooks.model.event import Event
 from payhooks.model.merchant import CardNumbers, Merchant, Mode, TypeCheck
 from payhooks.testing.clock import ManualClock
 
+pytestmark = pytest.mark.shows("V01")
+
 VECTORS = Path(__file__).parents[1] / "vectors" / "standard"
 CASES: list[dict[str, Any]] = [
     case
@@ -192,6 +194,7 @@ def test_v1_and_v1a_travel_side_by_side() -> None:
         STANDARD.verify(headers, BODY + b" ", [public], SIGNED_AT)
 
 
+@pytest.mark.shows("V14")
 @pytest.mark.shows("S07")
 @given(
     secret=st.binary(min_size=24, max_size=64),

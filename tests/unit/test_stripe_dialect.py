@@ -17,6 +17,8 @@ from payhooks.errors import InvalidError, SignatureError
 from payhooks.model.event import Event
 from payhooks.model.merchant import Mode
 
+pytestmark = pytest.mark.shows("V07")
+
 TEXT = STRIPE.new_secret(bytes(range(SECRET_RANDOM_BYTES)))
 SECRET = STRIPE.signing_secret(TEXT)
 # Long before any machine's clock, and long after: Stripe's package asks the machine.
@@ -59,6 +61,7 @@ def _read(**changes: object) -> Reading:
 # --- Stripe's own package --------------------------------------------------------------
 
 
+@pytest.mark.shows("V13")
 def test_stripes_package_takes_our_event_with_its_object() -> None:
     """A receiver made for Stripe changes the URL and the secret, nothing else."""
     body = _body()
@@ -85,6 +88,7 @@ def test_every_member_that_their_package_names_is_there() -> None:
     assert event.request.id is None
 
 
+@pytest.mark.shows("V13")
 def test_stripes_package_takes_events_of_every_family() -> None:
     """Whatever is in the data: objects without a kind, numbers without end, any letter."""
     for event in drawn_events("stripe", count=300, seed=6):
@@ -93,6 +97,7 @@ def test_stripes_package_takes_events_of_every_family() -> None:
         assert made.type == event.type
 
 
+@pytest.mark.shows("V13")
 @given(body=st.text(st.characters(exclude_categories=["Cs"])), seconds=st.integers(0, 10**11))
 def test_a_header_made_by_their_package_is_ours(body: str, seconds: int) -> None:
     """Byte for byte, so neither side can tell who signed."""
@@ -102,6 +107,7 @@ def test_a_header_made_by_their_package_is_ours(body: str, seconds: int) -> None
     STRIPE.verify({"stripe-signature": theirs}, body.encode(), [SECRET], now)
 
 
+@pytest.mark.shows("V13")
 def test_both_refuse_an_old_time_a_changed_body_and_another_secret() -> None:
     """The same forgeries get the same answer on either side."""
     body = _body()
@@ -114,6 +120,7 @@ def test_both_refuse_an_old_time_a_changed_body_and_another_secret() -> None:
             STRIPE.verify({"stripe-signature": header}, said, [STRIPE.verifying_secret(text)], AT)
 
 
+@pytest.mark.shows("V13")
 def test_their_package_takes_either_secret_while_keys_roll() -> None:
     """Stripe signs with both for a day; so do we for the grace."""
     body, other = _body(), STRIPE.new_secret(bytes(SECRET_RANDOM_BYTES))

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from tests.support.console_vectors import vectors
 
+pytestmark = pytest.mark.shows("V15")
+
 TESTS = Path(__file__).parents[1]
 SCRIPTS = {"merchant-console": "verify_merchant_console.py", "foloosi": "verify_foloosi.py"}
 Request = tuple[dict[str, str], bytes]

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.shows("V15")
+
 TESTS = Path(__file__).parents[1]
 SCRIPT = TESTS / "outside" / "verify_custom.py"
 CASES: list[dict[str, Any]] = json.loads(

@@ -12,6 +12,8 @@ from tests.support.dialect_events import AT, MERCHANT, drawn_events, endpoint_of
 
 from payhooks.dialects.owngateway import OWNGATEWAY, SIGNATURE
 
+pytestmark = pytest.mark.shows("V15")
+
 TESTS = Path(__file__).parents[1]
 SCRIPT = TESTS / "outside" / "verify_owngateway.py"
 VECTORS = TESTS / "vectors" / "owngateway" / "verify.json"

@@ -11,6 +11,8 @@ import pytest
 
 from payhooks.dialects.standard import STANDARD
 
+pytestmark = pytest.mark.shows("V15")
+
 TESTS = Path(__file__).parents[1]
 SCRIPT = TESTS / "outside" / "verify_standard.py"
 CASE = json.loads((TESTS / "vectors" / "standard" / "v1.json").read_text())["cases"][0]
