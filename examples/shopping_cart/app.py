@@ -1,0 +1,63 @@
+"""A shopping cart that keeps its stock equal to the merchant console's.
+
+The console tells of every change of its inventory, in any order and sometimes twice. What a
+change says of itself (``qtyonhand_change``) adds up in any order, if each is counted once; what
+is on hand after it (``qtyonhand``) only starts a product that the cart does not know yet.
+"""
+
+import os
+import sqlite3
+from contextlib import closing
+from wsgiref.simple_server import make_server
+
+from payhooks.receiver import Event, Verifier, once, table_sql
+from payhooks.receiver.wsgi import webhook
+
+INVENTORY = ("product.inventory.ordered", "product.inventory.adjusted")
+
+verifier = Verifier(os.environ["WEBHOOK_SECRET"], dialect="merchant-console")
+
+
+def connect() -> sqlite3.Connection:
+    """Return a connection to the cart's database."""
+    return sqlite3.connect(os.environ["DATABASE"])
+
+
+with closing(connect()) as setup, setup:
+    setup.execute(table_sql())
+    setup.execute(
+        "CREATE TABLE IF NOT EXISTS stock"
+        " (product TEXT PRIMARY KEY, on_hand INTEGER NOT NULL, since TEXT NOT NULL)"
+    )
+    setup.execute("CREATE TABLE IF NOT EXISTS paid (sale TEXT PRIMARY KEY, amount TEXT NOT NULL)")
+
+
+@webhook(verifier)
+def application(event: Event) -> None:
+    """Do what the event asks for, once; other events are none of the cart's business."""
+    with closing(connect()) as connection, connection, once(connection, event) as first:
+        if first and event.type in INVENTORY:
+            change_stock(connection, event)
+        elif first and event.type == "transaction.sale.success":
+            # Not the stock: what a sale took from it comes as product.inventory.ordered.
+            row = (event.object_id, event.data["amount"])
+            connection.execute("INSERT OR IGNORE INTO paid VALUES (?, ?)", row)
+
+
+def change_stock(connection: sqlite3.Connection, event: Event) -> None:
+    """Count one change; one that came before the cart knew the product is in it already."""
+    assert event.ordered_at is not None, "the merchant console says when"
+    at = event.ordered_at.isoformat()
+    started = connection.execute(
+        "INSERT OR IGNORE INTO stock VALUES (?, ?, ?)",
+        (event.object_id, event.data["qtyonhand"], at),
+    )
+    if started.rowcount == 0:
+        connection.execute(
+            "UPDATE stock SET on_hand = on_hand + ? WHERE product = ? AND since < ?",
+            (int(event.data["qtyonhand_change"]), event.object_id, at),
+        )
+
+
+if __name__ == "__main__":
+    make_server("127.0.0.1", int(os.environ["PORT"]), application).serve_forever()
