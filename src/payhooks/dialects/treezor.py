@@ -32,6 +32,7 @@ from payhooks.dialects.contract import (
     NO_OPTIONS,
     SECRET_RANDOM_BYTES,
     Carried,
+    HmacSecret,
     Options,
     Reading,
     Rendered,
@@ -127,11 +128,11 @@ class Treezor:
         assert len(random_bytes) == SECRET_RANDOM_BYTES
         return random_bytes.hex()
 
-    def signing_secret(self, text: str) -> SigningSecret:
+    def signing_secret(self, text: str) -> HmacSecret:
         """Return the secret whose key is *text*."""
         return text_key(text)
 
-    def verifying_secret(self, text: str) -> VerifyingSecret:
+    def verifying_secret(self, text: str) -> HmacSecret:
         """Return the secret whose key is *text*."""
         return text_key(text)
 
