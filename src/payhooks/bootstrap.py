@@ -27,7 +27,7 @@ from payhooks.control.keyring import Keyring, parse_keys
 from payhooks.control.replay import Replayer
 from payhooks.control.secrets import open_secret
 from payhooks.dialects.offered import Offer
-from payhooks.dialects.registry import DIALECTS, ENTRY_POINTS, register
+from payhooks.dialects.registry import ENTRY_POINTS, register, retry_policy
 from payhooks.errors import InvalidError, PayhooksError
 from payhooks.flow.accept import Acceptor
 from payhooks.flow.fan_out import order_key
@@ -341,7 +341,7 @@ def _make_sending(
         telemetry=base.telemetry,
         disable=lambda *which: system.disable(base.control, *which),
         forget_listener=lambda *which: system.forget_listener(base.control, *which),
-        dialect_policy=lambda name: DIALECTS[name].retry_policy,
+        dialect_policy=retry_policy,
         retention=base.settings.retention,
     )
     worker = Worker(

@@ -1,6 +1,7 @@
 """A merchant's own format and a distribution's own dialect, through a served process."""
 
 import hmac
+import re
 from pathlib import Path
 
 import pytest
@@ -20,14 +21,9 @@ from tests.support.server import (
     sqlite_url,
 )
 
-ACME = """
-from payhooks.dialects.standard import Standard
-
-class Acme(Standard):
-    name = "acme"
-
-ACME = Acme()
-"""
+# The example of the documentation: who copies it must get what it promises.
+PAGE = (ROOT / "docs" / "dialects-in-code.md").read_text(encoding="utf-8")
+ACME, ENTRY_POINT = re.findall(r"```(?:python|toml)\n(.*?)```", PAGE, re.DOTALL)
 BROKEN = """
 class Acme:
     name = "acme"
@@ -42,7 +38,9 @@ def _site(folder: Path, code: str) -> Path:
     about.mkdir(parents=True)
     (folder / "acme_webhooks.py").write_text(code, encoding="utf-8")
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-webhooks\nVersion: 2.1\n")
-    (about / "entry_points.txt").write_text("[payhooks.dialects]\nours = acme_webhooks:ACME\n")
+    # As an installer writes what the project's file says.
+    named = ENTRY_POINT.splitlines()[1].replace('"', "")
+    (about / "entry_points.txt").write_text(f"[payhooks.dialects]\n{named}\n")
     return folder
 
 
@@ -102,23 +100,23 @@ def test_a_dialect_that_was_installed_is_spoken(tmp_path: Path) -> None:
         findings = {
             each["name"]: each for each in run_json(tmp_path, "doctor", **settings, **environment)
         }
-        assert findings["dialects"]["words"] == "ours and ours in acme-webhooks 2.1"
+        assert findings["dialects"]["words"] == "ours and acme in acme-webhooks 2.1"
 
 
 @pytest.mark.parametrize(
     ("code", "words"),
     [
         pytest.param(
-            BROKEN, "ours in acme-webhooks 2.1 is no dialect: it has no version", id="half"
+            BROKEN, "acme in acme-webhooks 2.1 is no dialect: it has no version", id="half"
         ),
         pytest.param(
             "import nothing_of_that_name",
-            "ours in acme-webhooks 2.1 cannot be imported: ModuleNotFoundError.",
+            "acme in acme-webhooks 2.1 cannot be imported: ModuleNotFoundError.",
             id="import",
         ),
         pytest.param(
             ACME.replace('"acme"', '"standard"'),
-            "ours in acme-webhooks 2.1 is no dialect: the name standard is taken.",
+            "acme in acme-webhooks 2.1 is no dialect: the name standard is taken.",
             id="taken name",
         ),
     ],

@@ -2,11 +2,16 @@
 
 import json
 
+import msgspec
 import pytest
 from tests.support.api_world import World
 from tests.support.custom_formats import HUB, SLACK
 
+from payhooks import ids
+from payhooks.control.context import SYSTEM, audit_entry
 from payhooks.control.replay import Replayer
+from payhooks.ids import MerchantId
+from payhooks.ports.controlling import Change
 
 HUB_SHOWN = {
     **HUB,
@@ -187,3 +192,27 @@ async def test_a_name_that_nearly_is_one_is_told_the_nearest(world: World) -> No
         {"label": "a", "url": "https://example.com/", "events": ["*"], "dialect": "costum"},
     )
     assert "Did you mean custom?" in json.dumps(answer.json["errors"])
+
+
+async def test_events_wait_for_a_dialect_that_is_not_installed_any_more(world: World) -> None:
+    """Late, not lost; and the operator can give the endpoint another."""
+    merchant = await world.merchant()
+    made = await world.endpoint(merchant)
+    merchant_id = MerchantId(ids.from_text(ids.MERCHANT, merchant) or b"")
+    [routing] = await world.store.routing([merchant_id])
+    [endpoint] = routing.endpoints
+    changed = msgspec.structs.replace(endpoint, dialect="gone", version=endpoint.version + 1)
+    entry = audit_entry(
+        world.control, SYSTEM, merchant_id=merchant_id, action="endpoint.updated", target="x"
+    )
+    await world.control.apply(Change(audit=entry, endpoint=changed))
+    world.directory.outdate(merchant_id)
+    refused = await world.publish(merchant)
+    assert (refused.status, refused.json["retryable"]) == (503, True)
+    mended = await world.call(
+        "PATCH", f"/v1/merchants/{merchant}/endpoints/{made['id']}", {"dialect": "standard"}
+    )
+    assert mended.status == 200, mended.body
+    world.directory.outdate(merchant_id)
+    assert (await world.publish(merchant)).status == 202
+    assert world.bugs == []

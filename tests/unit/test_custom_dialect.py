@@ -184,6 +184,7 @@ def test_a_dialect_that_is_not_installed_any_more_is_an_operators_matter() -> No
     """Events are told to come back and deliveries wait; nothing is lost or crashes."""
     with pytest.raises(DamagedError, match="acme"):
         registry.bound("acme", MERCHANT)
+    assert registry.retry_policy("acme") == "standard"
 
 
 def test_secrets_are_their_text() -> None:

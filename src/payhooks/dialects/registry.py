@@ -78,6 +78,15 @@ def bound(name: str, merchant: Merchant) -> Dialect:
         raise DamagedError(f"no dialect {name} is installed, and an endpoint speaks it") from None
 
 
+def retry_policy(name: str) -> str:
+    """Return the policy of endpoints that speak it and name none.
+
+    Also for a dialect that is not installed any more: whoever looks after all endpoints must not
+    stop at one of them.
+    """
+    return DIALECTS.get(name, STANDARD).retry_policy
+
+
 def choose(name: str, merchant: Merchant) -> Dialect:
     """Return the dialect called *name*, if an endpoint of this merchant may have it.
 
