@@ -17,6 +17,8 @@ from payhooks.errors import InvalidError, SignatureError
 from payhooks.model.event import Event
 from payhooks.policy.retry import POLICIES
 
+pytestmark = pytest.mark.shows("V03")
+
 GOLDEN: Final = vectors("treezor", "verify")[0]
 BODY: Final[bytes] = GOLDEN["body"].encode()
 SECRET: Final = TREEZOR.signing_secret(GOLDEN["secret"])

@@ -12,6 +12,8 @@ from tests.support.envelope_vectors import as_case, vectors
 from payhooks.dialects.treezor import TREEZOR
 from payhooks.errors import InvalidError
 
+pytestmark = pytest.mark.shows("V03")
+
 READ: Final = vectors("treezor", "read")
 
 

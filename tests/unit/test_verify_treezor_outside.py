@@ -10,6 +10,8 @@ from tests.support.envelope_vectors import Request, judged_outside, vectors
 
 from payhooks.dialects.treezor import TREEZOR
 
+pytestmark = pytest.mark.shows("V15")
+
 OUTSIDE: Final = "verify_treezor.py"
 GOLDEN: Final = vectors("treezor", "verify")[0]
 BODY: Final[bytes] = GOLDEN["body"].encode()
