@@ -19,7 +19,10 @@ DOCUMENTS: Final = 4_000
 MESSAGES: Final = 1_000
 SECRET: Final = "a/b+c=:0123456789"
 
-pytestmark = pytest.mark.skipif(PHP is None, reason="php is not installed (Debian: php-cli)")
+pytestmark = [
+    pytest.mark.shows("V11"),
+    pytest.mark.skipif(PHP is None, reason="php is not installed (Debian: php-cli)"),
+]
 
 # A document per line, in base64, because a line of PHP's own output has no place for a NUL.
 _RESPELL: Final = r"""
