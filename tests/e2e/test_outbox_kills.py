@@ -103,9 +103,9 @@ def _forwarder(database: str, url: str, folder: Path) -> Child:
     return Child(arguments, environment_of_children("k"), folder / "log")
 
 
-def _until(holds: Callable[[], bool]) -> None:
+def _until(holds: Callable[[], bool], *, s: float = S_MAX) -> None:
     ticks = threading.Event()
-    for _ in range(int(S_MAX / 0.02)):
+    for _ in range(int(s / 0.02)):
         if holds():
             return
         ticks.wait(0.02)
@@ -138,6 +138,32 @@ def test_a_forwarder_killed_between_the_answer_and_the_delete_tells_nothing_twic
     assert hooks.requests == [["a"], ["a"]]
     last = (tmp_path / "log").read_text("utf-8").splitlines()[-1]
     assert '"forwarded": 1, "replayed": 1' in last
+
+
+@pytest.mark.long
+def test_a_forwarder_that_hangs_keeps_its_rows_for_a_minute_at_most(
+    cluster_url: str, stack: ExitStack, tmp_path: Path
+) -> None:
+    """A process that was stopped, or whose machine has gone, is not killed: its locks stay."""
+    database = stack.enter_context(outbox_database("postgres", tmp_path, lambda: cluster_url))
+    hooks = Hooks()
+    commit(database, "a")
+    url = stack.enter_context(serving(hooks))
+    first = _forwarder(database, url, tmp_path)
+    stack.callback(first.close)
+    first.start()
+    assert hooks.asked.wait(S_MAX)
+    first.tell(signal.SIGSTOP)
+    hooks.go_on.set()
+
+    second = _forwarder(database, url, tmp_path)
+    stack.callback(second.close)
+    second.start()
+    _until(lambda: rows_of(database) == 0, s=80.0)
+    assert second.stop() == 0
+    first.tell(signal.SIGCONT)
+    assert first.stop() == 0
+    assert hooks.keys == ["a"]
 
 
 @pytest.mark.parametrize(("when", "told"), [("committed", ["a"]), ("open", [])])

@@ -84,6 +84,11 @@ class Child:
         """Ask it to stop, and return its exit code."""
         return self._end(number)
 
+    def tell(self, number: signal.Signals) -> None:
+        """Send a signal to the process, by its id."""
+        assert self._process is not None
+        os.kill(self._process.pid, number)
+
     def close(self) -> None:
         """End the process, if there is one."""
         if self._process is not None:
@@ -95,7 +100,7 @@ class Child:
     def _end(self, number: signal.Signals) -> int:
         assert self._process is not None
         assert self._process.stdin is not None
-        os.kill(self._process.pid, number)
+        self.tell(number)
         code = self._process.wait(_STOP_S_MAX)
         self._process.stdin.close()
         return code
