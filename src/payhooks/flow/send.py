@@ -15,7 +15,7 @@ import msgspec
 from payhooks import __version__
 from payhooks.clock import Clock
 from payhooks.dialects.contract import Dialect, Rendered, Signed
-from payhooks.errors import UnavailableError
+from payhooks.errors import DamagedError, UnavailableError
 from payhooks.flow.fan_out import timeout_s
 from payhooks.flow.routing import RoutingTable
 from payhooks.ids import DELIVERY, to_text
@@ -59,7 +59,13 @@ class Sender:
         """
         began_at = self._clock.now()
         # Only the current version of a dialect writes; an older pin has its body stored.
-        dialect = table.dialect(leased.dialect)
+        try:
+            dialect = table.dialect(leased.dialect)
+        except DamagedError as error:
+            # Not installed any more: an operator's matter, so it costs no attempt either.
+            fault = OurFault(detail=str(error))
+            done(Sent(outcome=fault, rendered=None, began_at=began_at))
+            return None
         refusal = None if dialect.carries_everything else dialect.refusal(leased.event)
         if refusal is not None:
             silence = Silence(reason=Reason.NOT_CARRIED, detail=refusal, timing=Timing())

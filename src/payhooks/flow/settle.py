@@ -15,7 +15,7 @@ import msgspec
 
 from payhooks import limits
 from payhooks.clock import Clock
-from payhooks.dialects.registry import DIALECTS
+from payhooks.dialects.registry import retry_policy
 from payhooks.errors import UnavailableError
 from payhooks.flow.group_commit import Bounds, GroupCommit
 from payhooks.flow.send import Sent
@@ -102,7 +102,7 @@ class Settler:
 
     def judge(self, leased: Leased, endpoint: Endpoint, sent: Sent) -> Judged:
         """Return what the outcome means for the delivery and its lane."""
-        policy = policy_of(endpoint, DIALECTS[leased.dialect].retry_policy)
+        policy = policy_of(endpoint, retry_policy(leased.dialect))
         now = self._clock.now()
         verdict = classify(sent.outcome, gone_disables=policy.gone_disables, now=now)
         decision = decide(
