@@ -14,6 +14,7 @@ from threading import Barrier
 import psycopg
 import pytest
 import sqlalchemy
+from django.db import ConnectionHandler  # type: ignore[import-untyped] # It ships no types.
 from tests.support.server import ROOT
 from tests.support.stores import postgres_database
 
@@ -227,3 +228,16 @@ def test_a_connection_that_commits_by_itself_is_refused(
     with pytest.raises(TypeError, match="commits by itself"), once(connection, EVENT):
         pass
     connection.close()
+
+
+def test_djangos_connection_must_be_in_a_transaction(tmp_path: Path) -> None:
+    """Outside of atomic() Django commits each statement, so also the mark alone."""
+    database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "a.db")}
+    connection = ConnectionHandler({"default": database})["default"]
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(table_sql())
+        with pytest.raises(TypeError, match="commits by itself"), once(connection, EVENT):
+            pass
+    finally:
+        connection.close()

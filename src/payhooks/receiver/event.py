@@ -30,6 +30,6 @@ class Event:
         at = other.ordered_at if isinstance(other, Event) else other
         if at is None or self.ordered_at is None:
             return False
-        if at.tzinfo is None:
-            raise TypeError("compare with a datetime that has a time zone")
+        if not isinstance(at, datetime) or at.tzinfo is None:
+            raise TypeError("compare with an event, or a datetime that has a time zone")
         return self.ordered_at > at

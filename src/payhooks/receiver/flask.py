@@ -1,4 +1,4 @@
-"""A decorator for Flask views.
+"""A decorator for views of Flask 3.1 or later.
 
     @app.post("/webhooks")
     @webhook(verifier)
