@@ -15,7 +15,6 @@ from tests.support.outbox import (
     commit,
     driver,
     outbox_database,
-    postgres_cluster,
     rows_of,
 )
 from tests.support.outbox_soak import (
@@ -30,6 +29,7 @@ from tests.support.soak import OtherProcess
 from payhooks.publisher import Outbox
 from payhooks.publisher.__main__ import main
 
+pytest_plugins = ("tests.support.outbox_fixtures",)
 S_MAX = 20.0
 
 # Writes one event and says so, before or after the commit; then it waits to be killed.
@@ -44,21 +44,6 @@ with driver(sys.argv[1]) as connection:
     print("now", flush=True)
     sys.stdin.read()
 """
-
-
-@pytest.fixture(scope="module")
-def cluster_url() -> Iterator[str]:
-    with postgres_cluster() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest, stack: ExitStack, tmp_path: Path) -> str:
-    """Return a database of either kind, with an outbox."""
-    kind: str = request.param
-    return stack.enter_context(
-        outbox_database(kind, tmp_path, lambda: request.getfixturevalue("cluster_url"))
-    )
 
 
 @contextmanager
@@ -98,8 +83,8 @@ def serving(hooks: Hooks) -> Iterator[str]:
             thread.join()
 
 
-def _forwarder(database: str, url: str, folder: Path) -> Child:
-    arguments = ["-m", "payhooks.publisher", "forward", "--database", database, "--url", url]
+def _forwarder(outbox_url: str, url: str, folder: Path) -> Child:
+    arguments = ["-m", "payhooks.publisher", "forward", "--database", outbox_url, "--url", url]
     return Child(arguments, environment_of_children("k"), folder / "log")
 
 
@@ -113,25 +98,25 @@ def _until(holds: Callable[[], bool], *, s: float = S_MAX) -> None:
 
 
 def test_a_forwarder_killed_between_the_answer_and_the_delete_tells_nothing_twice(
-    database: str, stack: ExitStack, tmp_path: Path
+    outbox_url: str, stack: ExitStack, tmp_path: Path
 ) -> None:
     """The server has the event, the table too: the next one asks with the same key."""
     hooks = Hooks()
-    commit(database, "a")
+    commit(outbox_url, "a")
     url = stack.enter_context(serving(hooks))
-    first = _forwarder(database, url, tmp_path)
+    first = _forwarder(outbox_url, url, tmp_path)
     stack.callback(first.close)
     first.start()
     assert hooks.asked.wait(S_MAX)
     assert hooks.keys == ["a"]
     first.kill()
-    assert rows_of(database) == 1
+    assert rows_of(outbox_url) == 1
     hooks.go_on.set()
 
-    second = _forwarder(database, url, tmp_path)
+    second = _forwarder(outbox_url, url, tmp_path)
     stack.callback(second.close)
     second.start()
-    _until(lambda: rows_of(database) == 0)
+    _until(lambda: rows_of(outbox_url) == 0)
 
     assert second.stop() == 0
     assert hooks.keys == ["a"]
@@ -142,24 +127,24 @@ def test_a_forwarder_killed_between_the_answer_and_the_delete_tells_nothing_twic
 
 @pytest.mark.long
 def test_a_forwarder_that_hangs_keeps_its_rows_for_a_minute_at_most(
-    cluster_url: str, stack: ExitStack, tmp_path: Path
+    outbox_cluster: str, stack: ExitStack, tmp_path: Path
 ) -> None:
     """A process that was stopped, or whose machine has gone, is not killed: its locks stay."""
-    database = stack.enter_context(outbox_database("postgres", tmp_path, lambda: cluster_url))
+    outbox_url = stack.enter_context(outbox_database("postgres", tmp_path, lambda: outbox_cluster))
     hooks = Hooks()
-    commit(database, "a")
+    commit(outbox_url, "a")
     url = stack.enter_context(serving(hooks))
-    first = _forwarder(database, url, tmp_path)
+    first = _forwarder(outbox_url, url, tmp_path)
     stack.callback(first.close)
     first.start()
     assert hooks.asked.wait(S_MAX)
     first.tell(signal.SIGSTOP)
     hooks.go_on.set()
 
-    second = _forwarder(database, url, tmp_path)
+    second = _forwarder(outbox_url, url, tmp_path)
     stack.callback(second.close)
     second.start()
-    _until(lambda: rows_of(database) == 0, s=80.0)
+    _until(lambda: rows_of(outbox_url) == 0, s=80.0)
     assert second.stop() == 0
     first.tell(signal.SIGCONT)
     assert first.stop() == 0
@@ -168,13 +153,13 @@ def test_a_forwarder_that_hangs_keeps_its_rows_for_a_minute_at_most(
 
 @pytest.mark.parametrize(("when", "told"), [("committed", ["a"]), ("open", [])])
 def test_an_application_killed_around_its_commit_tells_what_it_committed(
-    database: str, stack: ExitStack, tmp_path: Path, when: str, told: list[str]
+    outbox_url: str, stack: ExitStack, tmp_path: Path, when: str, told: list[str]
 ) -> None:
     """After the commit the event is not the application's to lose; before it, it never was."""
     program = tmp_path / "application.py"
     program.write_text(APPLICATION, "utf-8")
     said = tmp_path / "said"
-    application = Child([str(program), database, when], environment_of_children(""), said)
+    application = Child([str(program), outbox_url, when], environment_of_children(""), said)
     stack.callback(application.close)
     application.start()
     _until(lambda: said.read_text("utf-8") == "now\n")
@@ -182,14 +167,14 @@ def test_an_application_killed_around_its_commit_tells_what_it_committed(
 
     hooks = Hooks()
     hooks.go_on.set()
-    commit(database, "later")
-    forwarder = _forwarder(database, stack.enter_context(serving(hooks)), tmp_path)
+    commit(outbox_url, "later")
+    forwarder = _forwarder(outbox_url, stack.enter_context(serving(hooks)), tmp_path)
     stack.callback(forwarder.close)
     forwarder.start()
     _until(lambda: "later" in hooks.keys)
     assert forwarder.stop() == 0
     assert hooks.keys == [*told, "later"]
-    assert rows_of(database) == 0
+    assert rows_of(outbox_url) == 0
 
 
 def test_business_under_kills_is_told_and_nothing_else(
@@ -201,12 +186,12 @@ def test_business_under_kills_is_told_and_nothing_else(
     receiver.learn(tenant.secrets)
     folder = tmp_path / "business"
     folder.mkdir()
-    with application_database("sqlite", folder, "") as database:
+    with application_database("sqlite", folder, "") as outbox_url:
         done = soak_outbox(
             on_sqlite,
             tenant,
             receiver,
-            database=database,
+            database=outbox_url,
             folder=folder,
             commits=150,
             kills=5,
@@ -220,28 +205,28 @@ def test_business_under_kills_is_told_and_nothing_else(
 
 
 def test_the_commands_show_what_was_refused_and_send_it_again(
-    database: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, stack: ExitStack
+    outbox_url: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, stack: ExitStack
 ) -> None:
     """Who is called at night has a shell, and not this library's documentation in his head."""
     hooks = Hooks()
     hooks.go_on.set()
     hooks.refused = {"a": 422}
-    commit(database, "a", "b")
-    forwarder = _forwarder(database, stack.enter_context(serving(hooks)), tmp_path)
+    commit(outbox_url, "a", "b")
+    forwarder = _forwarder(outbox_url, stack.enter_context(serving(hooks)), tmp_path)
     stack.callback(forwarder.close)
     forwarder.start()
-    _until(lambda: rows_of(database) == 1 and hooks.keys == ["b"])
+    _until(lambda: rows_of(outbox_url) == 1 and hooks.keys == ["b"])
 
-    assert main(["status", "--database", database]) == 0
+    assert main(["status", "--database", outbox_url]) == 0
     assert capsys.readouterr().out == '{"waiting": 0, "failed": 1, "oldest": null}\n'
-    assert main(["failed", "--database", database]) == 0
+    assert main(["failed", "--database", outbox_url]) == 0
     said = capsys.readouterr().out
     assert '"idempotency_key": "a"' in said
     assert '"last_error": "422: No"' in said
     hooks.refused = {}
-    assert main(["resend", "--all", "--database", database]) == 0
+    assert main(["resend", "--all", "--database", outbox_url]) == 0
     assert capsys.readouterr().out == '{"resent": 1}\n'
-    _until(lambda: rows_of(database) == 0)
+    _until(lambda: rows_of(outbox_url) == 0)
     assert forwarder.stop() == 0
     assert hooks.keys == ["b", "a"]
 
@@ -279,11 +264,11 @@ def test_a_command_that_cannot_work_says_why(
 
 
 def test_the_table_is_printed_for_those_who_migrate_by_hand(
-    capsys: pytest.CaptureFixture[str], cluster_url: str, tmp_path: Path
+    capsys: pytest.CaptureFixture[str], outbox_cluster: str, tmp_path: Path
 ) -> None:
     assert main(["table", "postgresql"]) == 0
     statements = capsys.readouterr().out.split(";\n")
-    with outbox_database("postgres", tmp_path, lambda: cluster_url) as url:
+    with outbox_database("postgres", tmp_path, lambda: outbox_cluster) as url:
         with driver(url) as connection:
             connection.execute("DROP TABLE payhooks_outbox")
             for statement in statements[:-1]:

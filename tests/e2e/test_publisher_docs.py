@@ -17,10 +17,10 @@ from tests.support.outbox import (
     django_connection,
     driver,
     outbox_database,
-    postgres_cluster,
     rows_of,
 )
 from tests.support.outbox_soak import Child, environment_of_children
+from tests.support.postgres import cluster
 from tests.support.server import ROOT, Api, Server, Tenant
 
 from payhooks.limits import BATCH_EVENTS_MAX, EVENT_BODY_BYTES_MAX, JSON_DEPTH_MAX, KIB
@@ -35,7 +35,7 @@ S_MAX = 20.0
 @pytest.fixture
 def database(stack: ExitStack, tmp_path: Path) -> Iterator[str]:
     """Yield a PostgreSQL database that Django knows as its default."""
-    cluster_url = stack.enter_context(postgres_cluster())
+    cluster_url = stack.enter_context(cluster())
     url = stack.enter_context(outbox_database("postgres", tmp_path, lambda: cluster_url))
     _, alias = stack.enter_context(django_connection(url))
     with driver(url) as connection:

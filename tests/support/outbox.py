@@ -16,7 +16,6 @@ from django.conf import settings  # type: ignore[import-untyped] # It ships no t
 from django.db import connections, transaction  # type: ignore[import-untyped] # It ships no types.
 from django.db.utils import ConnectionHandler  # type: ignore[import-untyped] # It ships no types.
 from sqlalchemy.orm import Session
-from tests.support.postgres import cluster
 
 from payhooks.publisher import Answer, Outbox, create_table
 
@@ -27,13 +26,6 @@ _INSERT: Final = "INSERT INTO business (name) VALUES ('{}')"
 
 class RolledBack(Exception):  # noqa: N818 - what an application does on purpose
     """The business found a reason not to."""
-
-
-@contextmanager
-def postgres_cluster() -> Iterator[str]:
-    """Yield the URL of a running cluster."""
-    with cluster() as url:
-        yield url
 
 
 @contextmanager

@@ -14,17 +14,16 @@ from typing import Final
 
 from payhooks.errors import InvalidError
 from payhooks.publisher.answers import Outcome, Published, RefusedError, UnansweredError
-from payhooks.publisher.client import Client
+from payhooks.publisher.client import TIMEOUT_S, Client
 from payhooks.publisher.event import Keyed
 from payhooks.publisher.opening import open_table
-from payhooks.publisher.sending import Send
+from payhooks.publisher.sending import Send, urllib_sender
 from payhooks.publisher.table import OutboxTable, Row, Settlement
 
 POLL_S: Final = 0.2
 _ROWS_MAX: Final = 500
 # Row locks are held while the server is asked; no longer than this, and one request.
 _PASS_S_MAX: Final = 10.0
-_TIMEOUT_S: Final = 10.0
 _FIRST_REST_S: Final = 0.5
 _REST_S_MAX: Final = 10.0
 # A server may ask for longer than our own longest rest, but not to be forgotten.
@@ -54,14 +53,13 @@ class Progress:
 class Forwarder:
     """Forwards one outbox. As many as you like, in any process; ``start`` for a thread."""
 
-    def __init__(  # noqa: PLR0913 - all but the first three have defaults
+    def __init__(
         self,
         database: str,
         base_url: str,
         key: str,
         *,
         poll_s: float = POLL_S,
-        timeout_s: float = _TIMEOUT_S,
         send: Send | None = None,
     ) -> None:
         """Name the database, the server, and an API key that may publish for its merchants.
@@ -75,8 +73,9 @@ class Forwarder:
         if not poll_s > 0:
             raise InvalidError.at("/poll_s", "too_small", "Looking all the time helps nobody.")
         self._table: OutboxTable = open_table(database)
-        self._arguments = (base_url, key, timeout_s, send)
-        self._clients: dict[str, Client] = {}
+        self._base_url = base_url
+        self._key = key
+        self._send = send or urllib_sender(TIMEOUT_S)
         self._client("any")  # A wrong URL or key is found now, not at the first payment.
         self._poll_s = poll_s
         self._stop = threading.Event()
@@ -178,12 +177,8 @@ class Forwarder:
         return self._stop.is_set()
 
     def _client(self, merchant: str) -> Client:
-        client = self._clients.get(merchant)
-        if client is None:
-            base_url, key, timeout_s, send = self._arguments
-            client = Client(base_url, key, merchant=merchant, timeout_s=timeout_s, send=send)
-            self._clients[merchant] = client
-        return client
+        # Made anew each time: there may be a hundred thousand merchants, and it costs nothing.
+        return Client(self._base_url, self._key, merchant=merchant, send=self._send)
 
     def _rest(self, why: str, at_least_s: float) -> float:
         troubles = self._progress.troubles + 1

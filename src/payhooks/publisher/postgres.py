@@ -24,7 +24,7 @@ class PostgresTable(OutboxTable):
         self._url = url
         self.errors = (psycopg.Error,)
 
-    def _open(self) -> Any:  # noqa: ANN401 - as above
+    def _open(self) -> Any:  # noqa: ANN401 - as in the base
         if self._connection is None:
             self._connection = psycopg.connect(
                 self._url,
@@ -42,7 +42,7 @@ class PostgresTable(OutboxTable):
             self._open().execute(_GIVE_UP)
             yield True
 
-    def _transaction(self) -> Any:  # noqa: ANN401 - as above
+    def _transaction(self) -> Any:  # noqa: ANN401 - as in the base
         return self._open().transaction()
 
     def _is_in(self, column: str) -> str:

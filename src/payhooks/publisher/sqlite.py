@@ -26,7 +26,7 @@ class SqliteTable(OutboxTable):
         self._path = path
         self.errors = (sqlite3.Error, OSError)
 
-    def _open(self) -> Any:  # noqa: ANN401 - as above
+    def _open(self) -> Any:  # noqa: ANN401 - as in the base
         if self._connection is None:
             # mode=rw: a slip of the pen must not make an empty outbox that is always forwarded.
             self._connection = sqlite3.connect(
