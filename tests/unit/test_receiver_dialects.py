@@ -1,6 +1,7 @@
 """The receiver SDK in every dialect: accepts what the sender signed, refuses all else."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from random import Random
@@ -130,6 +131,27 @@ def test_treezors_object_must_be_the_one_that_was_signed() -> None:
     assert b'"object_id":"pay_1"' in request.body
     forged = request.body.replace(b'"object_id":"pay_1"', b'"object_id":"pay_2"')
     assert _code("treezor", Request(forged, {})) is Code.NOT_JSON
+
+
+@pytest.mark.parametrize("name", ["webhook", "object"])
+def test_treezors_kind_must_be_the_one_that_was_signed(name: str) -> None:
+    """A signed refund that is called a payin would be money of another direction."""
+    body = unsigned(
+        head='{"webhook":"payin.update","object":"payin"',
+        payload='{"payins":[{"payinId":"1"}]}',
+        webhook_id="1" * 36,
+    )
+    request = signed_body("treezor", body)
+    verify(request.body, {}, SECRET, dialect="treezor")
+    forged = re.sub(f'"{name}":"payin'.encode(), f'"{name}":"payinrefund'.encode(), request.body)
+    assert _code("treezor", Request(forged, {})) is Code.NOT_JSON
+
+
+@pytest.mark.parametrize("text", ["\\u0000", "\\ud800", "x" * 513, ""])
+def test_an_id_that_no_table_could_hold_is_refused(text: str) -> None:
+    """Otherwise the mark of ``once`` fails, with each delivery anew."""
+    body = f'{{"id":"{text}","type":"a","created":1,"data":{{"object":{{}}}}}}'.encode()
+    assert _code("stripe", signed_body("stripe", body)) is Code.NOT_JSON
 
 
 def test_treezors_payload_must_be_there_once() -> None:

@@ -12,12 +12,14 @@ from tests.support.signed_requests import (
     SECRET,
     SENT_AT,
     request_of,
+    signed_body,
 )
 
 from payhooks.dialects.registry import DIALECTS as SPOKEN
 from payhooks.errors import InvalidError
 from payhooks.receiver import Event, Verifier, verify
 from payhooks.receiver.dialects import DIALECTS
+from payhooks.receiver.samples import body_of
 
 every_dialect = pytest.mark.parametrize("dialect", DIALECTS)
 
@@ -202,3 +204,22 @@ def test_the_merchant_consoles_time_zone_is_the_receivers_to_say() -> None:
     assert event.timestamp == HAPPENED_AT - timedelta(hours=8)
     with pytest.raises(TypeError, match="time zone"):
         Verifier(SECRET, dialect="merchant-console", time_zone="Mars/Olympus")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "sent", "read"),
+    [
+        ("merchant-console", "cardupdate.created", "cau.created"),
+        ("merchant-console", "cau.created", "cau.created"),
+        ("owlpay", "owlpay.received_order", "order.received"),
+        ("owlpay", "payment_intent.captured", "payment_intent.captured"),
+    ],
+)
+def test_an_event_has_one_name_whatever_it_was_called(dialect: str, sent: str, read: str) -> None:
+    """Providers renamed theirs; who does the work should not have to know when."""
+    body = body_of(
+        dialect, event_type=sent, event_id="1", object_type="order", data={}, at=HAPPENED_AT
+    )
+    request = signed_body(dialect, body)
+    event = verify(request.body, request.headers, SECRET, dialect=dialect, now=SENT_AT)
+    assert event.type == read
