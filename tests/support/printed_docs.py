@@ -6,12 +6,14 @@ python -m tests.support.printed_docs        writes them anew; prose around them 
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 from pydantic.fields import FieldInfo
+from tests.support import printed_dialects
 from tests.support.printed_commands import commands
 from tests.support.source_tree import ROOT
 
@@ -102,6 +104,12 @@ PRINTED: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
         "docs/retries.md": policies_table,
         "docs/settings.md": settings_table,
         "docs/state-machine.md": state_diagram,
+        "docs/verification.md": printed_dialects.decisions,
+        "docs/dialects/README.md": printed_dialects.overview,
+        **{
+            f"docs/dialects/{name}.md": partial(printed_dialects.page, name)
+            for name in printed_dialects.PAGES
+        },
     }
 )
 

@@ -1,5 +1,6 @@
 """``payhooks verify``: check a captured request and say why."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -40,9 +41,11 @@ def verify(  # noqa: PLR0913 - an option each
     except TypeError as error:
         raise InvalidError.at("--dialect", "unknown_dialect", f"There is {error}") from None
     if json:
-        as_json([{"name": step.name, "passed": step.passed, "words": step.words} for step in steps])
+        as_json([asdict(step) for step in steps])
     else:
         for step in steps:
             line(f"{'✓' if step.passed else '✗'} {step.name}: {step.words}")
+            for advice in step.advice:
+                line(f"    {advice}")
     passed = all(step.passed for step in steps)
     return ExitCode.OK if passed else ExitCode.NOT_VERIFIED

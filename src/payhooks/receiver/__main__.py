@@ -41,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     for step in steps:
         sys.stdout.write(f"{'ok  ' if step.passed else 'FAIL'}  {step.name}: {step.words}\n")
+        sys.stdout.writelines(f"        {advice}\n" for advice in step.advice)
     return EXIT_VERIFIED if all(step.passed for step in steps) else EXIT_REFUSED
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from payhooks.receiver.advice import advice_on
 from payhooks.receiver.dialects import DIALECTS
 from payhooks.receiver.errors import Code, VerificationError
 from payhooks.receiver.standard import ID, TIMESTAMP, read_id
@@ -19,13 +20,9 @@ from payhooks.receiver.ways import Values
 
 _CHANGED: Final = "something between the sender and this file changed the body."
 
-DECISIONS: Final = (
-    ("Is the header there that the dialect signs in?", "See which dialect it is, by its header."),
-    ("Is the signed time within five minutes?", "Set the clock of this machine; do not replay."),
-    ("Is it the secret of this endpoint?", "Copy it again, whole, with its prefix."),
-    ("Are these the bytes as they came?", "Read the raw body before anything parses it."),
-    ("Does a proxy change the body or drop a header?", "Compare with what the sender shows."),
-)
+
+class _CulpritError(VerificationError):
+    """What is wrong is known, so nothing else need be asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +32,7 @@ class Step:
     name: str
     passed: bool
     words: str
+    advice: tuple[str, ...] = ()  # what to ask and do about it, most likely first
 
 
 def explain(  # noqa: PLR0913 - what a command line has
@@ -60,11 +58,11 @@ def explain(  # noqa: PLR0913 - what a command line has
     try:
         verifier = Verifier(secrets, dialect=dialect)
     except VerificationError as error:
-        return [Step(name="secret", passed=False, words=error.hint)]
+        return [_failed("secret", error)]
     try:
         values = verifier.values(headers)
     except VerificationError as error:
-        return [Step(name="headers", passed=False, words=error.hint)]
+        return [_failed("headers", error)]
     way = verifier.way
     steps = []
     if ID in way.headers:
@@ -97,7 +95,12 @@ def _step(name: str, look: Callable[[], str]) -> Step:
     try:
         return Step(name=name, passed=True, words=look())
     except VerificationError as error:
-        return Step(name=name, passed=False, words=error.hint)
+        return _failed(name, error)
+
+
+def _failed(name: str, error: VerificationError) -> Step:
+    advice = () if isinstance(error, _CulpritError) else advice_on(error.code)
+    return Step(name=name, passed=False, words=error.hint, advice=advice)
 
 
 def _age(verifier: Verifier, values: Values, now: datetime, *, any_age: bool) -> str:
@@ -124,7 +127,7 @@ def _signature(verifier: Verifier, values: Values, body: bytes) -> str:
         for words, candidate in _suspects(body):
             if candidate != body and _would_match(verifier, values, candidate):
                 hint = f"No signature matches, but one does {words}: {_CHANGED} Use the raw bytes."
-                raise VerificationError(Code.NO_MATCH, hint) from None
+                raise _CulpritError(Code.NO_MATCH, hint) from None
         raise
     return "matches"
 
