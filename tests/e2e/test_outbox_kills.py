@@ -97,6 +97,7 @@ def _until(holds: Callable[[], bool], *, s: float = S_MAX) -> None:
     raise AssertionError("it did not come about")
 
 
+@pytest.mark.shows("V62")
 def test_a_forwarder_killed_between_the_answer_and_the_delete_tells_nothing_twice(
     outbox_url: str, stack: ExitStack, tmp_path: Path
 ) -> None:
@@ -151,6 +152,7 @@ def test_a_forwarder_that_hangs_keeps_its_rows_for_a_minute_at_most(
     assert hooks.keys == ["a"]
 
 
+@pytest.mark.shows("V62")
 @pytest.mark.parametrize(("when", "told"), [("committed", ["a"]), ("open", [])])
 def test_an_application_killed_around_its_commit_tells_what_it_committed(
     outbox_url: str, stack: ExitStack, tmp_path: Path, when: str, told: list[str]
@@ -177,6 +179,7 @@ def test_an_application_killed_around_its_commit_tells_what_it_committed(
     assert rows_of(outbox_url) == 0
 
 
+@pytest.mark.shows("V62")
 def test_business_under_kills_is_told_and_nothing_else(
     on_sqlite: Server, receiver: OtherProcess, tmp_path: Path
 ) -> None:

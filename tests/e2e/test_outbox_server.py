@@ -30,6 +30,7 @@ def _told(tenant: Tenant) -> list[str]:
     return [event["data"]["name"] for event in events]
 
 
+@pytest.mark.shows("V64")
 def test_what_the_server_refuses_is_set_aside_with_its_words(
     on_sqlite: Server, database: str
 ) -> None:

@@ -21,6 +21,7 @@ pytest_plugins = ("tests.support.outbox_fixtures",)
 S_MAX = 20.0
 
 
+@pytest.mark.shows("V61")
 def test_what_is_committed_is_forwarded_once_and_gone(
     outbox_url: str, forwarder_to: Callable[[Hooks], Forwarder]
 ) -> None:
@@ -47,6 +48,7 @@ def test_what_is_committed_is_forwarded_once_and_gone(
     assert forwarder.progress.trouble is None
 
 
+@pytest.mark.shows("V61")
 def test_what_is_not_committed_yet_is_not_forwarded(
     outbox_url: str, forwarder_to: Callable[[Hooks], Forwarder]
 ) -> None:
@@ -90,6 +92,7 @@ def _body(key: str) -> bytes:
     )
 
 
+@pytest.mark.shows("V64")
 def test_a_server_that_is_away_costs_nothing_but_time(
     outbox_url: str, forwarder_to: Callable[[Hooks], Forwarder]
 ) -> None:
@@ -114,6 +117,7 @@ def test_a_server_that_is_away_costs_nothing_but_time(
     assert forwarder.progress.trouble is None
 
 
+@pytest.mark.shows("V64")
 def test_it_comes_back_when_the_server_asked_it_to(
     outbox_url: str, forwarder_to: Callable[[Hooks], Forwarder]
 ) -> None:
@@ -124,6 +128,7 @@ def test_it_comes_back_when_the_server_asked_it_to(
     assert forwarder_to(hooks).forward() == 77.0
 
 
+@pytest.mark.shows("V63")
 def test_an_event_that_is_put_off_is_not_overtaken_by_its_own(
     outbox_url: str, forwarder_to: Callable[[Hooks], Forwarder]
 ) -> None:
@@ -160,6 +165,7 @@ def test_an_object_with_a_long_backlog_does_not_hold_up_the_others(
     assert [key for key in hooks.keys if key != "late"] == busy[: 5 * ROWS_PER_KEY_MAX]
 
 
+@pytest.mark.shows("V63")
 def test_several_forwarders_share_the_work_and_keep_the_order(
     outbox_url: str, forwarder_to: Callable[[Hooks], Forwarder]
 ) -> None:
@@ -196,6 +202,7 @@ def test_several_forwarders_share_the_work_and_keep_the_order(
     assert sent == len(names) + 1, "nobody took what another had"
 
 
+@pytest.mark.shows("V63")
 def test_a_row_in_other_hands_holds_back_its_followers_alone(
     outbox_url: str, forwarder_to: Callable[[Hooks], Forwarder], outbox_table: OutboxTable
 ) -> None:

@@ -14,6 +14,7 @@ from payhooks.publisher.table import OutboxTable
 pytest_plugins = ("tests.support.outbox_fixtures",)
 
 
+@pytest.mark.shows("V64")
 def test_a_refused_event_is_set_aside_and_holds_up_nobody(
     outbox_url: str, forwarder_to: Callable[[Hooks], Forwarder], outbox_table: OutboxTable
 ) -> None:
@@ -45,6 +46,7 @@ def test_a_refused_event_is_set_aside_and_holds_up_nobody(
     assert outbox_table.resend() == 0
 
 
+@pytest.mark.shows("V64")
 def test_an_event_that_spoils_the_whole_request_is_found_and_set_aside(
     outbox_url: str, forwarder_to: Callable[[Hooks], Forwarder], outbox_table: OutboxTable
 ) -> None:
@@ -57,6 +59,7 @@ def test_an_event_that_spoils_the_whole_request_is_found_and_set_aside(
     assert [failed.idempotency_key for failed in outbox_table.failed()] == ["k3"]
 
 
+@pytest.mark.shows("V64")
 @pytest.mark.parametrize("status", [401, 403, 404, 302])
 def test_a_wrong_key_or_merchant_sets_nothing_aside(
     outbox_url: str,

@@ -25,6 +25,7 @@ pytest_plugins = ("tests.support.outbox_fixtures",)
 OUTBOX = Outbox("shop")
 
 
+@pytest.mark.shows("V61")
 @pytest.mark.parametrize("application", APPLICATIONS)
 def test_what_is_committed_is_in_the_outbox(outbox_url: str, application: str) -> None:
     """An event that is missing from it is told to nobody."""
@@ -49,6 +50,7 @@ def test_what_is_committed_is_in_the_outbox(outbox_url: str, application: str) -
     assert rows == [("shop", "shop/o1", keys[0], body, 0)]
 
 
+@pytest.mark.shows("V61")
 @pytest.mark.parametrize("application", APPLICATIONS)
 def test_what_is_rolled_back_leaves_nothing(outbox_url: str, application: str) -> None:
     """Merchants would ship what nobody paid for."""
