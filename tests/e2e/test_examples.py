@@ -15,6 +15,8 @@ import pytest
 from tests.support.receiving import until
 from tests.support.server import ROOT, Api, Server, Tenant, free_port
 
+pytestmark = pytest.mark.shows("V56")
+
 EXAMPLES: Final = ROOT / "examples"
 SECRET: Final = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 _S_MAX: Final = 30.0
@@ -127,6 +129,7 @@ def _examples(tenant: Tenant, folder: Path) -> Iterator[Callable[[str], Example]
             process.wait(10)
 
 
+@pytest.mark.shows("V54")
 @pytest.mark.parametrize("name", ["fastapi_receiver", "flask_receiver", "django_receiver"])
 def test_a_receiver_keeps_each_event_once(begin: Callable[[str], Example], name: str) -> None:
     """What everybody copies first must do what its README says."""

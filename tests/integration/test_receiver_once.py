@@ -20,6 +20,8 @@ from tests.support.stores import postgres_database
 
 from payhooks.receiver import Event, forget, once, table_sql
 
+pytestmark = pytest.mark.shows("V54")
+
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 EVENT = Event(
     id="evt_1", type="refund", timestamp=None, data={}, raw=b"{}", attempt=None, format="owlpay"

@@ -37,6 +37,8 @@ from payhooks.receiver.pytest_plugin import (
 
 __all__ = ["assert_idempotent", "make_event", "post_webhook", "signed_request", "webhook_secret"]
 
+pytestmark = pytest.mark.shows("V53")
+
 MAX = 2_000
 Answer = tuple[int, str, bytes]
 Post = Callable[[bytes, dict[str, str]], Answer]

@@ -26,6 +26,8 @@ from payhooks.receiver.pytest_plugin import (
 
 __all__ = ["assert_idempotent", "make_event", "post_webhook", "signed_request", "webhook_secret"]
 
+pytestmark = pytest.mark.shows("V55")
+
 
 def test_the_plugin_is_loaded_by_name(tmp_path: Path) -> None:
     """As an application's own tests load it."""

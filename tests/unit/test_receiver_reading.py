@@ -1,7 +1,9 @@
 """The receiver SDK reads every dialect as the server does, and knows what is newer."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
@@ -16,7 +18,7 @@ from tests.support.signed_requests import (
 )
 
 from payhooks.dialects.registry import DIALECTS as SPOKEN
-from payhooks.errors import InvalidError
+from payhooks.errors import InputError, InvalidError
 from payhooks.receiver import Event, Verifier, verify
 from payhooks.receiver.dialects import DIALECTS
 from payhooks.receiver.samples import body_of
@@ -107,6 +109,36 @@ def _is_number(text: str | None) -> bool:
         return False
 
 
+@pytest.mark.shows("V51")
+@pytest.mark.parametrize("dialect", [name for name in DIALECTS if name in SPOKEN])
+def test_says_no_where_the_server_says_no(dialect: str) -> None:
+    """Bit by bit: what one of the two accepts and the other refuses is a hole in one of them."""
+    spoken = SPOKEN[dialect]
+    request = request_of(dialect)
+    verifier = Verifier(SECRET, dialect=dialect)
+    secrets = [spoken.verifying_secret(SECRET)]
+    headers = {name.lower(): text for name, text in request.headers.items()}
+    random = Random(5)
+    verdicts = set()
+    for turn in range(300):
+        body = bytearray(request.body)
+        body[random.randrange(len(body))] ^= (1 << random.randrange(8)) if turn else 0
+        theirs = _accepts(lambda said: spoken.verify(headers, said, secrets, SENT_AT), bytes(body))
+        ours = _accepts(lambda said: verifier.check_signature(headers, said), bytes(body))
+        assert ours == theirs
+        verdicts.add(ours)
+    assert verdicts == {True, False}
+
+
+def _accepts(verify: Callable[[bytes], None], body: bytes) -> bool:
+    try:
+        verify(body)
+    except InputError:
+        return False
+    return True
+
+
+@pytest.mark.shows("V51")
 @pytest.mark.parametrize("dialect", [name for name in DIALECTS if name in SPOKEN])
 def test_reads_what_the_server_reads(dialect: str) -> None:
     """One request must not mean one thing to the gateway and another to the merchant."""

@@ -26,6 +26,7 @@ every_dialect = pytest.mark.parametrize("dialect", DIALECTS)
 NAMES = sorted({name for dialect in DIALECTS.values() for name in dialect.way.headers})
 
 
+@pytest.mark.shows("V52")
 @every_dialect
 @given(
     headers=st.dictionaries(st.one_of(st.sampled_from(NAMES), st.text()), st.text()),
@@ -73,6 +74,7 @@ MEMBERS = st.sampled_from(
 )
 
 
+@pytest.mark.shows("V52")
 @every_dialect
 @given(content=st.dictionaries(MEMBERS, st.dictionaries(MEMBERS, JSON) | JSON))
 def test_signed_garbage_ends_in_an_event_or_the_one_error(
@@ -98,6 +100,7 @@ def _explained(dialect: str, request: Request, *, of: str | None = None) -> dict
     return {step.name: step for step in steps}
 
 
+@pytest.mark.shows("V57")
 @every_dialect
 def test_every_step_passes_on_a_goodrequest_of(dialect: str) -> None:
     steps = _explained(dialect, request_of(dialect))
@@ -106,6 +109,7 @@ def test_every_step_passes_on_a_goodrequest_of(dialect: str) -> None:
     assert "payment.done" in steps["body"].words
 
 
+@pytest.mark.shows("V57")
 @every_dialect
 def test_names_what_changed_the_body(dialect: str) -> None:
     """The commonest trouble of all receivers."""
@@ -118,6 +122,7 @@ def test_names_what_changed_the_body(dialect: str) -> None:
     assert "without the line feed" in failed[DIALECTS[dialect].way.place]
 
 
+@pytest.mark.shows("V57")
 @pytest.mark.parametrize("chosen", ["standard", "owlpay", "owngateway", "treezor"])
 @every_dialect
 def test_names_the_dialect_that_it_looks_like(dialect: str, chosen: str) -> None:
@@ -130,6 +135,7 @@ def test_names_the_dialect_that_it_looks_like(dialect: str, chosen: str) -> None
     assert dialect in steps["dialect"].words
 
 
+@pytest.mark.shows("V57")
 @every_dialect
 @given(body=st.binary(), headers=st.dictionaries(st.sampled_from(NAMES), st.text()))
 def test_explains_whatever_was_captured(dialect: str, body: bytes, headers: dict[str, str]) -> None:
@@ -138,6 +144,7 @@ def test_explains_whatever_was_captured(dialect: str, body: bytes, headers: dict
     assert not all(step.passed for step in steps)
 
 
+@pytest.mark.shows("V57")
 @every_dialect
 def test_the_command_verifies_a_capturedrequest_of(
     dialect: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
