@@ -28,6 +28,7 @@ def test_there_is_advice_on_every_error(code: Code) -> None:
     assert advice_on(code)
 
 
+@pytest.mark.shows("V57")
 def test_a_failed_step_says_what_to_ask_and_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -49,6 +50,21 @@ def test_nothing_is_asked_where_the_cause_is_known() -> None:
     [failed] = [step for step in steps if not step.passed]
     assert "without the line feed" in failed.words
     assert failed.advice == ()
+
+
+def test_advice_is_said_once() -> None:
+    """Without any headers three steps fail for one reason; a wall of words is not read."""
+    steps = explain(BODY, {}, [SECRET], now=NOW)
+    assert len([step for step in steps if not step.passed]) >= 2
+    said = [advice for step in steps for advice in step.advice]
+    assert said == list(advice_on(Code.MISSING_HEADER))
+
+
+def test_nothing_is_asked_where_it_is_the_dialect() -> None:
+    """The one line that says which dialect it is must not drown."""
+    steps = explain(BODY, _headers(), ["whs_0123456789"], now=NOW, dialect="owlpay")
+    assert steps[-1].name == "dialect"
+    assert [step.advice for step in steps] == [()] * len(steps)
 
 
 def test_what_passes_gets_no_advice() -> None:

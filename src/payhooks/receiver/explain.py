@@ -7,7 +7,7 @@ people at a command line; a server must not do this.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -73,7 +73,8 @@ def explain(  # noqa: PLR0913 - what a command line has
     if all(name in values for name in way.headers if name != way.place):
         steps.append(_step(way.place, lambda: _signature(verifier, values, body)))
     if not all(step.passed for step in steps):
-        return steps + _looks_like_another(verifier, values, body)
+        another = _looks_like_another(verifier, values, body)
+        return [*_advised(steps, cause_known=bool(another)), *another]
     return [*steps, _step("body", lambda: _content(verifier, values, body))]
 
 
@@ -101,6 +102,17 @@ def _step(name: str, look: Callable[[], str]) -> Step:
 def _failed(name: str, error: VerificationError) -> Step:
     advice = () if isinstance(error, _CulpritError) else advice_on(error.code)
     return Step(name=name, passed=False, words=error.hint, advice=advice)
+
+
+def _advised(steps: Sequence[Step], *, cause_known: bool) -> list[Step]:
+    """Return the steps with each piece of advice once, or with none where it is the dialect."""
+    said: set[str] = set()
+    advised = []
+    for step in steps:
+        advice = () if cause_known else tuple([it for it in step.advice if it not in said])
+        said.update(advice)
+        advised.append(replace(step, advice=advice))
+    return advised
 
 
 def _age(verifier: Verifier, values: Values, now: datetime, *, any_age: bool) -> str:
