@@ -23,6 +23,8 @@ from tests.support.source_tree import ROOT
 
 from payhooks.dialects.registry import DIALECTS
 
+pytestmark = pytest.mark.shows("V58")
+
 OLD = timedelta(minutes=6)
 # These have their snippets on another page: what is signed is the same.
 ON_THE_PAGE_OF = {"cloudevents": "standard", "hyperswitch": "owngateway"}

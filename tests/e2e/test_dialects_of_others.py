@@ -21,6 +21,8 @@ from tests.support.server import (
     sqlite_url,
 )
 
+pytestmark = pytest.mark.shows("V10")
+
 # The example of the documentation: who copies it must get what it promises.
 PAGE = (ROOT / "docs" / "dialects-in-code.md").read_text(encoding="utf-8")
 ACME, ENTRY_POINT = re.findall(r"```(?:python|toml)\n(.*?)```", PAGE, re.DOTALL)

@@ -13,6 +13,8 @@ from payhooks.control.replay import Replayer
 from payhooks.ids import MerchantId
 from payhooks.ports.controlling import Change
 
+pytestmark = pytest.mark.shows("V09")
+
 HUB_SHOWN = {
     **HUB,
     "algorithm": "sha256",

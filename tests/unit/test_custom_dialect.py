@@ -39,6 +39,8 @@ from payhooks.model.custom_dialect import (
 )
 from payhooks.model.event import Event
 
+pytestmark = pytest.mark.shows("V09")
+
 
 def test_a_format_is_written_to_the_byte() -> None:
     """Signature, headers and body, as the company's receivers expect them today."""

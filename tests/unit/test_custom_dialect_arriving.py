@@ -31,6 +31,8 @@ from tests.support.custom_formats import (
 from payhooks.dialects.contract import HmacSecret
 from payhooks.errors import InvalidError, SignatureError
 
+pytestmark = pytest.mark.shows("V09")
+
 VECTORS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "vectors" / "custom" / "verify.json").read_text()
 )["cases"]

@@ -5,6 +5,8 @@ from tests.support.custom_formats import HUB, made_dialect
 
 from payhooks.errors import InvalidError
 
+pytestmark = pytest.mark.shows("V09")
+
 SIGNED, ENVELOPE = "/custom_dialect/signed", "/custom_dialect/envelope"
 TIMED = {"timestamp_header": "X-Time", "id_header": "X-Id"}
 GOOD = {**HUB, **TIMED}
