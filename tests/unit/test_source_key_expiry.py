@@ -32,5 +32,5 @@ async def test_an_expired_source_key_goes_on_signing(world: World) -> None:
     assert raw is not None
     endpoint = table.endpoint(ids.EndpointId(raw))
     assert endpoint is not None
-    [secret] = table.signing_secrets(endpoint, world.clock.now())
+    [secret] = table.signing_secrets(endpoint, endpoint.dialect, world.clock.now())
     assert isinstance(secret, HmacSecret)

@@ -9,13 +9,14 @@ process takes it.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Final, Protocol
 
 from payhooks.clock import Clock
 from payhooks.dialects import registry
 from payhooks.dialects.contract import Carried, Dialect, SigningSecret
-from payhooks.errors import DamagedError, NotFoundError
+from payhooks.errors import DamagedError, InvalidError, NotFoundError
 from payhooks.ids import MERCHANT, EndpointId, MerchantId, from_text
 from payhooks.model.endpoint import Endpoint, EndpointStatus, Signature, SignatureType
 from payhooks.model.key import ApiKey
@@ -33,6 +34,9 @@ _RECEIVES: Final = frozenset({EndpointStatus.ACTIVE, EndpointStatus.PAUSED})
 
 # Opens a sealed secret; raises UnavailableError where no key of ours does.
 Opener = Callable[[SealedSecret], str]
+
+
+_Signer = tuple[SigningSecret, datetime | None]  # and when it stops to sign
 
 
 class _Store(AcceptStore, ControlStore, Protocol):
@@ -59,7 +63,7 @@ class RoutingTable:
         self._open = opener
         spoken = {endpoint.dialect for endpoint in routing.endpoints}
         self._may_refuse = any(not self.dialect(name).carries_everything for name in spoken)
-        self._signing: dict[EndpointId, list[tuple[SigningSecret, datetime | None]]] = {}
+        self._signing: dict[tuple[EndpointId, str], list[_Signer]] = {}
         self._authentication: dict[EndpointId, str] = {}
 
     def key(self, digest: bytes) -> ApiKey | None:
@@ -86,12 +90,28 @@ class RoutingTable:
         asked = {name: self.dialect(name).refusal(said) for name in sorted(spoken)}
         return {name: refusal for name, refusal in asked.items() if refusal is not None}
 
-    def signing_secrets(self, endpoint: Endpoint, now: datetime) -> list[SigningSecret]:
-        """Return every secret that signs for the endpoint at this time, newest first."""
-        opened = self._signing.get(endpoint.id)
+    def signing_secrets(
+        self, endpoint: Endpoint, dialect: str, now: datetime
+    ) -> list[SigningSecret]:
+        """Return every secret that signs for the endpoint at this time, newest first.
+
+        As *dialect* reads their texts: deliveries may be pinned to another than the endpoint's.
+
+        Raises:
+            InvalidError: None of them is a secret of this dialect.
+
+        """
+        if endpoint.signature.type is SignatureType.NONE:
+            return []
+        opened = self._signing.get((endpoint.id, dialect))
         if opened is None:
-            opened = self._signing[endpoint.id] = self._open_signing(endpoint)
-        return [secret for secret, expires_at in opened if expires_at is None or now < expires_at]
+            opened = self._signing[endpoint.id, dialect] = self._open_signing(endpoint, dialect)
+        live = [secret for secret, expires_at in opened if expires_at is None or now < expires_at]
+        if not live:
+            # One that ends now need not be the last of the endpoint, but was of this dialect.
+            detail = f"No secret of the endpoint is one of {dialect}, to which this is pinned."
+            raise InvalidError.at("/dialect", "secret_does_not_fit", detail)
+        return live
 
     def authentication_secret(self, endpoint: Endpoint) -> str:
         """Return the password, token or header value that the endpoint wants to see."""
@@ -107,28 +127,29 @@ class RoutingTable:
             text = self._authentication[endpoint.id] = self._open(sealed[0])
         return text
 
-    def _open_signing(self, endpoint: Endpoint) -> list[tuple[SigningSecret, datetime | None]]:
-        owner_and_purpose = _signer_of(endpoint.signature, endpoint.id, self.merchant.id)
-        if owner_and_purpose is None:
-            return []
-        owner, purpose = owner_and_purpose
-        dialect = self.dialect(endpoint.dialect)
+    def _open_signing(self, endpoint: Endpoint, name: str) -> list[_Signer]:
+        owner, purpose = _signer_of(endpoint.signature, endpoint.id, self.merchant.id)
         sealed = [held for held in self._secrets.get(owner, []) if held.purpose is purpose]
         if not sealed:
             # Sent without a signature it would teach receivers to accept that.
             raise DamagedError("the secret that signs for an endpoint is not there")
         sealed.sort(key=lambda secret: (secret.created_at, secret.id), reverse=True)
-        return [
-            (dialect.signing_secret(self._open(secret)), secret.expires_at) for secret in sealed
-        ]
+        dialect = self.dialect(name)
+        signers: list[_Signer] = []
+        for secret in sealed:
+            text = self._open(secret)
+            # One that came after a change of dialects need not fit the one before.
+            with suppress(InvalidError):
+                signers.append((dialect.signing_secret(text), secret.expires_at))
+        return signers
 
 
 def _signer_of(
     signature: Signature, endpoint_id: EndpointId, merchant_id: MerchantId
-) -> tuple[bytes, SecretPurpose] | None:
+) -> tuple[bytes, SecretPurpose]:
     match signature.type:
         case SignatureType.NONE:
-            return None
+            raise AssertionError("what is not signed has no signer")
         case SignatureType.ENDPOINT_SECRET:
             return endpoint_id, SecretPurpose.ENDPOINT
         case SignatureType.SIGNATURE_KEY:

@@ -15,7 +15,7 @@ import msgspec
 from payhooks import __version__
 from payhooks.clock import Clock
 from payhooks.dialects.contract import Dialect, Rendered, Signed
-from payhooks.errors import DamagedError, UnavailableError
+from payhooks.errors import DamagedError, InvalidError, UnavailableError
 from payhooks.flow.fan_out import timeout_s
 from payhooks.flow.routing import RoutingTable
 from payhooks.ids import DELIVERY, to_text
@@ -87,6 +87,12 @@ class Sender:
             fault = OurFault(detail=str(error))
             done(Sent(outcome=fault, rendered=rendered.body, began_at=began_at))
             return None
+        except InvalidError as error:
+            # The endpoint has another dialect by now, and since then a secret of that one alone.
+            detail = error.faults[0].detail
+            silence = Silence(reason=Reason.NOT_CARRIED, detail=detail, timing=Timing())
+            done(Sent(outcome=silence, rendered=rendered.body, began_at=began_at))
+            return None
         deadline_s = timeout_s(endpoint)
         request = OutboundRequest(
             url=endpoint.url,
@@ -127,13 +133,14 @@ def sign(  # noqa: PLR0913 - every part is named at the call site
     """Return one attempt, signed with every secret that lives now.
 
     Raises:
+        InvalidError: The endpoint has no secret of this dialect any more.
         UnavailableError: A secret cannot be opened.
 
     """
     return dialect.sign(
         message_id=to_text(DELIVERY, leased.id),
         body=body,
-        secrets=table.signing_secrets(endpoint, now),
+        secrets=table.signing_secrets(endpoint, leased.dialect, now),
         now=now,
     )
 
