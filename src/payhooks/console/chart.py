@@ -1,0 +1,132 @@
+"""Charts as SVG text: sizes are attributes and colours classes, so that no style is inline.
+
+Each says in words what it shows, and the page puts the numbers in a table beside it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from markupsafe import Markup, escape
+
+_WIDTH: Final = 1_000
+_HEIGHT: Final = 200
+_LEFT: Final = 44
+_BOTTOM: Final = 24
+_TOP: Final = 8
+_LINES: Final = 4
+_LABELS_MAX: Final = 8
+_SPARK_WIDTH: Final = 96
+_SPARK_HEIGHT: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """One kind of thing that is counted: its word, its class of colour, its values."""
+
+    label: str
+    tone: str  # a class of console.css: good, wait, bad, plain
+    values: Sequence[float]
+
+
+def stacked(title: str, labels: Sequence[str], series: Sequence[Series]) -> Markup:
+    """Return bars, one per label, of all series upon each other."""
+    totals = [sum(values) for values in zip(*(one.values for one in series), strict=True)]
+    top = _nice(max(totals, default=0))
+    step = (_WIDTH - _LEFT) / max(1, len(labels))
+    parts = _axes(top, labels, step)
+    for place, label in enumerate(labels):
+        left, level = _LEFT + place * step, 0.0
+        words = ", ".join(f"{one.label} {one.values[place]:g}" for one in series)
+        bars = []
+        for one in series:
+            value = one.values[place]
+            if value > 0:
+                high, low = _y(level + value, top), _y(level, top)
+                bars.append(_rect(left, high, max(0.5, step * 0.86), low - high, one.tone))
+                level += value
+        if bars:
+            parts.append(f"<g><title>{escape(label)}: {escape(words)}</title>{''.join(bars)}</g>")
+    description = ", ".join(f"{one.label} {sum(one.values):g}" for one in series)
+    return _svg("chart", title, f"In all: {description}.", size=(_WIDTH, _HEIGHT), parts=parts)
+
+
+def line(title: str, labels: Sequence[str], series: Sequence[Series]) -> Markup:
+    """Return one line per series over the labels."""
+    highest = max((value for one in series for value in one.values), default=0)
+    top = _nice(highest)
+    step = (_WIDTH - _LEFT) / max(1, len(labels))
+    parts = _axes(top, labels, step)
+    for one in series:
+        points = " ".join(
+            f"{_LEFT + (place + 0.5) * step:.1f},{_y(value, top):.1f}"
+            for place, value in enumerate(one.values)
+        )
+        name = escape(one.label)
+        parts.append(
+            f'<polyline class="line {one.tone}" points="{points}"><title>{name}</title></polyline>'
+        )
+    return _svg(
+        "chart", title, f"The highest value is {highest:g}.", size=(_WIDTH, _HEIGHT), parts=parts
+    )
+
+
+def sparkline(title: str, values: Sequence[float]) -> Markup:
+    """Return small bars for a row of a table; flat where nothing happened."""
+    top = max(values, default=0)
+    step = _SPARK_WIDTH / max(1, len(values))
+    parts = []
+    for place, value in enumerate(values):
+        height = 1.0 if top <= 0 else max(1.0, value / top * _SPARK_HEIGHT)
+        tone = "plain" if value > 0 else "none"
+        parts.append(
+            _rect(place * step, _SPARK_HEIGHT - height, max(0.5, step * 0.7), height, tone)
+        )
+    description = f"{sum(values):g} in all, at most {top:g} at a time."
+    return _svg("spark", title, description, size=(_SPARK_WIDTH, _SPARK_HEIGHT), parts=parts)
+
+
+def _axes(top: float, labels: Sequence[str], step: float) -> list[str]:
+    parts = []
+    for number in range(_LINES + 1):
+        value = top * number / _LINES
+        y = _y(value, top)
+        parts.append(
+            f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
+        )
+    every = max(1, -(-len(labels) // _LABELS_MAX))
+    for place in range(0, len(labels), every):
+        x = _LEFT + place * step
+        parts.append(f'<text x="{x:.1f}" y="{_HEIGHT - 6}">{escape(labels[place])}</text>')
+    return parts
+
+
+def _nice(highest: float) -> float:
+    """Return the end of the axis: above the highest value, and its quarters are round."""
+    if highest <= _LINES:
+        return _LINES
+    size = 1.0
+    while size * 10 < highest:
+        size *= 10
+    return next(size * step for step in (1, 2, 4, 6, 8, 10) if size * step >= highest)
+
+
+def _y(value: float, top: float) -> float:
+    return _TOP + (_HEIGHT - _TOP - _BOTTOM) * (1 - value / top)
+
+
+def _rect(x: float, y: float, width: float, height: float, tone: str) -> str:
+    return (
+        f'<rect class="{tone}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"/>'
+    )
+
+
+def _svg(
+    kind: str, title: str, description: str, *, size: tuple[int, int], parts: Sequence[str]
+) -> Markup:
+    box = f"0 0 {size[0]} {size[1]}"
+    head = f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
+    inside = head + "".join(parts)
+    # Every text in it was escaped where it was put together.
+    return Markup(f'<svg class="{kind}" role="img" viewBox="{box}">{inside}</svg>')  # noqa: S704

@@ -1,0 +1,241 @@
+"""The guard: everything that has to hold before a page's function runs, in one place and order.
+
+Ours and no other site's (Sec-Fetch-Site, else Origin) → a form within limits → somebody signed in
+→ the token of the form → the second factor as far as the page asks for it → the permission.
+Nothing is told of a page to whom it is refused, and a form that only lacked a second factor is
+sent again by the page that asks for it: nobody has to type it twice.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from payhooks import limits
+from payhooks.console.forms import CODE_FIELD, NO_MESSAGES, TOKEN_FIELD, Form, Messages, read_form
+from payhooks.console.menu import visible
+from payhooks.console.page import ROOT, Factor, Guest, Page, PublicPage, Visit
+from payhooks.console.parts import Parts
+from payhooks.console.render import Renderer
+from payhooks.console.tokens import Tokens
+from payhooks.control import factors, sessions
+from payhooks.errors import ForbiddenError, InvalidError, RateLimitedError, UnauthenticatedError
+from payhooks.model.key import Scope
+from payhooks.model.merchant import Merchant
+from payhooks.model.user import Membership
+from payhooks.ports.identity import SignedIn
+
+SESSION_COOKIE: Final = "__Host-payhooks"
+GUEST_COOKIE: Final = "__Host-payhooks-guest"
+_GUEST_BYTES: Final = 16
+# Only what this console serves: one slash at the start, no host, nothing a browser would mend.
+_NEXT: Final = re.compile(r"/console(?:/[A-Za-z0-9_~.-]+)*/?(?:\?[A-Za-z0-9_~.%&=+*:,\[\]/-]*)?")
+_NEXT_CHARS_MAX: Final = 1_000
+FACTOR_NEEDED: Final = "Two-factor authentication is needed"
+WRONG_CODE: Final = "That code did not match. Codes change every 30 seconds."
+_CLOSED: Final = "The page that this form was on is too old. Open it again and repeat."
+
+
+def safe_next(text: str) -> str:
+    """Return where to go on to, below /console; the start of it for every other text."""
+    fits = len(text) <= _NEXT_CHARS_MAX and _NEXT.fullmatch(text) is not None
+    return text.removeprefix(ROOT) or "/" if fits else "/"
+
+
+class Guard:
+    """Lets requests in to pages. One per process."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        *,
+        renderer: Renderer,
+        tokens: Tokens,
+        needs: Mapping[str, Scope | None],
+    ) -> None:
+        self._parts = parts
+        self._control = parts.control
+        self._renderer = renderer
+        self._tokens = tokens
+        self._needs = needs
+
+    def guest(self, request: Request, form: Form | None = None) -> Guest:
+        """Return the request as that of anybody."""
+        cookie = request.cookies.get(SESSION_COOKIE) or request.cookies.get(GUEST_COOKIE, "")
+        return Guest(
+            request=request,
+            parts=self._parts,
+            renderer=self._renderer,
+            tokens=self._tokens,
+            now=self._control.clock.now(),
+            cookie=cookie or self._control.random_bytes(_GUEST_BYTES).hex(),
+            form=form or Form(),
+        )
+
+    async def public(self, page: PublicPage, request: Request) -> Response:
+        """Answer a page that is for everybody.
+
+        Raises:
+            ForbiddenError: The form is not ours, or not this browser's.
+
+        """
+        form = await self._form(request)
+        guest = self.guest(request, form)
+        if request.method == "POST" and not self._genuine(request, form):
+            raise ForbiddenError(_CLOSED)
+        response = await page.function(guest)
+        return remember_guest(guest, response)
+
+    async def page(self, page: Page, request: Request) -> Response:
+        """Answer a page, or what stands before it.
+
+        Raises:
+            ForbiddenError: The form is not ours, or the role does not have the permission.
+
+        """
+        form = await self._form(request)
+        signed_in = await self._signed_in(request)
+        if signed_in is None:
+            return self._to_sign_in(self.guest(request), page)
+        if request.method == "POST" and not self._genuine(request, form):
+            raise ForbiddenError(_CLOSED)
+        visit = await self._visit(request, signed_in, form)
+        refusal = await self._ask_factor(visit, page.factor)
+        if refusal is not None:
+            return refusal
+        if page.needs is not None:
+            if visit.tenant is None:
+                return visit.show("no_team.html", status=403, title="You are in no team")
+            visit.caller.demand(page.needs)
+        return await page.function(visit)
+
+    async def _form(self, request: Request) -> Form:
+        if request.method != "POST":
+            return Form()
+        self._demand_same_site(request)
+        return await read_form(request)
+
+    def _demand_same_site(self, request: Request) -> None:
+        """Refuse what another site made the browser send."""
+        site = request.headers.get("sec-fetch-site")
+        if site is not None:
+            ours = site == "same-origin"
+        else:
+            # Old browsers, and those that were told another name over plain HTTP.
+            origin = urlsplit(request.headers.get("origin", ""))
+            hosts = {request.headers.get("host", ""), *self._control.urls.own_hosts}
+            ours = origin.scheme in {"http", "https"} and origin.netloc in hosts - {""}
+        if not ours:
+            raise ForbiddenError("This form was not sent from a page of this console.")
+
+    def _genuine(self, request: Request, form: Form) -> bool:
+        cookies = request.cookies
+        cookie = cookies.get(SESSION_COOKIE) or cookies.get(GUEST_COOKIE, "")
+        return bool(cookie) and self._tokens.holds(cookie, form.exact(TOKEN_FIELD))
+
+    async def _signed_in(self, request: Request) -> SignedIn | None:
+        text = request.cookies.get(SESSION_COOKIE, "")
+        return await sessions.find(self._control, text) if text else None
+
+    async def _visit(self, request: Request, signed_in: SignedIn, form: Form) -> Visit:
+        guest = self.guest(request, form)
+        membership = sessions.current(signed_in)
+        merchants = await self._merchants(signed_in.memberships)
+        looked_at = None if membership is None else membership.merchant_id
+        tenant = next((one for one in merchants if one.id == looked_at), None)
+        caller = sessions.caller_of(signed_in, request_id=guest.request_id, ip=guest.address)
+        return Visit(
+            request=request,
+            parts=guest.parts,
+            renderer=guest.renderer,
+            tokens=guest.tokens,
+            now=guest.now,
+            cookie=guest.cookie,
+            form=form,
+            signed_in=signed_in,
+            caller=caller,
+            tenant=tenant,
+            role=None if membership is None else membership.role,
+            merchants=merchants,
+            menu=() if tenant is None else visible(caller, self._needs),
+        )
+
+    async def _merchants(self, memberships: tuple[Membership, ...]) -> tuple[Merchant, ...]:
+        found = [await self._control.store.merchant(one.merchant_id) for one in memberships]
+        return tuple(merchant for merchant in found if merchant is not None)
+
+    async def _ask_factor(self, visit: Visit, factor: Factor) -> Response | None:
+        """Return what to answer instead of the page; None lets the request on."""
+        if not visit.user.has_factor and factor in {Factor.GATE, Factor.FRESH}:
+            return visit.show("factor_needed.html", status=403, title=FACTOR_NEEDED)
+        if self._is_given(visit, factor):
+            return None
+        messages = NO_MESSAGES
+        if visit.form.has(CODE_FIELD):
+            messages = await try_factor(visit)
+            if not messages:
+                return None
+        if visit.partial:
+            # Our script then sends the form as a whole, or opens the page: both ask.
+            again = {"x-submit": "1"} if visit.request.method == "POST" else {"x-go": visit.here}
+            return Response(status_code=204, headers=again)
+        return ask_factor(visit, messages)
+
+    def _is_given(self, visit: Visit, factor: Factor) -> bool:
+        if factor is Factor.NONE:
+            return True
+        if factor is Factor.ONCE:
+            return visit.session.factor_at is not None or not visit.user.has_factor
+        within_s = limits.FRESH_FACTOR_S if factor is Factor.FRESH else self._parts.factor_s
+        return sessions.factor_fresh(visit.signed_in, visit.now, within_s=within_s)
+
+    def _to_sign_in(self, guest: Guest, page: Page) -> Response:
+        # A form cannot be sent again by somebody who may be somebody else.
+        after = guest.here if page.method == "GET" else f"{ROOT}/"
+        return guest.go(f"/sign-in?next={quote(after, safe='/')}")
+
+
+async def try_factor(visit: Visit) -> Messages:
+    """Count the code in the form as a second factor; return what is wrong with it, or nothing."""
+    code = visit.form.text(CODE_FIELD)
+    try:
+        await factors.verify(visit.control, visit.caller, visit.signed_in, code)
+    except (InvalidError, UnauthenticatedError):
+        return Messages({CODE_FIELD: [WRONG_CODE]})
+    except RateLimitedError as error:
+        return Messages({CODE_FIELD: [str(error)]})
+    return NO_MESSAGES
+
+
+def ask_factor(visit: Visit, messages: Messages) -> Response:
+    """Return the page that asks for a second factor and then goes on to what was asked for."""
+    posted = visit.request.method == "POST"
+    return visit.show(
+        "factor.html",
+        status=422 if messages else 403,
+        title="Two-factor authentication",
+        action=visit.path if posted else f"{ROOT}/factor",
+        fields=visit.form.carried if posted else (("next", visit.here),),
+        messages=messages,
+    )
+
+
+def remember_guest(guest: Guest, response: Response) -> Response:
+    """Return the response, which binds forms to this browser where nothing else does."""
+    cookies = guest.request.cookies
+    if SESSION_COOKIE not in cookies and GUEST_COOKIE not in cookies:
+        set_cookie(response, GUEST_COOKIE, guest.cookie)
+    return response
+
+
+def set_cookie(response: Response, name: str, text: str) -> None:
+    """Set a cookie of ours: this host alone, no script, until the browser is closed."""
+    response.set_cookie(name, text, path="/", secure=True, httponly=True, samesite="lax")
+
+
+def drop_cookie(response: Response, name: str) -> None:
+    """Remove a cookie of ours."""
+    response.delete_cookie(name, path="/", secure=True, httponly=True, samesite="lax")
