@@ -22,6 +22,9 @@ EndpointId = NewType("EndpointId", bytes)
 DeliveryId = NewType("DeliveryId", bytes)
 KeyId = NewType("KeyId", bytes)
 ReplayId = NewType("ReplayId", bytes)
+UserId = NewType("UserId", bytes)
+InvitationId = NewType("InvitationId", bytes)
+SessionId = NewType("SessionId", bytes)
 
 MERCHANT: Final = "mer"
 EVENT: Final = "evt"
@@ -31,6 +34,9 @@ ATTEMPT: Final = "att"
 REPLAY: Final = "rpl"
 KEY: Final = "key"
 REQUEST: Final = "req"
+USER: Final = "usr"
+INVITATION: Final = "inv"
+SESSION: Final = "ses"
 
 NUMBER_BITS: Final = 20
 NUMBER_MAX: Final = (1 << NUMBER_BITS) - 1

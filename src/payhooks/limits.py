@@ -33,6 +33,25 @@ RETRY_DELAY_S_MAX: Final = 30 * 86_400  # Adyen's thirty days, the longest in th
 PAGE_SIZE_MAX: Final = 100
 PAGE_SIZE_DEFAULT: Final = 20
 
+# --- people ----------------------------------------------------------------------------
+USERNAME_CHARS_MAX: Final = 64
+EMAIL_CHARS_MAX: Final = 254  # RFC 5321, what an address in a mail can have
+PASSWORD_CHARS_MIN: Final = 12
+PASSWORD_CHARS_MAX: Final = 256  # Long sentences fit; hashing one costs no more than another.
+MEMBERS_PER_MERCHANT_MAX: Final = 500
+INVITATIONS_PER_MERCHANT_MAX: Final = 100  # that wait
+INVITATION_DAYS: Final = 7
+SESSIONS_PER_USER_MAX: Final = 20
+SESSION_IDLE_S: Final = 15 * 60
+SESSION_S_MAX: Final = 12 * 3600
+SESSION_SEEN_EVERY_S: Final = 60  # a write per page would be one too many
+FRESH_FACTOR_S: Final = 5 * 60  # for what cannot be undone, and for secrets
+RECOVERY_CODES: Final = 10
+# Hashing takes 19 MiB and a core for 60 ms: so many at once, and so many wait.
+PASSWORDS_AT_ONCE: Final = 2
+PASSWORDS_WAITING_MAX: Final = 64
+MAIL_TIMEOUT_S: Final = 10.0
+
 # --- sending ---------------------------------------------------------------------------
 TIMEOUT_S_DEFAULT: Final = 15.0
 TIMEOUT_S_MAX: Final = 45.0

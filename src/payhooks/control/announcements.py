@@ -4,14 +4,17 @@ An announcement is written with the change that makes it due and published after
 never lost and never about a change that did not happen. Secrets are never in one.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
 from payhooks import ids
 from payhooks.control.context import Control
+from payhooks.ids import MerchantId
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.merchant import Merchant
+from payhooks.model.user import Invitation, Role, User
 from payhooks.ports.sweeping import Announcement
 
 FAMILY: Final = "payhooks"
@@ -58,6 +61,45 @@ def of_merchant(control: Control, merchant: Merchant) -> Announcement:
         merchant_id=merchant.id,
         type="application.base_information.updated",
         object_type="application",
+        object_id=printed,
+        data=msgspec.json.encode(data),
+    )
+
+
+def of_member(
+    control: Control, type_: str, user: User, *, merchant_id: MerchantId, role: Role
+) -> Announcement:
+    """Return the announcement that somebody joined or left the team, or has another role."""
+    printed = ids.to_text(ids.USER, user.id)
+    data = {"id": printed, "username": user.username, "email": user.email, "role": role}
+    return _of_team(control, type_, merchant_id=merchant_id, printed=printed, data=data)
+
+
+def of_invitation(control: Control, type_: str, invitation: Invitation) -> Announcement:
+    """Return the announcement that somebody was invited, or is no more; without the link."""
+    printed = ids.to_text(ids.INVITATION, invitation.id)
+    data = {
+        "id": printed,
+        "email": invitation.email,
+        "role": invitation.role,
+        "expires_at": invitation.expires_at,
+    }
+    return _of_team(control, type_, merchant_id=invitation.merchant_id, printed=printed, data=data)
+
+
+def _of_team(
+    control: Control,
+    type_: str,
+    *,
+    merchant_id: MerchantId,
+    printed: str,
+    data: Mapping[str, object],
+) -> Announcement:
+    return Announcement(
+        id=control.ids.new(),
+        merchant_id=merchant_id,
+        type=type_,
+        object_type="agent",
         object_id=printed,
         data=msgspec.json.encode(data),
     )

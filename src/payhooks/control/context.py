@@ -11,6 +11,7 @@ import msgspec
 
 from payhooks.clock import Clock
 from payhooks.control.keyring import Keyring
+from payhooks.control.passwords import Passwords
 from payhooks.errors import ForbiddenError, NotFoundError
 from payhooks.ids import IdSource, MerchantId
 from payhooks.model.audit import AuditEntry
@@ -18,6 +19,7 @@ from payhooks.model.endpoint import Ordering
 from payhooks.model.key import Scope
 from payhooks.policy.address_guard import NOTHING_ALLOWED, AllowList
 from payhooks.ports.controlling import Change
+from payhooks.ports.mailing import Mailer
 from payhooks.ports.store import Store
 
 
@@ -42,6 +44,8 @@ class Control:
     # The flow's rule of what waits for what: a replay must queue behind the same object.
     order_key: Callable[[Ordering, str | None], bytes | None]
     urls: UrlPolicy = field(default_factory=UrlPolicy)
+    passwords: Passwords = field(default_factory=Passwords)
+    mailer: Mailer | None = None  # None: links are shown only
     # Told of each endpoint's merchant when it has changed: who sends must not go by what was.
     endpoint_changed: Callable[[MerchantId], None] = lambda _merchant_id: None
 
@@ -55,7 +59,7 @@ class Control:
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Who asks: for whom, with which permissions, from where."""
 
-    actor: str  # as the audit log prints it: "key:key_…", "operator", "cli", "system"
+    actor: str  # as the audit log prints it: "key:key_…", "user:usr_…", "operator", "cli", "system"
     scopes: frozenset[Scope]
     merchant_id: MerchantId | None = None  # None: every merchant
     request_id: str | None = None

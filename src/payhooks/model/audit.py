@@ -15,7 +15,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     merchant_id: MerchantId | None  # None: the installation itself
     at: datetime
-    actor: str  # "key:key_…", "operator", "cli", "system"
+    actor: str  # "key:key_…", "user:usr_…", "operator", "cli", "system"
     action: str  # "endpoint.created", "delivery.retried" …
     target: str  # the printed id of what was changed
     changes: bytes  # JSON object: member → [before, after]; secrets never in it

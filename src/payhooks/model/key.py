@@ -27,6 +27,8 @@ class Scope(StrEnum):
     AUDIT_READ = "audit:read"
     MERCHANT_READ = "merchant:read"
     MERCHANT_WRITE = "merchant:write"
+    TEAM_READ = "team:read"  # users and invitations of the merchant
+    TEAM_WRITE = "team:write"
     OPERATOR = "operator"  # everything, for every merchant
 
 

@@ -4,13 +4,23 @@ from typing import Protocol
 
 from payhooks.ports.accepting import AcceptStore
 from payhooks.ports.controlling import ControlStore
+from payhooks.ports.identity import IdentityStore
 from payhooks.ports.leasing import LeaseStore
 from payhooks.ports.reading import ReadStore
 from payhooks.ports.settling import SettleStore
 from payhooks.ports.sweeping import SweepStore
 
 
-class Store(AcceptStore, LeaseStore, SettleStore, SweepStore, ControlStore, ReadStore, Protocol):
+class Store(
+    AcceptStore,
+    LeaseStore,
+    SettleStore,
+    SweepStore,
+    ControlStore,
+    IdentityStore,
+    ReadStore,
+    Protocol,
+):
     """Everything at rest. Three adapters answer one contract suite: memory, SQLite, PostgreSQL."""
 
     async def close(self) -> None:

@@ -3,6 +3,7 @@
 from payhooks.clock import Clock
 from payhooks.storage.memory.accepting import MemoryAccept
 from payhooks.storage.memory.controlling import MemoryControl
+from payhooks.storage.memory.identity import MemoryIdentity
 from payhooks.storage.memory.leasing import MemoryLease
 from payhooks.storage.memory.reading import MemoryRead
 from payhooks.storage.memory.replaying import MemoryReplay
@@ -19,6 +20,7 @@ class MemoryStore(
     MemorySweep,
     MemoryControl,
     MemoryReplay,
+    MemoryIdentity,
     MemoryRead,
 ):
     """Keep everything in dictionaries. Nothing waits, nothing fails, nothing survives.

@@ -15,9 +15,12 @@ from payhooks.ids import (
     DeliveryId,
     EndpointId,
     EventId,
+    InvitationId,
     KeyId,
     MerchantId,
     ReplayId,
+    SessionId,
+    UserId,
 )
 from payhooks.model.attempt import Attempt
 from payhooks.model.audit import GENESIS, AuditEntry, ChainedAuditEntry, chain
@@ -28,6 +31,8 @@ from payhooks.model.key import ApiKey
 from payhooks.model.merchant import Merchant
 from payhooks.model.replay import Replay
 from payhooks.model.secret import SealedSecret
+from payhooks.model.user import Invitation, Membership, Session, User
+from payhooks.policy.lockout import Tries
 from payhooks.ports.reading import Subscription
 from payhooks.ports.sweeping import Announcement
 from payhooks.storage.memory.queue import Queue
@@ -64,6 +69,13 @@ class Tables:
     replay_claims: dict[ReplayId, tuple[int, int]] = field(default_factory=dict)  # owner, until
     announcements: dict[bytes, Announcement] = field(default_factory=dict)
     audit_log: dict[MerchantId | None, list[ChainedAuditEntry]] = field(default_factory=dict)
+
+    # People.
+    users: dict[UserId, User] = field(default_factory=dict)
+    memberships: dict[tuple[MerchantId, UserId], Membership] = field(default_factory=dict)
+    invitations: dict[InvitationId, Invitation] = field(default_factory=dict)
+    sessions: dict[SessionId, Session] = field(default_factory=dict)
+    tries: dict[bytes, Tries] = field(default_factory=dict)
 
     # The way of the data.
     lanes: dict[EndpointId, LaneRow] = field(default_factory=dict)
