@@ -3,7 +3,7 @@
 import msgspec
 
 from payhooks.control.context import Control
-from payhooks.control.endpoint_draft import check_header_name
+from payhooks.control.endpoint_draft import check_header_name, demand_distinct_headers
 from payhooks.control.faults import Faults
 from payhooks.dialects import custom
 from payhooks.errors import InvalidError, WrongStateError
@@ -64,6 +64,24 @@ async def demand_unused(control: Control, merchant: Merchant) -> None:
     if speaking:
         noun = "endpoint speaks" if speaking == 1 else "endpoints speak"
         raise WrongStateError(f"{speaking} {noun} the custom dialect; give them another first.")
+
+
+async def demand_distinct(control: Control, merchant: Merchant) -> None:
+    """Refuse a format with a header that an endpoint which speaks it sets as well.
+
+    Raises:
+        InvalidError: There is one.
+
+    """
+    assert merchant.custom_dialect is not None
+    dialect = custom.bind(merchant.custom_dialect)
+    [routing] = await control.store.routing([merchant.id])
+    for endpoint in filter(_speaks_it, routing.endpoints):
+        try:
+            demand_distinct_headers(dialect, endpoint)
+        except InvalidError:
+            detail = "An endpoint that speaks it has one of its headers already."
+            raise InvalidError.at("/custom_dialect", "duplicate", detail) from None
 
 
 def _speaks_it(endpoint: Endpoint) -> bool:

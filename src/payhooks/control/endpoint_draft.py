@@ -11,9 +11,16 @@ from payhooks import limits
 from payhooks.control.context import Control
 from payhooks.control.faults import Faults
 from payhooks.dialects import registry
+from payhooks.dialects.contract import Dialect
 from payhooks.errors import InvalidError
 from payhooks.ids import KeyId, MerchantId
-from payhooks.model.endpoint import AuthenticationType, OnFailed, Ordering, SignatureType
+from payhooks.model.endpoint import (
+    AuthenticationType,
+    Endpoint,
+    OnFailed,
+    Ordering,
+    SignatureType,
+)
 from payhooks.model.merchant import Merchant, Mode
 from payhooks.policy import retry
 from payhooks.policy.hook_url import UrlRules, read_hook_url
@@ -122,6 +129,26 @@ def canonical_url(control: Control, merchant: Merchant, url: str) -> str:
         own_hosts=control.urls.own_hosts,
     )
     return read_hook_url(url, pointer="/url", rules=rules).url
+
+
+def demand_distinct_headers(dialect: Dialect, endpoint: Endpoint) -> None:
+    """Refuse a header that two parts of a request would write; an edit may give one of them.
+
+    Raises:
+        InvalidError: At ``/headers`` or ``/authentication/name``.
+
+    """
+    named = (endpoint.authentication.name or "").lower()
+    names = {name.lower() for name, _ in endpoint.headers}
+    if named in names:
+        detail = "The header of the authentication is given here too."
+        raise InvalidError.at("/headers", "duplicate", detail)
+    # Two signatures in one request are none: receivers join them, or take the wrong one.
+    detail = "The dialect writes this header."
+    if names & dialect.own_headers:
+        raise InvalidError.at("/headers", "duplicate", detail)
+    if named in dialect.own_headers:
+        raise InvalidError.at("/authentication/name", "duplicate", detail)
 
 
 async def next_number(control: Control, merchant_id: MerchantId) -> int:

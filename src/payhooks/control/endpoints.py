@@ -13,7 +13,13 @@ from msgspec import UNSET
 from payhooks import ids
 from payhooks.control import announcements, keys, secrets
 from payhooks.control.context import Caller, Control, audit_entry, differences
-from payhooks.control.endpoint_draft import AuthenticationDraft, EndpointDraft, checked, next_number
+from payhooks.control.endpoint_draft import (
+    AuthenticationDraft,
+    EndpointDraft,
+    checked,
+    demand_distinct_headers,
+    next_number,
+)
 from payhooks.control.secrets import Revealed
 from payhooks.dialects import registry
 from payhooks.errors import InvalidError, NotFoundError, StaleVersionError, WrongStateError
@@ -281,8 +287,9 @@ async def _applied(
     elif draft.dialect is not UNSET and draft.dialect != endpoint.dialect:
         given["dialect_options"] = ()  # those of the other dialect
     applied = msgspec.structs.replace(endpoint, **given)
-    registry.bound(applied.dialect, merchant).check_options(dict(applied.dialect_options))
-    _demand_one_credential(applied)
+    dialect = registry.bound(applied.dialect, merchant)
+    dialect.check_options(dict(applied.dialect_options))
+    demand_distinct_headers(dialect, applied)
     return applied
 
 
@@ -296,14 +303,6 @@ async def _demand_fitting_secrets(control: Control, merchant: Merchant, endpoint
         except InvalidError:
             detail = "The endpoint's secret does not fit this dialect; create a new endpoint."
             raise InvalidError.at("/dialect", "secret_does_not_fit", detail) from None
-
-
-def _demand_one_credential(endpoint: Endpoint) -> None:
-    """Refuse a header that authentication writes as well; an edit may give one of the two."""
-    written = endpoint.authentication.name
-    if written is not None and any(name.lower() == written.lower() for name, _ in endpoint.headers):
-        detail = "The header of the authentication is given here too."
-        raise InvalidError.at("/headers", "duplicate", detail)
 
 
 def _public(draft: AuthenticationDraft) -> Authentication:

@@ -103,6 +103,8 @@ async def edit(
         merchant, version=merchant.version + 1, updated_at=control.clock.now()
     )
     edited = msgspec.structs.replace(edited, **_given(draft, edited))
+    if edited.custom_dialect not in {None, merchant.custom_dialect}:
+        await custom_dialects.demand_distinct(control, edited)
     await _apply(control, caller, merchant, edited)
     return edited
 

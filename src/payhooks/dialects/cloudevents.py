@@ -85,6 +85,7 @@ class CloudEvents:
     connect_timeout_s: Final = CONNECT_TIMEOUT_S
     in_flight_max: Final = IN_FLIGHT_PER_LANE
     signs_by_default: Final = True
+    own_headers: Final[frozenset[str]] = frozenset()
     carries_everything: Final = True
 
     def new_secret(self, random_bytes: bytes) -> str:

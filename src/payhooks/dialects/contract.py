@@ -165,6 +165,14 @@ class Dialect(Protocol):
         """Whether an endpoint that does not choose has its requests signed."""
         ...
 
+    @property
+    def own_headers(self) -> frozenset[str]:
+        """Names of headers that ``sign`` may write, in lower case: no endpoint may set them too.
+
+        Those that begin with ``webhook-`` need not be named; nobody may set them anywhere.
+        """
+        ...
+
     def check_options(self, options: Options) -> None:
         """Accept an endpoint's ``dialect_options``.
 

@@ -91,6 +91,7 @@ class Undefined(_Manners):
     """The custom dialect of a merchant that has not said what it is."""
 
     version: Final = 0
+    own_headers: Final[frozenset[str]] = frozenset()
     carries_everything: Final = False
 
     def refusal(self, said: Carried) -> str:
@@ -151,6 +152,13 @@ class Custom(_Manners):
     def version(self) -> int:
         """That of the definition."""
         return self._definition.version
+
+    @property
+    def own_headers(self) -> frozenset[str]:
+        """Those of the definition."""
+        it = self._definition
+        names = (it.signature_header, it.timestamp_header, it.id_header)
+        return frozenset(name.lower() for name in names if name is not None)
 
     def refusal(self, said: Carried) -> None:
         """Carry everything: what an event does not have is null."""

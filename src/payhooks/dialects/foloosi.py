@@ -93,6 +93,7 @@ class Foloosi:
     connect_timeout_s: Final = CONNECT_TIMEOUT_S
     in_flight_max: Final = IN_FLIGHT_PER_LANE
     signs_by_default: Final = False
+    own_headers: Final = frozenset({_SCHEME.header.lower()})
     carries_everything: Final = True
 
     def check_options(self, options: Options) -> None:

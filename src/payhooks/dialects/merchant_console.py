@@ -93,6 +93,7 @@ class MerchantConsole:
     connect_timeout_s: Final = CONNECT_TIMEOUT_S
     in_flight_max: Final = 20  # Its reference names this many connections for each endpoint.
     signs_by_default: Final = True
+    own_headers: Final = frozenset({_SCHEME.header.lower()})
     carries_everything: Final = True
 
     def check_options(self, options: Options) -> None:

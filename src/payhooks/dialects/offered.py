@@ -6,7 +6,7 @@ What it does with an event cannot be known before it is asked; that it can be as
 import re
 from collections.abc import Iterator
 from itertools import chain
-from typing import Final, NamedTuple, cast, get_type_hints
+from typing import Final, NamedTuple, cast, get_origin, get_type_hints
 
 from payhooks.dialects.contract import Dialect
 from payhooks.limits import TIMEOUT_S_MAX
@@ -16,7 +16,7 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _MEMBERS: Final = {name: it for name, it in vars(Dialect).items() if not name.startswith("_")}
 _METHODS: Final = tuple(name for name, it in _MEMBERS.items() if not isinstance(it, property))
 _FACTS: Final[dict[str, type]] = {
-    name: get_type_hints(it.fget)["return"]
+    name: get_origin(hint := get_type_hints(it.fget)["return"]) or hint
     for name, it in _MEMBERS.items()
     if isinstance(it, property)
 }

@@ -90,6 +90,7 @@ class OwnGateway:
     connect_timeout_s: ClassVar[float] = CONNECT_TIMEOUT_S
     in_flight_max: ClassVar[int] = IN_FLIGHT_PER_LANE
     signs_by_default: ClassVar[bool] = True
+    own_headers: ClassVar[frozenset[str]] = frozenset({SIGNATURE.lower()})
     carries_everything: ClassVar[bool] = True
 
     def check_options(self, options: Options) -> None:

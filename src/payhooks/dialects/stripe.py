@@ -75,6 +75,7 @@ class Stripe:
     connect_timeout_s: Final = CONNECT_TIMEOUT_S
     in_flight_max: Final = IN_FLIGHT_PER_LANE
     signs_by_default: Final = True
+    own_headers: Final = frozenset({SIGNATURE.lower()})
     carries_everything: Final = True
 
     def new_secret(self, random_bytes: bytes) -> str:

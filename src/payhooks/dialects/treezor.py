@@ -110,6 +110,7 @@ class Treezor:
     connect_timeout_s: Final = CONNECT_TIMEOUT_S
     in_flight_max: Final = IN_FLIGHT_PER_LANE
     signs_by_default: Final = True
+    own_headers: Final[frozenset[str]] = frozenset()
     carries_everything: Final = False
 
     def check_options(self, options: Options) -> None:
