@@ -6,9 +6,10 @@ import pytest
 from tests.support.outbox import (
     Hooks,
     commit,
+    driver,
 )
 
-from payhooks.publisher import Forwarder
+from payhooks.publisher import Answer, Forwarder
 from payhooks.publisher.table import OutboxTable
 
 pytest_plugins = ("tests.support.outbox_fixtures",)
@@ -81,3 +82,83 @@ def test_a_wrong_key_or_merchant_sets_nothing_aside(
     assert outbox_table.counts().waiting == 2
     assert "merchant gone" in str(forwarder.progress.trouble)
     assert forwarder.progress.troubles == 1
+
+
+@pytest.mark.shows("V64")
+@pytest.mark.parametrize("status", [400, 422, 500])
+def test_a_page_from_another_server_sets_nothing_aside(
+    outbox_url: str,
+    forwarder_to: Callable[[Hooks], Forwarder],
+    outbox_table: OutboxTable,
+    status: int,
+) -> None:
+    """A TLS port that is spoken to in HTTP says 400 to every event; none of them is at fault."""
+    hooks = Hooks()
+    page = Answer(status=status, headers={}, body=b"<html>The plain HTTP request was sent to")
+    hooks.before_answer = lambda _keys: page
+    commit(outbox_url, "a", "b")
+    forwarder = forwarder_to(hooks)
+    forwarder.forward()
+    assert outbox_table.counts().failed == 0
+    assert outbox_table.counts().waiting == 2
+    assert str(status) in str(forwarder.progress.trouble)
+
+
+BY_HAND = {
+    "a merchant of spaces and lines": ("a\nb", "k", '{"type":"a.b","data":{}}'),
+    "no merchant": ("", "k", '{"type":"a.b","data":{}}'),
+    "a key that is no header": ("shop", "k\u00e9", '{"type":"a.b","data":{}}'),
+    "no key": ("shop", "", '{"type":"a.b","data":{}}'),
+    "no JSON": ("shop", "k", "paid"),
+    "nothing": ("shop", "k", ""),
+    "two events in one": ("shop", "k", '{"type":"a.b","data":{}},{"type":"a.b","data":{}}'),
+    "an object of nothing": ("shop", "k", "{}"),
+    "a list": ("shop", "k", "[]"),
+}
+
+
+@pytest.mark.shows("V64")
+@pytest.mark.parametrize("name", BY_HAND)
+def test_a_row_that_no_outbox_wrote_is_set_aside_and_holds_up_nobody(
+    outbox_url: str,
+    forwarder_to: Callable[[Hooks], Forwarder],
+    outbox_table: OutboxTable,
+    name: str,
+) -> None:
+    """Somebody writes rows by hand, in a language of their own; they must not stop the others."""
+    hooks = Hooks()
+    _by_hand(outbox_url, *BY_HAND[name])
+    commit(outbox_url, "a")
+    forwarder_to(hooks).forward()
+    assert hooks.keys == ["a"], "only what is an event is told"
+    assert outbox_table.counts().waiting == 0
+    [failed] = outbox_table.failed()
+    assert "by hand" in failed.last_error
+    assert outbox_table.failed() == [failed], "and it is shown"
+
+
+@pytest.mark.shows("V64")
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_row_of_another_language_is_told(
+    outbox_url: str, forwarder_to: Callable[[Hooks], Forwarder], end: str
+) -> None:
+    """Other languages bind text as bytes, which SQLite keeps so, and end it with a line feed."""
+    hooks = Hooks()
+    _by_hand(outbox_url, "shop", "k", '{"type":"a.b","data":{}}' + end, "shop/o")
+    commit(outbox_url, "a", object_type="order", object_id="o")
+    forwarder_to(hooks).forward()
+    assert hooks.keys == ["k", "a"]
+
+
+def _by_hand(url: str, merchant: str, key: str, body: str, order_key: str | None = None) -> None:
+    values: list[object] = [merchant, key, body, order_key]
+    if url.startswith("sqlite"):
+        values = [None if value is None else str(value).encode() for value in values]
+    mark = "?" if url.startswith("sqlite") else "%s"
+    statement = (
+        "INSERT INTO payhooks_outbox (merchant, idempotency_key, body, order_key)"
+        " VALUES (?, ?, ?, ?)"
+    )
+    with driver(url) as connection:
+        connection.execute(statement.replace("?", mark), values)
+        connection.commit()

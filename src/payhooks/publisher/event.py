@@ -76,6 +76,12 @@ def keyed(event: NewEvent) -> Keyed:
     key = event.idempotency_key
     if key is None:
         key = secrets.token_urlsafe(24)
+    demand_key(key)
+    return Keyed(idempotency_key=key, body=_encoded(event))
+
+
+def demand_key(key: object) -> None:
+    """Raise InvalidError where *key* cannot be an idempotency key."""
     _demand(
         isinstance(key, str)
         and 1 <= len(key) <= IDEMPOTENCY_KEY_CHARS_MAX
@@ -84,7 +90,6 @@ def keyed(event: NewEvent) -> Keyed:
         "/idempotency_key",
         f"An idempotency key is 1 to {IDEMPOTENCY_KEY_CHARS_MAX} printable ASCII characters.",
     )
-    return Keyed(idempotency_key=key, body=_encoded(event))
 
 
 def _encoded(event: NewEvent) -> bytes:

@@ -4,6 +4,7 @@ A row goes after its answer was read, so whatever is killed or cut off in betwee
 again; with the same key, which the server knows, so it is one event all the same.
 """
 
+import json
 import random
 import threading
 import time
@@ -14,8 +15,8 @@ from typing import Final
 
 from payhooks.errors import InvalidError
 from payhooks.publisher.answers import Outcome, Published, RefusedError, UnansweredError
-from payhooks.publisher.client import TIMEOUT_S, Client
-from payhooks.publisher.event import Keyed
+from payhooks.publisher.client import TIMEOUT_S, Client, demand_merchant
+from payhooks.publisher.event import Keyed, demand_key
 from payhooks.publisher.opening import open_table
 from payhooks.publisher.sending import Send, urllib_sender
 from payhooks.publisher.table import OutboxTable, Row, Settlement
@@ -31,7 +32,8 @@ _RETRY_AFTER_S_MAX: Final = 3_600.0
 # A key that was refused, a merchant that is not there: somebody has to mend it first.
 _MERCHANT_RESTS_S: Final = 30.0
 # The body was refused. Of a batch that says that one of its events is at fault, not which.
-_OF_CONTENT: Final = frozenset({400, 413, 422})
+_TOO_LARGE: Final = 413
+_OF_CONTENT: Final = frozenset({400, _TOO_LARGE, 422})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +149,8 @@ class Forwarder:
     def ask(self, rows: Sequence[Row]) -> list[Outcome]:
         """Return what the server says of rows, all of one merchant."""
         events = [
-            Keyed(idempotency_key=row.idempotency_key, body=row.body.encode()) for row in rows
+            Keyed(idempotency_key=row.idempotency_key, body=row.body.strip().encode())
+            for row in rows
         ]
         outcomes = self._client(rows[0].merchant).attempt_batch(events)
         if len(rows) == 1 or not any(_is_of_content(outcome) for outcome in outcomes):
@@ -205,6 +208,10 @@ class _Pass:
         self._ends_s = ends_s
         self._queues: dict[str, deque[Row]] = defaultdict(deque)
         for row in rows:
+            why = _fault(row)
+            if why is not None:
+                settlement.refused.append((row.id, why))
+                continue
             # A row without an order key is a queue of its own.
             self._queues[row.order_key or f"#{row.id}"].append(row)
         self.replayed = 0
@@ -254,7 +261,25 @@ class _Pass:
                 self._settlement.troubled.append((row.id, outcome.reason))
 
 
+def _fault(row: Row) -> str | None:
+    """Return why no outbox can have written this: such a row would spoil those beside it."""
+    try:
+        demand_merchant(row.merchant)
+        demand_key(row.idempotency_key)
+        event = json.loads(row.body)
+    except InvalidError as error:
+        return f"written by hand? {error}"
+    except (ValueError, RecursionError):
+        event = None
+    is_event = isinstance(event, dict) and event
+    return None if is_event else "written by hand? /body: This must be the object of one event."
+
+
 def _is_of_content(outcome: Outcome) -> bool:
+    """Return whether Payhooks refused what the request holds; 413 may be said on the way too."""
     return (
-        isinstance(outcome, RefusedError) and outcome.of_request and outcome.status in _OF_CONTENT
+        isinstance(outcome, RefusedError)
+        and outcome.of_request
+        and outcome.status in _OF_CONTENT
+        and (outcome.status == _TOO_LARGE or "title" in outcome.problem)
     )

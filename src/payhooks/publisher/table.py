@@ -21,9 +21,10 @@ _WINDOWS_MAX: Final = 8
 _ERROR_CHARS_MAX: Final = 1_000
 _LISTED_MAX: Final = 1_000
 
+# What others wrote may be bytes: SQLite keeps whatever it is given.
 _WINDOW: Final = """\
-SELECT id, merchant, order_key, idempotency_key, body FROM payhooks_outbox
-WHERE failed IS NULL AND id > ? AND NOT {merchants}
+SELECT id, CAST(merchant AS text), CAST(order_key AS text), CAST(idempotency_key AS text),
+CAST(body AS text) FROM payhooks_outbox WHERE failed IS NULL AND id > ? AND NOT {merchants}
 AND (order_key IS NULL OR NOT {keys}) ORDER BY id LIMIT ?"""
 _EARLIER: Final = """\
 SELECT order_key, min(id) FROM payhooks_outbox
@@ -38,8 +39,8 @@ _COUNT: Final = """\
 SELECT count(*), count(failed), min(CASE WHEN failed IS NULL THEN created END)
 FROM payhooks_outbox"""
 _FAILED: Final = """\
-SELECT id, merchant, idempotency_key, body, attempts, last_error, failed FROM payhooks_outbox
-WHERE failed IS NOT NULL AND id > ? ORDER BY id LIMIT ?"""
+SELECT id, CAST(merchant AS text), CAST(idempotency_key AS text), CAST(body AS text), attempts,
+last_error, failed FROM payhooks_outbox WHERE failed IS NOT NULL AND id > ? ORDER BY id LIMIT ?"""
 _RESEND: Final = "UPDATE payhooks_outbox SET failed = NULL WHERE failed IS NOT NULL"
 
 
@@ -69,7 +70,7 @@ class Failed:
     id: int
     merchant: str
     idempotency_key: str
-    event: dict[str, Any]
+    event: Any  # an object, or the text of a row where that is no JSON
     attempts: int
     last_error: str
     failed: str
@@ -126,7 +127,7 @@ class OutboxTable:
                 id=id_,
                 merchant=merchant,
                 idempotency_key=key,
-                event=json.loads(body),
+                event=_parsed(body),
                 attempts=attempts,
                 last_error=last_error,
                 failed=str(failed),
@@ -231,6 +232,13 @@ class OutboxTable:
 
     def _list(self, values: Sequence[object]) -> object:
         raise NotImplementedError
+
+
+def _parsed(body: str) -> object:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return body
 
 
 def _storable(words: str) -> str:
