@@ -1,5 +1,6 @@
-"""Puts the API together: the front, the hot path, and FastAPI for everything else."""
+"""Puts the server together: the front, the hot path, the console, FastAPI for everything else."""
 
+from hashlib import blake2b
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -38,6 +39,8 @@ from payhooks.api.routes import (
     replays,
 )
 from payhooks.api.services import Services
+from payhooks.console.app import create_console
+from payhooks.console.parts import Parts
 from payhooks.errors import Fault, PayhooksError
 
 if TYPE_CHECKING:
@@ -99,6 +102,7 @@ def create_application(services: Services) -> Application:
     hot = HotPath(services, authenticator)
     front = Front(
         rest=app,
+        console=create_console(_console_parts(services)),
         hot=hot,
         authenticator=authenticator,
         request_ids=request_ids,
@@ -106,6 +110,18 @@ def create_application(services: Services) -> Application:
     )
     plain = PlainPublishing(services, hot=hot, request_ids=request_ids, on_bug=services.on_bug)
     return Application(app=front, plain=plain)
+
+
+def _console_parts(services: Services) -> Parts:
+    return Parts(
+        control=services.control,
+        acceptor=services.acceptor,
+        directory=services.directory,
+        book=services.book,
+        form_key=blake2b(b"forms", key=services.cursor_key).digest(),
+        factor_s=services.console_factor_s,
+        address_of=services.peers.address_of,
+    )
 
 
 def _respond(request: Request, problem: Problem) -> Response:

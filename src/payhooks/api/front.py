@@ -2,7 +2,7 @@
 
 It gives the request an id, refuses what HTTP itself should not let through, finds out who
 calls before it reads a body, sends publishing to the hot path and the rest to FastAPI, and
-turns whatever is raised into a problem.
+turns whatever is raised into a problem. What is the console's goes there as it came.
 """
 
 import re
@@ -56,16 +56,18 @@ class RequestIds:
 class Front:
     """The ASGI application that the server runs."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - every part is named at the call site
         self,
         *,
         rest: asgi.App,
+        console: asgi.App,
         hot: HotPath,
         authenticator: Authenticator,
         request_ids: RequestIds,
         on_bug: Callable[[BaseException, str], None],
     ) -> None:
         self._rest = rest
+        self._console = console
         self._hot = hot
         self._authenticator = authenticator
         self._request_ids = request_ids
@@ -108,6 +110,10 @@ class Front:
             await self._hot(scope, receive, send, merchant_ref)
             return
         path: str = scope["path"]
+        if path in {"/", "/console"} or path.startswith("/console/"):
+            # It reads its own bodies: forms, once it knows whose they are.
+            await self._console(scope, receive, send)
+            return
         if path == "/v1" or path.startswith("/v1/"):
             # Before the body is read: who has no key is not worth the memory.
             scope["state"]["caller"] = await self._authenticator.caller(scope)

@@ -32,4 +32,5 @@ class Services:
     ready: Callable[[], Awaitable[Readiness]]
     metrics: Callable[[], tuple[str, bytes]]  # content type and text
     peers: Peers = field(default_factory=Peers)
+    console_factor_s: float = 900.0  # how long a second factor opens what lies behind it
     on_bug: Callable[[BaseException, str], None]  # told of what nobody expected, with request id

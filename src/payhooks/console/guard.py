@@ -22,7 +22,7 @@ from payhooks.console.parts import Parts
 from payhooks.console.render import Renderer
 from payhooks.console.tokens import Tokens
 from payhooks.control import factors, sessions
-from payhooks.errors import ForbiddenError, InvalidError, RateLimitedError, UnauthenticatedError
+from payhooks.errors import ForbiddenError, InvalidError, RateLimitedError
 from payhooks.model.key import Scope
 from payhooks.model.merchant import Merchant
 from payhooks.model.user import Membership
@@ -103,9 +103,12 @@ class Guard:
         if request.method == "POST" and not self._genuine(request, form):
             raise ForbiddenError(_CLOSED)
         visit = await self._visit(request, signed_in, form)
-        refusal = await self._ask_factor(visit, page.factor)
-        if refusal is not None:
-            return refusal
+        if not self._is_given(visit, page.factor):
+            refusal = await self._ask_factor(visit)
+            if refusal is not None:
+                return refusal
+            # The user and the session are others since the code was given.
+            visit = await self._visit(request, await self._anew(request), form)
         if page.needs is not None:
             if visit.tenant is None:
                 return visit.show("no_team.html", status=403, title="You are in no team")
@@ -167,12 +170,16 @@ class Guard:
         found = [await self._control.store.merchant(one.merchant_id) for one in memberships]
         return tuple(merchant for merchant in found if merchant is not None)
 
-    async def _ask_factor(self, visit: Visit, factor: Factor) -> Response | None:
-        """Return what to answer instead of the page; None lets the request on."""
-        if not visit.user.has_factor and factor in {Factor.GATE, Factor.FRESH}:
+    async def _anew(self, request: Request) -> SignedIn:
+        signed_in = await self._signed_in(request)
+        if signed_in is None:
+            raise ForbiddenError("The session has ended meanwhile.")
+        return signed_in
+
+    async def _ask_factor(self, visit: Visit) -> Response | None:
+        """Return what asks for a second factor; None where the form brought one."""
+        if not visit.user.has_factor:
             return visit.show("factor_needed.html", status=403, title=FACTOR_NEEDED)
-        if self._is_given(visit, factor):
-            return None
         messages = NO_MESSAGES
         if visit.form.has(CODE_FIELD):
             messages = await try_factor(visit)
@@ -203,7 +210,7 @@ async def try_factor(visit: Visit) -> Messages:
     code = visit.form.text(CODE_FIELD)
     try:
         await factors.verify(visit.control, visit.caller, visit.signed_in, code)
-    except (InvalidError, UnauthenticatedError):
+    except InvalidError:
         return Messages({CODE_FIELD: [WRONG_CODE]})
     except RateLimitedError as error:
         return Messages({CODE_FIELD: [str(error)]})

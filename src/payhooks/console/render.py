@@ -7,7 +7,7 @@ from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from payhooks import __version__
+from payhooks import __version__, ids
 from payhooks.console import chart
 from payhooks.console.assets import Assets
 
@@ -42,6 +42,7 @@ class Renderer:
             "iso": iso,
             "count": count,
             "size": size,
+            "printed": printed,
         }
         # A module, not an import in each template: blocks are rendered alone too, and know no
         # imports of the template around them.
@@ -87,6 +88,11 @@ def iso(at: datetime) -> str:
 def count(number: int) -> str:
     """Return a number with its thousands apart."""
     return f"{number:,}"
+
+
+def printed(value: bytes, prefix: str) -> str:
+    """Return an id as it is printed everywhere."""
+    return ids.to_text(prefix, value)
 
 
 def size(amount: int) -> str:
