@@ -24,7 +24,9 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.seen.append((self.path, headers, body))
-        if "elsewhere" in self.path:
+        if "nowhere" in self.path:
+            self._answer(308, b"", location="http://[::1")
+        elif "elsewhere" in self.path:
             self._answer(302, b"", location="/stolen")
         elif "silent" in self.path:
             self.close_connection = True
@@ -93,6 +95,13 @@ def test_a_redirect_is_not_followed() -> None:
         _client(url, "elsewhere").publish("a.b", {})
     assert caught.value.status == 302
     assert [path for path, _, _ in Handler.seen] == ["/v1/merchants/elsewhere/events"]
+
+
+def test_a_redirect_that_leads_nowhere_is_an_answer_too() -> None:
+    """Another error than the documented ones would end an outbox's forwarder for good."""
+    with _server() as url, pytest.raises(RefusedError) as caught:
+        _client(url, "nowhere").publish("a.b", {})
+    assert caught.value.status == 308
 
 
 def test_a_server_that_hangs_up_leaves_the_outcome_open() -> None:

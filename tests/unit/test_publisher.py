@@ -218,3 +218,18 @@ def test_a_client_is_complete_or_refused(base_url: str, key: str, attempts_max: 
     """At start, not at the first payment."""
     with pytest.raises(InvalidError):
         Client(base_url, key, merchant="m", attempts_max=attempts_max)
+
+
+def test_a_server_that_broke_has_refused_nothing() -> None:
+    """A gateway's 500 without a word may hide an event that was stored: it is asked again."""
+    script = Script(Answer(status=500, headers={}, body=b"<html>"), ACCEPTED)
+    assert script.client().publish("a.b", {}).id == "evt_1"
+    assert len(script.requests) == 2
+
+
+@pytest.mark.parametrize("member", ["id", "type", "created_at", "deliveries"])
+def test_an_answer_with_another_kind_of_value_is_not_ours(member: str) -> None:
+    """Whoever answers 202 to everything must not make an outbox forget what nobody stored."""
+    lie = Answer(status=202, headers={}, body=json.dumps({**STORED, member: None}).encode())
+    with pytest.raises(UnansweredError, match="not whole"):
+        Script(*[lie] * 5).client().publish("a.b", {})

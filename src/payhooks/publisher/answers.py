@@ -9,7 +9,8 @@ from typing import Any, Final
 from payhooks.clock import SystemClock
 from payhooks.errors import InputError, OutcomeUnknownError
 
-_RETRIED: Final = frozenset({429, 502, 503, 504})
+_TOO_MANY: Final = 429
+_BROKEN: Final = 500  # and above: who says so may have stored it
 _ACCEPTED: Final = 202
 
 
@@ -100,17 +101,23 @@ def _of_item(result: object, key: str) -> Outcome:
 def _published(
     content: Mapping[str, Any], idempotency_key: str, *, replayed: bool
 ) -> Published | None:
-    try:
-        return Published(
-            id=content["id"],
-            type=content["type"],
-            created_at=content["created_at"],
-            deliveries=content["deliveries"],
-            replayed=replayed,
-            idempotency_key=idempotency_key,
-        )
-    except KeyError:
-        return None
+    match content:
+        case {
+            "id": str(id_),
+            "type": str(type_),
+            "created_at": str(created_at),
+            "deliveries": int(deliveries),
+        }:
+            return Published(
+                id=id_,
+                type=type_,
+                created_at=created_at,
+                deliveries=deliveries,
+                replayed=replayed,
+                idempotency_key=idempotency_key,
+            )
+        case _:
+            return None
 
 
 def _cut_off(idempotency_key: str) -> UnansweredError:
@@ -129,7 +136,7 @@ def _failed(
     of_request: bool = True,
 ) -> Outcome:
     # The server knows best: an idempotency key still being worked on is a 409 that passes.
-    if status in _RETRIED or problem.get("retryable") is True:
+    if status == _TOO_MANY or status >= _BROKEN or problem.get("retryable") is True:
         return UnansweredError(
             f"the server answered {status}", idempotency_key=idempotency_key, retry_after_s=rest_s
         )

@@ -53,13 +53,14 @@ def _body(response: http.client.HTTPResponse | urllib.error.HTTPError, ends_s: f
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
     """Redirects are answers like others: following one would take the API key elsewhere."""
 
-    def redirect_request(  # noqa: PLR0913, PLR0917 - the library's signature
+    def http_error_302(
         self,
         req: urllib.request.Request,
         fp: IO[bytes],
         code: int,
         msg: str,
         headers: http.client.HTTPMessage,
-        newurl: str,
     ) -> None:
-        """Follow nothing."""
+        """Follow nothing, and do not read where to: the library raises for what is no URL."""
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
