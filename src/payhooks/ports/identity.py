@@ -13,7 +13,7 @@ import msgspec
 from payhooks.ids import InvitationId, MerchantId, SessionId, UserId
 from payhooks.model.audit import AuditEntry
 from payhooks.model.secret import SealedSecret
-from payhooks.model.user import Invitation, Membership, Session, User
+from payhooks.model.user import Invitation, Membership, Role, Session, User
 from payhooks.ports.controlling import Window
 from payhooks.ports.sweeping import Announcement
 
@@ -35,6 +35,15 @@ class IdentityChange(msgspec.Struct, frozen=True, kw_only=True):
     end_sessions_of: UserId | None = None  # all of the user's …
     except_session: SessionId | None = None  # … but this one
     announcements: tuple[Announcement, ...] = ()
+
+    @property
+    def no_owner(self) -> tuple[UserId, MerchantId] | None:
+        """Who is no owner of which merchant after this, whatever they were before."""
+        if self.leaving is not None:
+            return self.leaving
+        if self.membership is not None and self.membership.role is not Role.OWNER:
+            return self.membership.user_id, self.membership.merchant_id
+        return None
 
 
 class SignedIn(msgspec.Struct, frozen=True, kw_only=True):

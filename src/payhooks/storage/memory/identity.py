@@ -189,12 +189,9 @@ class MemoryIdentity:
 
     def _check_owner_stays(self, change: IdentityChange) -> None:
         """Refuse what would leave a team without an owner who can sign in."""
-        if change.leaving is not None:
-            user_id, merchant_id = change.leaving
-        elif change.membership is not None and change.membership.role is not Role.OWNER:
-            user_id, merchant_id = change.membership.user_id, change.membership.merchant_id
-        else:
+        if change.no_owner is None:
             return
+        user_id, merchant_id = change.no_owner
         owners = {
             one.user_id
             for one in self._tables.memberships.values()

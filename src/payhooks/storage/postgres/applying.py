@@ -3,6 +3,7 @@
 Lock order: the audit chain (already held), merchant, routing, endpoint, lane, the rest.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from payhooks import limits
@@ -16,6 +17,7 @@ from payhooks.model.replay import Replay
 from payhooks.model.secret import SealedSecret
 from payhooks.policy import throttle
 from payhooks.ports.controlling import Change
+from payhooks.ports.sweeping import Announcement
 from payhooks.storage import documents, statements
 from payhooks.storage.postgres.auditing import NOBODY
 from payhooks.storage.postgres.connections import Connection
@@ -45,11 +47,11 @@ async def write(connection: Connection, change: Change) -> None:
     if change.endpoint is not None:
         await _endpoint(connection, change.endpoint, version)
     for secret in change.secrets:
-        await _secret(connection, secret)
+        await write_secret(connection, secret)
     for secret in change.ending_secrets:
         await connection.execute(_SQL["secret_end"], secret.id, secret.expires_at)
     if change.forget_secrets:
-        await connection.execute(_SQL["secrets_forget"], list(change.forget_secrets))
+        await forget_secrets(connection, change.forget_secrets)
     if change.key is not None:
         await _key(connection, change.key)
     if change.replay is not None:
@@ -57,8 +59,27 @@ async def write(connection: Connection, change: Change) -> None:
     if change.event_type is not None:
         await _event_type(connection, change.event_type)
     for announcement in change.announcements:
-        document = documents.encode(announcement).decode()
-        await connection.execute(_SQL["announce"], announcement.id, document)
+        await announce(connection, announcement)
+
+
+async def write_secret(connection: Connection, secret: SealedSecret) -> None:
+    """Insert a secret, or replace it where the id exists."""
+    await connection.execute(
+        _SQL["secret_put"],
+        *(secret.id, secret.merchant_id, secret.owner_id, secret.purpose, secret.sealed),
+        *(secret.created_at, secret.expires_at),
+    )
+
+
+async def forget_secrets(connection: Connection, ids: Sequence[bytes]) -> None:
+    """Remove secrets, those that are there."""
+    await connection.execute(_SQL["secrets_forget"], list(ids))
+
+
+async def announce(connection: Connection, announcement: Announcement) -> None:
+    """Keep an announcement until it is published."""
+    document = documents.encode(announcement).decode()
+    await connection.execute(_SQL["announce"], announcement.id, document)
 
 
 def shard(merchant_id: MerchantId) -> int:
@@ -130,14 +151,6 @@ async def _lane(connection: Connection, endpoint: Endpoint) -> None:
         _SQL["lane"],
         *(endpoint.id, endpoint.merchant_id, shard(endpoint.merchant_id), state),
         *(lease_s, interval_us, burst),
-    )
-
-
-async def _secret(connection: Connection, secret: SealedSecret) -> None:
-    await connection.execute(
-        _SQL["secret_put"],
-        *(secret.id, secret.merchant_id, secret.owner_id, secret.purpose, secret.sealed),
-        *(secret.created_at, secret.expires_at),
     )
 
 

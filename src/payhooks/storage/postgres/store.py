@@ -11,6 +11,7 @@ from payhooks.storage.postgres import migrations
 from payhooks.storage.postgres.accepting import PostgresAccept
 from payhooks.storage.postgres.connections import Connections, Target
 from payhooks.storage.postgres.controlling import PostgresControl
+from payhooks.storage.postgres.identity import PostgresIdentity
 from payhooks.storage.postgres.leasing import PostgresLease
 from payhooks.storage.postgres.reading import PostgresRead
 from payhooks.storage.postgres.replaying import PostgresReplay
@@ -27,6 +28,7 @@ class PostgresStore(
     PostgresSweep,
     PostgresControl,
     PostgresReplay,
+    PostgresIdentity,
     PostgresRead,
 ):
     """Keep everything in PostgreSQL. Any number of processes may share one database.

@@ -16,6 +16,7 @@ from payhooks.model.replay import Replay, ReplayState
 from payhooks.model.secret import SealedSecret
 from payhooks.ports.controlling import Change
 from payhooks.ports.reading import Subscription
+from payhooks.ports.sweeping import Announcement
 from payhooks.storage import statements
 from payhooks.storage.documents import decode, encode
 from payhooks.storage.sqlite.connection import (
@@ -40,11 +41,11 @@ def write_change(db: apsw.Connection, change: Change, *, now: int) -> None:
     if change.endpoint is not None:
         _write_endpoint(db, change.endpoint, version, now)
     for secret in change.secrets:
-        _write_secret(db, secret)
+        write_secret(db, secret)
     for secret in change.ending_secrets:
         _end_secret(db, secret)
     for id_ in change.forget_secrets:
-        run(db, _SQL["forget_secret"], (id_,))
+        forget_secret(db, id_)
     if change.key is not None:
         _write_key(db, change.key)
     if change.replay is not None:
@@ -52,7 +53,7 @@ def write_change(db: apsw.Connection, change: Change, *, now: int) -> None:
     if change.event_type is not None:
         _write_event_type(db, change.event_type)
     for announcement in change.announcements:
-        run(db, _SQL["announce"], (announcement.id, encode(announcement)))
+        announce(db, announcement)
     log(db, change.audit)
 
 
@@ -65,6 +66,30 @@ def log(db: apsw.Connection, entry: AuditEntry) -> None:
     run(db, _SQL["move_head"], (whose, number + 1, hash_))
 
 
+def write_secret(db: apsw.Connection, secret: SealedSecret) -> None:
+    """Insert a secret, or replace it where the id exists."""
+    values = (
+        secret.id,
+        secret.merchant_id,
+        secret.owner_id,
+        to_us(secret.created_at),
+        optional_us(secret.expires_at),
+        secret.sealed,
+        encode(secret),
+    )
+    run(db, _SQL["write_secret"], values)
+
+
+def forget_secret(db: apsw.Connection, id_: bytes) -> None:
+    """Remove a secret, if it is there."""
+    run(db, _SQL["forget_secret"], (id_,))
+
+
+def announce(db: apsw.Connection, announcement: Announcement) -> None:
+    """Keep an announcement until it is published."""
+    run(db, _SQL["announce"], (announcement.id, encode(announcement)))
+
+
 def _end_secret(db: apsw.Connection, secret: SealedSecret) -> None:
     found = first(db, _SQL["secret_to_end"], (secret.id,))
     if found is None:
@@ -72,7 +97,7 @@ def _end_secret(db: apsw.Connection, secret: SealedSecret) -> None:
     stored = decode(SealedSecret, found[0])
     assert secret.expires_at is not None
     ends_at = min(stored.expires_at or secret.expires_at, secret.expires_at)
-    _write_secret(db, msgspec.structs.replace(stored, expires_at=ends_at))
+    write_secret(db, msgspec.structs.replace(stored, expires_at=ends_at))
 
 
 def _write_merchant(db: apsw.Connection, merchant: Merchant) -> None:
@@ -151,19 +176,6 @@ def _lane_state(endpoint: Endpoint) -> LaneState:
             return LaneState.DISABLED
         case EndpointStatus.DELETED:
             return LaneState.DELETED
-
-
-def _write_secret(db: apsw.Connection, secret: SealedSecret) -> None:
-    values = (
-        secret.id,
-        secret.merchant_id,
-        secret.owner_id,
-        to_us(secret.created_at),
-        optional_us(secret.expires_at),
-        secret.sealed,
-        encode(secret),
-    )
-    run(db, _SQL["write_secret"], values)
 
 
 def _write_key(db: apsw.Connection, key: ApiKey) -> None:

@@ -21,6 +21,7 @@ from payhooks.storage.sqlite.accepting import SqliteAccept
 from payhooks.storage.sqlite.connection import FOREVER_US, connect, first, to_us
 from payhooks.storage.sqlite.controlling import SqliteControl
 from payhooks.storage.sqlite.feeding import SqliteFeed
+from payhooks.storage.sqlite.identity import SqliteIdentity
 from payhooks.storage.sqlite.leasing import SqliteLease
 from payhooks.storage.sqlite.lockfile import LockFile
 from payhooks.storage.sqlite.parts import Positions
@@ -47,6 +48,7 @@ class SqliteStore(
     SqliteRetire,
     SqliteControl,
     SqliteReplay,
+    SqliteIdentity,
     SqliteRead,
     SqliteFeed,
 ):
