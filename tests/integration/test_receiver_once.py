@@ -7,14 +7,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier
 
 import psycopg
 import pytest
-import sqlalchemy
-from django.db import ConnectionHandler  # type: ignore[import-untyped] # It ships no types.
+import sqlalchemy.orm
+from tests.support.outbox import django_connection
 from tests.support.server import ROOT
 from tests.support.stores import postgres_database
 
@@ -234,12 +235,58 @@ def test_a_connection_that_commits_by_itself_is_refused(
 
 def test_djangos_connection_must_be_in_a_transaction(tmp_path: Path) -> None:
     """Outside of atomic() Django commits each statement, so also the mark alone."""
-    database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "a.db")}
-    connection = ConnectionHandler({"default": database})["default"]
-    try:
+    with django_connection(f"sqlite:///{tmp_path / 'a.db'}") as (connection, _):
         with connection.cursor() as cursor:
             cursor.execute(table_sql())
         with pytest.raises(TypeError, match="commits by itself"), once(connection, EVENT):
             pass
+
+
+async def test_an_asynchronous_connection_is_refused(postgres: str) -> None:
+    """Its statements are promises: none was run, no event was ever first, all were answered 2xx."""
+    connection = await psycopg.AsyncConnection.connect(postgres)
+    try:
+        with pytest.raises(TypeError, match="asynchronous"), once(connection, EVENT):
+            pass
     finally:
-        connection.close()
+        await connection.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_sqlalchemy_in_autocommit_is_refused(kind: str, postgres: str, tmp_path: Path) -> None:
+    """SQLAlchemy has a transaction of its own then, and the driver none."""
+    bare = postgres.partition("://")[2]
+    url = f"sqlite:///{tmp_path / 'a.db'}" if kind == "sqlite" else f"postgresql+psycopg://{bare}"
+    engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text(table_sql()))
+        with pytest.raises(TypeError, match="commits by itself"), once(connection, EVENT):
+            pass
+    engine.dispose()
+
+
+def test_a_session_is_told_what_to_give(tmp_path: Path) -> None:
+    engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path / 'a.db'}")
+    with (
+        sqlalchemy.orm.Session(engine) as session,
+        pytest.raises(TypeError, match=r"session\.connection"),
+        once(session, EVENT),
+    ):
+        pass
+    engine.dispose()
+
+
+class Since312(sqlite3.Connection):
+    """What Python 3.12 and later make of ``sqlite3.connect(…, autocommit=True)``."""
+
+    autocommit = True
+
+
+def test_sqlite_in_the_autocommit_of_newer_pythons_is_refused(tmp_path: Path) -> None:
+    """The old sign, isolation_level, says nothing there."""
+    with (
+        closing(sqlite3.connect(tmp_path / "a.db", factory=Since312)) as connection,
+        pytest.raises(TypeError, match="commits by itself"),
+        once(connection, EVENT),
+    ):
+        pass

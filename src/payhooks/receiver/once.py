@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from inspect import iscoroutinefunction
 from typing import Any, Final
 
 from payhooks.clock import SystemClock
@@ -21,6 +22,9 @@ _INSERT: Final = (
     "INSERT INTO payhooks_seen (source, event_id, seen_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 )
 _FORGET: Final = "DELETE FROM payhooks_seen WHERE seen_at < ?"
+
+# What sqlite3 calls the old way, where isolation_level decides; Python 3.11 knows no other.
+_LEGACY: Final = -1
 
 
 def table_sql() -> str:
@@ -75,11 +79,16 @@ def _seconds(at: datetime) -> int:
 
 def _execute(connection: Any, statement: str, values: tuple[object, ...]) -> int:  # noqa: ANN401 - see once
     """Return how many rows it changed."""
-    _refuse_autocommit(connection)
+    _refuse_strange(connection)
     if hasattr(connection, "exec_driver_sql"):  # SQLAlchemy; its driver's style of parameters
+        if not connection.in_transaction():
+            # As its first statement would; an application may say BEGIN to the driver itself then.
+            connection.begin()
+        _refuse_autocommit(connection.connection.driver_connection)
         style = connection.dialect.paramstyle
         text = statement if style == "qmark" else statement.replace("?", "%s")
         return int(connection.exec_driver_sql(text, values).rowcount)
+    _refuse_autocommit(connection)
     is_sqlite = isinstance(connection, sqlite3.Connection)
     text = statement if is_sqlite else statement.replace("?", "%s")
     cursor = connection.cursor()
@@ -90,6 +99,14 @@ def _execute(connection: Any, statement: str, values: tuple[object, ...]) -> int
         cursor.close()
 
 
+def _refuse_strange(connection: Any) -> None:  # noqa: ANN401 - see once
+    """Raise TypeError where a statement would not be run, or could not."""
+    if iscoroutinefunction(getattr(connection, "commit", None)):
+        raise TypeError("once runs statements; this connection is asynchronous")
+    if hasattr(connection, "get_bind"):
+        raise TypeError("once takes a session's connection: give session.connection()")
+
+
 def _refuse_autocommit(connection: Any) -> None:  # noqa: ANN401 - see once
     """Raise TypeError where the mark would be committed before the work is done."""
     if hasattr(connection, "in_atomic_block"):  # Django
@@ -97,7 +114,9 @@ def _refuse_autocommit(connection: Any) -> None:  # noqa: ANN401 - see once
     elif hasattr(connection, "pgconn"):  # psycopg; 0 is libpq's "idle"
         alone = connection.autocommit and connection.info.transaction_status == 0
     elif isinstance(connection, sqlite3.Connection):
-        alone = connection.isolation_level is None and not connection.in_transaction
+        mode = getattr(connection, "autocommit", _LEGACY)
+        by_itself = mode is True or (mode == _LEGACY and connection.isolation_level is None)
+        alone = by_itself and not connection.in_transaction
     else:
         alone = False
     if alone:
