@@ -141,7 +141,9 @@ class Guard:
 
     async def _signed_in(self, request: Request) -> SignedIn | None:
         text = request.cookies.get(SESSION_COOKIE, "")
-        return await sessions.find(self._control, text) if text else None
+        # A tail that polls by itself is nobody's presence.
+        present = request.headers.get("x-live") != "1"
+        return await sessions.find(self._control, text, present=present) if text else None
 
     async def _visit(self, request: Request, signed_in: SignedIn, form: Form) -> Visit:
         guest = self.guest(request, form)

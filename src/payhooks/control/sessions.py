@@ -86,15 +86,19 @@ async def demand_password(control: Control, caller: Caller, user: User, password
     await control.store.forget_tries(tried)
 
 
-async def find(control: Control, text: str) -> SignedIn | None:
-    """Return who has this cookie; None where it is none, or the session has ended."""
+async def find(control: Control, text: str, *, present: bool = True) -> SignedIn | None:
+    """Return who has this cookie; None where it is none, or the session has ended.
+
+    *present*: somebody is there. What asks by itself does not keep a session from ending.
+    """
     if len(text) > _TOKEN_CHARS_MAX:
         return None
     found = await control.store.signed_in(digest(text))
     now = control.clock.now()
     if found is None or found.user.disabled_at is not None or has_ended(found.session, now):
         return None
-    if now - found.session.seen_at >= timedelta(seconds=limits.SESSION_SEEN_EVERY_S):
+    unseen = now - found.session.seen_at
+    if present and unseen >= timedelta(seconds=limits.SESSION_SEEN_EVERY_S):
         await control.store.seen(found.session.id, at=now)
     return found
 
