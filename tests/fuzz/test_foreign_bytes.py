@@ -199,6 +199,7 @@ def test_what_a_genuine_signature_is_over_is_read_or_refused() -> None:
         except VerificationError:
             return
         assert (event.id, event.raw) == ("del_1", body)
+        assert event.timestamp is not None
         assert event.timestamp.tzinfo is UTC
         assert json.loads(body)["type"] == event.type
 

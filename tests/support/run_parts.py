@@ -68,7 +68,7 @@ PARTS: Final = (
         budget_s=60,
         needs_postgres=True,
     ),
-    Part(name="fuzz", command=_pytest("tests/fuzz", "-n", "2"), budget_s=130),
+    Part(name="fuzz", command=_pytest("tests/fuzz", "-n", "2"), budget_s=85),
     # One at a time from here on: these measure time and memory, and kill processes.
     Part(
         name="integration",
@@ -79,7 +79,7 @@ PARTS: Final = (
     Part(name="input", command=_pytest("tests/input"), budget_s=30),
     Part(name="security", command=_pytest("tests/security"), budget_s=50, needs_postgres=True),
     Part(name="faults", command=_pytest("tests/faults"), budget_s=200, needs_postgres=True),
-    Part(name="e2e", command=_pytest("tests/e2e"), budget_s=170, needs_postgres=True),
+    Part(name="e2e", command=_pytest("tests/e2e"), budget_s=215, needs_postgres=True),
     Part(name="simulator", command=_pytest("tests/simulator"), budget_s=70),
 )
 
