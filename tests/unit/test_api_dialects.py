@@ -1,7 +1,11 @@
 """What an endpoint may choose of its dialect, and what publishing to one is told."""
 
+import msgspec
 import pytest
 from tests.support.api_world import Answer, World
+
+from payhooks.dialects.registry import DIALECTS
+from payhooks.flow.publication import Publication
 
 
 @pytest.fixture
@@ -134,3 +138,17 @@ async def test_a_dialect_that_cannot_sign_with_the_secret_is_refused(world: Worl
     assert answer.status == 422
     assert answer.json["errors"][0]["code"] == "secret_does_not_fit"
     assert (await world.call("GET", hook)).json["dialect"] == "owlpay"
+
+
+@pytest.mark.parametrize("dialect", sorted(set(DIALECTS) - {"custom"}))
+async def test_the_test_event_is_one_that_the_dialect_carries(world: World, dialect: str) -> None:
+    """A test that fails before the URL is called says nothing of the URL."""
+    merchant = await world.merchant()
+    made = await _asked_for(world, merchant, dialect=dialect)
+    await world.call("POST", f"/v1/merchants/{merchant}/endpoints/{made.json['id']}/test")
+    listed = await world.call("GET", f"/v1/merchants/{merchant}/events")
+    [event] = [each for each in listed.json["data"] if each["type"] == "webhook.test"]
+    data = msgspec.json.encode(event["data"])
+    said = Publication(type="webhook.test", family="payhooks", data=data)
+    assert DIALECTS[dialect].refusal(said) is None
+    assert b"This is a test." in data

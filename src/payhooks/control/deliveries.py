@@ -182,6 +182,9 @@ async def send_test(
         family=PAYHOOKS,
         data=msgspec.json.encode(data),
     )
+    if registry.bound(endpoint.dialect, merchant).refusal(event) is not None:
+        # Dialects that carry lists alone have to be tried out too.
+        event = msgspec.structs.replace(event, data=msgspec.json.encode({"tests": [data]}))
     requeue = requeue_of(control, merchant, endpoint, event)
     planned = PlannedDelivery(
         id=requeue.delivery_id,
