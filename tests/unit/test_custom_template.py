@@ -62,6 +62,7 @@ def test_what_companies_sign_can_be_said(signed: str) -> None:
         pytest.param("{", "malformed", id="broken"),
         pytest.param('{"a":{type},"b":"{data}"}', "malformed", id="without quotes"),
         pytest.param('{"a":NaN,"b":"{data}"}', "malformed", id="not a number"),
+        pytest.param('{"a":-1e999,"b":"{data}"}', "malformed", id="no number has room for it"),
         pytest.param('{"a":"\\ud800","b":"{data}"}', "malformed", id="half a character"),
         pytest.param('{"a":"\ud800","b":"{data}"}', "malformed", id="half a character as it is"),
         pytest.param('{"a":"\\u007btype}","b":"{data}"}', "malformed", id="escaped placeholder"),

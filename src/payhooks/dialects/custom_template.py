@@ -5,6 +5,7 @@ passes can be written, signed and read without failing.
 """
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import Final, NoReturn
@@ -146,7 +147,9 @@ def _demand_apart(plain: str, follows: str) -> None:
 def _parsed(text: str) -> object:
     try:
         text.encode()
-        tree: object = json.loads(text, object_pairs_hook=_members, parse_constant=_no_constant)
+        tree: object = json.loads(
+            text, object_pairs_hook=_members, parse_constant=_no_constant, parse_float=_finite
+        )
         # What escapes spell may be half a character too.
         json.dumps(tree, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
@@ -163,6 +166,13 @@ def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _no_constant(_spelled: str) -> NoReturn:
     raise ValueError("JSON has no such number")
+
+
+def _finite(spelled: str) -> float:
+    value = float(spelled)
+    if math.isinf(value):
+        raise ValueError("receivers have no such number")
+    return value
 
 
 def _placeholders(tree: object, path: Path) -> Iterator[tuple[str, Path]]:
