@@ -1,5 +1,6 @@
 """A receiver with Django, in one file: keeps each event once, in the view's own transaction."""
 
+import json
 import os
 from wsgiref.simple_server import make_server
 
@@ -25,7 +26,7 @@ verifier = Verifier(os.environ["WEBHOOK_SECRET"])
 
 with connection.cursor() as setup:
     setup.execute(table_sql())
-    setup.execute("CREATE TABLE IF NOT EXISTS heard (id TEXT, type TEXT, payment TEXT)")
+    setup.execute("CREATE TABLE IF NOT EXISTS heard (id TEXT, type TEXT, data TEXT)")
 
 
 @webhook(verifier)
@@ -33,7 +34,7 @@ def receive(request: HttpRequest, event: Event) -> None:
     """Keep the event. An error here is a 500, so that it is sent again."""
     with transaction.atomic(), once(connection, event) as first:
         if first:
-            row = (event.id, event.type, event.data["payment_id"])
+            row = (event.id, event.type, json.dumps(event.data))
             with connection.cursor() as cursor:
                 cursor.execute("INSERT INTO heard VALUES (%s, %s, %s)", row)
 

@@ -1,5 +1,6 @@
-"""A receiver with FastAPI: keeps each payment's last event, each event once."""
+"""A receiver with FastAPI: keeps each event, once."""
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ def transaction() -> Iterator[sqlite3.Connection]:
 
 with transaction() as setup:
     setup.execute(table_sql())
-    setup.execute("CREATE TABLE IF NOT EXISTS heard (id TEXT, type TEXT, payment TEXT)")
+    setup.execute("CREATE TABLE IF NOT EXISTS heard (id TEXT, type TEXT, data TEXT)")
 
 
 @app.post("/webhooks", status_code=204)
@@ -34,7 +35,7 @@ def receive(event: Annotated[Event, Depends(webhook(verifier))]) -> None:
     """Keep the event. An error here is a 500, so that it is sent again."""
     with transaction() as connection, once(connection, event) as first:
         if first:
-            row = (event.id, event.type, event.data["payment_id"])
+            row = (event.id, event.type, json.dumps(event.data))
             connection.execute("INSERT INTO heard VALUES (?, ?, ?)", row)
 
 

@@ -1,5 +1,6 @@
-"""A receiver with Flask: keeps each payment's last event, each event once."""
+"""A receiver with Flask: keeps each event, once."""
 
+import json
 import os
 import sqlite3
 from contextlib import closing
@@ -20,7 +21,7 @@ def connect() -> sqlite3.Connection:
 
 with closing(connect()) as setup, setup:
     setup.execute(table_sql())
-    setup.execute("CREATE TABLE IF NOT EXISTS heard (id TEXT, type TEXT, payment TEXT)")
+    setup.execute("CREATE TABLE IF NOT EXISTS heard (id TEXT, type TEXT, data TEXT)")
 
 
 @app.post("/webhooks")
@@ -29,7 +30,7 @@ def receive(event: Event) -> None:
     """Keep the event. An error here is a 500, so that it is sent again."""
     with closing(connect()) as connection, connection, once(connection, event) as first:
         if first:
-            row = (event.id, event.type, event.data["payment_id"])
+            row = (event.id, event.type, json.dumps(event.data))
             connection.execute("INSERT INTO heard VALUES (?, ?, ?)", row)
 
 
