@@ -29,7 +29,7 @@ _COMMON: Final = "common_passwords.txt"
 _NAME_CHARS_MIN: Final = 3  # shorter ones are found in good passwords by chance
 _ORDERS: Final = (
     "abcdefghijklmnopqrstuvwxyz",
-    "01234567890",
+    "0123456789",
     "qwertyuiopasdfghjklzxcvbnm",
     "qwertzuiopasdfghjklyxcvbnm",
     "azertyuiopqsdfghjklmwxcvbn",
