@@ -93,6 +93,15 @@ def test_a_missing_header_is_named(name: str) -> None:
     assert name in _failed(explain(BODY, headers, [SECRET], now=NOW))
 
 
+def test_a_secret_of_another_kind_does_not_hide_the_wrong_dialect() -> None:
+    """Who names no dialect has another's secret too; copying that again does not help."""
+    owlpay = {"OwlPay-Signature": "t=1,v1=" + "0" * 64}
+    steps = explain(BODY, owlpay, ["whs_0001020304050607"], now=NOW)
+    assert list(_failed(steps)) == ["secret", "dialect"]
+    assert steps[-1].words == "This is signed as owlpay signs, not standard."
+    assert steps[0].advice == ()
+
+
 def test_what_is_wrong_with_everything_is_said() -> None:
     """One bad thing at a time, each in its own step."""
     assert list(_failed(explain(BODY, HEADERS, ["nonsense!"], now=NOW))) == ["secret"]

@@ -58,7 +58,8 @@ def explain(  # noqa: PLR0913 - what a command line has
     try:
         verifier = Verifier(secrets, dialect=dialect)
     except VerificationError as error:
-        return [_failed("secret", error)]
+        # A secret of another kind mostly belongs to another dialect.
+        return _with_another([_failed("secret", error)], dialect, headers, body)
     try:
         values = verifier.values(headers)
     except VerificationError as error:
@@ -73,8 +74,7 @@ def explain(  # noqa: PLR0913 - what a command line has
     if all(name in values for name in way.headers if name != way.place):
         steps.append(_step(way.place, lambda: _signature(verifier, values, body)))
     if not all(step.passed for step in steps):
-        another = _looks_like_another(verifier, values, body)
-        return [*_advised(steps, cause_known=bool(another)), *another]
+        return _with_another(steps, dialect, values, body)
     return [*steps, _step("body", lambda: _content(verifier, values, body))]
 
 
@@ -173,12 +173,16 @@ def _suspects(body: bytes) -> list[tuple[str, bytes]]:
     return suspects
 
 
-def _looks_like_another(verifier: Verifier, values: Values, body: bytes) -> list[Step]:
-    spoken = speaks(values, body)
-    if verifier.dialect in spoken or not spoken:
-        return []
-    words = f"This is signed as {' or '.join(spoken)} signs, not {verifier.dialect}."
-    return [Step(name="dialect", passed=False, words=words)]
+def _with_another(
+    steps: Sequence[Step], dialect: str, headers: Mapping[str, str], body: bytes
+) -> list[Step]:
+    """Return the steps with their advice, or with the dialect that it looks like instead."""
+    spoken = speaks(headers, body)
+    if dialect in spoken or not spoken:
+        return _advised(steps, cause_known=False)
+    words = f"This is signed as {' or '.join(spoken)} signs, not {dialect}."
+    another = Step(name="dialect", passed=False, words=words)
+    return [*_advised(steps, cause_known=True), another]
 
 
 def _content(verifier: Verifier, values: Values, body: bytes) -> str:
