@@ -10,6 +10,7 @@ from tests.support.publishing import STORED, Script
 
 from payhooks.errors import InvalidError, UnavailableError
 from payhooks.publisher import Answer, Client, Published, RefusedError, UnansweredError
+from payhooks.publisher.__main__ import EXIT_USAGE, KEY_VARIABLE, main
 
 ACCEPTED = Answer(status=202, headers={}, body=json.dumps(STORED).encode())
 
@@ -233,3 +234,13 @@ def test_an_answer_with_another_kind_of_value_is_not_ours(member: str) -> None:
     lie = Answer(status=202, headers={}, body=json.dumps({**STORED, member: None}).encode())
     with pytest.raises(UnansweredError, match="not whole"):
         Script(*[lie] * 5).client().publish("a.b", {})
+
+
+def test_the_command_without_a_key_names_its_variable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is the first thing that everybody forgets."""
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+    command = ["forward", "--database", "sqlite:///shop.db", "--url", "https://hooks.example.com"]
+    assert main(command) == EXIT_USAGE
+    assert "Set PAYHOOKS_KEY" in capsys.readouterr().err

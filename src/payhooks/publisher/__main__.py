@@ -40,7 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _forward(given: argparse.Namespace) -> int:
-    forwarder = Forwarder(given.database, given.url, os.environ.get(KEY_VARIABLE, ""))
+    key = os.environ.get(KEY_VARIABLE, "")
+    if not key:
+        raise InvalidError.at("/key", "missing", f"Set {KEY_VARIABLE} to an API key.")
+    forwarder = Forwarder(given.database, given.url, key)
     told: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         # No more than this: a handler that takes a lock may wait for the code it interrupted.
