@@ -1,4 +1,4 @@
-"""Templates: compiled once when the server starts, escaped always, strict about names."""
+"""Templates: each compiled once and kept, escaped always, strict about names."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -43,12 +43,12 @@ class Renderer:
             "count": count,
             "size": size,
             "printed": printed,
+            "made_at": ids.made_at,
+            "made_at": ids.made_at,
         }
         # A module, not an import in each template: blocks are rendered alone too, and know no
         # imports of the template around them.
         self._environment.globals["ui"] = self._environment.get_template("components.html").module
-        for name in self._environment.list_templates():
-            self._environment.get_template(name)
 
     def render(self, template: str, *, block: str | None, values: Mapping[str, object]) -> str:
         """Return the text of a template, or of one block of it."""

@@ -1,10 +1,9 @@
-// Comfort on top of pages that work without it. Attributes say what is to happen:
-//   data-swap="#id"   of a form or link: fetch the part and put it where #id is
-//   data-live="url"   of a part: fetch it again every data-every seconds, while it is looked at
-//   data-copy="text"  of a button: copy;   data-ago of a time: keep it relative
-//   data-picker       of a box of boxes: filter, and tri-state boxes for groups (data-group)
+// Comfort on top of pages that work without it. data-swap="#id" of a form or link fetches that
+// part; data-live="url" of a part fetches it again every data-every seconds; data-copy copies;
+// data-ago keeps a time relative; data-picker filters boxes, and ticks groups (data-group).
 const $ = (selector, root = document) => root.querySelector(selector);
 const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+const each = (selector, act, root) => $$(selector, root).forEach(act);
 const policy = window.trustedTypes?.createPolicy("payhooks", { createHTML: (text) => text });
 const trusted = (text) => (policy ? policy.createHTML(text) : text);
 const say = (text) => { $("#said").textContent = text; };
@@ -17,6 +16,7 @@ function put(target, text) {
   ready(part);
 }
 
+let swapped = false;
 const ask = (url, options = {}) =>
   fetch(url, { ...options, headers: { "x-partial": "1", ...options.headers } });
 
@@ -31,7 +31,7 @@ async function swap(source, url, options) {
     else if (answer.headers.has("x-submit")) HTMLFormElement.prototype.submit.call(source);
     else if (answer.status < 500 && answer.status !== 204) {
       put(target, await answer.text());
-      if (!options.method) history.pushState({ swap: source.dataset.swap }, "", url);
+      if (!options.method) swapped = !history.pushState(null, "", url);
       $("[autofocus]", $(source.dataset.swap) ?? document)?.focus();
     } else say("That did not work. Try again in a moment.");
   } catch {
@@ -46,7 +46,7 @@ document.addEventListener("submit", (event) => {
   if (!form.dataset.swap || !$(form.dataset.swap)) {
     // A second click while the first is under way would do it twice.
     if (form.dataset.sent) event.preventDefault();
-    if (form.method === "post") form.dataset.sent = "1";
+    if (form.method === "post") form.dataset.sent = 1;
     return;
   }
   event.preventDefault();
@@ -55,8 +55,8 @@ document.addEventListener("submit", (event) => {
   if (form.method === "post") swap(form, action, { method: "POST", body: fields });
   else swap(form, `${action.split("?")[0]}?${fields}`, {});
 });
-window.addEventListener("pageshow", () => $$("[data-sent]").forEach((form) => delete form.dataset.sent));
-window.addEventListener("popstate", () => location.reload());
+addEventListener("pageshow", () => each("[data-sent]", (form) => delete form.dataset.sent));
+addEventListener("popstate", () => swapped && location.reload());
 
 document.addEventListener("click", async (event) => {
   const link = event.target.closest("a[data-swap]");
@@ -99,52 +99,55 @@ async function live(part) {
 function ago(time) {
   const seconds = (Date.now() - Date.parse(time.dateTime)) / 1000;
   const amount = Math.abs(seconds);
-  const [unit, word] =
-    amount < 60 ? [1, "s"] : amount < 3600 ? [60, "min"] : amount < 86400 ? [3600, "h"] : [86400, "d"];
+  const [unit, word] = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]].find(([unit]) => amount >= unit) ?? [1, "s"];
   const text = `${Math.floor(amount / unit)} ${word}`;
   time.textContent = amount < 5 ? "now" : seconds > 0 ? `${text} ago` : `in ${text}`;
 }
 
 function picker(box) {
   const count = () => {
-    for (const group of $$("[data-group]", box)) {
-      const members = $$("input[type=checkbox]:not([data-group])", group.closest("fieldset"));
+    each("[data-group]", (group) => {
+      const members = $$("input:not([data-group])", group.closest("fieldset"));
       const ticked = members.filter((member) => member.checked).length;
       group.checked = ticked === members.length;
-      group.indeterminate = ticked > 0 && ticked < members.length;
-    }
+      group.indeterminate = ticked > 0 && !group.checked;
+    }, box);
     const chosen = $$("input:checked:not([data-group])", box).length;
-    $$("[data-chosen]").forEach((place) => { place.textContent = `${chosen} selected`; });
+    each("[data-chosen]", (place) => { place.textContent = `${chosen} selected`; });
   };
   box.addEventListener("change", ({ target }) => {
+    const tick = (member) => { member.checked = target.checked; };
     if ("group" in target.dataset)
-      $$("label:not([hidden]) > input:not([data-group])", target.closest("fieldset")).forEach((member) => { member.checked = target.checked; });
+      each("label:not([hidden]) > input:not([data-group])", tick, target.closest("fieldset"));
     count();
   });
   $("[data-filter]", box)?.addEventListener("input", ({ target }) => {
     const word = target.value.toLowerCase();
-    for (const group of $$("fieldset", box)) {
+    each("fieldset", (group) => {
       const lines = $$("label", group).filter((line) => !$("[data-group]", line));
       lines.forEach((line) => { line.hidden = !line.textContent.toLowerCase().includes(word); });
       group.hidden = lines.every((line) => line.hidden);
-    }
+    }, box);
   });
   count();
 }
 
 function ready(root) {
-  const all = (selector) => [...(root.matches?.(selector) ? [root] : []), ...$$(selector, root)];
-  all("[data-copy]").forEach((button) => { button.hidden = !navigator.clipboard; });
-  all("[data-live]").forEach(live);
-  all("[data-picker]").forEach(picker);
-  all("[data-script]").forEach((part) => { part.hidden = false; });
-  all("dialog[data-open]").forEach((dialog) => dialog.showModal());
+  const all = (selector, act) => {
+    if (root.matches?.(selector)) act(root);
+    each(selector, act, root);
+  };
+  all("[data-copy]", (button) => { button.hidden = !navigator.clipboard; });
+  all("[data-script]", (part) => { part.hidden = false; });
+  all("[data-live]", live);
+  all("[data-picker]", picker);
+  all("dialog[data-open]", (dialog) => dialog.showModal());
 }
 
 let goes = false;
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, textarea, select, dialog");
-  if (typing || event.ctrlKey || event.metaKey || event.altKey || $("#no-shortcuts")) return;
+  if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
   const rows = $$("main tbody tr a:first-of-type");
   const at = rows.findIndex((link) => link.closest("tr").contains(document.activeElement));
   const act = {
@@ -161,4 +164,4 @@ document.addEventListener("keydown", (event) => {
   goes = event.key === "g";
 });
 ready(document);
-setInterval(() => $$("[data-ago]").forEach(ago), 10000);
+setInterval(() => each("[data-ago]", ago), 10000);
