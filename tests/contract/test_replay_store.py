@@ -88,6 +88,27 @@ async def test_a_failed_delivery_goes_again_with_a_fresh_budget(world: World) ->
     assert (await world.delivery(event, endpoint)).state is State.DELIVERED
 
 
+@pytest.mark.parametrize(
+    ("pin", "kept"), [(("standard", 1), b"{}"), (("stripe", 1), None), (("standard", 2), None)]
+)
+async def test_a_body_in_another_dialect_is_not_sent_again(
+    world: World, pin: tuple[str, int], kept: bytes | None
+) -> None:
+    """Signed and typed as the new dialect does, it would be a message of neither."""
+    merchant, endpoint = await _lane(world)
+    event = await world.publish(merchant, endpoint)
+    leased = await world.lease_one()
+    assert (leased.dialect, leased.dialect_version) == ("standard", 1)
+    await world.settle(world.failed(leased, delay_s=0, rendered=b"{}"))
+    await world.fail(await world.lease_one())
+    dialect, version = pin
+    again = msgspec.structs.replace(
+        world.again(event, endpoint), dialect=dialect, dialect_version=version
+    )
+    assert await world.requeue(again) == 1
+    assert (await world.lease_one()).rendered == kept
+
+
 async def test_sending_again_does_not_undo_a_success(world: World) -> None:
     """The first ``delivered_at`` is what the merchant was told; a failed replay is news."""
     merchant, endpoint = await _lane(world)

@@ -181,6 +181,8 @@ class MemoryReplay:
             row.fence = final.fence
             row.delivered_at = final.delivered_at
             row.reason = final.reason
+            if (final.dialect, final.dialect_version) != (item.dialect, item.dialect_version):
+                self._tables.rendered.pop(item.delivery_id, None)
         old = None if final is None else final.state
         trigger = Trigger.REPLAY_IN_ORDER if ordered else Trigger.REPLAY
         self._tables.put(row, old=old, by=trigger)

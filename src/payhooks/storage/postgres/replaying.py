@@ -135,6 +135,13 @@ async def _requeue(
 ) -> int:
     if not items:
         return 0
+    await connection.execute(
+        _SQL["forget_of_another"],
+        [item.merchant_id for item in items],
+        [item.delivery_id for item in items],
+        [item.dialect for item in items],
+        [item.dialect_version for item in items],
+    )
     row = await connection.fetchrow(
         _SQL["requeue"],
         [item.merchant_id for item in items],

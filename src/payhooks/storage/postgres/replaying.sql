@@ -18,6 +18,17 @@ SELECT endpoint_id FROM freed
 -- name: cancel
 SELECT cancel_v1($1, $2) AS ids
 
+-- The body kept of an earlier pin is in another dialect than what goes out now.
+
+-- name: forget_of_another
+DELETE FROM bodies b
+USING unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[])
+  AS i (merchant_id, id, dialect, dialect_version), deliveries d
+WHERE d.merchant_id = i.merchant_id AND d.id = i.id
+  AND (d.dialect <> i.dialect OR d.dialect_version <> i.dialect_version)
+  AND b.merchant_id = i.merchant_id AND b.delivery_id = i.id AND b.kind = 0
+  AND NOT EXISTS (SELECT FROM queue q WHERE q.merchant_id = i.merchant_id AND q.id = i.id)
+
 -- name: requeue
 SELECT requeue_v1($1, $2, $3, $4, $5, $6, $7, $8, $9) AS count
 

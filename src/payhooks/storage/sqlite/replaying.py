@@ -218,6 +218,8 @@ def _put(  # noqa: PLR0913 - the row's new members, and what it was
         reason,
     )
     run(db, _SQL["put"], values)
+    pin = (item.merchant_id, item.delivery_id, item.dialect, item.dialect_version)
+    run(db, _SQL["forget_of_another"], pin)
     if fence is None and run(db, _SQL["number_late"], (item.endpoint_id, item.delivery_id)):
         run(db, _SQL["numbered_late"], (item.endpoint_id,))
     return freed

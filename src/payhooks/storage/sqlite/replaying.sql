@@ -49,6 +49,12 @@ WHERE merchant_id = ? AND id BETWEEN ? AND ?;
 -- name: forget_answers
 DELETE FROM bodies WHERE delivery_id BETWEEN ? AND ?;
 
+-- name: forget_of_another
+DELETE FROM rendered WHERE delivery_id = ?2 AND EXISTS (
+  SELECT 1 FROM deliveries AS d WHERE d.merchant_id = ?1 AND d.id = ?2
+    AND (d.dialect <> ?3 OR d.dialect_version <> ?4)
+);
+
 -- name: forget_rendered
 DELETE FROM rendered WHERE delivery_id BETWEEN ? AND ?;
 
