@@ -10,11 +10,12 @@ import msgspec
 from fastapi import Response
 
 from payhooks import ids
+from payhooks.control.deliveries import status_of
 from payhooks.control.keys import NewKey
 from payhooks.control.secrets import Revealed
 from payhooks.model.attempt import REASON_SENTENCES, Attempt
 from payhooks.model.audit import ChainedAuditEntry
-from payhooks.model.delivery import Delivery, State
+from payhooks.model.delivery import Delivery
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.event import Event
 from payhooks.model.event_type import EventType
@@ -142,13 +143,6 @@ def stored_event(value: StoredEvent) -> View:
         **event(value.event, status=value.status, expunged=value.expunged),
         "deliveries": value.fan_out,
     }
-
-
-def status_of(value: Delivery) -> str:
-    """Return a delivery's state as callers read it."""
-    if value.held:
-        return "held"
-    return "sending" if value.state is State.LEASED else value.state
 
 
 def delivery(value: Delivery) -> View:

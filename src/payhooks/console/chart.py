@@ -18,6 +18,7 @@ _LINES: Final = 4
 _LABELS_MAX: Final = 8
 _SPARK_WIDTH: Final = 96
 _SPARK_HEIGHT: Final = 20
+_BAR_HEIGHT: Final = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +85,21 @@ def sparkline(title: str, values: Sequence[float]) -> Markup:
         )
     description = f"{sum(values):g} in all, at most {top:g} at a time."
     return _svg("spark", title, description, size=(_SPARK_WIDTH, _SPARK_HEIGHT), parts=parts)
+
+
+def phases(title: str, parts: Sequence[tuple[str, float, str]]) -> Markup:
+    """Return one bar of what follows upon each other: (word, seconds, tone)."""
+    whole = sum(seconds for _word, seconds, _tone in parts)
+    left, drawn = 0.0, []
+    for word, seconds, tone in parts:
+        width = seconds / whole * _WIDTH if whole > 0 else 0.0
+        if width > 0:
+            label = f"<title>{escape(word)}: {seconds * 1_000:.1f} ms</title>"
+            rect = _rect(left, 0, max(1.0, width - 1), _BAR_HEIGHT, tone)
+            drawn.append(f"<g>{label}{rect}</g>")
+        left += width
+    words = ", ".join(f"{word} {seconds * 1_000:.1f} ms" for word, seconds, _tone in parts)
+    return _svg("chart", title, words, size=(_WIDTH, _BAR_HEIGHT), parts=drawn)
 
 
 def _axes(top: float, labels: Sequence[str], step: float) -> list[str]:

@@ -44,7 +44,6 @@ class Renderer:
             "size": size,
             "printed": printed,
             "made_at": ids.made_at,
-            "made_at": ids.made_at,
         }
         # A module, not an import in each template: blocks are rendered alone too, and know no
         # imports of the template around them.

@@ -1,6 +1,8 @@
 """One delivery or event at a person's hand: retry, cancel, expunge, and a test of an endpoint."""
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -23,6 +25,25 @@ from payhooks.ports.reading import DeliveryFilter, StoredEvent
 TESTS_PER_MINUTE_MAX: Final = 5  # enough for a person who tries, too few for a tool
 _TEST_TRIES_MAX: Final = 10
 _CONTENT_BYTES: Final = 16
+# What people and programs read, in our states and whether the lane holds them.
+STATUSES: Final[Mapping[str, tuple[tuple[State, ...], bool | None]]] = MappingProxyType(
+    {
+        "scheduled": ((State.SCHEDULED,), False),
+        "blocked": ((State.BLOCKED,), False),
+        "held": ((State.SCHEDULED, State.BLOCKED), True),
+        "sending": ((State.LEASED,), None),
+        "delivered": ((State.DELIVERED,), None),
+        "failed": ((State.FAILED,), None),
+        "cancelled": ((State.CANCELLED,), None),
+    }
+)
+
+
+def status_of(delivery: Delivery) -> str:
+    """Return a delivery's state as it is read: one of STATUSES."""
+    if delivery.held:
+        return "held"
+    return "sending" if delivery.state is State.LEASED else delivery.state.value
 
 
 async def find_event(control: Control, merchant: Merchant, text: str) -> StoredEvent:
@@ -129,6 +150,39 @@ async def cancel(
             raise WrongStateError("This delivery is over already.")
         case Cancelled.UNKNOWN:
             raise NotFoundError("There is no such delivery.")
+
+
+async def resend(
+    control: Control,
+    caller: Caller,
+    merchant: Merchant,
+    stored: StoredEvent,
+    endpoints: Sequence[Endpoint],
+) -> int:
+    """Send the event to these endpoints, again or for the first time; return to how many.
+
+    Whatever they selected: a person chose them. Those to which it is being sent, or is blocked,
+    are left alone.
+
+    Raises:
+        WrongStateError: The payload was removed, or one of them is deleted.
+
+    """
+    if stored.expunged:
+        raise WrongStateError("The payload of this event is no longer kept.")
+    if any(endpoint.status is EndpointStatus.DELETED for endpoint in endpoints):
+        raise WrongStateError("One of these endpoints was deleted.")
+    printed = [ids.to_text(ids.ENDPOINT, endpoint.id) for endpoint in endpoints]
+    entry = audit_entry(
+        control,
+        caller,
+        merchant_id=merchant.id,
+        action="event.resent",
+        target=ids.to_text(ids.EVENT, stored.event.id),
+        changes={"endpoints": [None, printed]},
+    )
+    items = [requeue_of(control, merchant, endpoint, stored.event) for endpoint in endpoints]
+    return await control.store.requeue(items, replay_id=None, bulk=False, audit=entry)
 
 
 async def expunge(

@@ -128,7 +128,7 @@ class RoutingTable:
         return text
 
     def _open_signing(self, endpoint: Endpoint, name: str) -> list[_Signer]:
-        owner, purpose = _signer_of(endpoint.signature, endpoint.id, self.merchant.id)
+        owner, purpose = signer_of(endpoint.signature, endpoint.id, self.merchant.id)
         sealed = [held for held in self._secrets.get(owner, []) if held.purpose is purpose]
         if not sealed:
             # Sent without a signature it would teach receivers to accept that.
@@ -144,9 +144,10 @@ class RoutingTable:
         return signers
 
 
-def _signer_of(
+def signer_of(
     signature: Signature, endpoint_id: EndpointId, merchant_id: MerchantId
 ) -> tuple[bytes, SecretPurpose]:
+    """Return whose secrets sign, and which of them."""
     match signature.type:
         case SignatureType.NONE:
             raise AssertionError("what is not signed has no signer")

@@ -26,22 +26,9 @@ from payhooks.control import deliveries
 from payhooks.errors import InvalidError
 from payhooks.ids import EndpointId
 from payhooks.model.attempt import Reason
-from payhooks.model.delivery import State
 from payhooks.ports.reading import DeliveryFilter
 
 router = APIRouter(prefix="/v1/merchants/{m}/deliveries", tags=["deliveries"], responses=PROBLEMS)
-
-# What callers read, in our states and whether the lane holds them.
-_STATUSES: dict[str, tuple[tuple[State, ...], bool | None]] = {
-    "scheduled": ((State.SCHEDULED,), False),
-    "blocked": ((State.BLOCKED,), False),
-    "held": ((State.SCHEDULED, State.BLOCKED), True),
-    "sending": ((State.LEASED,), None),
-    "delivered": ((State.DELIVERED,), None),
-    "failed": ((State.FAILED,), None),
-    "cancelled": ((State.CANCELLED,), None),
-}
-
 
 @router.get("", response_model=DeliveryPage, summary="List deliveries")
 async def list_(  # noqa: PLR0913, PLR0917 - FastAPI reads the filters from the signature
@@ -56,7 +43,7 @@ async def list_(  # noqa: PLR0913, PLR0917 - FastAPI reads the filters from the 
 ) -> Response:
     """Newest event first."""
     demand_order(gte, lt)
-    states, held = _STATUSES[status] if status is not None else ((), None)
+    states, held = deliveries.STATUSES[status] if status is not None else ((), None)
     filter_ = DeliveryFilter(
         states=states,
         held=held,
