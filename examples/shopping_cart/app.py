@@ -27,9 +27,11 @@ with closing(connect()) as setup, setup:
     setup.execute(table_sql())
     setup.execute(
         "CREATE TABLE IF NOT EXISTS stock"
-        " (product TEXT PRIMARY KEY, on_hand INTEGER NOT NULL, since TEXT NOT NULL)"
+        " (product TEXT NOT NULL PRIMARY KEY, on_hand INTEGER NOT NULL, since TEXT NOT NULL)"
     )
-    setup.execute("CREATE TABLE IF NOT EXISTS paid (sale TEXT PRIMARY KEY, amount TEXT NOT NULL)")
+    setup.execute(
+        "CREATE TABLE IF NOT EXISTS paid (sale TEXT NOT NULL PRIMARY KEY, amount TEXT NOT NULL)"
+    )
 
 
 @webhook(verifier)
@@ -41,7 +43,7 @@ def application(event: Event) -> None:
         elif first and event.type == "transaction.sale.success":
             # Not the stock: what a sale took from it comes as product.inventory.ordered.
             row = (event.object_id, event.data["amount"])
-            connection.execute("INSERT OR IGNORE INTO paid VALUES (?, ?)", row)
+            connection.execute("INSERT INTO paid VALUES (?, ?) ON CONFLICT (sale) DO NOTHING", row)
 
 
 def change_stock(connection: sqlite3.Connection, event: Event) -> None:
@@ -49,7 +51,7 @@ def change_stock(connection: sqlite3.Connection, event: Event) -> None:
     assert event.ordered_at is not None, "the merchant console says when"
     at = event.ordered_at.isoformat()
     started = connection.execute(
-        "INSERT OR IGNORE INTO stock VALUES (?, ?, ?)",
+        "INSERT INTO stock VALUES (?, ?, ?) ON CONFLICT (product) DO NOTHING",
         (event.object_id, event.data["qtyonhand"], at),
     )
     if started.rowcount == 0:

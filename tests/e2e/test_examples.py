@@ -1,6 +1,7 @@
 """The examples, each as its own process, told by a real server: what they promise holds."""
 
 import base64
+import hmac
 import http.client
 import os
 import sqlite3
@@ -157,6 +158,19 @@ def test_the_cart_has_as_much_as_the_console(begin: Callable[[str], Example]) ->
     cart.tell_again(cart.tell("transaction.sale.success", sale))
     assert cart.rows("SELECT product, on_hand FROM stock") == [("product_1", 391)]
     assert cart.rows("SELECT * FROM paid") == [("sale_1", "5.00")]
+
+
+def test_a_sale_that_names_no_key_is_not_noted_as_paid(begin: Callable[[str], Example]) -> None:
+    """A row without a sale is money that nobody can find again; a 500 is seen."""
+    cart = begin("shopping_cart")
+    body = (
+        b'{"type":"event","event_triggered":"2030-01-01 00:00:00","event_type":'
+        b'"transaction.sale.success","event_body":{"object":{"amount":"5.00"}},"event_id":"e1"}'
+    )
+    signature = hmac.digest(SECRET.encode(), body, "sha256").hex()
+    assert cart.post(body, {"X-Signature": signature}) == 500
+    assert cart.rows("SELECT * FROM paid") == []
+    assert cart.rows("SELECT * FROM payhooks_seen") == []
 
 
 def _inventory(cart: Example, what: str, *, on_hand: int, change: str, at: str) -> str:
