@@ -27,7 +27,7 @@ from tests.support.server import Api, Server, Tenant
 from tests.support.soak import OtherProcess
 
 from payhooks.publisher import Outbox
-from payhooks.publisher.__main__ import main
+from payhooks.publisher.__main__ import KEY_VARIABLE, main
 
 pytest_plugins = ("tests.support.outbox_fixtures",)
 S_MAX = 20.0
@@ -257,9 +257,14 @@ def test_a_forwarder_that_is_told_to_stop_ends_well_without_a_database(
     ],
 )
 def test_a_command_that_cannot_work_says_why(
-    arguments: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    code: int,
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One line, and no traceback."""
+    monkeypatch.setenv(KEY_VARIABLE, "phk_sandbox_x")
     assert main(arguments) == code
     said = capsys.readouterr()
     assert words in said.err
