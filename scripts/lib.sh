@@ -5,6 +5,7 @@
 # need_postgres     PostgreSQL's programs are there
 # need_curl         curl is there: the command that a newcomer is given to copy
 # want_fault_tools  what makes faults: hosts of our own, wires to cut, calls that fail
+# want_browser      what merchants see the console with
 # want_languages    what merchants verify with: PHP, Node, openssl
 # want_wrk          wrk is there, where it may simply be installed
 #
@@ -56,6 +57,9 @@ want_fault_tools() { want_programs ip=iproute2 nft=nftables strace=strace; }
 
 # What merchants verify with: dialects are compared with it, and the snippets of the docs are run.
 want_languages() { want_programs php=php-cli node=nodejs openssl=openssl; }
+
+# A real browser for the console; with it comes one family of fonts.
+want_browser() { want_programs chromium=chromium; }
 
 # want_programs PROGRAM=PACKAGE…: they are there, where they may simply be installed.
 want_programs() {

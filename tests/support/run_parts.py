@@ -65,7 +65,7 @@ PARTS: Final = (
     Part(
         name="contract",
         command=_pytest("tests/contract", "-n", "2"),
-        budget_s=60,
+        budget_s=50,
         needs_postgres=True,
     ),
     Part(name="fuzz", command=_pytest("tests/fuzz", "-n", "2"), budget_s=85),
@@ -78,9 +78,15 @@ PARTS: Final = (
     ),
     Part(name="input", command=_pytest("tests/input"), budget_s=30),
     Part(name="security", command=_pytest("tests/security"), budget_s=50, needs_postgres=True),
-    Part(name="faults", command=_pytest("tests/faults"), budget_s=200, needs_postgres=True),
-    Part(name="e2e", command=_pytest("tests/e2e"), budget_s=215, needs_postgres=True),
-    Part(name="simulator", command=_pytest("tests/simulator"), budget_s=70),
+    Part(name="faults", command=_pytest("tests/faults"), budget_s=175, needs_postgres=True),
+    Part(
+        name="e2e",
+        command=_pytest("tests/e2e", "--ignore=tests/e2e/console"),
+        budget_s=205,
+        needs_postgres=True,
+    ),
+    Part(name="console", command=_pytest("tests/e2e/console"), budget_s=55),
+    Part(name="simulator", command=_pytest("tests/simulator"), budget_s=60),
 )
 
 
