@@ -48,6 +48,7 @@ from payhooks.storage.postgres import PostgresStore
 from payhooks.storage.postgres.migrations import migrate as migrate_postgres
 from payhooks.storage.sqlite import SqliteStore
 from payhooks.transport import CurlTransport
+from payhooks.transport.mail import SmtpMailer
 from payhooks.worker.attempts import Attempts
 from payhooks.worker.dispatcher import Dispatcher
 from payhooks.worker.loop import Worker
@@ -138,6 +139,7 @@ def make_control(
 ) -> Control:
     """Return the control plane over a store."""
     keys = parse_keys(settings.secret_key.get_secret_value())
+    smtp_url = settings.smtp_url
     return Control(
         store=store,
         clock=clock,
@@ -150,6 +152,7 @@ def make_control(
             allowed=AllowList.of(settings.egress_allow),
             own_hosts=settings.public_hosts,
         ),
+        mailer=None if smtp_url is None else SmtpMailer(smtp_url.get_secret_value()),
         endpoint_changed=endpoint_changed,
     )
 
@@ -374,6 +377,7 @@ def _make_services(base: _Base, acceptor: Acceptor, metrics: Metrics) -> Service
         # Every process must read every other's cursors; nothing else may be learnt from them.
         cursor_key=hashlib.blake2b(b"cursors", key=primary).digest(),
         peers=Peers(base.settings.trusted_proxies),
+        console_factor_s=base.settings.console_factor_s,
         ready=ReadinessCheck(base.store, base.clock).check,
         metrics=lambda: (CONTENT_TYPE_LATEST, metrics.expose()),
         on_bug=lambda error, request_id: base.telemetry.bug_caught("api", error, about=request_id),

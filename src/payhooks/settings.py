@@ -33,7 +33,9 @@ PREFIX: Final = "PAYHOOKS_"
 FILE_SUFFIX: Final = "_FILE"
 # What scripts and tests of this repository set; they are no settings of the product.
 FOREIGN: Final = ("PAYHOOKS_TEST_", "PAYHOOKS_API_")
-SECRETS: Final = frozenset({"database_url", "secret_key", "operator_key", "egress_proxy"})
+SECRETS: Final = frozenset(
+    {"database_url", "secret_key", "operator_key", "egress_proxy", "smtp_url"}
+)
 OPERATOR_KEY_CHARS_MIN: Final = 32
 PORT_MAX: Final = 65_535
 _FILE_BYTES_MAX: Final = 64 * 1024
@@ -114,6 +116,18 @@ class Settings(BaseModel):
         description="Networks of proxies in front of us whose X-Forwarded-For is believed: audit "
         "entries and the back-off of failed logins then go by the address that it names.",
     )
+    smtp_url: SecretStr | None = Field(
+        default=None,
+        description="The mail server for invitations to the console: smtps://user:password@host, "
+        "or smtp:// for TLS where it is offered; ?from=hooks%40example.com names the sender. "
+        "Without it, links are shown to the inviter only.",
+    )
+    console_factor_s: int = Field(
+        default=900,
+        ge=60,
+        le=3_600,
+        description="Seconds for which a second factor opens Settings → Webhooks in the console.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least severe log line that is written."
     )
@@ -182,6 +196,21 @@ class Settings(BaseModel):
             whole = False
         if not whole:
             raise ValueError("must be a URL, as in http://proxy.example.com:3128")
+        _demand_plain_authority(value)
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _check_smtp_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value.get_secret_value())
+            whole = parts.scheme in {"smtp", "smtps"} and parts.hostname and parts.port != 0
+        except ValueError:
+            whole = False
+        if not whole:
+            raise ValueError("must be a URL, as in smtps://user:password@mail.example.com")
         _demand_plain_authority(value)
         return value
 

@@ -257,6 +257,7 @@ _SETTINGS: Final = {
     "EGRESS_ALLOW": "10.0.0.0/8,db.internal",
     "EGRESS_PROXY": "http://proxy.example.com:3128",
     "PUBLIC_URL_LIVE": "https://hooks.example.com",
+    "SMTP_URL": "smtps://user:pass@mail.example.com:465?from=hooks%40example.com",
     "TRUSTED_PROXIES": "10.0.0.0/8,::1",
     "RETENTION_DAYS": "30",
 }

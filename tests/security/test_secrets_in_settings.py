@@ -24,10 +24,10 @@ _PASTED = [
 
 @pytest.mark.shows("S13")
 @pytest.mark.parametrize("password", _PASTED)
-@pytest.mark.parametrize("name", ["DATABASE_URL", "EGRESS_PROXY"])
+@pytest.mark.parametrize("name", ["DATABASE_URL", "EGRESS_PROXY", "SMTP_URL"])
 def test_a_password_that_splits_its_url_is_refused_unseen(name: str, password: str) -> None:
     """Read as a host, a port or a path, half of it stood in the list of settings."""
-    scheme = {"DATABASE_URL": "postgresql", "EGRESS_PROXY": "http"}[name]
+    scheme = {"DATABASE_URL": "postgresql", "EGRESS_PROXY": "http", "SMTP_URL": "smtps"}[name]
     settings = {
         "PAYHOOKS_SECRET_KEY": SECRET_KEY,
         "PAYHOOKS_DATABASE_URL": "sqlite:///payhooks.db",

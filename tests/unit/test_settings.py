@@ -47,6 +47,12 @@ def test_four_slashes_make_the_path_absolute() -> None:
         pytest.param(
             {"PAYHOOKS_EGRESS_PROXY": "http://[x"}, "EGRESS_PROXY", "URL", id="half a proxy URL"
         ),
+        pytest.param({"PAYHOOKS_SMTP_URL": "http://mail"}, "SMTP_URL", "smtps://", id="no mail"),
+        pytest.param({"PAYHOOKS_SMTP_URL": "smtp://[x"}, "SMTP_URL", "URL", id="half a mail URL"),
+        pytest.param({"PAYHOOKS_CONSOLE_FACTOR_S": "59"}, "CONSOLE_FACTOR_S", "60", id="too short"),
+        pytest.param(
+            {"PAYHOOKS_CONSOLE_FACTOR_S": "3601"}, "CONSOLE_FACTOR_S", "3600", id="too long"
+        ),
         pytest.param(
             {"PAYHOOKS_EGRESS_CA_BUNDLE": "/none"}, "EGRESS_CA_BUNDLE", "no file", id="no bundle"
         ),

@@ -39,7 +39,7 @@ def _shown(name: str, value: object) -> str:
 
 
 # Of these the rest is worth seeing: which host, which database.
-_URLS: Final = frozenset({"database_url", "egress_proxy"})
+_URLS: Final = frozenset({"database_url", "egress_proxy", "smtp_url"})
 
 
 def _without_password(url: str) -> str:
