@@ -22,6 +22,7 @@ from payhooks.errors import (
     WrongStateError,
 )
 from payhooks.ids import KeyId, MerchantId
+from payhooks.model.endpoint import Endpoint
 from payhooks.model.key import ApiKey, Scope
 from payhooks.model.merchant import Merchant, Mode
 from payhooks.model.secret import SealedSecret, SecretPurpose
@@ -176,6 +177,16 @@ async def is_still_live(control: Control, caller: Caller) -> bool:
     return key is not None and is_live(key, control.clock.now())
 
 
+async def users_of(control: Control, merchant_id: MerchantId) -> dict[KeyId, list[Endpoint]]:
+    """Return the endpoints that sign with a Source Key, by the key."""
+    found: dict[KeyId, list[Endpoint]] = {}
+    for routing in await control.store.routing([merchant_id]):
+        for endpoint in routing.endpoints:
+            if endpoint.signature.key_id is not None:
+                found.setdefault(endpoint.signature.key_id, []).append(endpoint)
+    return found
+
+
 def is_live(key: ApiKey, now: datetime) -> bool:
     """Whether the key opens anything at this time."""
     return key.revoked_at is None and (key.expires_at is None or now < key.expires_at)
@@ -240,10 +251,8 @@ async def _all(control: Control, merchant: Merchant) -> list[ApiKey]:
 
 
 async def _demand_unused(control: Control, merchant_id: MerchantId, key: ApiKey) -> None:
-    for routing in await control.store.routing([merchant_id]):
-        for endpoint in routing.endpoints:
-            if endpoint.signature.key_id == key.id:
-                raise WrongStateError("An endpoint signs with this key; choose another for it.")
+    if key.id in await users_of(control, merchant_id):
+        raise WrongStateError("An endpoint signs with this key; choose another for it.")
 
 
 def _kind(mode: Mode) -> KeyKind:

@@ -3,6 +3,26 @@
 from types import ModuleType
 from typing import Final
 
-from payhooks.console.pages import account, factor, guidance, sign_in, start, welcome
+from payhooks.console.pages import (
+    account,
+    audit_log,
+    factor,
+    guidance,
+    keys,
+    sign_in,
+    start,
+    team,
+    welcome,
+)
 
-MODULES: Final[tuple[ModuleType, ...]] = (start, sign_in, welcome, factor, account, guidance)
+MODULES: Final[tuple[ModuleType, ...]] = (
+    start,
+    sign_in,
+    welcome,
+    factor,
+    account,
+    guidance,
+    keys,
+    team,
+    audit_log,
+)

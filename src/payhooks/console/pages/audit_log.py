@@ -1,0 +1,172 @@
+"""The audit log: who changed what, and whether its chain holds."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from payhooks import ids
+from payhooks.console.listing import Filters
+from payhooks.console.page import Factor, Visit, page
+from payhooks.control import audit, keys
+from payhooks.errors import InvalidError, NotFoundError
+from payhooks.ids import UserId
+from payhooks.model.audit import AuditEntry, ChainedAuditEntry
+from payhooks.model.key import Scope
+
+_PATH: Final = "/settings/audit-log"
+_ROWS_MAX: Final = 50
+# A filter is looked for in so many entries at a time, so that a page costs the same however
+# long the log is; what lies further back is a link away.
+_LOOKED_MAX: Final = 2_000
+_SLICE: Final = 200
+_NUMBER_DIGITS_MAX: Final = 15
+_FILTERS: Final = ("action", "actor")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One entry as it is read: who by name, and each member with what it was and is."""
+
+    number: int
+    entry: AuditEntry
+    hash: str
+    who: str
+    changes: Sequence[tuple[str, str, str]]
+
+
+@page("GET", _PATH, needs=Scope.AUDIT_READ, factor=Factor.GATE)
+async def log(visit: Visit) -> Response:
+    """Show entries, newest first."""
+    filters = Filters(visit.query)
+    action, actor = (filters.text(name).lower() for name in _FILTERS)
+    names = _Names(visit)
+    found, further = await _look(visit, names, action=action, actor=actor)
+    lines = [await _line(chained, names) for chained in found]
+    return visit.show(
+        "audit_log.html",
+        title="Audit log",
+        lines=lines,
+        action=filters.text("action"),
+        actor=filters.text("actor"),
+        filtered=bool(action or actor),
+        looked_whole=further is None,
+        next=None if further is None else _address(visit, further),
+        first=_address(visit, None) if visit.query.get("before") else None,
+    )
+
+
+@page("GET", _PATH + "/chain", needs=Scope.AUDIT_READ, factor=Factor.GATE)
+async def chain(visit: Visit) -> Response:
+    """Compute the whole chain anew and show whether it holds."""
+    report = await audit.verify(visit.control, visit.merchant.id)
+    return visit.show("audit_chain.html", title="The audit log's chain", report=report)
+
+
+async def _look(
+    visit: Visit, names: "_Names", *, action: str, actor: str
+) -> tuple[list[ChainedAuditEntry], int | None]:
+    """Return a page of matching entries, and below which number to go on."""
+    before, looked = _before(visit), 0
+    found: list[ChainedAuditEntry] = []
+    while looked < _LOOKED_MAX:
+        entries = await visit.control.store.audit_latest(
+            visit.merchant.id, before=before, limit=_SLICE
+        )
+        for chained in entries:
+            if len(found) == _ROWS_MAX:
+                return found, before
+            before = chained.number
+            said = chained.entry
+            if said.action.startswith(action) and await names.fits(said.actor, actor):
+                found.append(chained)
+        if len(entries) < _SLICE:
+            return found, None
+        looked += len(entries)
+    return found, before
+
+
+async def _line(chained: ChainedAuditEntry, names: "_Names") -> Line:
+    changes = json.loads(chained.entry.changes)
+    return Line(
+        number=chained.number,
+        entry=chained.entry,
+        hash=chained.hash.hex(),
+        who=await names.of(chained.entry.actor),
+        changes=[
+            (member, _words(before), _words(after)) for member, before, after in _pairs(changes)
+        ],
+    )
+
+
+def _pairs(changes: Mapping[str, object]) -> Iterable[tuple[str, object, object]]:
+    for member, pair in changes.items():
+        match pair:
+            case [before, after]:
+                yield member, before, after
+            case _:
+                yield member, None, pair
+
+
+def _words(value: object) -> str:
+    """Return a value of an entry as text; secrets are in none."""
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+class _Names:
+    """What people call those who act. Each is looked up once for a page."""
+
+    def __init__(self, visit: Visit) -> None:
+        self._visit = visit
+        self._known: dict[str, str] = {}
+
+    async def of(self, actor: str) -> str:
+        """Return the Username or the key's label; what is neither is as it is printed."""
+        if actor not in self._known:
+            self._known[actor] = await self._find(actor)
+        return self._known[actor]
+
+    async def fits(self, actor: str, wanted: str) -> bool:
+        """Whether the name or the printed actor has *wanted* in it."""
+        return not wanted or wanted in actor.lower() or wanted in (await self.of(actor)).lower()
+
+    async def _find(self, actor: str) -> str:
+        kind, _, text = actor.partition(":")
+        control = self._visit.control
+        if kind == "user" and (user_id := ids.from_text(ids.USER, text)) is not None:
+            user = await control.store.user(UserId(user_id))
+            return actor if user is None else user.username
+        if kind == "key":
+            try:
+                return (await keys.find(control, self._visit.merchant, text)).label
+            except NotFoundError:
+                # A key of the operator: what it is called is not the merchant's to read.
+                return "Operator"
+        return actor.capitalize()
+
+
+def _before(visit: Visit) -> int | None:
+    """Return below which number the URL goes on.
+
+    Raises:
+        InvalidError: It is no number of an entry.
+
+    """
+    text = visit.query.get("before", "")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= _NUMBER_DIGITS_MAX):
+        raise InvalidError.at("?before", "invalid_cursor", "This is not a place in this list.")
+    return max(1, int(text))
+
+
+def _address(visit: Visit, before: int | None) -> str:
+    kept = {name: visit.query[name] for name in _FILTERS if visit.query.get(name)}
+    if before is not None:
+        kept["before"] = str(before)
+    return f"{visit.path}?{urlencode(kept)}" if kept else visit.path

@@ -1,0 +1,138 @@
+"""The team: who may do what for this merchant, and who is invited."""
+
+from typing import Final
+
+from starlette.responses import Response
+
+from payhooks.console.forms import NO_MESSAGES, Messages
+from payhooks.console.page import Factor, Visit, page
+from payhooks.control import invitations, users
+from payhooks.errors import InvalidError, WrongStateError
+from payhooks.limits import MEMBERS_PER_MERCHANT_MAX, PAGE_SIZE_MAX
+from payhooks.model.key import Scope
+from payhooks.model.user import Role
+from payhooks.ports.controlling import Window
+
+_PATH: Final = "/settings/team"
+_ROLES: Final = (
+    (Role.OWNER, "Owner", "everything, with keys and team"),
+    (Role.DEVELOPER, "Developer", "webhooks, secrets and replays; no keys, no team"),
+    (Role.SUPPORT, "Support", "sees everything but secrets; sends deliveries again"),
+    (Role.VIEWER, "Viewer", "sees everything but secrets, changes nothing"),
+)
+# Where a browser takes cookies for HTTPS over plain HTTP.
+_THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@page("GET", _PATH, needs=Scope.TEAM_READ, factor=Factor.ONCE)
+async def team(visit: Visit) -> Response:
+    """Show the members and those who are invited."""
+    return await _team(visit, NO_MESSAGES)
+
+
+@page("GET", _PATH + "/invitations/new", needs=Scope.TEAM_WRITE, factor=Factor.ONCE)
+async def new(visit: Visit) -> Response:
+    """Ask whom to invite."""
+    return _new(visit, NO_MESSAGES)
+
+
+@page("POST", _PATH + "/invitations", needs=Scope.TEAM_WRITE, factor=Factor.FRESH)
+async def invite(visit: Visit) -> Response:
+    """Make an invitation and show its link for the only time."""
+    try:
+        made = await invitations.invite(
+            visit.control,
+            visit.caller,
+            visit.merchant,
+            email=visit.form.text("email"),
+            role=_role(visit),
+            base_url=_base_url(visit),
+        )
+    except InvalidError as error:
+        return _new(visit, Messages.from_error(error, {"/email": "email", "/role": "role"}))
+    except WrongStateError as error:
+        return _new(visit, Messages({}, [str(error)]))
+    return visit.show("invited.html", title="Invitation", made=made)
+
+
+@page(
+    "POST", _PATH + "/invitations/{invitation_id}/revoke",
+    needs=Scope.TEAM_WRITE, factor=Factor.FRESH,
+)  # fmt: skip
+async def revoke(visit: Visit) -> Response:
+    """Make a link worthless."""
+    revoked = await invitations.revoke(
+        visit.control, visit.caller, visit.merchant.id, visit.parameter["invitation_id"]
+    )
+    return visit.go(_PATH, said=f"The invitation of {revoked.email} is revoked.")
+
+
+@page("POST", _PATH + "/{user_id}/role", needs=Scope.TEAM_WRITE, factor=Factor.FRESH)
+async def change_role(visit: Visit) -> Response:
+    """Give a member another role; the last owner stays one."""
+    member = await users.find_member(visit.control, visit.merchant.id, visit.parameter["user_id"])
+    try:
+        changed = await users.set_role(visit.control, visit.caller, member, _role(visit))
+    except InvalidError as error:
+        return await _team(visit, Messages.from_error(error, {}), status=422)
+    except WrongStateError as error:
+        return await _team(visit, Messages({}, [str(error)]), status=409)
+    role = changed.membership.role.value
+    return visit.go(_PATH, said=f"{changed.user.username} is {role} now.")
+
+
+@page("POST", _PATH + "/{user_id}/remove", needs=Scope.TEAM_WRITE, factor=Factor.FRESH)
+async def remove(visit: Visit) -> Response:
+    """Take a member out of the team; the last owner stays."""
+    member = await users.find_member(visit.control, visit.merchant.id, visit.parameter["user_id"])
+    try:
+        await users.remove(visit.control, visit.caller, member)
+    except WrongStateError as error:
+        return await _team(visit, Messages({}, [str(error)]), status=409)
+    if member.user.id == visit.user.id:
+        return visit.go("/", said="You have left the team.")
+    return visit.go(_PATH, said=f"{member.user.username} is in the team no more.")
+
+
+async def _team(visit: Visit, messages: Messages, *, status: int = 200) -> Response:
+    store, merchant_id = visit.control.store, visit.merchant.id
+    # A team is small enough to be read as a whole.
+    members = await store.members(merchant_id, Window(limit=MEMBERS_PER_MERCHANT_MAX))
+    invited = await store.invitations(merchant_id, Window(limit=PAGE_SIZE_MAX))
+    members.sort(key=lambda member: member.user.username.casefold())
+    return visit.show(
+        "team.html",
+        status=status,
+        title="Team",
+        members=members,
+        invited=invited,
+        roles=_ROLES,
+        messages=messages,
+    )
+
+
+def _new(visit: Visit, messages: Messages) -> Response:
+    form = visit.form
+    return visit.show(
+        "invite.html",
+        status=422 if messages else 200,
+        title="Invite",
+        email=form.text("email"),
+        role=form.text("role", Role.VIEWER),
+        roles=[(role, f"{label}: {words}") for role, label, words in _ROLES],
+        messages=messages,
+    )
+
+
+def _role(visit: Visit) -> Role:
+    text = visit.form.text("role")
+    if text not in {role.value for role in Role}:
+        raise InvalidError.at("/role", "unknown", "Choose one of the roles.")
+    return Role(text)
+
+
+def _base_url(visit: Visit) -> str:
+    """Return where this browser sees the console; a proxy may have taken the TLS off."""
+    url = visit.request.url
+    scheme = url.scheme if url.hostname in _THIS_MACHINE else "https"
+    return f"{scheme}://{url.netloc}"
