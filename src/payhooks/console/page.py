@@ -62,6 +62,7 @@ Method = Literal["GET", "POST"]
 ROOT: Final = "/console"
 SAID_COOKIE: Final = "__Host-payhooks-said"
 THEME_COOKIE: Final = "payhooks-theme"
+SHORTCUTS_COOKIE: Final = "payhooks-no-shortcuts"
 THEMES: Final = ("auto", "light", "dark")
 _SAID_S: Final = 60
 
@@ -139,6 +140,11 @@ class Guest:
         """The theme that this browser chose; ``auto`` follows the system."""
         chosen = self.request.cookies.get(THEME_COOKIE, "")
         return chosen if chosen in THEMES else THEMES[0]
+
+    @property
+    def shortcuts(self) -> bool:
+        """Whether single letters are shortcuts in this browser."""
+        return SHORTCUTS_COOKIE not in self.request.cookies
 
     @property
     def token(self) -> str:

@@ -6,7 +6,17 @@ from starlette.responses import Response
 
 from payhooks.console.forms import NO_MESSAGES, Messages
 from payhooks.console.guard import GUEST_COOKIE, SESSION_COOKIE, drop_cookie, safe_next, set_cookie
-from payhooks.console.page import ROOT, THEME_COOKIE, THEMES, Factor, Guest, Visit, page, public
+from payhooks.console.page import (
+    ROOT,
+    SHORTCUTS_COOKIE,
+    THEME_COOKIE,
+    THEMES,
+    Factor,
+    Guest,
+    Visit,
+    page,
+    public,
+)
 from payhooks.control import sessions
 from payhooks.control.sessions import Visitor
 from payhooks.errors import RateLimitedError, UnauthenticatedError
@@ -66,13 +76,27 @@ async def sign_out(visit: Visit) -> Response:
     return response
 
 
+@public("POST", "/shortcuts")
+async def switch_shortcuts(guest: Guest) -> Response:
+    """Turn single letters off as shortcuts in this browser, or on again."""
+    response = guest.go(safe_next(guest.form.text("next")))
+    if guest.shortcuts:
+        keep(response, SHORTCUTS_COOKIE, "off")
+    else:
+        response.delete_cookie(SHORTCUTS_COOKIE, path=ROOT)
+    return response
+
+
 @public("POST", "/theme")
 async def choose_theme(guest: Guest) -> Response:
     """Remember light or dark in this browser."""
     response = guest.go(safe_next(guest.form.text("next")))
     theme = guest.form.text("theme")
     if theme in THEMES:
-        response.set_cookie(
-            THEME_COOKIE, theme, max_age=_YEAR_S, path=ROOT, secure=True, samesite="lax"
-        )
+        keep(response, THEME_COOKIE, theme)
     return response
+
+
+def keep(response: Response, name: str, text: str) -> None:
+    """Keep in this browser how somebody likes the console."""
+    response.set_cookie(name, text, max_age=_YEAR_S, path=ROOT, secure=True, samesite="lax")
