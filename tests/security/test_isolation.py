@@ -13,7 +13,7 @@ from tests.support.api_world import OWNER, World, finish
 from payhooks import ids
 from payhooks.control.context import SYSTEM, audit_entry
 from payhooks.control.keys import GRANTABLE
-from payhooks.ids import DeliveryId, EndpointId, EventId, MerchantId, ReplayId
+from payhooks.ids import DeliveryId, EndpointId, EventId, MerchantId, ReplayId, UserId
 from payhooks.model.audit import AuditEntry
 from payhooks.model.delivery import Trigger
 from payhooks.ports.controlling import Cancelled, Window
@@ -58,6 +58,9 @@ async def _tenant(api: World) -> _Tenant:
     endpoint = await api.endpoint(merchant)
     await api.publish(merchant)
     await finish(api, Trigger.GIVE_UP)
+    user = await _user(api, at)
+    said = {"email": "new@shop.example", "role": "viewer"}
+    invited = await api.call("POST", f"{at}/invitations", said)
     event = (await api.publish(merchant)).json["id"]
     replay = await api.call("POST", f"{at}/replays", {"include": ["failed"]})
     [delivery] = (await api.call("GET", f"{at}/events/{event}/deliveries")).json["data"]
@@ -69,9 +72,26 @@ async def _tenant(api: World) -> _Tenant:
             "event_id": event,
             "delivery_id": delivery["id"],
             "replay_id": replay.json["id"],
+            "invitation_id": invited.json["id"],
+            "user_id": user,
         },
         key=key,
     )
+
+
+async def _user(api: World, at: str) -> str:
+    """Return somebody in the team; names are the whole installation's, so each has another."""
+    name = f"user{at[-6:]}"
+    said = {
+        "username": name,
+        "email": f"{name}@x.example",
+        "password": "six green bicycles",
+        "role": "owner",
+    }
+    made = await api.call("POST", f"{at}/users", said)
+    assert made.status == 201, made.body
+    user: str = made.json["id"]
+    return user
 
 
 async def _routes(api: World) -> list[tuple[str, str]]:
@@ -93,7 +113,8 @@ def _body(method: str, path: str) -> Any:  # noqa: ANN401 - JSON is anything
 async def _state(api: World, tenant: _Tenant) -> list[bytes]:
     """Return all that can be read of a merchant, as its operator sees it."""
     at = f"/v1/merchants/{tenant.ids['m']}"
-    places = ("", "/events", "/endpoints", "/deliveries", "/keys", "/replays", "/audit-log")
+    places = ["", "/events", "/endpoints", "/deliveries", "/keys", "/replays", "/audit-log"]
+    places += ["/users", "/invitations"]
     return [(await api.call("GET", f"{at}{place}")).body for place in places]
 
 
@@ -225,6 +246,7 @@ _METHODS: Mapping[str, tuple[_Ask, object]] = {
         [],
     ),
     "replay": (lambda a, m, o: a.store.replay(m.merchant_id, ReplayId(o.raw("replay_id"))), None),
+    "member": (lambda a, m, o: a.store.member(m.merchant_id, UserId(o.raw("user_id"))), None),
     "expunge": (
         lambda a, m, o: a.store.expunge(m.merchant_id, o.raw("event_id"), _entry(a, m)),
         False,
@@ -243,6 +265,8 @@ _LISTS: Mapping[str, Callable[[World, _Tenant], Any]] = {
     "endpoints": lambda a, m: a.store.endpoints(m.merchant_id, _ALL),
     "keys": lambda a, m: a.store.keys(m.merchant_id, _ALL),
     "replays": lambda a, m: a.store.replays(m.merchant_id, _ALL),
+    "members": lambda a, m: a.store.members(m.merchant_id, _ALL),
+    "invitations": lambda a, m: a.store.invitations(m.merchant_id, _ALL),
     "subscriptions": lambda a, m: a.store.subscriptions(m.merchant_id),
     "event_facts": lambda a, m: a.store.event_facts(
         m.merchant_id, after=None, before=EventId(b"\xff" * 16), limit=100
@@ -253,8 +277,9 @@ _LISTS: Mapping[str, Callable[[World, _Tenant], Any]] = {
         m.merchant_id, since=a.control.clock.now() - timedelta(hours=1), step_s=3_600, steps=2
     ),
 }
-# Takes the next number of a counter, and tells nothing.
-_TELLS_NOTHING = {"next_number"}
+# Take the next number of a counter, or note which merchant a session looks at, and tell nothing:
+# what a session may see is read from its user's memberships.
+_TELLS_NOTHING = {"next_number", "look_at"}
 
 
 @pytest.mark.shows("S26")
@@ -271,7 +296,7 @@ async def test_every_method_of_the_store_looks_at_whose_it_is(api: World) -> Non
         found = await list_(api, mine)
         assert found, name
         text = repr(found)
-        for theirs in ("m", "endpoint_id", "event_id", "key_id", "replay_id"):
+        for theirs in ("m", "endpoint_id", "event_id", "key_id", "replay_id", "user_id"):
             assert repr(other.raw(theirs))[2:-1] not in text, (name, theirs)
             assert other.ids[theirs] not in text, (name, theirs)
     assert await _state(api, other) == before

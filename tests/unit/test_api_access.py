@@ -11,7 +11,7 @@ from payhooks.api.auth import FAILURES_FREE, demand_declared
 ALL = (
     "events:write", "events:read", "endpoints:read", "endpoints:write", "secrets:read",
     "deliveries:read", "deliveries:write", "keys:read", "keys:write", "audit:read",
-    "merchant:read", "merchant:write",
+    "merchant:read", "merchant:write", "team:read", "team:write",
 )  # fmt: skip
 
 

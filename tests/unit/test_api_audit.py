@@ -57,9 +57,17 @@ async def _typed(world: World, ids: dict[str, str]) -> None:
     ids |= {"family": "shop", "name": "basket.left"}
 
 
+async def _invited(world: World, ids: dict[str, str]) -> None:
+    said = {"email": "r@x.example", "role": "viewer"}
+    made = await world.call("POST", f"/v1/merchants/{ids['m']}/invitations", said)
+    assert made.status == 201, made.body
+    ids["invitation_id"] = made.json["id"]
+
+
 _TYPE = {"family": "shop", "name": "basket.left", "words": "Somebody left."}
 _HOOK = {"label": "Hook", "url": "https://example.com/hook", "events": ["*"]}
 _KEY = {"label": "k", "scopes": ["events:read"]}
+_USER = {"username": "ines", "email": "i@x.example", "password": "six green bicycles"}
 _M = "/v1/merchants/{m}"
 _E = _M + "/endpoints/{endpoint_id}"
 
@@ -80,6 +88,9 @@ _CALLS: list[tuple[str, str, object, Prepare]] = [
     ("GET", _E + "/secret", None, _nothing),
     ("POST", _M + "/keys", _KEY, _nothing),
     ("DELETE", _M + "/keys/{key_id}", None, _nothing),
+    ("POST", _M + "/users", {**_USER, "role": "viewer"}, _nothing),
+    ("POST", _M + "/invitations", {"email": "r@x.example", "role": "owner"}, _nothing),
+    ("DELETE", _M + "/invitations/{invitation_id}", None, _invited),
     ("GET", _M + "/signature-key", None, _nothing),
     ("POST", _M + "/signature-key/rotate", None, _nothing),
     ("POST", _M + "/deliveries/{delivery_id}/cancel", None, _nothing),

@@ -225,3 +225,18 @@ async def test_a_mail_that_does_not_leave_costs_nothing_but_itself() -> None:
     assert not new.mailed
     await accept(people, text_of(new))
     assert sessions.actor_of((await people.sign_in("ines"))[1].user).startswith("user:usr_")
+
+
+@pytest.mark.parametrize(
+    ("authority", "url"),
+    [
+        ("hooks.example", "https://hooks.example"),
+        ("hooks.example:8443", "https://hooks.example:8443"),
+        ("localhost:8420", "http://localhost:8420"),
+        ("[::1]:8420", "http://[::1]:8420"),
+        ("127.0.0.1.hooks.example", "https://127.0.0.1.hooks.example"),
+    ],
+)
+def test_a_link_goes_over_tls_but_to_this_machine(authority: str, url: str) -> None:
+    """A proxy takes TLS off before us; a link in the clear would be read on its way."""
+    assert invitations.base_url_of(authority) == url

@@ -37,6 +37,7 @@ from payhooks.api.routes import (
     merchants,
     records,
     replays,
+    team,
 )
 from payhooks.api.services import Services
 from payhooks.console.app import create_console
@@ -55,6 +56,7 @@ _ROUTERS: Final = (
     replays.router,
     listen.router,
     keys.router,
+    team.router,
     event_types.router,
     records.router,
     health.router,
@@ -118,6 +120,7 @@ def _console_parts(services: Services) -> Parts:
         acceptor=services.acceptor,
         directory=services.directory,
         book=services.book,
+        owner=services.owner,
         form_key=blake2b(b"forms", key=services.cursor_key).digest(),
         factor_s=services.console_factor_s,
         address_of=services.peers.address_of,

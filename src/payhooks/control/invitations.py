@@ -7,6 +7,7 @@ does not leave costs nothing but itself.
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
+from urllib.parse import urlsplit
 
 from payhooks import ids, limits
 from payhooks.control import announcements, sessions, users
@@ -30,6 +31,7 @@ from payhooks.ports.mailing import Mail
 # The console's page that takes a link; the text of the invitation is the last part.
 PATH: Final = "/console/invitations/"
 _TEXT_CHARS_MAX: Final = 64
+_THIS_MACHINE: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,15 @@ async def invite(  # noqa: PLR0913 - every part is named at the call site
     url = f"{base_url}{PATH}{text}"
     mailed = await _mail(control, merchant, invitation, url)
     return NewInvitation(invitation=invitation, url=url, mailed=mailed)
+
+
+def base_url_of(authority: str) -> str:
+    """Return where the inviter sees the console, from the Host that they asked for.
+
+    TLS is not seen here where a proxy takes it off, and without it nobody signs in from afar.
+    """
+    near = urlsplit(f"//{authority}").hostname in _THIS_MACHINE
+    return f"{'http' if near else 'https'}://{authority}"
 
 
 async def find(control: Control, text: str) -> Invitation:

@@ -20,8 +20,6 @@ _ROLES: Final = (
     (Role.SUPPORT, "Support", "sees everything but secrets; sends deliveries again"),
     (Role.VIEWER, "Viewer", "sees everything but secrets, changes nothing"),
 )
-# Where a browser takes cookies for HTTPS over plain HTTP.
-_THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @page("GET", _PATH, needs=Scope.TEAM_READ, factor=Factor.ONCE)
@@ -46,7 +44,7 @@ async def invite(visit: Visit) -> Response:
             visit.merchant,
             email=visit.form.text("email"),
             role=_role(visit),
-            base_url=_base_url(visit),
+            base_url=invitations.base_url_of(visit.request.url.netloc),
         )
     except InvalidError as error:
         return _new(visit, Messages.from_error(error, {"/email": "email", "/role": "role"}))
@@ -129,10 +127,3 @@ def _role(visit: Visit) -> Role:
     if text not in {role.value for role in Role}:
         raise InvalidError.at("/role", "unknown", "Choose one of the roles.")
     return Role(text)
-
-
-def _base_url(visit: Visit) -> str:
-    """Return where this browser sees the console; a proxy may have taken the TLS off."""
-    url = visit.request.url
-    scheme = url.scheme if url.hostname in _THIS_MACHINE else "https"
-    return f"{scheme}://{url.netloc}"

@@ -1,0 +1,105 @@
+"""A merchant's team: who may sign in to the console, and who is invited."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from payhooks import ids
+from payhooks.api import views
+from payhooks.api.pagination import PageQuery
+from payhooks.api.routes.common import PROBLEMS, TeamRead, TeamWrite, TextId
+from payhooks.api.schemas.team import (
+    InvitationCreate,
+    InvitationPage,
+    MemberPage,
+    MemberView,
+    NewInvitationView,
+    UserCreate,
+)
+from payhooks.control import invitations, users
+from payhooks.control.users import UserDraft
+from payhooks.model.user import Invitation, Role, User
+from payhooks.ports.identity import Member
+
+router = APIRouter(prefix="/v1/merchants/{m}", tags=["team"], responses=PROBLEMS)
+
+
+@router.post("/users", status_code=201, response_model=MemberView, summary="Make a user")
+async def create(granted: TeamWrite, body: UserCreate) -> Response:
+    """Return somebody who may sign in to the console now, and who sets up a second factor there."""
+    draft = UserDraft(
+        username=body.username,
+        email=body.email,
+        password=body.password,
+        merchant=granted.merchant,
+        role=body.role,
+    )
+    user = await users.create(granted.control, granted.caller, draft)
+    return views.reply(_user(user, body.role), status=201)
+
+
+@router.get("/users", response_model=MemberPage, summary="List the team")
+async def list_(granted: TeamRead, page: Annotated[PageQuery, Depends()]) -> Response:
+    """Newest first, disabled users too."""
+    found = await granted.control.store.members(granted.merchant.id, page.window())
+    members, headers = page.page(found, _member, id_of=lambda member: member.user.id)
+    return views.reply(members, headers=headers)
+
+
+@router.post(
+    "/invitations", status_code=201, response_model=NewInvitationView, summary="Invite somebody"
+)
+async def invite(granted: TeamWrite, body: InvitationCreate, request: Request) -> Response:
+    """Return the invitation with its link, which is shown this once, works once, for seven days."""
+    new = await invitations.invite(
+        granted.control,
+        granted.caller,
+        granted.merchant,
+        email=body.email,
+        role=body.role,
+        base_url=invitations.base_url_of(request.url.netloc),
+    )
+    shown = {**_invitation(new.invitation), "url": new.url, "mailed": new.mailed}
+    return views.reply(shown, status=201)
+
+
+@router.get("/invitations", response_model=InvitationPage, summary="List invitations")
+async def list_invitations(granted: TeamRead, page: Annotated[PageQuery, Depends()]) -> Response:
+    """Those that wait, newest first; expired ones too."""
+    found = await granted.control.store.invitations(granted.merchant.id, page.window())
+    invited, headers = page.page(found, _invitation, id_of=lambda invitation: invitation.id)
+    return views.reply(invited, headers=headers)
+
+
+@router.delete("/invitations/{invitation_id}", status_code=204, summary="Revoke an invitation")
+async def revoke(granted: TeamWrite, invitation_id: TextId) -> Response:
+    """Its link opens nothing from now on."""
+    await invitations.revoke(granted.control, granted.caller, granted.merchant.id, invitation_id)
+    return Response(status_code=204)
+
+
+def _member(value: Member) -> views.View:
+    return _user(value.user, value.membership.role)
+
+
+def _user(value: User, role: Role) -> views.View:
+    return {
+        "id": ids.to_text(ids.USER, value.id),
+        "username": value.username,
+        "email": value.email,
+        "role": role,
+        "two_factor": value.has_factor,
+        "created_at": views.time(value.created_at),
+        "disabled_at": views.time(value.disabled_at),
+    }
+
+
+def _invitation(value: Invitation) -> views.View:
+    return {
+        "id": ids.to_text(ids.INVITATION, value.id),
+        "email": value.email,
+        "role": value.role,
+        "invited_by": value.invited_by,
+        "created_at": views.time(value.created_at),
+        "expires_at": views.time(value.expires_at),
+    }
