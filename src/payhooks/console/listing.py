@@ -16,7 +16,7 @@ from starlette.datastructures import QueryParams
 from payhooks import ids
 from payhooks.console.forms import Messages
 from payhooks.console.page import Visit
-from payhooks.errors import InvalidError
+from payhooks.errors import Fault, InvalidError
 from payhooks.ids import EndpointId
 from payhooks.limits import PAGE_SIZE_MAX
 from payhooks.model.endpoint import Endpoint
@@ -50,6 +50,22 @@ class Filters:
         if text and text not in choices:
             self._refuse(name, "Choose one of the list.")
         return text if text in choices else None
+
+    def every(self, name: str, choices: Collection[str]) -> tuple[str, ...]:
+        """Return all of *choices* that are ticked, each once."""
+        given = tuple(dict.fromkeys(self._query.getlist(name)))
+        if not set(given) <= set(choices):
+            self._refuse(name, "Choose from the list.")
+        return tuple(text for text in given if text in choices)
+
+    def number(self, name: str, default: float) -> float:
+        """Return a number."""
+        text = self.text(name)
+        try:
+            return float(text) if text else default
+        except ValueError:
+            self._refuse(name, "Write a number.")
+            return default
 
     def patterns(self, name: str) -> tuple[str, ...]:
         """Return the one pattern of event types, or none."""
@@ -91,8 +107,23 @@ class Filters:
         """What is to be said beside the fields."""
         return Messages(self.wrong)
 
+    def check(self) -> None:
+        """Return if all of it could be read.
+
+        Raises:
+            InvalidError: At ``/`` and the name of each field that could not.
+
+        """
+        faults = [
+            Fault(pointer=f"/{name}", code="malformed", detail=words)
+            for name, found in self.wrong.items()
+            for words in found
+        ]
+        if faults:
+            raise InvalidError(faults)
+
     def _refuse(self, name: str, words: str) -> None:
-        self.wrong.setdefault(name, []).append(words)
+        self.wrong[name] = [words]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +173,12 @@ async def labelled(visit: Visit, endpoint_ids: Iterable[EndpointId]) -> dict[End
         if found is not None:
             known[endpoint_id] = found
     return known
+
+
+def webhook_options(endpoints: Mapping[EndpointId, Endpoint]) -> list[tuple[str, str]]:
+    """Return webhooks to choose from, by label."""
+    found = sorted(endpoints.values(), key=lambda endpoint: endpoint.label.lower())
+    return [(ids.to_text(ids.ENDPOINT, endpoint.id), endpoint.label) for endpoint in found]
 
 
 def searched(text: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from payhooks.control.deliveries import status_of
 from payhooks.dialects import registry
 from payhooks.model.attempt import REASON_SENTENCES, Attempt, Reason
 from payhooks.model.delivery import FINAL_STATES, Delivery, State
@@ -55,6 +56,12 @@ class Story:
     tone: str
     heading: str
     words: str
+
+
+def shown_status(found: Delivery) -> str:
+    """Return the state as lists say it: what was tried and waits for the next try is retrying."""
+    status = status_of(found)
+    return "retrying" if status == State.SCHEDULED and found.attempts_made else status
 
 
 def story_of(

@@ -1,6 +1,5 @@
 """Deliveries: the list across webhooks, and the story of one of them."""
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
@@ -16,27 +15,30 @@ from payhooks.console.listing import (
     labelled,
     listed,
     searched,
+    webhook_options,
     window_of,
 )
 from payhooks.console.page import ROOT, Factor, Visit, page
-from payhooks.console.story import advice_on, story_of, verdict_of
+from payhooks.console.story import advice_on, shown_status, story_of, verdict_of
 from payhooks.control import deliveries as control
 from payhooks.errors import InvalidError, WrongStateError
 from payhooks.ids import EndpointId
 from payhooks.model.attempt import Attempt, Reason
 from payhooks.model.delivery import FINAL_STATES, Delivery, State
-from payhooks.model.endpoint import Endpoint, EndpointStatus
+from payhooks.model.endpoint import EndpointStatus
 from payhooks.model.key import Scope
 from payhooks.ports.reading import DeliveryFilter
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from payhooks.receiver.explain import Step
 
 _LIST: Final = "/deliveries"
 _ONE: Final = _LIST + "/{delivery_id}"
 _FILTERS: Final = ("status", "webhook", "type", "reason", "from", "to")
 # What a replay of all that match can be asked for: it knows nothing of what waits, nor of reasons.
-_REPLAYED: Final = frozenset({"", State.FAILED, State.CANCELLED, State.DELIVERED})
+_REPLAYED: Final = frozenset({State.FAILED, State.CANCELLED, State.DELIVERED})
 _VIEWS: Final = ("request", "response", "timing", "signature")
 _STATUS_OPTIONS: Final = [
     (name, "Scheduled or retrying" if name == State.SCHEDULED else name.capitalize())
@@ -187,24 +189,14 @@ async def cancel(visit: Visit) -> Response:
     return visit.go(f"{_LIST}/{text}", said="The delivery is cancelled.")
 
 
-def shown_status(found: Delivery) -> str:
-    """Return the state as lists say it: what was tried and waits for the next try is retrying."""
-    status = control.status_of(found)
-    return "retrying" if status == State.SCHEDULED and found.attempts_made else status
-
-
-def webhook_options(endpoints: Mapping[EndpointId, Endpoint]) -> list[tuple[str, str]]:
-    """Return webhooks to choose from, by label."""
-    found = sorted(endpoints.values(), key=lambda endpoint: endpoint.label.lower())
-    return [(ids.to_text(ids.ENDPOINT, endpoint.id), endpoint.label) for endpoint in found]
-
-
 def _replay_all(visit: Visit, filters: Filters) -> str | None:
     """Return where all that match can be replayed; None where a replay cannot be asked for it."""
     if filters.text("status") not in _REPLAYED or filters.text("reason"):
         return None
-    kept = {name: filters.text(name) for name in _FILTERS if filters.text(name)}
-    return f"{ROOT}/replays/new?{urlencode({**kept, 'count': '1'})}"
+    kept = {name: filters.text(name) for name in ("webhook", "type", "from", "to")}
+    asked = {name: text for name, text in kept.items() if text}
+    asked |= {"include": filters.text("status"), "count": "1"}
+    return f"{ROOT}/replays/new?{urlencode(asked)}"
 
 
 def _phases(attempt: Attempt) -> list[tuple[str, float, str]]:
