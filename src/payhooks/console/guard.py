@@ -15,7 +15,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from payhooks import limits
-from payhooks.console.forms import CODE_FIELD, NO_MESSAGES, TOKEN_FIELD, Form, Messages, read_form
+from payhooks.console.forms import (
+    CODE_FIELD,
+    NO_MESSAGES,
+    TOKEN_FIELD,
+    Form,
+    Messages,
+    read_form,
+    wait_words,
+)
 from payhooks.console.menu import visible
 from payhooks.console.page import ROOT, Factor, Guest, Page, PublicPage, Visit
 from payhooks.console.parts import Parts
@@ -104,7 +112,7 @@ class Guard:
             raise ForbiddenError(_CLOSED)
         visit = await self._visit(request, signed_in, form)
         if not self._is_given(visit, page.factor):
-            refusal = await self._ask_factor(visit)
+            refusal = await demand_factor(visit)
             if refusal is not None:
                 return refusal
             # The user and the session are others since the code was given.
@@ -207,6 +215,22 @@ class Guard:
         return guest.go(f"/sign-in?next={quote(after, safe='/')}")
 
 
+async def demand_factor(visit: Visit) -> Response | None:
+    """Return what asks for a second factor; None where the form brought one."""
+    if not visit.user.has_factor:
+        return visit.show("factor_needed.html", status=403, title=FACTOR_NEEDED)
+    messages = NO_MESSAGES
+    if visit.form.has(CODE_FIELD):
+        messages = await try_factor(visit)
+        if not messages:
+            return None
+    if visit.partial:
+        # Our script then sends the form as a whole, or opens the page: both ask.
+        again = {"x-submit": "1"} if visit.request.method == "POST" else {"x-go": visit.here}
+        return Response(status_code=204, headers=again)
+    return ask_factor(visit, messages)
+
+
 async def try_factor(visit: Visit) -> Messages:
     """Count the code in the form as a second factor; return what is wrong with it, or nothing."""
     code = visit.form.text(CODE_FIELD)
@@ -215,7 +239,7 @@ async def try_factor(visit: Visit) -> Messages:
     except InvalidError:
         return Messages({CODE_FIELD: [WRONG_CODE]})
     except RateLimitedError as error:
-        return Messages({CODE_FIELD: [str(error)]})
+        return Messages({CODE_FIELD: [wait_words(error)]})
     return NO_MESSAGES
 
 

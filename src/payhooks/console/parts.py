@@ -11,12 +11,13 @@ from payhooks.flow.routing import Directory
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """The parts behind the pages: those of the API, and two of the console's own."""
+    """The parts behind the pages: those of the API, and some of the console's own."""
 
     control: Control
     acceptor: Acceptor
     directory: Directory
     book: TypeBook
+    owner: int  # of this process, for leases it takes itself
     # Binds forms to sessions. Equal in every process, so that any of them takes any form.
     form_key: bytes = field(repr=False)
     factor_s: float  # how long a second factor opens the gate
