@@ -6,9 +6,12 @@ from typing import Final
 from payhooks.console.pages import (
     account,
     audit_log,
+    deliveries,
+    events,
     factor,
     guidance,
     keys,
+    replays,
     sign_in,
     start,
     team,
@@ -25,4 +28,7 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     keys,
     team,
     audit_log,
+    deliveries,
+    events,
+    replays,
 )
