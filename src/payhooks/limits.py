@@ -95,3 +95,4 @@ LOCK_TIMEOUT_S: Final = 0.25
 CLOCK_SKEW_S_MAX: Final = 2.0
 PARTITIONS_AHEAD_DAYS: Final = 7
 ANSWER_KEPT_DAYS: Final = 7
+WORKER_SILENT_S: Final = 30.0  # six heartbeats missed: it is gone or hangs

@@ -5,13 +5,12 @@ from typing import Final
 from payhooks.api.services import Readiness
 from payhooks.clock import Clock
 from payhooks.errors import UnavailableError
+from payhooks.limits import WORKER_SILENT_S
 from payhooks.ports.store import Store
 from payhooks.ports.sweeping import Health
 
 # With the store's own time limit after it, a process that was cut off says so within 4 s.
 HEALTH_FOR_S: Final = 1.0
-# Six heartbeats missed: the process is gone or hangs.
-WORKER_SILENT_S: Final = 30.0
 
 
 class ReadinessCheck:

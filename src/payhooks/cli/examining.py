@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
-from payhooks.api.readiness import WORKER_SILENT_S
 from payhooks.bootstrap import load_dialects, open_control
 from payhooks.cli import local
 from payhooks.cli.client import Api
@@ -17,7 +16,12 @@ from payhooks.cli.exits import sentence_of
 from payhooks.control import resealing
 from payhooks.control.context import Control
 from payhooks.errors import InvalidError, PayhooksError, UnavailableError, WrongStateError
-from payhooks.limits import CLOCK_SKEW_S_MAX, CONNECT_TIMEOUT_S, SLOTS_PER_PROCESS
+from payhooks.limits import (
+    CLOCK_SKEW_S_MAX,
+    CONNECT_TIMEOUT_S,
+    SLOTS_PER_PROCESS,
+    WORKER_SILENT_S,
+)
 from payhooks.ports.sweeping import Health
 from payhooks.settings import Settings
 

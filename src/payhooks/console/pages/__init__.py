@@ -11,6 +11,7 @@ from payhooks.console.pages import (
     factor,
     guidance,
     keys,
+    overview,
     replays,
     sign_in,
     start,
@@ -31,4 +32,5 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     deliveries,
     events,
     replays,
+    overview,
 )
