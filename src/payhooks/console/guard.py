@@ -186,21 +186,6 @@ class Guard:
             raise ForbiddenError("The session has ended meanwhile.")
         return signed_in
 
-    async def _ask_factor(self, visit: Visit) -> Response | None:
-        """Return what asks for a second factor; None where the form brought one."""
-        if not visit.user.has_factor:
-            return visit.show("factor_needed.html", status=403, title=FACTOR_NEEDED)
-        messages = NO_MESSAGES
-        if visit.form.has(CODE_FIELD):
-            messages = await try_factor(visit)
-            if not messages:
-                return None
-        if visit.partial:
-            # Our script then sends the form as a whole, or opens the page: both ask.
-            again = {"x-submit": "1"} if visit.request.method == "POST" else {"x-go": visit.here}
-            return Response(status_code=204, headers=again)
-        return ask_factor(visit, messages)
-
     def _is_given(self, visit: Visit, factor: Factor) -> bool:
         if factor is Factor.NONE:
             return True

@@ -16,6 +16,9 @@ from payhooks.console.pages import (
     sign_in,
     start,
     team,
+    webhooks,
+    webhooks_edit,
+    webhooks_one,
     welcome,
 )
 
@@ -33,4 +36,7 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     events,
     replays,
     overview,
+    webhooks,
+    webhooks_edit,
+    webhooks_one,
 )

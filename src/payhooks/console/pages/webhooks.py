@@ -1,0 +1,160 @@
+"""Settings → Webhooks: the list, and Add Webhook.
+
+The dialog is the page's own part: with our script it opens over the list, without it is a page.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from starlette.responses import Response
+
+from payhooks import ids, limits
+from payhooks.console.forms import NO_MESSAGES, Messages
+from payhooks.console.listing import listed, window_of
+from payhooks.console.page import Factor, Visit, page
+from payhooks.console.pages import webhooks_form as forms
+from payhooks.console.pages.webhooks_form import Entered
+from payhooks.console.pages.webhooks_picker import picker
+from payhooks.console.pages.webhooks_proof import SIGNERS, proof_of
+from payhooks.control import endpoints, keys, sessions
+from payhooks.dialects.registry import DIALECTS
+from payhooks.errors import InvalidError
+from payhooks.model.delivery import Delivery, State
+from payhooks.model.endpoint import DisabledReason, Endpoint
+from payhooks.model.key import ApiKey, Scope
+from payhooks.model.merchant import Merchant
+from payhooks.policy.retry import POLICIES
+from payhooks.ports.controlling import Window
+from payhooks.ports.reading import DeliveryFilter
+
+LIST: Final = "/settings/webhooks"
+_HOURS: Final = 24
+# One read per row of the list; busy webhooks are told by their newest deliveries.
+_SAMPLE_MAX: Final = 100
+DISABLED: Final = {
+    DisabledReason.GONE: "It answered 410 Gone.",
+    DisabledReason.FAILING: "It did nothing but fail for days.",
+    DisabledReason.OPERATOR: "Somebody disabled it.",
+    DisabledReason.RECEIVER: "Its server asked for it.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """How a webhook fared lately, by its newest deliveries."""
+
+    by_hour: tuple[int, ...]  # of the last day, oldest first
+    success: str  # in per cent; empty where nothing ended
+
+
+@page("GET", LIST, needs=Scope.ENDPOINTS_READ, factor=Factor.GATE)
+async def webhooks(visit: Visit) -> Response:
+    """List them, newest first."""
+    control = visit.control
+    found = await control.store.endpoints(visit.merchant.id, window_of(visit, ids.ENDPOINT))
+    shown = listed(visit, ids.ENDPOINT, found, id_of=lambda one: one.id)
+    return visit.show(
+        "webhooks/list.html",
+        title="Webhooks",
+        webhooks=[(one, await _health(visit, one)) for one in shown.items],
+        pages=shown,
+        signers=SIGNERS,
+        disabled=DISABLED,
+        sample=_SAMPLE_MAX,
+    )
+
+
+@page("GET", LIST + "/new", needs=Scope.ENDPOINTS_WRITE, factor=Factor.GATE)
+async def new(visit: Visit) -> Response:
+    """Ask for what a webhook has."""
+    return await _new(visit, forms.blank(visit.merchant), NO_MESSAGES)
+
+
+@page("POST", LIST, needs=Scope.ENDPOINTS_WRITE, factor=Factor.GATE)
+async def add(visit: Visit) -> Response:
+    """Add it, and show once what its deliveries are verified with."""
+    entered = forms.of_form(visit.form, new=True)
+    try:
+        # Its own secret stays sealed: the form has other signers, and its page reveals it.
+        endpoint, _secret = await endpoints.create(
+            visit.control, visit.caller, visit.merchant, forms.draft(None, entered)
+        )
+    except InvalidError as error:
+        return await _new(visit, entered, Messages.from_error(error, forms.FIELDS))
+    return visit.show(
+        "webhooks/added.html",
+        part="modal",
+        title="The webhook was added",
+        webhook=endpoint,
+        proof=await proof_of(visit, endpoint, reveal=fresh(visit)),
+    )
+
+
+def fresh(visit: Visit) -> bool:
+    """Whether a second factor was given so lately that secrets may be shown."""
+    return sessions.factor_fresh(visit.signed_in, visit.now, within_s=limits.FRESH_FACTOR_S)
+
+
+async def choices(visit: Visit, entered: Entered) -> dict[str, object]:
+    """Return what the fields of the form offer."""
+    catalogue = await visit.parts.book.current()
+    return {
+        "entered": entered,
+        "picker": picker(catalogue, visit.merchant, entered.events),
+        "source_keys": await _source_keys(visit),
+        "dialects": _dialects(visit.merchant, entered.dialect),
+        "policies": tuple(POLICIES),
+        "own_waits": forms.OWN_WAITS,
+        "advanced": forms.ADVANCED,
+    }
+
+
+async def _new(visit: Visit, entered: Entered, messages: Messages) -> Response:
+    return visit.show(
+        "webhooks/new.html",
+        part="modal",
+        status=422 if messages else 200,
+        title="Add Webhook",
+        messages=messages,
+        **await choices(visit, entered),
+    )
+
+
+async def _source_keys(visit: Visit) -> list[tuple[str, str]]:
+    """Return the keys that may sign, as options of a dropdown."""
+    found: Sequence[ApiKey] = await visit.control.store.keys(
+        visit.merchant.id, Window(limit=limits.KEYS_PER_MERCHANT_MAX)
+    )
+    return [
+        (ids.to_text(ids.KEY, key.id), f"{key.label} (…{key.hint})")
+        for key in found
+        if key.signing and keys.is_live(key, visit.now)
+    ]
+
+
+def _dialects(merchant: Merchant, chosen: str) -> tuple[str, ...]:
+    """Return the dialects that the merchant may choose; custom is offered once it is defined."""
+    names = [name for name in DIALECTS if name != "custom" or merchant.custom_dialect]
+    return tuple(dict.fromkeys([*names, chosen]))
+
+
+async def _health(visit: Visit, endpoint: Endpoint) -> Health:
+    since = visit.now - timedelta(hours=_HOURS)
+    found = await visit.control.store.deliveries(
+        visit.merchant.id,
+        DeliveryFilter(endpoint_id=endpoint.id, created_gte=since),
+        Window(limit=_SAMPLE_MAX),
+    )
+    by_hour = [0] * _HOURS
+    for delivery in found:
+        age_s = ids.age_s(ids.event_id_of(delivery.id), visit.now)
+        by_hour[max(0, _HOURS - 1 - int(max(0.0, age_s) // 3600))] += 1
+    return Health(by_hour=tuple(by_hour), success=_success(found))
+
+
+def _success(found: Sequence[Delivery]) -> str:
+    delivered = sum(one.state is State.DELIVERED for one in found)
+    ended = delivered + sum(one.state is State.FAILED for one in found)
+    return f"{100 * delivered / ended:.1f} %" if ended else ""

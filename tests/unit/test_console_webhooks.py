@@ -1,0 +1,455 @@
+"""Settings → Webhooks without a browser: what each form does, to whom, and what it refuses."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from tests.support.browsing import Browser, ConsoleWorld
+from tests.support.snippets import snippets_in
+
+from payhooks import ids, limits
+from payhooks.console.pages.webhooks_proof import snippets
+from payhooks.control import endpoints, keys, merchants, secrets
+from payhooks.control.context import SYSTEM
+from payhooks.control.endpoint_draft import EndpointDraft
+from payhooks.control.keys import KeyDraft
+from payhooks.control.merchants import MerchantDraft
+from payhooks.dialects.registry import DIALECTS
+from payhooks.model.endpoint import AuthenticationType, Endpoint, SignatureType
+from payhooks.model.key import Scope
+from payhooks.model.merchant import Merchant, Mode
+from payhooks.model.secret import SecretPurpose
+from payhooks.model.user import Role
+from payhooks.ports.controlling import Window
+
+LIST = "/console/settings/webhooks"
+PARTIAL = {"x-partial": "1"}
+GOOD = {
+    "label": "Shop",
+    "url": "https://shop.example.com/hooks",
+    "events": "ach.settled",
+    "authentication": "basic",
+    "username": "oms",
+    "password": "correct horse",
+    "signature": "signature_key",
+    "dialect": "merchant-console",
+    "ordering": "none",
+    "on_failed": "skip",
+}
+
+
+class Shop:
+    """A merchant of the console, and somebody of its team at a browser."""
+
+    def __init__(self, world: ConsoleWorld, merchant: Merchant, browser: Browser) -> None:
+        self.world, self.merchant, self.browser = world, merchant, browser
+
+    async def added(self, **fields: str) -> Endpoint:
+        """Add a webhook as a person does."""
+        seen = await self.browser.post(LIST, {**GOOD, **fields})
+        assert (seen.status, seen.heading) == (200, "The webhook was added"), seen.text
+        return (await self.all())[0]
+
+    async def all(self) -> list[Endpoint]:
+        return await self.world.store.endpoints(self.merchant.id, Window(limit=100))
+
+    async def stored(self, endpoint: Endpoint) -> Endpoint:
+        found = await self.world.store.endpoint(self.merchant.id, endpoint.id)
+        assert found is not None
+        return found
+
+    async def password(self, endpoint: Endpoint) -> str | None:
+        """Return the password that is sent, from behind the seal."""
+        found = await self.world.store.secrets(self.merchant.id, endpoint.id)
+        texts = [
+            secrets.open_secret(self.world.control.keyring, one)
+            for one in found
+            if one.purpose is SecretPurpose.AUTHENTICATION
+        ]
+        assert len(texts) <= 1
+        return texts[0] if texts else None
+
+    def wait_past_fresh(self) -> None:
+        """Let the second factor be older than reveal, delete and URL want, and the gate not."""
+        self.world.advance(limits.FRESH_FACTOR_S + 1)
+
+
+async def shop_of(world: ConsoleWorld, role: Role = Role.OWNER) -> Shop:
+    draft = MerchantDraft(name="Acme", families=("merchant-console",))
+    merchant = await merchants.create(world.control, SYSTEM, Mode.SANDBOX, draft)
+    browser = await Browser(world).sign_in(await world.person(merchant, role))
+    await browser.get(LIST)
+    return Shop(world, merchant, browser)
+
+
+@pytest.fixture
+async def shop() -> Shop:
+    """Return a shop whose owner has just given a second factor."""
+    return await shop_of(ConsoleWorld())
+
+
+def at(endpoint: Endpoint, step: str = "") -> str:
+    return f"{LIST}/{ids.to_text(ids.ENDPOINT, endpoint.id)}{step}"
+
+
+def filled(endpoint: Endpoint, **fields: str) -> dict[str, str]:
+    """Return the edit form as its page has it, with some fields typed over."""
+    return {
+        "version": str(endpoint.version),
+        "label": endpoint.label,
+        "url": endpoint.url,
+        "events": endpoint.events[0],
+        "signature": endpoint.signature.type,
+        "dialect": endpoint.dialect,
+        "ordering": endpoint.ordering,
+        "on_failed": endpoint.on_failed,
+        **fields,
+    }
+
+
+def in_order(text: str, words: Sequence[str]) -> bool:
+    """Whether the words stand in the text one after the other."""
+    return re.search(".*?".join(map(re.escape, words)), text, re.DOTALL) is not None
+
+
+async def test_the_form_has_the_documents_words_in_its_order(shop: Shop) -> None:
+    """Merchants follow the manual of their console; another word is a call to support."""
+    seen = await shop.browser.get(f"{LIST}/new")
+    assert seen.heading == "Add Webhook"
+    labels = (">Events<", ">Authentication<", "Basic", "Username", "Password", ">Signature<")
+    first = ("All of the fields are required", "Webhook Label", "Hook URL")
+    last = (">Source Key<", ">Signature Key<", ">Close<", ">Add Hook<")
+    assert in_order(seen.text, (*first, *labels, *last))
+
+
+async def test_a_webhook_is_added_with_all_that_was_said(shop: Shop) -> None:
+    """What the form drops silently is missed when the first payment is."""
+    endpoint = await shop.added(
+        retry_policy="standard", rate_limit="2,5", timeout_s="7", headers="X-Shop: 1\r\nX-Two: b"
+    )
+    assert endpoint.label == "Shop"
+    assert endpoint.events == ("ach.settled",)
+    assert endpoint.authentication.username == "oms"
+    assert await shop.password(endpoint) == "correct horse"
+    assert endpoint.signature.type is SignatureType.SIGNATURE_KEY
+    assert (endpoint.dialect, endpoint.retry_policy) == ("merchant-console", "standard")
+    assert (endpoint.rate_limit_per_s, endpoint.timeout_s) == (2.5, 7.0)
+    assert endpoint.headers == (("X-Shop", "1"), ("X-Two", "b"))
+    [entry] = await shop.world.store.audit_latest(shop.merchant.id, before=None, limit=1)
+    assert entry.entry.actor.startswith("user:")
+
+
+async def test_a_source_key_is_chosen_by_its_name(shop: Shop) -> None:
+    """The merchant knows its keys by label; only one that may sign is offered."""
+    for label, signing in (("Till", True), ("Reader", False)):
+        draft = KeyDraft(label=label, scopes=(Scope.EVENTS_READ,), signing=signing)
+        made = await keys.create(shop.world.control, SYSTEM, shop.merchant, draft)
+        if signing:
+            till = made.key
+    page = await shop.browser.get(f"{LIST}/new")
+    assert f"Till (…{till.hint})" in page.text
+    assert "Reader" not in page.text
+    endpoint = await shop.added(signature="source_key", key_id=ids.to_text(ids.KEY, till.id))
+    assert endpoint.signature.key_id == till.id
+    unnamed = await shop.browser.post(LIST, {**GOOD, "signature": "source_key"})
+    assert (unnamed.status, "Choose which Source Key signs." in unnamed.text) == (422, True)
+
+
+WRONG = [
+    pytest.param("label", "", "This must not be empty.", id="no label"),
+    pytest.param("label", "x" * 500, "At most", id="a label without end"),
+    pytest.param("label", "a\u202eb", "Control characters", id="a label that turns around"),
+    pytest.param("url", "", 'id="url-wrong"', id="no URL"),
+    pytest.param("url", "javascript:alert(1)", 'id="url-wrong"', id="a script for a URL"),
+    pytest.param("url", "https://10.0.0.1/", 'id="url-wrong"', id="an address of a private net"),
+    pytest.param("events", "no such*type", "Use an event type", id="no pattern"),
+    pytest.param("username", "a:b", "A colon is not allowed here.", id="a colon in the name"),
+    pytest.param("password", "", "at least one", id="no password"),
+    pytest.param("authentication", "kerberos", "Choose one of these.", id="no such scheme"),
+    pytest.param("authentication", "bearer", "Choose None or Basic.", id="a scheme of the API"),
+    pytest.param("signature", "blood", "Choose one of these.", id="no such signer"),
+    pytest.param("dialect", "esperanto", "No such dialect.", id="no such dialect"),
+    pytest.param("ordering", "random", "Choose one of these.", id="no such order"),
+    pytest.param("rate_limit", "many", "This is a number", id="words for a rate"),
+    pytest.param("rate_limit", "nan", "This is between", id="a rate that is no number"),
+    pytest.param("timeout_s", "1e9", "This is between", id="a time-out of years"),
+    pytest.param("headers", "no colon", "One on each line", id="a header without a value"),
+    pytest.param("headers", "X-Signature: mine", "writes this header", id="the dialect's header"),
+    pytest.param("dialect_options", "time_zone = Mars/Base", "", id="a zone of another planet"),
+]
+
+
+@pytest.mark.parametrize(("field", "text", "words"), WRONG)
+async def test_what_cannot_be_is_said_beside_its_field_and_nothing_is_lost(
+    shop: Shop, field: str, text: str, words: str
+) -> None:
+    """A form that forgets what was typed is filled in once, and wrongly."""
+    seen = await shop.browser.post(LIST, {**GOOD, "label": "Kept", field: text})
+    assert seen.status == 422
+    assert words in seen.text
+    assert f'href="#{field}"' in seen.text
+    if field != "label":
+        assert 'value="Kept"' in seen.text
+    if field != "events":
+        assert 'value="ach.settled" checked' in seen.text
+    assert await shop.all() == []
+    assert shop.world.bugs == []
+
+
+async def test_typed_markup_stays_text(shop: Shop) -> None:
+    """A label is shown to the whole team; a script in it would act as each of them."""
+    endpoint = await shop.added(label='<b onclick="x">"&\'')
+    for path in (LIST, at(endpoint), at(endpoint, "/edit")):
+        seen = await shop.browser.get(path)
+        assert seen.status == 200
+        assert "<b onclick" not in seen.text
+
+
+async def test_the_key_is_shown_once_and_only_to_a_fresh_factor(shop: Shop) -> None:
+    """Who finds the browser open must not take the key along."""
+    [known] = await secrets.reveal_signature_key(shop.world.control, SYSTEM, shop.merchant)
+    seen = await shop.browser.post(LIST, GOOD)
+    assert known.text in seen.text
+    shop.wait_past_fresh()
+    later = await shop.browser.post(LIST, {**GOOD, "label": "Later"})
+    assert "Reveal Signature Key" in later.text
+    [endpoint, _first] = await shop.all()
+    for page in (later, await shop.browser.get(at(endpoint, "?tab=settings"))):
+        assert known.text not in page.text
+    asked = await shop.browser.post(at(endpoint, "/secret"))
+    assert (asked.status, asked.heading) == (403, "Two-factor authentication")
+
+
+async def test_an_edit_changes_what_was_changed_and_leaves_the_password(shop: Shop) -> None:
+    """The form does not know the password, and must not save that it has none."""
+    endpoint = await shop.added()
+    seen = await shop.browser.post(
+        at(endpoint, "/edit"), filled(endpoint, label="Till", events="ach.failed")
+    )
+    assert seen.goes_to == LIST
+    edited = await shop.stored(endpoint)
+    assert (edited.label, edited.events) == ("Till", ("ach.failed",))
+    assert edited.authentication == endpoint.authentication
+    assert await shop.password(endpoint) == "correct horse"
+
+
+async def test_reset_toggles_to_keep_and_back_and_saves_nothing(shop: Shop) -> None:
+    """Somebody who looks what the button does must not have lost the password by it."""
+    endpoint = await shop.added()
+    page = await shop.browser.get(at(endpoint, "/edit"))
+    assert "Reset Webhook Authentication" in page.text
+    assert 'name="password"' not in page.text
+    typed = filled(endpoint, label="Typed")
+    opened = await shop.browser.post(at(endpoint, "/reset"), typed)
+    assert "Keep Current Configuration" in opened.text
+    assert 'name="password"' in opened.text
+    assert 'value="Typed"' in opened.text
+    kept = await shop.browser.post(at(endpoint, "/reset"), {**typed, "reset": "1"})
+    assert "Reset Webhook Authentication" in kept.text
+    assert 'name="reset"' not in kept.text
+    assert await shop.stored(endpoint) == endpoint
+    await shop.browser.post(at(endpoint, "/edit"), typed)
+    assert await shop.password(endpoint) == "correct horse"
+
+
+async def test_a_reset_that_is_saved_replaces_the_authentication(shop: Shop) -> None:
+    """Keeping the old password beside the new one would be two ways in."""
+    endpoint = await shop.added()
+    anew = {"reset": "1", "authentication": "basic", "username": "new", "password": "battery"}
+    await shop.browser.post(at(endpoint, "/edit"), filled(endpoint, **anew))
+    edited = await shop.stored(endpoint)
+    assert (edited.authentication.username, await shop.password(edited)) == ("new", "battery")
+    none = filled(edited, reset="1", authentication="none", username="x", password="y")
+    await shop.browser.post(at(edited, "/edit"), none)
+    assert (await shop.stored(edited)).authentication.type is AuthenticationType.NONE
+    assert await shop.password(edited) is None
+
+
+async def test_close_asks_only_where_something_would_be_lost(shop: Shop) -> None:
+    """A question asked for nothing is answered without reading when it counts."""
+    endpoint = await shop.added()
+    seen = await shop.browser.post(at(endpoint, "/close"), filled(endpoint))
+    assert seen.goes_to == LIST
+    for fields in ({"label": "Other"}, {"events": "ach.failed"}, {"reset": "1"}):
+        asked = await shop.browser.post(at(endpoint, "/close"), filled(endpoint, **fields))
+        assert asked.status == 200, fields
+        assert in_order(asked.text, ("Keep Editing", "Abandon Changes"))
+    assert await shop.stored(endpoint) == endpoint
+
+
+async def test_another_url_asks_for_a_fresh_factor_and_then_saves(shop: Shop) -> None:
+    """Where payment data goes is what a thief of a session would change first."""
+    endpoint = await shop.added(authentication="none")
+    shop.wait_past_fresh()
+    form = filled(endpoint, url="https://other.example.com/")
+    asked = await shop.browser.post(at(endpoint, "/edit"), form)
+    assert (asked.status, asked.heading) == (403, "Two-factor authentication")
+    assert (await shop.stored(endpoint)).url == endpoint.url
+    partial = await shop.browser.post(at(endpoint, "/edit"), form, headers=PARTIAL)
+    assert (partial.status, partial.header("x-submit")) == (204, "1")
+    users = await shop.world.store.members(shop.merchant.id, Window(limit=1))
+    code = await shop.world.code(users[0].user)
+    given = await shop.browser.post(at(endpoint, "/edit"), {**form, "second_factor": code})
+    assert given.goes_to == LIST
+    assert (await shop.stored(endpoint)).url == "https://other.example.com/"
+
+
+async def test_a_stale_edit_is_told_and_keeps_what_was_typed(shop: Shop) -> None:
+    """The last to press the button must know what it is that goes under."""
+    endpoint = await shop.added()
+    other = EndpointDraft(label="Theirs")
+    await endpoints.edit(
+        shop.world.control, SYSTEM, shop.merchant, endpoint, other, if_version=None
+    )
+    seen = await shop.browser.post(at(endpoint, "/edit"), filled(endpoint, label="Mine"))
+    assert seen.status == 412
+    assert "system changed this webhook" in seen.text
+    assert in_order(seen.text, ("Theirs", "Mine", "Load their version"))
+    assert (await shop.stored(endpoint)).label == "Theirs"
+    version = re.search(r'name="version" value="(\d+)"', seen.text)
+    assert version is not None
+    again = filled(endpoint, label="Mine", version=version[1])
+    assert (await shop.browser.post(at(endpoint, "/edit"), again)).status == 303
+    assert (await shop.stored(endpoint)).label == "Mine"
+
+
+@pytest.mark.parametrize("version", ["", "-1", "9" * 5_000, "²"])
+async def test_a_version_that_we_never_wrote_is_a_stale_one(shop: Shop, version: str) -> None:
+    """A form without its version must not save over anything."""
+    endpoint = await shop.added()
+    form = filled(endpoint, label="Mine", version=version)
+    assert (await shop.browser.post(at(endpoint, "/edit"), form)).status == 412
+    assert (await shop.stored(endpoint)).label == "Shop"
+
+
+async def test_deleting_asks_for_a_fresh_factor_and_names_what_waits(shop: Shop) -> None:
+    """What is deleted does not come back."""
+    endpoint = await shop.added()
+    page = await shop.browser.get(at(endpoint, "/edit"))
+    assert in_order(page.text, ("Delete Hook", "Delete Shop?", "No delivery waits", "autofocus"))
+    shop.wait_past_fresh()
+    assert (await shop.browser.post(at(endpoint, "/delete"))).status == 403
+    users = await shop.world.store.members(shop.merchant.id, Window(limit=1))
+    code = await shop.world.code(users[0].user)
+    gone = await shop.browser.post(at(endpoint, "/delete"), {"second_factor": code})
+    assert gone.goes_to == LIST
+    assert await shop.all() == []
+
+
+async def test_a_webhook_is_paused_resumed_and_tested(shop: Shop) -> None:
+    """The buttons of the page do what the API does."""
+    endpoint = await shop.added()
+    for to, status in (("pause", "paused"), ("resume", "active")):
+        assert (await shop.browser.post(at(endpoint, "/move"), {"to": to})).status == 303
+        assert (await shop.stored(endpoint)).status == status
+    assert (await shop.browser.post(at(endpoint, "/move"), {"to": "fly"})).status == 422
+    sent = await shop.browser.post(at(endpoint, "/test"))
+    shown = await shop.browser.get(sent.goes_to or "")
+    assert "Sent; no 2xx answer yet." in shown.text
+    part = await shop.browser.post(at(endpoint, "/test"), headers=PARTIAL)
+    assert part.text.startswith('<div id="test"')
+    listed = await shop.browser.get(at(endpoint))
+    assert "webhook.test" in listed.text
+    assert "Deliveries" in listed.text
+
+
+async def test_own_secret_is_rotated_with_a_grace(shop: Shop) -> None:
+    """A secret that was seen by too many must go without a delivery lost."""
+    control = shop.world.control
+    draft = EndpointDraft(label="Own", url="https://own.example.com/", events=("*",))
+    endpoint, first = await endpoints.create(control, SYSTEM, shop.merchant, draft)
+    page = await shop.browser.get(at(endpoint, "?tab=settings"))
+    assert "Own secret" in page.text
+    seen = await shop.browser.post(at(endpoint, "/rotate"), {"grace": "3600"})
+    found = await secrets.reveal_endpoint_secret(control, SYSTEM, endpoint)
+    assert [one.text in seen.text for one in found] == [True, True]
+    assert found[1].text == first.text
+    assert (await shop.browser.post(at(endpoint, "/rotate"), {"grace": "5"})).status == 422
+    kept = filled(endpoint, label="Renamed", signature="endpoint_secret")
+    assert (await shop.browser.post(at(endpoint, "/edit"), kept)).status == 303
+
+
+async def test_what_a_role_may_not_do_is_neither_shown_nor_done() -> None:
+    """A viewer reads; a button that then refuses is a trap."""
+    world = ConsoleWorld()
+    owner = await shop_of(world)
+    endpoint = await owner.added()
+    for role in (Role.VIEWER, Role.SUPPORT):
+        user = await world.person(owner.merchant, role)
+        browser = await Browser(world).sign_in(user)
+        for path in (LIST, at(endpoint), at(endpoint, "?tab=settings")):
+            seen = await browser.get(path)
+            assert seen.status == 200
+            for words in ("Add Webhook", "Edit", "Pause", "Send test event", "Reveal"):
+                assert words not in seen.text
+        assert (await browser.get(at(endpoint, "/edit"))).status == 403
+        for step in ("/edit", "/delete", "/reset", "/close", "/move", "/test", "/secret"):
+            refused = await browser.post(at(endpoint, step), filled(endpoint, to="pause"))
+            assert refused.status == 403, step
+    assert await owner.stored(endpoint) == endpoint
+
+
+async def test_another_merchants_webhook_does_not_exist() -> None:
+    """An id that leaked must open nothing."""
+    world = ConsoleWorld()
+    endpoint = await (await shop_of(world)).added()
+    stranger = await shop_of(world)
+    for step in ("", "/edit", "?tab=activity"):
+        assert (await stranger.browser.get(at(endpoint, step))).status == 404
+    for step in ("/edit", "/delete", "/reset", "/close", "/move", "/test", "/secret", "/rotate"):
+        answer = await stranger.browser.post(at(endpoint, step), filled(endpoint))
+        assert answer.status == 404, step
+    assert endpoint.label not in (await stranger.browser.get(LIST)).text
+
+
+async def test_no_form_of_another_page_is_taken(shop: Shop) -> None:
+    """Another site must not be able to add a webhook in the merchant's name."""
+    endpoint = await shop.added()
+    for path in (LIST, at(endpoint, "/edit"), at(endpoint, "/delete")):
+        assert (await shop.browser.post(path, filled(endpoint), token="0" * 64)).status == 403
+    assert [one.label for one in await shop.all()] == ["Shop"]
+
+
+async def test_patterns_that_no_box_stands_for_stay_selected(shop: Shop) -> None:
+    """The API took a pattern; saving the form for its label must not drop it."""
+    draft = EndpointDraft(label="Api", url="https://a.example.com/", events=("payment_*", "*"))
+    control = shop.world.control
+    endpoint, _secret = await endpoints.create(control, SYSTEM, shop.merchant, draft)
+    page = await shop.browser.get(at(endpoint, "/edit"))
+    ticked = re.findall(r'name="events" value="([^"]+)" checked', page.text)
+    assert set(ticked) == {"payment_*", "*"}
+    form = [*filled(endpoint, signature="endpoint_secret").items()]
+    form = [pair for pair in form if pair[0] != "events"] + [("events", one) for one in ticked]
+    assert (await shop.browser.post(at(endpoint, "/close"), form)).goes_to == LIST
+
+
+async def test_only_the_families_of_the_merchant_are_offered(shop: Shop) -> None:
+    """Twenty-three events can be read; a hundred of other providers cannot."""
+    page = await shop.browser.get(f"{LIST}/new")
+    offered = set(re.findall(r'name="events" value="([^"*]+)"', page.text))
+    assert len(offered) == 23
+    assert "transaction.sale.success" in offered
+    assert "payment_intent.failed" not in offered
+    assert 'value="merchant-console" selected' in page.text
+
+
+async def test_a_part_is_asked_for_by_our_script_alone(shop: Shop) -> None:
+    """The same template answers both; a dialog without its page, or two frames, would show."""
+    whole = await shop.browser.get(f"{LIST}/new")
+    part = await shop.browser.get(f"{LIST}/new", headers=PARTIAL)
+    assert "<html" in whole.text
+    assert '<dialog id="webhook"' not in whole.text
+    assert part.text.lstrip().startswith('<div id="modal">')
+    assert '<dialog id="webhook"' in part.text
+
+
+def test_the_snippets_are_those_of_the_documentation() -> None:
+    """Those of the docs are run against every dialect; others would only look right."""
+    docs = Path(__file__).parents[2] / "docs" / "dialects"
+    for dialect in set(DIALECTS) - {"custom", "cloudevents", "hyperswitch"}:
+        told = snippets_in((docs / f"{dialect}.md").read_text(encoding="utf-8"))
+        assert dict(snippets(dialect)) == told
+    assert 'dialect="cloudevents"' in dict(snippets("cloudevents"))["The SDK"]
+    assert 'dialect="hyperswitch"' in dict(snippets("hyperswitch"))["The SDK"]
+    assert snippets("../../../etc/passwd") == ()
