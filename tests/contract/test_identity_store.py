@@ -1,97 +1,20 @@
 """What IdentityStore promises: people, teams, invitations and sessions, each written whole."""
 
 import asyncio
-from datetime import timedelta
 
 import msgspec
 import pytest
+from tests.support.stored_people import change, member_of, new_invitation, new_user, user_of
 from tests.support.world import World
 
 from payhooks.errors import NotFoundError, StaleVersionError, WrongStateError
-from payhooks.ids import InvitationId, MerchantId, SessionId, UserId
-from payhooks.model.merchant import Merchant
+from payhooks.ids import MerchantId, SessionId, UserId
 from payhooks.model.secret import SealedSecret, SecretPurpose
-from payhooks.model.user import NO_MERCHANT, Invitation, Membership, Role, Session, User
-from payhooks.policy import lockout
+from payhooks.model.user import NO_MERCHANT, Membership, Role
 from payhooks.ports.controlling import Window
-from payhooks.ports.identity import IdentityChange, Member, SignedIn
 from payhooks.ports.sweeping import Announcement
 
 PAGE = Window(limit=10)
-
-
-def new_user(world: World, name: str, **members: object) -> User:
-    """Return a user that is not stored."""
-    user = User(
-        id=UserId(world.ids.new()),
-        username=name,
-        email=f"{name}@Shop.example",
-        password_hash="$argon2id$…",
-        seed_id=None,
-        last_step=0,
-        recovery_digests=(b"a" * 32, b"b" * 32),
-        version=1,
-        created_at=world.now(),
-        disabled_at=None,
-    )
-    return msgspec.structs.replace(user, **members)
-
-
-async def change(world: World, merchant: Merchant | None = None, **members: object) -> None:
-    """Write one change."""
-    audit = world.audit(None if merchant is None else merchant.id)
-    await world.store.apply_identity(
-        msgspec.structs.replace(IdentityChange(audit=audit), **members)
-    )
-
-
-async def user_of(world: World, name: str, **members: object) -> User:
-    """Return a user that is stored."""
-    user = new_user(world, name, **members)
-    await change(world, user=user)
-    return user
-
-
-async def member_of(world: World, merchant: Merchant, name: str, role: Role = Role.OWNER) -> Member:
-    """Return somebody in the merchant's team, both stored."""
-    user = new_user(world, name)
-    membership = Membership(
-        user_id=user.id, merchant_id=merchant.id, role=role, created_at=world.now()
-    )
-    await change(world, merchant, user=user, membership=membership)
-    return Member(user=user, membership=membership)
-
-
-def new_invitation(world: World, merchant: Merchant, text: bytes) -> Invitation:
-    """Return an invitation that is not stored."""
-    return Invitation(
-        id=InvitationId(world.ids.new()),
-        digest=text * 32,
-        merchant_id=merchant.id,
-        email="new@shop.example",
-        role=Role.VIEWER,
-        invited_by="operator",
-        created_at=world.now(),
-        expires_at=world.now() + timedelta(days=7),
-    )
-
-
-async def session_of(world: World, user: User, text: bytes, **members: object) -> Session:
-    """Return a session that is stored."""
-    session = Session(
-        id=SessionId(world.ids.new()),
-        digest=text * 32,
-        user_id=user.id,
-        merchant_id=None,
-        created_at=world.now(),
-        seen_at=world.now(),
-        factor_at=None,
-        ip="192.0.2.7",
-        agent="Browser",
-    )
-    session = msgspec.structs.replace(session, **members)
-    await change(world, opened=session)
-    return session
 
 
 async def test_a_user_reads_back_by_id_and_by_either_name(world: World) -> None:
@@ -270,126 +193,6 @@ async def test_invitations_are_seen_by_their_own_merchant_only(world: World) -> 
     assert await world.store.invitations(ours.id, PAGE) == [second, first]
     assert await world.store.invitations(ours.id, Window(limit=9, after=second.id)) == [first]
     assert await world.store.invitations(theirs.id, PAGE) == []
-
-
-async def test_a_session_reads_back_with_its_user_and_every_team(world: World) -> None:
-    """One look per request, of one moment: a role that is gone must not be half there."""
-    ours, theirs = await world.merchant(), await world.merchant()
-    member = await member_of(world, ours, "maria")
-    session = await session_of(world, member.user, b"s", factor_at=world.now())
-    alone = await session_of(world, await user_of(world, "ines"), b"t")
-    also = Membership(
-        user_id=member.user.id,
-        merchant_id=theirs.id,
-        role=Role.VIEWER,
-        created_at=world.now(),
-    )
-    await change(world, theirs, membership=also)
-    found = await world.store.signed_in(b"s" * 32)
-    assert found == SignedIn(
-        session=session, user=member.user, memberships=(member.membership, also)
-    )
-    nobody = await world.store.signed_in(b"t" * 32)
-    assert nobody is not None
-    assert (nobody.session, nobody.memberships) == (alone, ())
-    assert await world.store.signed_in(b"u" * 32) is None
-
-
-async def test_a_session_remembers_what_was_noted_and_a_killed_one_stays_gone(
-    world: World,
-) -> None:
-    merchant = await world.merchant()
-    user = await user_of(world, "maria")
-    session = await session_of(world, user, b"s")
-    later = world.now() + timedelta(minutes=3)
-    await world.store.seen(session.id, at=later)
-    await world.store.seen(session.id, at=later - timedelta(minutes=1))
-    await world.store.look_at(session.id, merchant.id)
-    await change(world, factor_given=(session.id, later))
-    [noted] = await world.store.sessions(user.id)
-    assert (noted.seen_at, noted.merchant_id, noted.factor_at) == (later, merchant.id, later)
-    await change(world, end_session=(user.id, session.id))
-    await world.store.seen(session.id, at=later)
-    await world.store.look_at(session.id, merchant.id)
-    assert await world.store.signed_in(b"s" * 32) is None
-    with pytest.raises(NotFoundError):
-        await change(world, factor_given=(session.id, later))
-
-
-async def test_sessions_end_one_all_others_or_all_and_never_somebody_elses(world: World) -> None:
-    user, other = await user_of(world, "maria"), await user_of(world, "ines")
-    first = await session_of(world, user, b"1")
-    second = await session_of(world, user, b"2")
-    third = await session_of(world, user, b"3")
-    theirs = await session_of(world, other, b"4")
-    assert await world.store.sessions(user.id) == [third, second, first]
-    await change(world, end_session=(user.id, theirs.id))
-    await change(world, end_session=(user.id, first.id))
-    assert await world.store.sessions(user.id) == [third, second]
-    await change(world, end_sessions_of=user.id, except_session=second.id)
-    assert await world.store.sessions(user.id) == [second]
-    disabled = msgspec.structs.replace(user, disabled_at=world.now(), version=2)
-    await change(world, user=disabled, end_sessions_of=user.id)
-    assert await world.store.sessions(user.id) == []
-    assert await world.store.sessions(other.id) == [theirs]
-
-
-async def test_sessions_that_ended_by_time_are_forgotten_in_slices(world: World) -> None:
-    user = await user_of(world, "maria")
-    now = world.now()
-    ages = {b"1": (5, 1), b"2": (5, 5), b"3": (9, 0), b"4": (1, 0)}  # made, seen: hours ago
-    for text, (made, seen) in ages.items():
-        await session_of(
-            world,
-            user,
-            text,
-            created_at=now - timedelta(hours=made),
-            seen_at=now - timedelta(hours=seen),
-        )
-    bounds = {
-        "seen_before": now - timedelta(hours=4),
-        "created_before": now - timedelta(hours=8),
-    }
-    assert await world.store.forget_sessions(**bounds, limit=1) == 1
-    assert await world.store.forget_sessions(**bounds, limit=5) == 1
-    assert await world.store.forget_sessions(**bounds, limit=5) == 0
-    left = [session.digest[:1] for session in await world.store.sessions(user.id)]
-    assert left == [b"4", b"1"]
-
-
-async def test_tries_are_counted_before_they_end_so_many_at_once_are_many(world: World) -> None:
-    """A guesser who sends a hundred at once must not get a hundred for one."""
-    now = world.now()
-    waits = await asyncio.gather(
-        *(world.store.begin_try([b"u" * 32, b"a" * 32], now=now) for _ in range(12))
-    )
-    assert waits.count(0.0) == lockout.FREE_TRIES
-    assert set(waits) == {0.0, lockout.FIRST_WAIT_S}
-
-
-async def test_a_try_counts_for_each_subject_and_for_none_where_one_has_to_wait(
-    world: World,
-) -> None:
-    now = world.now()
-    for _ in range(lockout.FREE_TRIES):
-        assert await world.store.begin_try([b"u" * 32, b"a" * 32], now=now) == 0.0
-    assert await world.store.begin_try([b"v" * 32, b"a" * 32], now=now) == lockout.FIRST_WAIT_S
-    for _ in range(lockout.FREE_TRIES):
-        assert await world.store.begin_try([b"v" * 32, b"b" * 32], now=now) == 0.0
-    later = now + timedelta(seconds=lockout.FIRST_WAIT_S)
-    assert await world.store.begin_try([b"u" * 32], now=later) == 0.0
-    assert await world.store.begin_try([b"u" * 32], now=later) == 2 * lockout.FIRST_WAIT_S
-    await world.store.forget_tries([b"u" * 32])
-    assert await world.store.begin_try([b"u" * 32], now=later) == 0.0
-
-
-async def test_a_day_later_nobody_waits(world: World) -> None:
-    now = world.now()
-    for _ in range(lockout.FREE_TRIES):
-        await world.store.begin_try([b"u" * 32], now=now)
-    later = now + lockout.FORGOTTEN_AFTER + timedelta(seconds=1)
-    waits = [await world.store.begin_try([b"u" * 32], now=later) for _ in range(6)]
-    assert waits == [0.0] * lockout.FREE_TRIES + [lockout.FIRST_WAIT_S]
 
 
 async def test_a_change_of_people_is_chained_and_announced_and_leaves_routing_alone(

@@ -1,6 +1,7 @@
 """`payhooks dev` as a newcomer meets it, and the other commands beside it."""
 
 import json
+import re
 import shlex
 import socket
 import stat
@@ -65,6 +66,8 @@ def test_secrets_are_for_their_owner_alone(dev: Dev) -> None:
     assert (kept / ".gitignore").read_text(encoding="utf-8") == "*\n"
     log = (kept / "server.log").read_text(encoding="utf-8")
     assert dev.start["api_key"] not in log
+    assert dev.start["password"] not in log
+    assert dev.start["totp_seed"] not in log
 
 
 def test_trigger_needs_nothing_set_and_shows_the_answer(dev: Dev) -> None:
@@ -165,6 +168,9 @@ def test_a_second_start_keeps_data_and_moves_with_its_ports(tmp_path: Path) -> N
             assert lines.stop() == 0
     assert starts[0]["api_key"] == starts[1]["api_key"]
     assert starts[0]["merchant_id"] == starts[1]["merchant_id"]
+    for secret in ("username", "password", "totp_seed"):
+        assert starts[0][secret] == starts[1][secret]
+    assert re.fullmatch("[0-9]{6}", starts[1]["code"])
 
 
 def test_a_port_that_is_taken_is_left_alone(tmp_path: Path) -> None:

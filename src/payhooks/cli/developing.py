@@ -197,6 +197,11 @@ class _Run:
                 "api_key": demo.api_key,
                 "receiver": self._receiver_url,
                 "seconds_to_first_delivery": round(took_s, 3),
+                "console": f"{self._url}/console",
+                "username": demos.USERNAME,
+                "password": demo.password,
+                "code": demos.code_now(demo),
+                "totp_seed": demo.totp_seed,
                 "next": command,
             }
             line(json.dumps(facts))
@@ -205,6 +210,9 @@ class _Run:
         line(f"payhooks {__version__}  sandbox  (data in {self._directory})")
         line(f"  API        {self._url}/v1   merchant {demo.merchant_id}")
         line(f"  Key        {demo.api_key}")
+        line(f"  Console    {self._url}/console   user {demos.USERNAME}   password {demo.password}")
+        line(f"  Code       {demos.code_now(demo)}   another every 30 s; the key for an app is"
+             f" {demo.totp_seed}")  # fmt: skip
         line(f"  Receiver   {self._receiver_url}/ok   also /503 /slow /hang /flaky?p=30 /gone"
              " /retry-after?s=5")  # fmt: skip
         line(f"  Log        {self._directory / LOG_NAME}")

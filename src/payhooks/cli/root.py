@@ -21,6 +21,7 @@ from payhooks.cli import (
     sign,
     simulate,
     trigger,
+    users,
     verify,
     version,
     worker,
@@ -52,6 +53,7 @@ app.command("migrate", rich_help_panel=_RUN)(migrate.migrate)
 app.add_typer(config.group, name="config", rich_help_panel=_RUN)
 app.command("doctor", rich_help_panel=_RUN)(doctor.doctor)
 app.add_typer(keys.group, name="keys", rich_help_panel=_USE)
+app.add_typer(users.group, name="users", rich_help_panel=_USE)
 app.add_typer(merchants.group, name="merchants", rich_help_panel=_USE)
 app.add_typer(endpoints.group, name="endpoints", rich_help_panel=_USE)
 app.add_typer(events.group, name="events", rich_help_panel=_USE)

@@ -18,7 +18,7 @@ from payhooks import ids, limits
 from payhooks.control import lockout, secrets, sessions
 from payhooks.control.context import Caller, Control, audit_entry
 from payhooks.control.lockout import Tried
-from payhooks.errors import InvalidError, NotFoundError, StaleVersionError, WrongStateError
+from payhooks.errors import InvalidError, StaleVersionError, WrongStateError
 from payhooks.model.audit import AuditEntry
 from payhooks.model.secret import SealedSecret, SecretPurpose
 from payhooks.model.user import NO_MERCHANT, User
@@ -188,19 +188,6 @@ async def reset(control: Control, caller: Caller, user: User) -> User:
     """Return the user without a second factor, signed out everywhere; for who lost theirs."""
     change = IdentityChange(audit=_entry(control, caller, user, "factor.reset"))
     return await _remove(control, user, change)
-
-
-async def code_now(control: Control, user: User) -> str:
-    """Return the code that the user's app shows now; for the demo user alone.
-
-    Raises:
-        NotFoundError: There is no second factor.
-
-    """
-    seed = await _seed(control, user)
-    if seed is None:
-        raise NotFoundError("There is no second factor.")
-    return pyotp.TOTP(seed).at(control.clock.now())
 
 
 async def _remove(control: Control, user: User, change: IdentityChange) -> User:

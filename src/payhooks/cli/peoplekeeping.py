@@ -1,0 +1,67 @@
+"""Users that are kept in the store itself."""
+
+from typing import Any, Final
+
+from payhooks import ids
+from payhooks.cli import local
+from payhooks.control import factors, merchants, users
+from payhooks.control.users import UserDraft
+from payhooks.limits import PAGE_SIZE_MAX
+from payhooks.model.user import Role, User
+from payhooks.ports.controlling import Window
+
+_PAGE: Final = PAGE_SIZE_MAX
+
+
+async def create(
+    username: str, email: str, password: str, *, merchant: str | None, role: Role
+) -> dict[str, Any]:
+    """Return a new user, in the merchant's team where one is named."""
+    async with local.control() as control:
+        team = None
+        if merchant is not None:
+            team = await merchants.find(control, local.CALLER, merchant)
+        draft = UserDraft(
+            username=username, email=email, password=password, merchant=team, role=role
+        )
+        return _shown(await users.create(control, local.CALLER, draft))
+
+
+async def list_(limit: int) -> list[dict[str, Any]]:
+    """Return users, newest first."""
+    found: list[User] = []
+    async with local.control() as control:
+        while len(found) < limit:
+            after = found[-1].id if found else None
+            size = min(_PAGE, limit - len(found))
+            page = await control.store.users(Window(limit=size, after=after))
+            found += page
+            if len(page) < size:
+                break
+    return [_shown(user) for user in found]
+
+
+async def disable(name: str) -> dict[str, Any]:
+    """Return the user, who cannot sign in any more."""
+    async with local.control() as control:
+        user = await users.find(control, name)
+        return _shown(await users.disable(control, local.CALLER, user))
+
+
+async def reset_factor(name: str) -> dict[str, Any]:
+    """Return the user, without a second factor and signed out."""
+    async with local.control() as control:
+        user = await users.find(control, name)
+        return _shown(await factors.reset(control, local.CALLER, user))
+
+
+def _shown(user: User) -> dict[str, Any]:
+    disabled_at = user.disabled_at
+    return {
+        "id": ids.to_text(ids.USER, user.id),
+        "username": user.username,
+        "email": user.email,
+        "two_factor": user.has_factor,
+        "created_at": user.created_at.isoformat(),
+        "disabled_at": None if disabled_at is None else disabled_at.isoformat(),
+    }
