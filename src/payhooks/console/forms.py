@@ -1,12 +1,13 @@
 """Forms: what was sent, within limits, and what is to be said beside its fields."""
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import Final
 from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
 
-from payhooks.errors import Fault, InputError, InvalidError, TooLargeError
+from payhooks.errors import Fault, InputError, InvalidError, RateLimitedError, TooLargeError
 from payhooks.limits import KIB
 
 FORM_BYTES_MAX: Final = 256 * KIB
@@ -14,6 +15,7 @@ FIELDS_MAX: Final = 2_000  # every event of a picker is one
 TOKEN_FIELD: Final = "form_token"  # noqa: S105 - the name of a field
 CODE_FIELD: Final = "second_factor"
 _OURS: Final = frozenset({TOKEN_FIELD, CODE_FIELD})
+_SECONDS_MAX: Final = 90  # above this, minutes are easier to wait
 _MEDIA_TYPE: Final = "application/x-www-form-urlencoded"
 
 
@@ -78,6 +80,14 @@ class Messages:
             else:
                 by_field.setdefault(field, []).append(fault.detail)
         return cls(by_field, general)
+
+
+def wait_words(error: RateLimitedError) -> str:
+    """Return what to say to somebody who tried too often."""
+    seconds = ceil(error.retry_after_s)
+    if seconds <= _SECONDS_MAX:
+        return f"Too many tries. Try again in {seconds} seconds."
+    return f"Too many tries. Try again in {ceil(seconds / 60)} minutes."
 
 
 NO_MESSAGES: Final = Messages({})

@@ -22,7 +22,7 @@ class Renderer:
     """Renders templates and their blocks. One per process."""
 
     def __init__(self, assets: Assets) -> None:
-        self._environment = Environment(
+        self.environment = Environment(
             loader=FileSystemLoader(_FOLDER),
             autoescape=True,
             undefined=StrictUndefined,
@@ -31,12 +31,12 @@ class Renderer:
             auto_reload=False,
             cache_size=-1,
         )
-        self._environment.globals |= {
+        self.environment.globals |= {
             "asset": assets.url,
             "version": __version__,
             "chart": chart,
         }
-        self._environment.filters |= {
+        self.environment.filters |= {
             "ago": ago,
             "utc": utc,
             "iso": iso,
@@ -47,11 +47,11 @@ class Renderer:
         }
         # A module, not an import in each template: blocks are rendered alone too, and know no
         # imports of the template around them.
-        self._environment.globals["ui"] = self._environment.get_template("components.html").module
+        self.environment.globals["ui"] = self.environment.get_template("components.html").module
 
     def render(self, template: str, *, block: str | None, values: Mapping[str, object]) -> str:
         """Return the text of a template, or of one block of it."""
-        found = self._environment.get_template(template)
+        found = self.environment.get_template(template)
         if block is None:
             return found.render(values)
         return "".join(found.blocks[block](found.new_context(dict(values))))

@@ -5,7 +5,7 @@ from typing import Final
 from starlette.responses import Response
 
 from payhooks import ids
-from payhooks.console.forms import NO_MESSAGES, Messages
+from payhooks.console.forms import NO_MESSAGES, Messages, wait_words
 from payhooks.console.page import Factor, Visit, page
 from payhooks.control import sessions, users
 from payhooks.errors import InvalidError, NotFoundError, RateLimitedError
@@ -35,7 +35,7 @@ async def change_password(visit: Visit) -> Response:
     except InvalidError as error:
         return await _account(visit, Messages.from_error(error, _FIELDS))
     except RateLimitedError as error:
-        return await _account(visit, Messages({"current_password": [str(error)]}))
+        return await _account(visit, Messages({"current_password": [wait_words(error)]}))
     return visit.go("/account", said="The password is changed. All other sessions have ended.")
 
 

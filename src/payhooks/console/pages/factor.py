@@ -6,7 +6,7 @@ import segno
 from markupsafe import Markup
 from starlette.responses import Response
 
-from payhooks.console.forms import NO_MESSAGES, Messages
+from payhooks.console.forms import NO_MESSAGES, Messages, wait_words
 from payhooks.console.guard import WRONG_CODE, ask_factor, safe_next, try_factor
 from payhooks.console.page import ROOT, Factor, Visit, page
 from payhooks.control import factors
@@ -54,7 +54,7 @@ async def confirm(visit: Visit) -> Response:
     except InvalidError:
         return await _look(visit, Messages({"code": [WRONG_CODE]}))
     except RateLimitedError as error:
-        return await _look(visit, Messages({"code": [str(error)]}))
+        return await _look(visit, Messages({"code": [wait_words(error)]}))
     return _recovery_codes(visit, codes)
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from payhooks.console.forms import NO_MESSAGES, Messages
+from payhooks.console.forms import NO_MESSAGES, Messages, wait_words
 from payhooks.console.guard import GUEST_COOKIE, SESSION_COOKIE, drop_cookie, safe_next, set_cookie
 from payhooks.console.page import (
     ROOT,
@@ -40,17 +40,22 @@ async def sign_in(guest: Guest) -> Response:
         opened = await sessions.sign_in(
             guest.control, visitor(guest), name=name, password=guest.form.exact("password")
         )
-    except (UnauthenticatedError, RateLimitedError) as error:
-        status = 429 if isinstance(error, RateLimitedError) else 422
-        return guest.show(
-            "sign_in.html",
-            status=status,
-            title=_TITLE,
-            name=name,
-            next=ROOT + after,
-            messages=Messages({}, [str(error)]),
-        )
+    except UnauthenticatedError as error:
+        return _refused(guest, name, after, str(error), status=422)
+    except RateLimitedError as error:
+        return _refused(guest, name, after, wait_words(error), status=429)
     return begin(guest, opened.text, after)
+
+
+def _refused(guest: Guest, name: str, after: str, words: str, *, status: int) -> Response:
+    return guest.show(
+        "sign_in.html",
+        status=status,
+        title=_TITLE,
+        name=name,
+        next=ROOT + after,
+        messages=Messages({}, [words]),
+    )
 
 
 def begin(guest: Guest, text: str, after: str) -> Response:
