@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-import django  # type: ignore[import-untyped] # It ships no types.
 import psycopg
 import sqlalchemy
-from django.conf import settings  # type: ignore[import-untyped] # It ships no types.
 from django.db import connections, transaction  # type: ignore[import-untyped] # It ships no types.
 from django.db.utils import ConnectionHandler  # type: ignore[import-untyped] # It ships no types.
 from sqlalchemy.orm import Session
+from tests.support import django_project
 
 from payhooks.publisher import Answer, Outbox, create_table
 
@@ -131,9 +130,7 @@ def sqlalchemy_engine(url: str, **options: object) -> Iterator[sqlalchemy.Engine
 @contextmanager
 def django_connection(url: str) -> Iterator[tuple[Any, str]]:
     """Yield a connection of Django and its alias, whatever else Django is used for here."""
-    if not settings.configured:
-        settings.configure(USE_TZ=True)
-        django.setup()
+    django_project.configure()
     alias = f"outbox-{uuid4().hex}"
     handler = ConnectionHandler({"default": {}, alias: _django_settings(url)})
     connections.settings[alias] = handler.settings[alias]

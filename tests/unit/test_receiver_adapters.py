@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Annotated, Any
 from wsgiref.util import setup_testing_defaults
 
-import django.conf  # type: ignore[import-untyped] # It ships no types.
 import django.test  # type: ignore[import-untyped] # It ships no types.
 import fastapi
 import flask
 import pytest
 from django.http import HttpRequest  # type: ignore[import-untyped] # It ships no types.
 from django.urls import path  # type: ignore[import-untyped] # It ships no types.
+from tests.support import django_project
 
 from payhooks.receiver import Event, Verifier, asgi, wsgi
 from payhooks.receiver import django as for_django
@@ -154,19 +154,9 @@ def _wsgi(take: Application, verifier: Verifier) -> Post:
     return post
 
 
-urlpatterns: list[Any] = []
-
-
 def _django(take: Application, verifier: Verifier, *, is_async: bool = False) -> Post:
-    if not django.conf.settings.configured:
-        django.conf.settings.configure(
-            ROOT_URLCONF=__name__,
-            ALLOWED_HOSTS=["testserver"],
-            MIDDLEWARE=["django.middleware.csrf.CsrfViewMiddleware"],
-            DATA_UPLOAD_MAX_MEMORY_SIZE=MAX * 2,
-            SECRET_KEY="of a test",
-        )
-        django.setup()
+    django_project.configure()
+    assert MAX < django_project.UPLOAD_BYTES_MAX
     hook = for_django.webhook(verifier)
     if is_async:
 
@@ -179,7 +169,7 @@ def _django(take: Application, verifier: Verifier, *, is_async: bool = False) ->
         def receive(request: HttpRequest, event: Event) -> None:
             take.take(event)
 
-    urlpatterns[:] = [path("hooks", receive)]
+    django_project.urlpatterns[:] = [path("hooks", receive)]
     django.urls.clear_url_caches()
 
     def post(body: bytes, headers: dict[str, str]) -> Answer:
@@ -205,7 +195,7 @@ every_adapter = pytest.mark.parametrize("adapter", ADAPTERS)
 @pytest.fixture
 def application() -> Iterator[Application]:
     yield Application()
-    urlpatterns.clear()
+    django_project.urlpatterns.clear()
 
 
 @pytest.fixture

@@ -102,19 +102,18 @@ def _explained(dialect: str, request: Request, *, of: str | None = None) -> dict
 
 @pytest.mark.shows("V57")
 @every_dialect
-def test_every_step_passes_on_a_goodrequest_of(dialect: str) -> None:
+def test_every_step_passes_on_a_good_request(dialect: str) -> None:
     steps = _explained(dialect, request_of(dialect))
     assert all(step.passed for step in steps.values())
     assert steps[DIALECTS[dialect].way.place].words == "matches"
     assert "payment.done" in steps["body"].words
 
 
+# Of treezor only the payload inside the body is signed.
 @pytest.mark.shows("V57")
-@every_dialect
+@pytest.mark.parametrize("dialect", [name for name in DIALECTS if name != "treezor"])
 def test_names_what_changed_the_body(dialect: str) -> None:
     """The commonest trouble of all receivers."""
-    if dialect == "treezor":
-        pytest.skip("only the payload inside the body is signed")
     request = request_of(dialect)
     steps = _explained(dialect, Request(request.body + b"\n", request.headers))
     failed = {name: step.words for name, step in steps.items() if not step.passed}
@@ -123,14 +122,19 @@ def test_names_what_changed_the_body(dialect: str) -> None:
 
 
 @pytest.mark.shows("V57")
-@pytest.mark.parametrize("chosen", ["standard", "owlpay", "owngateway", "treezor"])
-@every_dialect
+@pytest.mark.parametrize(
+    ("dialect", "chosen"),
+    [
+        (dialect, chosen)
+        for dialect in DIALECTS
+        for chosen in ("standard", "owlpay", "owngateway", "treezor")
+        # What is signed the same way, or with the same headers, looks the same.
+        if DIALECTS[dialect].way != DIALECTS[chosen].way
+        and (dialect, chosen) != ("cloudevents", "standard")
+    ],
+)
 def test_names_the_dialect_that_it_looks_like(dialect: str, chosen: str) -> None:
     """Somebody who asks in the wrong dialect must hear the right one."""
-    if DIALECTS[dialect].way == DIALECTS[chosen].way:
-        pytest.skip("they are signed the same way")
-    if chosen == "standard" and dialect == "cloudevents":
-        pytest.skip("they have the same headers")
     steps = _explained(dialect, request_of(dialect), of=chosen)
     assert dialect in steps["dialect"].words
 
