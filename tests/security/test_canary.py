@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -124,6 +126,22 @@ class _Life:
         self._canaries.add("Signature Key", new["secret"])
         for secret in self.api.get(f"{self.path}/signature-key")["data"]:
             self._canaries.add("Signature Key", secret["secret"])
+
+        self._invite()
+
+    def _invite(self) -> None:
+        """Give the merchant a team: somebody with a password, and a link that was opened."""
+        password = self._canaries.add("password", f"pass-{os.urandom(9).hex()}")
+        name = {"username": "maria", "email": "maria@shop.example"}
+        user = {**name, "password": password, "role": "owner"}
+        self.said.append(json.dumps(self.api.post(f"{self.path}/users", user)).encode())
+        said = {"email": "ines@shop.example", "role": "viewer"}
+        link = urlsplit(self.api.post(f"{self.path}/invitations", said)["url"])
+        self._canaries.add("invitation", link.path.rpartition("/")[2])
+        connection = HTTPConnection("127.0.0.1", self.api.port, timeout=SETTLES_WITHIN_S)
+        connection.request("GET", link.path)
+        assert connection.getresponse().status == HTTPStatus.OK
+        connection.close()
 
     def misuse(self) -> None:
         """Put secrets where they do not belong, and see what is said of it."""
