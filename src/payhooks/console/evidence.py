@@ -6,6 +6,7 @@ a signature is, since it gives nothing away and is what there is to compare.
 """
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -34,8 +35,8 @@ _VARIABLE: Final = '"$WEBHOOK_SECRET"'
 class Request:
     """A request as it is shown."""
 
-    url: str
     headers: tuple[tuple[str, str], ...]  # those that authenticate us with HIDDEN in their place
+    head: str
     body: bytes
     pretty: str
     dialect: str
@@ -70,9 +71,10 @@ async def request_of(
         ("user-agent", USER_AGENT),
         *signed.headers,
     )
+    shown = (*common, *_masked(endpoint), *endpoint.headers)
     return Request(
-        url=endpoint.url,
-        headers=(*common, *_masked(endpoint), *endpoint.headers),
+        headers=shown,
+        head=f"POST {endpoint.url}\n{head(shown)}",
         body=signed.body,
         pretty=pretty(signed.body),
         dialect=delivery.dialect,
@@ -104,6 +106,11 @@ async def steps_of(parts: Parts, request: Request, endpoint: Endpoint) -> list[S
         any_age=True,
         dialect=request.dialect,
     )
+
+
+def head(headers: Sequence[tuple[str, str]]) -> str:
+    """Return headers as lines."""
+    return "\n".join(f"{name}: {value}" for name, value in headers)
 
 
 def pretty(body: bytes) -> str:

@@ -95,6 +95,11 @@ class Filters:
             self._refuse(name, "Write a date and a time, as 2026-11-20T18:00.")
             return None
 
+    def typed_time(self, name: str) -> str:
+        """Return a time as its field can hold it; empty where it cannot be read."""
+        at = self.time(name)
+        return "" if at is None else at.replace(tzinfo=None).isoformat(timespec="minutes")
+
     def span(self) -> tuple[datetime | None, datetime | None]:
         """Return the times ``from`` and ``to``."""
         gte, lt = self.time("from"), self.time("to")

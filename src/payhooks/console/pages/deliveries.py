@@ -146,6 +146,7 @@ async def delivery(visit: Visit) -> Response:
         attempts=attempts,
         number=number,
         attempt=attempt,
+        answer_head="" if attempt is None else evidence.head(attempt.answer_headers),
         answer_text="" if attempt is None else evidence.pretty(attempt.answer_body),
         phases=phases,
         phase_rows=[(word, f"{seconds * 1_000:.1f}") for word, seconds, _tone in phases],
