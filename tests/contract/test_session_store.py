@@ -8,7 +8,7 @@ import pytest
 from tests.support.stored_people import change, member_of, session_of, user_of
 from tests.support.world import World
 
-from payhooks.errors import NotFoundError
+from payhooks.errors import NotFoundError, StaleVersionError
 from payhooks.model.user import Membership, Role
 from payhooks.policy import lockout
 from payhooks.ports.identity import SignedIn
@@ -56,6 +56,28 @@ async def test_a_session_remembers_what_was_noted_and_a_killed_one_stays_gone(
     assert await world.store.signed_in(b"s" * 32) is None
     with pytest.raises(NotFoundError):
         await change(world, factor_given=(session.id, later))
+
+
+async def test_a_session_is_opened_for_the_user_as_they_were_seen_or_not_at_all(
+    world: World,
+) -> None:
+    """A sign-in under way while the password changes must not outlive the password."""
+    user = await user_of(world, "maria")
+    changed = msgspec.structs.replace(user, password_hash="another", version=2)
+
+    async def change_password() -> None:
+        await change(world, user=changed, end_sessions_of=user.id)
+
+    for _ in range(5):
+        done = await asyncio.gather(
+            session_of(world, user, b"s"), change_password(), return_exceptions=True
+        )
+        assert await world.store.sessions(user.id) == []
+        assert done[1] is None
+        user = changed
+        changed = msgspec.structs.replace(user, version=user.version + 1)
+    with pytest.raises(StaleVersionError):
+        await session_of(world, msgspec.structs.replace(user, version=1), b"t")
 
 
 async def test_sessions_end_one_all_others_or_all_and_never_somebody_elses(world: World) -> None:

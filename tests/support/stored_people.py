@@ -81,5 +81,5 @@ async def session_of(world: World, user: User, text: bytes, **members: object) -
         agent="Browser",
     )
     session = msgspec.structs.replace(session, **members)
-    await change(world, opened=session)
+    await change(world, opened=session, opened_for=user.version)
     return session

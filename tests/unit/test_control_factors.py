@@ -213,3 +213,17 @@ async def test_each_change_leaves_exactly_one_entry() -> None:
         "factor.given",
     ]
     assert {entry.ip for entry in (await people.log())[1:]} == {VISITOR.ip}
+
+
+async def test_beginning_again_does_not_forget_a_seed_that_was_just_confirmed() -> None:
+    """Two tabs: the one that confirms must not lose its factor to the one that begins."""
+    people = People()
+    user = await people.user()
+    _, signed_in = await people.sign_in()
+    caller = caller_of(signed_in)
+    enrolment = await factors.enrol(people.control, caller, user)
+    await factors.confirm(people.control, caller, signed_in, people.code(enrolment.seed))
+    with pytest.raises(WrongStateError):
+        await factors.enrol(people.control, caller, user)
+    people.clock.advance(STEP)
+    await give(people, signed_in, people.code(enrolment.seed))

@@ -1,5 +1,6 @@
 """Signing in, and what a cookie is worth from then on."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -299,3 +300,36 @@ async def test_a_factor_is_fresh_for_so_long_and_only_while_there_is_one() -> No
     assert sessions.factor_fresh(found, people.clock.now(), within_s=900)
     _, elsewhere = await people.sign_in()
     assert not sessions.factor_fresh(elsewhere, people.clock.now(), within_s=900)
+
+
+class SlowPasswords(Passwords):
+    """Lets something happen while a password is compared."""
+
+    def __init__(self, hasher: CountingHasher, meanwhile: Callable[[], Awaitable[object]]) -> None:
+        super().__init__(hasher)
+        self._meanwhile = meanwhile
+
+    async def matches(self, password: str, kept: str | None) -> bool:
+        """Compare, then let it happen."""
+        matches = await super().matches(password, kept)
+        await self._meanwhile()
+        return matches
+
+
+async def test_a_sign_in_under_way_does_not_outlive_the_password_it_was_made_with() -> None:
+    """A thief would be in for twelve hours more."""
+    people = People()
+    user = await people.user()
+    _, found = await people.sign_in()
+    quick = people.control.passwords
+
+    async def meanwhile() -> None:
+        object.__setattr__(people.control, "passwords", quick)
+        await users.change_password(
+            people.control, caller_of(found), found, current=PASSWORD, new="six green bicycles"
+        )
+
+    object.__setattr__(people.control, "passwords", SlowPasswords(people.hasher, meanwhile))
+    with pytest.raises(UnauthenticatedError):
+        await people.sign_in()
+    assert [one.id for one in await people.store.sessions(user.id)] == [found.session.id]

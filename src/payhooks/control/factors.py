@@ -47,8 +47,10 @@ async def enrol(control: Control, caller: Caller, user: User) -> Enrolment:
 
     Raises:
         WrongStateError: There is a second factor already; turn it off first.
+        StaleVersionError: The user changed in this moment; try again.
 
     """
+    user = await _as_it_is(control, user)
     _demand_none(user)
     text = b32encode(control.random_bytes(_SEED_BYTES)).decode()
     seed = secrets.seal(
@@ -57,6 +59,8 @@ async def enrol(control: Control, caller: Caller, user: User) -> Enrolment:
     begun = await control.store.secrets(NO_MERCHANT, user.id)
     change = IdentityChange(
         audit=_entry(control, caller, user, "factor.begun"),
+        # A version of its own: or a seed that was confirmed in this moment would be forgotten.
+        user=msgspec.structs.replace(user, version=user.version + 1),
         seed=seed,
         forget_secrets=tuple(secret.id for secret in begun),
     )
@@ -83,7 +87,7 @@ async def confirm(
         RateLimitedError: After too many tries.
 
     """
-    user = signed_in.user
+    user = await _as_it_is(control, signed_in.user)
     _demand_none(user)
     begun = await control.store.secrets(NO_MERCHANT, user.id)
     if not begun:
@@ -128,8 +132,7 @@ async def verify(control: Control, caller: Caller, signed_in: SignedIn, code: st
     given = _normal(code)
     for _ in range(_TURNS):
         # Read anew each time: a code that somebody else used in this moment is used.
-        user = await control.store.user(signed_in.user.id)
-        assert user is not None, "users are never removed"
+        user = await _as_it_is(control, signed_in.user)
         used = await _used(control, user, given)
         change = IdentityChange(
             audit=_entry(
@@ -188,6 +191,13 @@ async def reset(control: Control, caller: Caller, user: User) -> User:
     """Return the user without a second factor, signed out everywhere; for who lost theirs."""
     change = IdentityChange(audit=_entry(control, caller, user, "factor.reset"))
     return await _remove(control, user, change)
+
+
+async def _as_it_is(control: Control, user: User) -> User:
+    """Return the user as stored now: what was read with the request may be older."""
+    stored = await control.store.user(user.id)
+    assert stored is not None, "users are never removed"
+    return stored
 
 
 async def _remove(control: Control, user: User, change: IdentityChange) -> User:

@@ -30,6 +30,8 @@ from payhooks.ports.identity import IdentityChange, SignedIn
 _TOKEN_BYTES: Final = 32
 _TOKEN_CHARS_MAX: Final = 64
 _AGENT_CHARS_MAX: Final = 200
+_TURNS: Final = 3  # of a sign-in that changes of its user may overtake
+_NOT_RIGHT: Final = "The username, e-mail or password is not right."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +67,20 @@ async def sign_in(control: Control, visitor: Visitor, *, name: str, password: st
     await lockout.begin(control, tried)
     kept = None if user is None or user.disabled_at is not None else user.password_hash
     if not await control.passwords.matches(password, kept) or user is None:
-        raise UnauthenticatedError("The username, e-mail or password is not right.")
+        raise UnauthenticatedError(_NOT_RIGHT)
     await control.store.forget_tries(tried)
-    await _rehash(control, user, password)
-    return await _open(control, visitor, user)
+    user = await _rehash(control, user, password)
+    for _ in range(_TURNS):
+        now = await control.store.user(user.id)
+        # What was compared must still be so: a thief's sign-in that is under way while the
+        # password changes would outlive it by twelve hours.
+        if now is None or now.disabled_at is not None or now.password_hash != user.password_hash:
+            break
+        try:
+            return await _open(control, visitor, now)
+        except StaleVersionError:
+            continue
+    raise UnauthenticatedError(_NOT_RIGHT)
 
 
 async def demand_password(control: Control, caller: Caller, user: User, password: str) -> None:
@@ -264,16 +276,17 @@ async def _open(control: Control, visitor: Visitor, user: User) -> NewSession:
     change = IdentityChange(
         audit=entry,
         opened=session,
+        opened_for=user.version,
         end_session=None if oldest is None else (user.id, oldest),
     )
     await control.store.apply_identity(change)
     return NewSession(session=session, user=user, text=text)
 
 
-async def _rehash(control: Control, user: User, password: str) -> None:
+async def _rehash(control: Control, user: User, password: str) -> User:
     """Keep the password at today's cost; not kept is not worth failing a sign-in for."""
     if not control.passwords.is_outdated(user.password_hash):
-        return
+        return user
     rehashed = msgspec.structs.replace(
         user, password_hash=await control.passwords.hash(password), version=user.version + 1
     )
@@ -288,4 +301,5 @@ async def _rehash(control: Control, user: User, password: str) -> None:
     try:
         await control.store.apply_identity(IdentityChange(audit=entry, user=rehashed))
     except StaleVersionError:
-        return
+        return user
+    return rehashed

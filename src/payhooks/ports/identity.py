@@ -29,7 +29,8 @@ class IdentityChange(msgspec.Struct, frozen=True, kw_only=True):
     leaving: tuple[UserId, MerchantId] | None = None  # this membership is removed
     invitation: Invitation | None = None  # inserted
     forget_invitation: InvitationId | None = None  # used or revoked: it has to be there
-    opened: Session | None = None  # inserted
+    opened: Session | None = None  # inserted …
+    opened_for: int = 0  # … for this version of its user alone
     factor_given: tuple[SessionId, datetime] | None = None  # the session has to be there
     end_session: tuple[UserId, SessionId] | None = None  # removed if it is the user's
     end_sessions_of: UserId | None = None  # all of the user's …
@@ -68,7 +69,8 @@ class IdentityStore(Protocol):
         """Write *change* whole and chain its audit entry.
 
         Raises:
-            StaleVersionError: The user has another version than the change is based on.
+            StaleVersionError: The user has another version than the change is based on, a session
+                that is opened included: it must not outlive a password that has just changed.
             WrongStateError: The username or e-mail is taken; or a merchant whose team changes
                 would be left without an owner who is not disabled.
             NotFoundError: The invitation, membership or session that the change needs is

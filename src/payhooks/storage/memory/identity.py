@@ -24,6 +24,7 @@ class MemoryIdentity:
     async def apply_identity(self, change: IdentityChange) -> None:
         """See IdentityStore."""
         self._check_user(change.user)
+        self._check_opened(change)
         self._check_there(change)
         self._check_owner_stays(change)
         tables = self._tables
@@ -174,6 +175,12 @@ class MemoryIdentity:
             other = self._named(name)
             if other is not None and other.id != user.id:
                 raise WrongStateError("The username or e-mail is taken.")
+
+    def _check_opened(self, change: IdentityChange) -> None:
+        if change.opened is not None:
+            stored = self._tables.users[change.opened.user_id]
+            if stored.version != change.opened_for:
+                raise StaleVersionError("the user has changed meanwhile")
 
     def _check_there(self, change: IdentityChange) -> None:
         tables = self._tables

@@ -202,10 +202,12 @@ async def _write_sessions(connection: Connection, change: IdentityChange) -> Non
     if change.opened is not None:
         one = change.opened
         values = (
+            change.opened_for,
             *(one.id, one.digest, one.user_id, one.merchant_id, one.created_at),
             *(one.seen_at, one.factor_at, one.ip, one.agent),
         )
-        await connection.execute(_SQL["session_open"], *values)
+        if await connection.fetchrow(_SQL["session_open"], *values) is None:
+            raise StaleVersionError("the user has changed meanwhile")
 
 
 async def _begin_try(connection: Connection, subjects: Sequence[bytes], now: datetime) -> float:

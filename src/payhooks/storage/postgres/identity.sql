@@ -55,9 +55,12 @@ SELECT document FROM invitations WHERE digest = $1
 SELECT document FROM invitations WHERE merchant_id = $1 AND ($2::uuid IS NULL OR id < $2)
 ORDER BY id DESC LIMIT $3
 
+-- Locked, so that whoever changes the user now comes after us, and ends this session too.
 -- name: session_open
 INSERT INTO sessions (id, digest, user_id, merchant_id, created_at, seen_at, factor_at, ip, agent)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+SELECT $2, $3, id, $5, $6, $7, $8, $9, $10 FROM (
+  SELECT id FROM users WHERE id = $4 AND version = $1 FOR SHARE) u
+RETURNING id
 
 -- name: factor_give
 UPDATE sessions SET factor_at = $2 WHERE id = $1 RETURNING id

@@ -194,6 +194,8 @@ def _write_sessions(db: apsw.Connection, change: IdentityChange) -> None:
         run(db, _SQL["end_sessions"], (change.end_sessions_of, change.except_session))
     if change.opened is not None:
         one = change.opened
+        if first(db, _SQL["user_version"], (one.user_id,)) != (change.opened_for,):
+            raise StaleVersionError("the user has changed meanwhile")
         values = (
             *(one.id, one.digest, one.user_id, one.merchant_id, to_us(one.created_at)),
             *(to_us(one.seen_at), optional_us(one.factor_at), one.ip, one.agent),
