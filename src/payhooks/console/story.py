@@ -73,7 +73,7 @@ def story_of(
     return Story(
         tone=_TONES.get(status, "plain"),
         heading=_heading(delivery, status, last, endpoint),
-        words=_words(delivery, status, endpoint),
+        words=_words(delivery, status, endpoint, tried=len(counted)),
     )
 
 
@@ -113,14 +113,13 @@ def _heading(
     return REASON_SENTENCES[delivery.reason] if delivery.reason else "It failed."
 
 
-def _words(delivery: Delivery, status: str, endpoint: Endpoint | None) -> str:
-    made = delivery.attempts_made
+def _words(delivery: Delivery, status: str, endpoint: Endpoint | None, *, tried: int) -> str:
     if status == State.FAILED:
         return "We do not try again by ourselves. Mend the cause, then replay it."
     if status == State.DELIVERED:
-        return "At the first attempt." if made == 1 else f"After {made} attempts."
+        return "At the first attempt." if tried == 1 else f"After {tried} attempts."
     known = endpoint is not None and endpoint.dialect in registry.DIALECTS
     if status == "retrying" and endpoint is not None and known:
         policy = policy_of(endpoint, registry.find(endpoint.dialect).retry_policy)
-        return f"{made} of {policy.attempts_max} attempts are used."
+        return f"{delivery.attempts_made} of {policy.attempts_max} attempts are used."
     return ""
