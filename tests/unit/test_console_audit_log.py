@@ -45,7 +45,7 @@ async def test_an_entry_says_who_did_what_with_before_and_after(
     seen = await viewer.get(LOG)
     assert f"<span>{owner.username}" in seen.text
     assert "member.changed" in seen.text
-    assert "<del>developer</del> → <ins>viewer</ins>" in seen.text
+    assert "<del>developer</del> → viewer<" in seen.text
 
 
 async def test_secrets_are_in_no_entry(

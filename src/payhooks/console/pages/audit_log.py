@@ -50,8 +50,7 @@ async def log(visit: Visit) -> Response:
         "audit_log.html",
         title="Audit log",
         lines=lines,
-        action=filters.text("action"),
-        actor=filters.text("actor"),
+        filters=filters,
         filtered=bool(action or actor),
         looked_whole=further is None,
         next=None if further is None else _address(visit, further),
@@ -97,7 +96,8 @@ async def _line(chained: ChainedAuditEntry, names: "_Names") -> Line:
         hash=chained.hash.hex(),
         who=await names.of(chained.entry.actor),
         changes=[
-            (member, _words(before), _words(after)) for member, before, after in _pairs(changes)
+            (member, "" if before is None else _words(before), _words(after))
+            for member, before, after in _pairs(changes)
         ],
     )
 
@@ -112,7 +112,7 @@ def _pairs(changes: Mapping[str, object]) -> Iterable[tuple[str, object, object]
 
 
 def _words(value: object) -> str:
-    """Return a value of an entry as text; secrets are in none."""
+    """Return a value of an entry as text. No secret is in any: ``control`` leaves them out."""
     if value is None:
         return "none"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -39,20 +39,20 @@ _GRACES: Final = (
 )
 # What each permission lets a program do, as people read it.
 PERMISSIONS: Final[Mapping[Scope, str]] = {
-    Scope.EVENTS_WRITE: "publish events",
-    Scope.EVENTS_READ: "read events and payment objects",
-    Scope.ENDPOINTS_READ: "see webhooks",
-    Scope.ENDPOINTS_WRITE: "add, change and delete webhooks",
-    Scope.SECRETS_READ: "reveal secrets and the Signature Key",
-    Scope.DELIVERIES_READ: "see deliveries and their attempts",
-    Scope.DELIVERIES_WRITE: "retry, cancel and replay deliveries",
-    Scope.KEYS_READ: "see keys, without their text",
-    Scope.KEYS_WRITE: "make and revoke keys",
-    Scope.AUDIT_READ: "read the audit log",
-    Scope.MERCHANT_READ: "see the merchant's settings",
-    Scope.MERCHANT_WRITE: "change the merchant's settings",
-    Scope.TEAM_READ: "see the team",
-    Scope.TEAM_WRITE: "invite, change and remove members",
+    Scope.EVENTS_WRITE: "Publish events",
+    Scope.EVENTS_READ: "Read events and payment objects",
+    Scope.ENDPOINTS_READ: "See webhooks",
+    Scope.ENDPOINTS_WRITE: "Add, change and delete webhooks",
+    Scope.SECRETS_READ: "Reveal secrets and the Signature Key",
+    Scope.DELIVERIES_READ: "See deliveries and their attempts",
+    Scope.DELIVERIES_WRITE: "Retry, cancel and replay deliveries",
+    Scope.KEYS_READ: "See keys, without their text",
+    Scope.KEYS_WRITE: "Make and revoke keys",
+    Scope.AUDIT_READ: "Read the audit log",
+    Scope.MERCHANT_READ: "See the merchant's settings",
+    Scope.MERCHANT_WRITE: "Change the merchant's settings",
+    Scope.TEAM_READ: "See the team",
+    Scope.TEAM_WRITE: "Invite, change and remove members",
 }
 
 

@@ -126,14 +126,14 @@ async def _buckets(visit: Visit, span: Span) -> Sequence[Bucket]:
 def _bars(buckets: Sequence[Bucket], span: Span) -> Bars:
     labels = [f"{bucket.at:{span.label}}" for bucket in buckets]
     delivered = [bucket.delivered for bucket in buckets]
-    # A failed attempt is followed by another, or it was the last of a delivery that failed.
+    # A failed attempt is followed by another, or was the last of a delivery that failed.
     retried = [max(0, bucket.attempts_failed - bucket.failed) for bucket in buckets]
     failed = [bucket.failed for bucket in buckets]
     return Bars(
         labels=labels,
         series=[
             Series(label="Delivered", tone="good", values=delivered),
-            Series(label="To be retried", tone="wait", values=retried),
+            Series(label="Tried again", tone="wait", values=retried),
             Series(label="Failed", tone="bad", values=failed),
         ],
         rows=[row for row in zip(labels, delivered, retried, failed, strict=True) if any(row[1:])],
