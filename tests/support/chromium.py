@@ -24,7 +24,7 @@ from tests.support.server import SECRET_KEY, Server, sqlite_url
 
 from payhooks import ids
 from payhooks.bootstrap import open_control
-from payhooks.control import factors, merchants, sessions, users
+from payhooks.control import factors, invitations, merchants, sessions, users
 from payhooks.control.context import SYSTEM, Control
 from payhooks.control.merchants import MerchantDraft
 from payhooks.control.sessions import Visitor
@@ -96,11 +96,27 @@ class Installation:
             for role in Role:
                 self.people[role] = await _person(control, role, self.merchant, role)
             self.people["walker"] = await _person(control, "walker", self.merchant, Role.OWNER)
+            self.people["both"] = await _person(control, "both", self.merchant, Role.OWNER)
+            await self._join_other(control, self.people["both"])
+            self.invitation = await self._invite(control, "new@example.com")
             self.people["plain"] = await _person(
                 control, "plain", self.merchant, Role.OWNER, factor=False
             )
         finally:
             await control.store.close()
+
+    async def _invite(self, control: Control, email: str) -> str:
+        """Return the path of an invitation to the merchant in production."""
+        made = await invitations.invite(
+            control, SYSTEM, self.other, email=email, role=Role.DEVELOPER, base_url=""
+        )
+        return made.url
+
+    async def _join_other(self, control: Control, person: Person) -> None:
+        signed_in = await sessions.find(control, person.cookie)
+        assert signed_in is not None
+        text = (await self._invite(control, "both@example.com")).rpartition("/")[2]
+        await invitations.accept(control, SYSTEM, signed_in, text)
 
 
 async def _merchant(control: Control, name: str, mode: Mode) -> Merchant:

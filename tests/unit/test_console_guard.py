@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from tests.support.browsing import PASSWORD, Browser, ConsoleWorld
+from tests.support.browsing import PASSWORD, Browser, ConsoleWorld, Seen
 
 from payhooks import limits
 from payhooks.console.app import POLICY, pages
@@ -36,73 +36,75 @@ def named(page: Page) -> str:
     return f"{page.method} {page.path}"
 
 
-@pytest.mark.parametrize("page", SERVED, ids=named)
-async def test_nobody_sees_a_page_without_signing_in(world: ConsoleWorld, page: Page) -> None:
+async def ask(browser: Browser, page: Page) -> Seen:
+    """Ask for a page as the one who found its address would."""
+    return await (browser.get if page.method == "GET" else browser.post)(address(page))
+
+
+async def test_nobody_sees_a_page_without_signing_in(world: ConsoleWorld) -> None:
     """A page that forgot to ask would be open to the world."""
     browser = Browser(world)
     await browser.get("/console/sign-in")
-    seen = await (browser.get if page.method == "GET" else browser.post)(address(page))
-    assert seen.status == 303
-    assert (seen.goes_to or "").startswith("/console/sign-in?next=/console/")
+    for page in SERVED:
+        seen = await ask(browser, page)
+        assert seen.status == 303, named(page)
+        assert (seen.goes_to or "").startswith("/console/sign-in?next=/console/"), named(page)
 
 
-@pytest.mark.parametrize("page", BEHIND, ids=named)
-async def test_nothing_behind_the_gate_opens_without_a_second_factor(
-    world: ConsoleWorld, page: Page
-) -> None:
+async def test_nothing_behind_the_gate_opens_without_a_second_factor(world: ConsoleWorld) -> None:
     """A password that leaked must not be enough to send payment data elsewhere."""
     merchant = await world.tenant()
     plain = await Browser(world).sign_in(await world.person(merchant, factor=False))
-    await plain.get("/console/account")
-    send = plain.get if page.method == "GET" else plain.post
-    seen = await send(address(page))
-    assert (seen.status, seen.heading) == (403, NEEDED)
     half = await Browser(world).sign_in(await world.person(merchant), factor=False)
-    await half.get("/console/account")
-    seen = await (half.get if page.method == "GET" else half.post)(address(page))
-    assert (seen.status, seen.heading) == (403, PROMPT)
+    for browser, heading in ((plain, NEEDED), (half, PROMPT)):
+        await browser.get("/console/account")
+        for page in BEHIND:
+            seen = await ask(browser, page)
+            assert (seen.status, seen.heading) == (403, heading), named(page)
 
 
-@pytest.mark.parametrize("page", BEHIND, ids=named)
-async def test_a_second_factor_wears_off(world: ConsoleWorld, page: Page) -> None:
+def test_the_whole_section_of_webhooks_is_behind_the_gate() -> None:
+    """What the merchants' document says, for pages that come later too."""
+    section = [page for page in SERVED if page.path.startswith("/settings/webhooks")]
+    assert section
+    assert {named(page) for page in section} <= {named(page) for page in BEHIND}
+
+
+async def test_a_second_factor_wears_off(world: ConsoleWorld) -> None:
     """Whoever sits down at a desk that somebody left finds the section closed."""
-    user = await world.person(await world.tenant())
-    browser = await Browser(world).sign_in(user)
-    await browser.get("/console/account")
+    browser = await Browser(world).sign_in(await world.person(await world.tenant()))
     # Seen in between, so that it is not the session that ends.
     for _ in range(2):
         world.advance(limits.SESSION_IDLE_S * 0.6)
         await browser.get("/console/account")
-    seen = await (browser.get if page.method == "GET" else browser.post)(address(page))
-    assert (seen.status, seen.heading) == (403, PROMPT)
+    for page in BEHIND:
+        seen = await ask(browser, page)
+        assert (seen.status, seen.heading) == (403, PROMPT), named(page)
 
 
 @pytest.mark.parametrize("role", Role)
-@pytest.mark.parametrize("page", [page for page in SERVED if page.needs is not None], ids=named)
-async def test_a_role_is_let_in_to_what_its_scopes_say(
-    world: ConsoleWorld, page: Page, role: Role
-) -> None:
+async def test_a_role_is_let_in_to_what_its_scopes_say(world: ConsoleWorld, role: Role) -> None:
     """The table of roles and the pages are written apart; here they meet."""
     browser = await Browser(world).sign_in(await world.person(await world.tenant(), role))
     await browser.get("/console/account")
-    seen = await (browser.get if page.method == "GET" else browser.post)(address(page))
-    refused = (seen.status, seen.heading) == (403, "This is not allowed")
-    assert refused == (page.needs not in SCOPES[role])
+    for page in SERVED:
+        if page.needs is not None:
+            seen = await ask(browser, page)
+            refused = (seen.status, seen.heading) == (403, "This is not allowed")
+            assert refused == (page.needs not in SCOPES[role]), (named(page), seen.status)
     assert not world.bugs
 
 
-@pytest.mark.parametrize("page", [page for page in SERVED if page.method == "POST"], ids=named)
-async def test_a_form_without_the_token_of_this_session_does_nothing(
-    world: ConsoleWorld, page: Page
-) -> None:
+async def test_a_form_without_the_token_of_this_session_does_nothing(world: ConsoleWorld) -> None:
     """W2: another site can make a browser send forms, but not read the token of one."""
     merchant = await world.tenant()
     browser = await Browser(world).sign_in(await world.person(merchant))
     other = await Browser(world).sign_in(await world.person(merchant))
     await other.get("/console/account")
-    for token in (None, "", "0" * 48, other.token):
-        seen = await browser.post(address(page), token=token)
-        assert (seen.status, seen.heading) == (403, "This is not allowed")
+    for page in SERVED:
+        for token in (None, "", "0" * 48, other.token) if page.method == "POST" else ():
+            seen = await browser.post(address(page), token=token)
+            assert (seen.status, seen.heading) == (403, "This is not allowed"), named(page)
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,67 @@ def test_a_second_factor_is_enabled_and_its_codes_are_shown_once(chromium: Chrom
     assert window.complaints == []
 
 
+def test_an_invitation_is_accepted_and_its_user_goes_on(
+    chromium: Chromium, installation: Installation
+) -> None:
+    """The first minutes of somebody new."""
+    window = chromium.at()
+    page = window.open(installation.invitation)
+    _examine_all(window, "invitation")
+    page.fill("#username", "newcomer")
+    page.fill("#password", "123456789012")
+    page.fill("#password_again", "123456789012")
+    page.get_by_role("button", name="Create your user").click()
+    expect(page.get_by_role("alert")).to_contain_text("among the first that people try")
+    _examine_all(window, "invitation-refused")
+    page.fill("#password", PASSWORD)
+    page.fill("#password_again", PASSWORD)
+    page.get_by_role("button", name="Create your user").click()
+    expect(page.get_by_role("heading", name="Two-factor authentication")).to_be_visible()
+    assert page.locator(".mode").inner_text() == "Production"
+    page.goto(f"{installation.url}/console/settings/webhooks")
+    expect(page.get_by_role("heading", name="Two-factor authentication is needed")).to_be_visible()
+    _examine_all(window, "factor-needed")
+    page.get_by_role("link", name="here").click()
+    expect(page.get_by_role("heading", name="Enable it for your Username")).to_be_visible()
+    window.open(installation.invitation)
+    expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
+
+
+def test_one_switches_between_merchants(chromium: Chromium) -> None:
+    """Production is told apart by a word, a shape and a colour."""
+    window = chromium.signed_in("both")
+    page = window.open("/console/account")
+    expect(page.locator(".mode")).to_have_text("Sandbox")
+    page.get_by_label("Merchant").select_option(label="Harbour Coffee (Production)")
+    page.get_by_role("button", name="Switch").click()
+    expect(page.locator(".mode")).to_have_text("Production")
+    window.open("/console/account")
+    _examine_all(window, "production")
+
+
+def test_shortcuts_are_told_used_and_turned_off(chromium: Chromium) -> None:
+    """Single letters help who types and hinder who speaks."""
+    window = chromium.signed_in("owner")
+    page = window.open("/console/account")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Shortcuts")).to_be_visible()
+    window.examine("shortcuts")
+    page.keyboard.press("Escape")
+    page.keyboard.press("g")
+    page.keyboard.press("d")
+    expect(page.get_by_role("heading", name="Deliveries", exact=True)).to_be_visible()
+    page.keyboard.press("?")
+    page.get_by_role("button", name="Turn shortcuts off").click()
+    page.wait_for_load_state()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    window.open("/console/account")
+    page.get_by_role("button", name="Turn shortcuts on").click()
+    expect(page.get_by_role("heading", name="Your account")).to_be_visible()
+    assert window.complaints == []
+
+
 def _examine_all(window: Window, name: str) -> None:
     for width, theme in product((NARROW, WIDE), THEMES):
         window.look(width, theme)
