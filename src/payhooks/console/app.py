@@ -13,9 +13,9 @@ from payhooks.console import refusals
 from payhooks.console.assets import Assets
 from payhooks.console.guard import Guard, remember_guest
 from payhooks.console.page import ROOT, Page, PublicPage
-from payhooks.console.pages import MODULES
 from payhooks.console.parts import Parts
 from payhooks.console.render import Renderer
+from payhooks.console.served import MODULES
 from payhooks.console.tokens import Tokens
 from payhooks.errors import PayhooksError
 

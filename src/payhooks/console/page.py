@@ -16,7 +16,7 @@ A page is an async function from a ``Visit`` to a response, declared once::
             return visit.show("webhook_new.html", status=422, title=…, messages=messages)
         return visit.go("/settings/webhooks", said="The webhook was added.")
 
-- **Where.** A file of ``console/pages/``, named in ``pages/__init__.py``; every ``Page`` in it
+- **Where.** A file of ``console/pages/``, named in ``console/served.py``; every ``Page`` in it
   is served. Paths are below ``/console`` and may have ``{parameters}``, which are in
   ``visit.parameter``; queries are in ``visit.query``. An id in a path is looked up with
   ``visit.merchant``, so that another merchant's is a 404.
