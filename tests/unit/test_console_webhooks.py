@@ -314,6 +314,19 @@ async def test_a_stale_edit_is_told_and_keeps_what_was_typed(shop: Shop) -> None
     assert (await shop.stored(endpoint)).label == "Mine"
 
 
+@pytest.mark.parametrize("step", ["/reset", "/close"])
+async def test_a_step_between_does_not_make_a_stale_form_a_new_one(shop: Shop, step: str) -> None:
+    """Reset sends the form back; it must not forget which version it was made from."""
+    endpoint = await shop.added()
+    other = EndpointDraft(label="Theirs")
+    control = shop.world.control
+    await endpoints.edit(control, SYSTEM, shop.merchant, endpoint, other, if_version=None)
+    seen = await shop.browser.post(at(endpoint, step), filled(endpoint, url="https://b.example/"))
+    version = re.search(r'name="version" value="(\d+)"', seen.text)
+    assert version is not None
+    assert version[1] == str(endpoint.version)
+
+
 @pytest.mark.parametrize("version", ["", "-1", "9" * 5_000, "²"])
 async def test_a_version_that_we_never_wrote_is_a_stale_one(shop: Shop, version: str) -> None:
     """A form without its version must not save over anything."""

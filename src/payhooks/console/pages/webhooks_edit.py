@@ -39,7 +39,7 @@ class Difference:
 async def edit(visit: Visit) -> Response:
     """Show the webhook as it is, in fields."""
     endpoint = await _found(visit)
-    return await _edit(visit, endpoint, forms.of_endpoint(endpoint))
+    return await _edit(visit, endpoint, forms.of_endpoint(endpoint), version=endpoint.version)
 
 
 @page("POST", _ONE + "/edit", needs=Scope.ENDPOINTS_WRITE, factor=Factor.GATE)
@@ -122,6 +122,7 @@ async def _stale(visit: Visit, entered: Entered) -> Response:
         visit,
         endpoint,
         entered,
+        version=endpoint.version,
         status=412,
         changed_by=last[0] if last else None,
         stale=True,
@@ -139,6 +140,7 @@ async def _edit(  # noqa: PLR0913 - what the dialog says beside its fields is na
     endpoint: Endpoint,
     entered: Entered,
     *,
+    version: int | None = None,
     messages: Messages = NO_MESSAGES,
     status: int = 200,
     at_reset: bool = False,
@@ -153,6 +155,8 @@ async def _edit(  # noqa: PLR0913 - what the dialog says beside its fields is na
         status=status,
         title=endpoint.label,
         webhook=endpoint,
+        # A form that only comes back is still made from what it was made from.
+        version=_version(visit) if version is None else version,
         waiting=await waiting(visit, endpoint),
         messages=messages,
         at_reset=at_reset,
