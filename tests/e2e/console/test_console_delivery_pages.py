@@ -128,22 +128,31 @@ def test_the_pages_of_deliveries_are_sound(
     window.open("/console/deliveries")
     if width == WIDE:
         expect(window.page.get_by_role("link", name="Live tail")).to_be_visible()
-    pages = [
+    for path, name in (
         ("deliveries", "deliveries"),
         (f"deliveries/{delivery}", "delivery-request"),
         (f"events/{event}", "event"),
         ("replays/new?include=failed&count=1", "replay-counted"),
-    ]
-    if (width == NARROW) == (theme == "dark"):  # made of the same parts: two looks are enough
-        pages += [
-            ("deliveries?status=blocked", "deliveries-none"),
-            ("deliveries?from=soon", "deliveries-refused"),
-            (f"deliveries/{delivery}?view=response", "delivery-response"),
-            (f"deliveries/{delivery}?view=timing", "delivery-timing"),
-            (f"deliveries/{delivery}?view=signature", "delivery-signature"),
-            ("events", "events"),
-        ]
-    for path, name in pages:
+    ):
+        window.open(f"/console/{path}")
+        window.examine(f"{name}-{width}-{theme}")
+
+
+@pytest.mark.parametrize(("width", "theme"), [(NARROW, "dark"), (WIDE, "light")])
+def test_the_parts_of_a_delivery_and_of_lists_are_sound(
+    chromium: Chromium, shop: Shop, width: int, theme: Theme
+) -> None:
+    """They are made of what the pages before are made of, so two looks are enough."""
+    delivery = shop.failed(shop.publish("transaction.refund.success", 12))
+    window = chromium.signed_in("owner", width, theme)
+    for path, name in (
+        ("deliveries?status=blocked", "deliveries-none"),
+        ("deliveries?from=soon", "deliveries-refused"),
+        (f"deliveries/{delivery}?view=response", "delivery-response"),
+        (f"deliveries/{delivery}?view=timing", "delivery-timing"),
+        (f"deliveries/{delivery}?view=signature", "delivery-signature"),
+        ("events", "events"),
+    ):
         window.open(f"/console/{path}")
         window.examine(f"{name}-{width}-{theme}")
 
