@@ -1,116 +1,29 @@
 """Settings → Webhooks without a browser: what each form does, to whom, and what it refuses."""
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from tests.support.browsing import Browser, ConsoleWorld
 from tests.support.snippets import snippets_in
+from tests.support.webhook_shop import GOOD, LIST, PARTIAL, Shop, at, filled, in_order, shop_of
 
-from payhooks import ids, limits
+from payhooks import ids
 from payhooks.console.pages.webhooks_proof import snippets
-from payhooks.control import endpoints, keys, merchants, secrets
+from payhooks.control import endpoints, keys, secrets
 from payhooks.control.context import SYSTEM
 from payhooks.control.endpoint_draft import EndpointDraft
 from payhooks.control.keys import KeyDraft
-from payhooks.control.merchants import MerchantDraft
 from payhooks.dialects.registry import DIALECTS
-from payhooks.model.endpoint import AuthenticationType, Endpoint, SignatureType
+from payhooks.model.endpoint import SignatureType
 from payhooks.model.key import Scope
-from payhooks.model.merchant import Merchant, Mode
-from payhooks.model.secret import SecretPurpose
 from payhooks.model.user import Role
-from payhooks.ports.controlling import Window
-
-LIST = "/console/settings/webhooks"
-PARTIAL = {"x-partial": "1"}
-GOOD = {
-    "label": "Shop",
-    "url": "https://shop.example.com/hooks",
-    "events": "ach.settled",
-    "authentication": "basic",
-    "username": "oms",
-    "password": "correct horse",
-    "signature": "signature_key",
-    "dialect": "merchant-console",
-    "ordering": "none",
-    "on_failed": "skip",
-}
-
-
-class Shop:
-    """A merchant of the console, and somebody of its team at a browser."""
-
-    def __init__(self, world: ConsoleWorld, merchant: Merchant, browser: Browser) -> None:
-        self.world, self.merchant, self.browser = world, merchant, browser
-
-    async def added(self, **fields: str) -> Endpoint:
-        """Add a webhook as a person does."""
-        seen = await self.browser.post(LIST, {**GOOD, **fields})
-        assert (seen.status, seen.heading) == (200, "The webhook was added"), seen.text
-        return (await self.all())[0]
-
-    async def all(self) -> list[Endpoint]:
-        return await self.world.store.endpoints(self.merchant.id, Window(limit=100))
-
-    async def stored(self, endpoint: Endpoint) -> Endpoint:
-        found = await self.world.store.endpoint(self.merchant.id, endpoint.id)
-        assert found is not None
-        return found
-
-    async def password(self, endpoint: Endpoint) -> str | None:
-        """Return the password that is sent, from behind the seal."""
-        found = await self.world.store.secrets(self.merchant.id, endpoint.id)
-        texts = [
-            secrets.open_secret(self.world.control.keyring, one)
-            for one in found
-            if one.purpose is SecretPurpose.AUTHENTICATION
-        ]
-        assert len(texts) <= 1
-        return texts[0] if texts else None
-
-    def wait_past_fresh(self) -> None:
-        """Let the second factor be older than reveal, delete and URL want, and the gate not."""
-        self.world.advance(limits.FRESH_FACTOR_S + 1)
-
-
-async def shop_of(world: ConsoleWorld, role: Role = Role.OWNER) -> Shop:
-    draft = MerchantDraft(name="Acme", families=("merchant-console",))
-    merchant = await merchants.create(world.control, SYSTEM, Mode.SANDBOX, draft)
-    browser = await Browser(world).sign_in(await world.person(merchant, role))
-    await browser.get(LIST)
-    return Shop(world, merchant, browser)
 
 
 @pytest.fixture
 async def shop() -> Shop:
     """Return a shop whose owner has just given a second factor."""
     return await shop_of(ConsoleWorld())
-
-
-def at(endpoint: Endpoint, step: str = "") -> str:
-    return f"{LIST}/{ids.to_text(ids.ENDPOINT, endpoint.id)}{step}"
-
-
-def filled(endpoint: Endpoint, **fields: str) -> dict[str, str]:
-    """Return the edit form as its page has it, with some fields typed over."""
-    return {
-        "version": str(endpoint.version),
-        "label": endpoint.label,
-        "url": endpoint.url,
-        "events": endpoint.events[0],
-        "signature": endpoint.signature.type,
-        "dialect": endpoint.dialect,
-        "ordering": endpoint.ordering,
-        "on_failed": endpoint.on_failed,
-        **fields,
-    }
-
-
-def in_order(text: str, words: Sequence[str]) -> bool:
-    """Whether the words stand in the text one after the other."""
-    return re.search(".*?".join(map(re.escape, words)), text, re.DOTALL) is not None
 
 
 async def test_the_form_has_the_documents_words_in_its_order(shop: Shop) -> None:
@@ -219,135 +132,6 @@ async def test_the_key_is_shown_once_and_only_to_a_fresh_factor(shop: Shop) -> N
         assert known.text not in page.text
     asked = await shop.browser.post(at(endpoint, "/secret"))
     assert (asked.status, asked.heading) == (403, "Two-factor authentication")
-
-
-async def test_an_edit_changes_what_was_changed_and_leaves_the_password(shop: Shop) -> None:
-    """The form does not know the password, and must not save that it has none."""
-    endpoint = await shop.added()
-    seen = await shop.browser.post(
-        at(endpoint, "/edit"), filled(endpoint, label="Till", events="ach.failed")
-    )
-    assert seen.goes_to == LIST
-    edited = await shop.stored(endpoint)
-    assert (edited.label, edited.events) == ("Till", ("ach.failed",))
-    assert edited.authentication == endpoint.authentication
-    assert await shop.password(endpoint) == "correct horse"
-
-
-async def test_reset_toggles_to_keep_and_back_and_saves_nothing(shop: Shop) -> None:
-    """Somebody who looks what the button does must not have lost the password by it."""
-    endpoint = await shop.added()
-    page = await shop.browser.get(at(endpoint, "/edit"))
-    assert "Reset Webhook Authentication" in page.text
-    assert 'name="password"' not in page.text
-    typed = filled(endpoint, label="Typed")
-    opened = await shop.browser.post(at(endpoint, "/reset"), typed)
-    assert "Keep Current Configuration" in opened.text
-    assert 'name="password"' in opened.text
-    assert 'value="Typed"' in opened.text
-    kept = await shop.browser.post(at(endpoint, "/reset"), {**typed, "reset": "1"})
-    assert "Reset Webhook Authentication" in kept.text
-    assert 'name="reset"' not in kept.text
-    assert await shop.stored(endpoint) == endpoint
-    await shop.browser.post(at(endpoint, "/edit"), typed)
-    assert await shop.password(endpoint) == "correct horse"
-
-
-async def test_a_reset_that_is_saved_replaces_the_authentication(shop: Shop) -> None:
-    """Keeping the old password beside the new one would be two ways in."""
-    endpoint = await shop.added()
-    anew = {"reset": "1", "authentication": "basic", "username": "new", "password": "battery"}
-    await shop.browser.post(at(endpoint, "/edit"), filled(endpoint, **anew))
-    edited = await shop.stored(endpoint)
-    assert (edited.authentication.username, await shop.password(edited)) == ("new", "battery")
-    none = filled(edited, reset="1", authentication="none", username="x", password="y")
-    await shop.browser.post(at(edited, "/edit"), none)
-    assert (await shop.stored(edited)).authentication.type is AuthenticationType.NONE
-    assert await shop.password(edited) is None
-
-
-async def test_close_asks_only_where_something_would_be_lost(shop: Shop) -> None:
-    """A question asked for nothing is answered without reading when it counts."""
-    endpoint = await shop.added()
-    seen = await shop.browser.post(at(endpoint, "/close"), filled(endpoint))
-    assert seen.goes_to == LIST
-    for fields in ({"label": "Other"}, {"events": "ach.failed"}, {"reset": "1"}):
-        asked = await shop.browser.post(at(endpoint, "/close"), filled(endpoint, **fields))
-        assert asked.status == 200, fields
-        assert in_order(asked.text, ("Keep Editing", "Abandon Changes"))
-    assert await shop.stored(endpoint) == endpoint
-
-
-async def test_another_url_asks_for_a_fresh_factor_and_then_saves(shop: Shop) -> None:
-    """Where payment data goes is what a thief of a session would change first."""
-    endpoint = await shop.added(authentication="none")
-    shop.wait_past_fresh()
-    form = filled(endpoint, url="https://other.example.com/")
-    asked = await shop.browser.post(at(endpoint, "/edit"), form)
-    assert (asked.status, asked.heading) == (403, "Two-factor authentication")
-    assert (await shop.stored(endpoint)).url == endpoint.url
-    partial = await shop.browser.post(at(endpoint, "/edit"), form, headers=PARTIAL)
-    assert (partial.status, partial.header("x-submit")) == (204, "1")
-    users = await shop.world.store.members(shop.merchant.id, Window(limit=1))
-    code = await shop.world.code(users[0].user)
-    given = await shop.browser.post(at(endpoint, "/edit"), {**form, "second_factor": code})
-    assert given.goes_to == LIST
-    assert (await shop.stored(endpoint)).url == "https://other.example.com/"
-
-
-async def test_a_stale_edit_is_told_and_keeps_what_was_typed(shop: Shop) -> None:
-    """The last to press the button must know what it is that goes under."""
-    endpoint = await shop.added()
-    other = EndpointDraft(label="Theirs")
-    await endpoints.edit(
-        shop.world.control, SYSTEM, shop.merchant, endpoint, other, if_version=None
-    )
-    seen = await shop.browser.post(at(endpoint, "/edit"), filled(endpoint, label="Mine"))
-    assert seen.status == 412
-    assert "system changed this webhook" in seen.text
-    assert in_order(seen.text, ("Theirs", "Mine", "Load their version"))
-    assert (await shop.stored(endpoint)).label == "Theirs"
-    version = re.search(r'name="version" value="(\d+)"', seen.text)
-    assert version is not None
-    again = filled(endpoint, label="Mine", version=version[1])
-    assert (await shop.browser.post(at(endpoint, "/edit"), again)).status == 303
-    assert (await shop.stored(endpoint)).label == "Mine"
-
-
-@pytest.mark.parametrize("step", ["/reset", "/close"])
-async def test_a_step_between_does_not_make_a_stale_form_a_new_one(shop: Shop, step: str) -> None:
-    """Reset sends the form back; it must not forget which version it was made from."""
-    endpoint = await shop.added()
-    other = EndpointDraft(label="Theirs")
-    control = shop.world.control
-    await endpoints.edit(control, SYSTEM, shop.merchant, endpoint, other, if_version=None)
-    seen = await shop.browser.post(at(endpoint, step), filled(endpoint, url="https://b.example/"))
-    version = re.search(r'name="version" value="(\d+)"', seen.text)
-    assert version is not None
-    assert version[1] == str(endpoint.version)
-
-
-@pytest.mark.parametrize("version", ["", "-1", "9" * 5_000, "²"])
-async def test_a_version_that_we_never_wrote_is_a_stale_one(shop: Shop, version: str) -> None:
-    """A form without its version must not save over anything."""
-    endpoint = await shop.added()
-    form = filled(endpoint, label="Mine", version=version)
-    assert (await shop.browser.post(at(endpoint, "/edit"), form)).status == 412
-    assert (await shop.stored(endpoint)).label == "Shop"
-
-
-async def test_deleting_asks_for_a_fresh_factor_and_names_what_waits(shop: Shop) -> None:
-    """What is deleted does not come back."""
-    endpoint = await shop.added()
-    page = await shop.browser.get(at(endpoint, "/edit"))
-    assert in_order(page.text, ("Delete Hook", "Delete Shop?", "No delivery waits", "autofocus"))
-    shop.wait_past_fresh()
-    assert (await shop.browser.post(at(endpoint, "/delete"))).status == 403
-    users = await shop.world.store.members(shop.merchant.id, Window(limit=1))
-    code = await shop.world.code(users[0].user)
-    gone = await shop.browser.post(at(endpoint, "/delete"), {"second_factor": code})
-    assert gone.goes_to == LIST
-    assert await shop.all() == []
 
 
 async def test_a_webhook_is_paused_resumed_and_tested(shop: Shop) -> None:
