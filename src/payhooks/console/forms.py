@@ -14,7 +14,8 @@ FORM_BYTES_MAX: Final = 256 * KIB
 FIELDS_MAX: Final = 2_000  # every event of a picker is one
 TOKEN_FIELD: Final = "form_token"  # noqa: S105 - the name of a field
 CODE_FIELD: Final = "second_factor"
-_OURS: Final = frozenset({TOKEN_FIELD, CODE_FIELD})
+MERCHANT_FIELD: Final = "form_merchant"
+_OURS: Final = frozenset({TOKEN_FIELD, CODE_FIELD, MERCHANT_FIELD})
 _SECONDS_MAX: Final = 90  # above this, minutes are easier to wait
 _MEDIA_TYPE: Final = "application/x-www-form-urlencoded"
 

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from payhooks import limits
 from payhooks.console.forms import (
     CODE_FIELD,
+    MERCHANT_FIELD,
     NO_MESSAGES,
     TOKEN_FIELD,
     Form,
@@ -30,7 +31,7 @@ from payhooks.console.parts import Parts
 from payhooks.console.render import Renderer
 from payhooks.console.tokens import Tokens
 from payhooks.control import factors, sessions
-from payhooks.errors import ForbiddenError, InvalidError, RateLimitedError
+from payhooks.errors import ConflictError, ForbiddenError, InvalidError, RateLimitedError
 from payhooks.model.key import Scope
 from payhooks.model.merchant import Merchant
 from payhooks.model.user import Membership
@@ -102,6 +103,7 @@ class Guard:
 
         Raises:
             ForbiddenError: The form is not ours, or the role does not have the permission.
+            ConflictError: The form is of a page of another merchant.
 
         """
         form = await self._form(request)
@@ -111,6 +113,8 @@ class Guard:
         if request.method == "POST" and not self._genuine(request, form):
             raise ForbiddenError(_CLOSED)
         visit = await self._visit(request, signed_in, form)
+        if page.needs is not None and form.has(MERCHANT_FIELD):
+            _demand_same_merchant(visit)
         if not self._is_given(visit, page.factor):
             refusal = await demand_factor(visit)
             if refusal is not None:
@@ -198,6 +202,14 @@ class Guard:
         # A form cannot be sent again by somebody who may be somebody else.
         after = guest.here if page.method == "GET" else f"{ROOT}/"
         return guest.go(f"/sign-in?next={quote(after, safe='/')}")
+
+
+def _demand_same_merchant(visit: Visit) -> None:
+    """Refuse a form of a tab in which another merchant is still seen: it would change this one."""
+    if visit.form.exact(MERCHANT_FIELD) != visit.form_merchant:
+        raise ConflictError(
+            "You have switched to another merchant since this page was opened. Nothing was changed."
+        )
 
 
 async def demand_factor(visit: Visit) -> Response | None:

@@ -47,6 +47,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from payhooks import ids
 from payhooks.console.forms import Form
 from payhooks.console.menu import Group
 from payhooks.console.parts import Parts
@@ -152,6 +153,11 @@ class Guest:
         return self.tokens.token(self.cookie)
 
     @property
+    def form_merchant(self) -> str:
+        """The merchant that the forms of this page are for, as printed; empty for nobody's."""
+        return ""
+
+    @property
     def said(self) -> str:
         """What the page before has to say: the result of what was done there."""
         return self.tokens.unseal(self.request.cookies.get(SAID_COOKIE, ""))
@@ -227,6 +233,11 @@ class Visit(Guest):
         """The merchant that is looked at; every page with ``needs`` has one."""
         assert self.tenant is not None
         return self.tenant
+
+    @property
+    def form_merchant(self) -> str:
+        """The merchant that the forms of this page are for, as printed; empty for nobody's."""
+        return "" if self.tenant is None else ids.to_text(ids.MERCHANT, self.tenant.id)
 
     def may(self, scope: Scope) -> bool:
         """Whether the role has the permission: what a button is shown by."""
