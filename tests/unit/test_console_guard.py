@@ -376,3 +376,22 @@ async def test_a_form_of_another_merchants_page_changes_nothing(world: ConsoleWo
     back = {"merchant": seen_for[0]}
     assert (await browser.post("/console/merchant", back)).status == 303
     assert (await browser.post(*rotate)).status == 200
+
+
+@pytest.mark.parametrize("origin", ["http://[", "https://]payhooks.test", "null"])
+async def test_an_origin_that_is_no_url_is_refused(world: ConsoleWorld, origin: str) -> None:
+    """What anybody may send is no bug of ours, and must not wake the operator as one."""
+    browser = Browser(world)
+    await browser.get("/console/sign-in")
+    headers = {"sec-fetch-site": "", "origin": origin}
+    seen = await browser.post("/console/theme", {"theme": "dark"}, headers=headers)
+    assert seen.status == 403
+    assert not world.bugs
+
+
+async def test_a_script_is_sent_to_pages_of_any_name(world: ConsoleWorld) -> None:
+    """A path in another alphabet must be told to the script in what a header can hold."""
+    browser = await Browser(world).sign_in(await world.person(await world.tenant()), factor=False)
+    seen = await browser.get("/console/settings/webhooks/%E2%82%AC", headers={"x-partial": "1"})
+    assert (seen.status, seen.header("x-go")) == (204, "/console/settings/webhooks/%E2%82%AC")
+    assert not world.bugs

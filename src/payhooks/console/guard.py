@@ -9,7 +9,7 @@ sent again by the page that asks for it: nobody has to type it twice.
 import re
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -140,9 +140,9 @@ class Guard:
             ours = site == "same-origin"
         else:
             # Old browsers, and those that were told another name over plain HTTP.
-            origin = urlsplit(request.headers.get("origin", ""))
+            scheme, _, authority = request.headers.get("origin", "").partition("://")
             hosts = {request.headers.get("host", ""), *self._control.urls.own_hosts}
-            ours = origin.scheme in {"http", "https"} and origin.netloc in hosts - {""}
+            ours = scheme in {"http", "https"} and authority in hosts - {""}
         if not ours:
             raise ForbiddenError("This form was not sent from a page of this console.")
 
@@ -223,9 +223,16 @@ async def demand_factor(visit: Visit) -> Response | None:
             return None
     if visit.partial:
         # Our script then sends the form as a whole, or opens the page: both ask.
-        again = {"x-submit": "1"} if visit.request.method == "POST" else {"x-go": visit.here}
+        again = (
+            {"x-submit": "1"} if visit.request.method == "POST" else {"x-go": _sendable(visit.here)}
+        )
         return Response(status_code=204, headers=again)
     return ask_factor(visit, messages)
+
+
+def _sendable(address: str) -> str:
+    """Return an address as a header can hold it: its path was decoded, its query was not."""
+    return quote(address, safe="/?&=%+*:,;@!$'()[]~")
 
 
 async def try_factor(visit: Visit) -> Messages:
