@@ -21,9 +21,10 @@ from payhooks.errors import (
     UnavailableError,
     WrongStateError,
 )
-from payhooks.ids import InvitationId, MerchantId
+from payhooks.ids import InvitationId, MerchantId, UserId
+from payhooks.model.key import Scope
 from payhooks.model.merchant import Merchant
-from payhooks.model.user import NO_MERCHANT, Invitation, Role, User
+from payhooks.model.user import NO_MERCHANT, SCOPES, Invitation, Role, User
 from payhooks.ports.controlling import Window
 from payhooks.ports.identity import IdentityChange, SignedIn
 from payhooks.ports.mailing import Mail
@@ -97,12 +98,17 @@ async def find(control: Control, text: str) -> Invitation:
     """Return the living invitation whose link ends in *text*.
 
     Raises:
-        NotFoundError: Unknown, used, revoked or expired; nobody is told which.
+        NotFoundError: Unknown, used, revoked, expired, or of somebody who may invite to the role
+            no more; nobody is told which.
 
     """
     if len(text) <= _TEXT_CHARS_MAX:
         invitation = await control.store.invitation(sessions.digest(text))
-        if invitation is not None and control.clock.now() < invitation.expires_at:
+        if (
+            invitation is not None
+            and control.clock.now() < invitation.expires_at
+            and await _may_still_invite(control, invitation)
+        ):
             return invitation
     raise NotFoundError("This invitation does not count any more. Ask for another.")
 
@@ -177,6 +183,19 @@ async def revoke(
 
 
 _EVERY: Final = Window(limit=limits.INVITATIONS_PER_MERCHANT_MAX)
+
+
+async def _may_still_invite(control: Control, invitation: Invitation) -> bool:
+    """Whether a user who invited could do so now: or a link to oneself undoes being removed."""
+    kind, _, printed = invitation.invited_by.partition(":")
+    user_id = ids.from_text(ids.USER, printed) if kind == "user" else None
+    if user_id is None:
+        return True
+    member = await control.store.member(invitation.merchant_id, UserId(user_id))
+    if member is None or member.user.disabled_at is not None:
+        return False
+    scopes = SCOPES[member.membership.role]
+    return Scope.TEAM_WRITE in scopes and scopes >= SCOPES[invitation.role]
 
 
 async def _check(control: Control, merchant_id: MerchantId, email: str) -> None:
