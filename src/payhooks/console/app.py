@@ -1,6 +1,7 @@
 """Puts the console together: routes from pages, the guard before them, errors behind them."""
 
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -38,10 +39,17 @@ HEADERS: Final = (
 )
 
 
+@cache
+def _looks() -> tuple[Assets, Renderer]:
+    """Return what is read from files that a process does not see change; made once."""
+    assets = Assets()
+    return assets, Renderer(assets)
+
+
 def create_console(parts: Parts) -> _App:
     """Return the application that answers ``/`` and everything below ``/console``."""
-    assets = Assets()
-    renderer, tokens = Renderer(assets), Tokens(parts.form_key)
+    assets, renderer = _looks()
+    tokens = Tokens(parts.form_key)
     declared = pages()
     needs = {
         page.path: page.needs
