@@ -278,13 +278,13 @@ def test_the_seal_is_fixed() -> None:
         (TypeCheck, "strict warn off"),
         (Include, "failed cancelled delivered missed"),
         (ReplayState, "running done cancelled"),
-        (SecretPurpose, "endpoint signature_key source_key authentication"),
+        (SecretPurpose, "endpoint signature_key source_key authentication totp"),
         (
             Scope,
             (
                 "events:write events:read endpoints:read endpoints:write secrets:read "
                 "deliveries:read deliveries:write keys:read keys:write audit:read "
-                "merchant:read merchant:write operator"
+                "merchant:read merchant:write team:read team:write operator"
             ),
         ),
         (
