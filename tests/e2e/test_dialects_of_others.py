@@ -105,6 +105,7 @@ def test_a_dialect_that_was_installed_is_spoken(tmp_path: Path) -> None:
         assert findings["dialects"]["words"] == "ours and acme in acme-webhooks 2.1"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("code", "words"),
     [

@@ -179,6 +179,7 @@ def test_an_application_killed_around_its_commit_tells_what_it_committed(
     assert rows_of(outbox_url) == 0
 
 
+@pytest.mark.long
 @pytest.mark.shows("V62")
 def test_business_under_kills_is_told_and_nothing_else(
     on_sqlite: Server, receiver: OtherProcess, tmp_path: Path

@@ -30,6 +30,7 @@ from payhooks.ports.reading import DeliveryFilter
 
 router = APIRouter(prefix="/v1/merchants/{m}/deliveries", tags=["deliveries"], responses=PROBLEMS)
 
+
 @router.get("", response_model=DeliveryPage, summary="List deliveries")
 async def list_(  # noqa: PLR0913, PLR0917 - FastAPI reads the filters from the signature
     granted: DeliveriesRead,

@@ -73,8 +73,13 @@ async def reset(visit: Visit) -> Response:
     """Open the fields of the authentication, or keep what is stored: nothing is saved yet."""
     endpoint = await _found(visit)
     entered = forms.of_form(visit.form, new=False)
+    nothing = ""
     kept = replace(
-        entered, reset=not entered.reset, authentication="none", username="", password=""
+        entered,
+        reset=not entered.reset,
+        authentication="none",
+        username=nothing,
+        password=nothing,
     )
     return await _edit(visit, endpoint, kept, at_reset=True)
 
