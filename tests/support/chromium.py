@@ -19,7 +19,14 @@ import pyotp
 from axe_playwright_python.sync_playwright import (  # type: ignore[import-untyped] # No types.
     Axe,
 )
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    expect,
+    sync_playwright,
+)
 from tests.support.server import SECRET_KEY, Server, sqlite_url
 
 from payhooks import ids
@@ -252,6 +259,7 @@ class Chromium:
 @contextmanager
 def browser() -> Iterator[Browser]:
     """Yield Debian's Chromium, without a window."""
+    expect.set_options(timeout=_WAIT_MS)
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(
             executable_path=EXECUTABLE, args=["--no-sandbox"], headless=True

@@ -1,6 +1,7 @@
 """Signing in, the second factor and the user's own pages, in a real browser."""
 
 from itertools import product
+from typing import Final
 
 import pyotp
 import pytest
@@ -20,6 +21,15 @@ LOOKS = [
     pytest.param(width, theme, id=f"{width}-{theme}")
     for width, theme in product((NARROW, WIDE), THEMES)
 ]
+_KEYS_AFTER_CLOSING: Final = """(keys) => {
+    const dialog = document.querySelector("#shortcuts");
+    dialog.showModal();
+    dialog.close();
+    for (const key of keys) {
+        const press = new KeyboardEvent("keydown", { key, bubbles: true });
+        document.activeElement.dispatchEvent(press);
+    }
+}"""
 
 
 @pytest.mark.parametrize(("width", "theme"), LOOKS)
@@ -177,9 +187,13 @@ def test_shortcuts_are_told_used_and_turned_off(chromium: Chromium) -> None:
     expect(page.get_by_role("dialog", name="Shortcuts")).to_be_visible()
     window.examine("shortcuts")
     page.keyboard.press("Escape")
-    page.keyboard.press("g")
-    page.keyboard.press("d")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    # The browser takes the focus out of a closed dialog only with its next frame: keys come before.
+    page.evaluate(_KEYS_AFTER_CLOSING, "gd")
     expect(page.get_by_role("heading", name="Deliveries", exact=True)).to_be_visible()
+    page.keyboard.press("g")
+    page.keyboard.press("o")
+    expect(page.get_by_role("heading", name="Overview", exact=True)).to_be_visible()
     page.keyboard.press("?")
     page.get_by_role("button", name="Turn shortcuts off").click()
     page.wait_for_load_state()

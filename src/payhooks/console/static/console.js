@@ -141,7 +141,7 @@ let goes;
 on("keydown", (event) => {
 	const { key, target, ctrlKey, metaKey, altKey } = event;
 	if (ctrlKey || metaKey || altKey || !$("#shortcuts")) return;
-	if (target.closest(":read-write, select, dialog")) return;
+	if (target.closest(":read-write, select, :modal")) return;
 	const rows = $$("main tbody tr");
 	const at = rows.findIndex((one) => one.contains(target));
 	const row = (step, part, act) => rows[at + step]?.querySelector(part)?.[act]();
