@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from tests.support.ports import free_port
 from tests.support.receiving import until
-from tests.support.server import ROOT, Api, Server, Tenant, free_port
+from tests.support.server import ROOT, Api, Server, Tenant
 
 pytestmark = pytest.mark.shows("V56")
 

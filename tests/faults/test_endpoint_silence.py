@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 from tests.support.netns import Namespace, namespace
+from tests.support.ports import free_port
 from tests.support.raw_server import Connection, raw_server
 from tests.support.served_endpoints import Merchant, served, until
-from tests.support.server import Server, free_port
+from tests.support.server import Server
 
 from payhooks import limits
 

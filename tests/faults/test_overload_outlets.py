@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from tests.support.piped_server import Piped
-from tests.support.server import Api, Server, Tenant, free_port, sqlite_url
+from tests.support.ports import free_port
+from tests.support.server import Api, Server, Tenant, sqlite_url
 from tests.support.soak import OtherProcess, receiver_process, wait_until_settled
 
 EVENTS = 300

@@ -154,7 +154,9 @@ async def test_an_asynchronous_connection_is_refused(outbox_cluster: str) -> Non
     await connection.close()
 
 
-@pytest.mark.parametrize("connection", [None, "postgresql://x", object()], ids=str)
+@pytest.mark.parametrize(
+    "connection", [None, "postgresql://x", object()], ids=["nothing", "a URL", "an object"]
+)
 def test_what_is_no_connection_is_refused(connection: object) -> None:
     with pytest.raises(InvalidError, match="psycopg 3"):
         OUTBOX.write(connection, TYPE, {})

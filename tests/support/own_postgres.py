@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import asyncpg  # type: ignore[import-untyped] # It ships no types.
-from tests.support.postgres import SETTINGS, free_port, initialise, run_program
+from tests.support.ports import free_port
+from tests.support.postgres import SETTINGS, initialise, run_program
 
 from payhooks.storage.postgres.migrations import migrate
 

@@ -10,7 +10,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+
+from tests.support.ports import free_port
 
 URL_VARIABLE: Final = "PAYHOOKS_TEST_POSTGRES_URL"
 _STARTS_MAX: Final = 5
@@ -136,13 +137,6 @@ def find_program(name: str) -> Path:
     if found is None:
         raise ClusterError(f"{name} not found: install PostgreSQL 15 (Debian: postgresql-15)")
     return Path(found)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def main(arguments: Sequence[str]) -> int:

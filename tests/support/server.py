@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import asyncpg  # type: ignore[import-untyped] # It ships no types.
+from tests.support.ports import free_port
 
 from payhooks.storage.postgres.migrations import migrate
 
@@ -262,14 +262,6 @@ class Tenant:
         return self.api.post(
             f"{self.path}/events", {"type": EVENT_TYPE, "data": data, **fields}, **headers
         )
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from threading import Thread
 import pytest
 from playwright.sync_api import Page, expect
 from tests.support.chromium import NARROW, WIDE, Chromium, Installation, Theme, Window
-from tests.support.server import Api, free_port
+from tests.support.ports import free_port
+from tests.support.server import Api
 
 BOTH: tuple[tuple[int, Theme], ...] = ((WIDE, "dark"), (NARROW, "light"))
 EVERY: tuple[tuple[int, Theme], ...] = (*BOTH, (WIDE, "light"), (NARROW, "dark"))

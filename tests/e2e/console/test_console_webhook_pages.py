@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 from playwright.sync_api import Locator, Page, expect
 from tests.support.chromium import NARROW, WIDE, Chromium, Theme, Window
-from tests.support.postgres import free_port
+from tests.support.ports import free_port
 
 THEMES: tuple[Theme, Theme] = ("light", "dark")
 ALL_LOOKS = tuple(product((NARROW, WIDE), THEMES))

@@ -159,6 +159,43 @@ class Target:
         return connection
 
 
+class Reachability:
+    """When to try to connect again, for all uses of one server: what one finds out, all know."""
+
+    def __init__(self, *, clock: Clock, random: Random) -> None:
+        self._clock = clock
+        self._random = random
+        self._failures = 0
+        self._not_before_s = 0.0
+
+    @contextmanager
+    def trying(self) -> Iterator[None]:
+        """Refuse at once where it is too early to connect; else learn from how it ends.
+
+        Raises:
+            UnavailableError: It is too early.
+
+        """
+        now_s = self._clock.monotonic_s()
+        if now_s < self._not_before_s:
+            # Whoever waits here would only wait in a second queue.
+            raise UnavailableError(
+                "PostgreSQL could not be reached", retry_after_s=self._not_before_s - now_s
+            )
+        try:
+            yield
+        except UnavailableError:
+            # Several tries that failed at once are one failure.
+            if now_s >= self._not_before_s:
+                delay_s = min(_BACK_OFF_S_MIN * 2**self._failures, _BACK_OFF_S_MAX)
+                self._failures = min(self._failures + 1, 16)
+                # Jitter, or every process of a restarted server's clients would come at once.
+                self._not_before_s = now_s + delay_s * (0.5 + self._random.random() / 2)
+            raise
+        self._failures = 0
+        self._not_before_s = 0.0
+
+
 class Connections:
     """At most *size* connections for one use; made when asked for, replaced when lost."""
 
@@ -167,18 +204,14 @@ class Connections:
         target: Target,
         *,
         size: int,
-        clock: Clock,
-        random: Random,
+        reachability: Reachability,
         clock_offset: Callable[[], float] | None = None,
     ) -> None:
         self._target = target
-        self._clock = clock
-        self._random = random
+        self._reachability = reachability
         self._clock_offset = clock_offset
         self._free = asyncio.Semaphore(size)
         self._idle: list[tuple[Connection, float]] = []
-        self._failures = 0
-        self._not_before_s = 0.0
         self._closed = False
 
     async def call(self, query: str, *arguments: object) -> list[Row]:
@@ -251,22 +284,8 @@ class Connections:
             connection, offset_s = self._idle.pop()
             if not connection.is_closed():
                 return connection, offset_s
-        now_s = self._clock.monotonic_s()
-        if now_s < self._not_before_s:
-            # Fail at once: whoever waits here would only wait in a second queue.
-            raise UnavailableError(
-                "PostgreSQL could not be reached", retry_after_s=self._not_before_s - now_s
-            )
-        try:
-            connection = await self._target.connect()
-        except UnavailableError:
-            delay_s = min(_BACK_OFF_S_MIN * 2**self._failures, _BACK_OFF_S_MAX)
-            self._failures = min(self._failures + 1, 16)
-            # Jitter, or every process of a restarted server's clients would come at once.
-            self._not_before_s = now_s + delay_s * (0.5 + self._random.random() / 2)
-            raise
-        self._failures = 0
-        return connection, 0.0
+        with self._reachability.trying():
+            return await self._target.connect(), 0.0
 
     async def _set_offset(self, connection: Connection, offset_s: float) -> float:
         """Let the server's clock run ahead, as tests do that cannot wait for days."""

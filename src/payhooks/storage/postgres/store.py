@@ -9,7 +9,7 @@ from payhooks.clock import Clock
 from payhooks.errors import UnavailableError
 from payhooks.storage.postgres import migrations
 from payhooks.storage.postgres.accepting import PostgresAccept
-from payhooks.storage.postgres.connections import Connections, Target
+from payhooks.storage.postgres.connections import Connections, Reachability, Target
 from payhooks.storage.postgres.controlling import PostgresControl
 from payhooks.storage.postgres.identity import PostgresIdentity
 from payhooks.storage.postgres.leasing import PostgresLease
@@ -46,10 +46,11 @@ class PostgresStore(
         clock_offset: Callable[[], float] | None = None,
     ) -> None:
         target = Target.of(url)
+        reachability = Reachability(clock=clock, random=random)
 
         def connections(size: int) -> Connections:
             return Connections(
-                target, size=size, clock=clock, random=random, clock_offset=clock_offset
+                target, size=size, reachability=reachability, clock_offset=clock_offset
             )
 
         self._clock = clock
