@@ -55,6 +55,7 @@ OWN_IN_THE_SDK = (
     "payhooks.clock",
     "payhooks.dialects.php_json",
     "payhooks.dialects.schemes",
+    "payhooks.dialects.secret_text",
     "payhooks.dialects.treezor_signature",
     "payhooks.errors",
     "payhooks.limits",

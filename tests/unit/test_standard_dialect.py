@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from payhooks.dialects.contract import Ed25519Secret, HmacSecret
 from payhooks.dialects.schemes import SIGNATURES_MAX, TOLERANCE
-from payhooks.dialects.standard import PUBLIC_PREFIX, STANDARD
+from payhooks.dialects.secret_text import PUBLIC_PREFIX
+from payhooks.dialects.standard import STANDARD
 from payhooks.errors import InvalidError, SignatureError
 from payhooks.ids import EndpointId, EventId, MerchantId, TimeOrderedIds
 from payhooks.model.endpoint import Endpoint, EndpointStatus

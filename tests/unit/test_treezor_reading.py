@@ -213,7 +213,7 @@ def test_the_payload_is_handed_on_as_it_came(data: object) -> None:
 
 @pytest.mark.parametrize("name", ["webhook", "webhook_id", "object_payload"])
 def test_names_what_is_missing(name: str) -> None:
-    with pytest.raises(InvalidError, match=f"There is no {name}"):
+    with pytest.raises(InvalidError, match=f"The body has no {name}"):
         TREEZOR.read({}, _envelope(**{name: ...}))
 
 

@@ -11,34 +11,19 @@ never changes.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Final
 
 import msgspec
 
-from payhooks.dialects.contract import (
-    NO_OPTIONS,
-    Carried,
-    Options,
-    Reading,
-    Rendered,
-    Signed,
-    SigningSecret,
-    VerifyingSecret,
-    refuse_options,
-)
-from payhooks.dialects.printed import happened_at, iso_microseconds
-from payhooks.dialects.reading import decoded, in_utc, missing
-from payhooks.dialects.standard import STANDARD
+from payhooks.dialects.contract import NO_OPTIONS, Options, Reading, Rendered
+from payhooks.dialects.printed import encode_json, happened_at, iso_microseconds
+from payhooks.dialects.reading import ABSENT, decoded, in_utc, missing
+from payhooks.dialects.standard import Standard
 from payhooks.errors import InvalidError
 from payhooks.ids import DELIVERY, MERCHANT, delivery_id, to_text
-from payhooks.limits import (
-    CONNECT_TIMEOUT_S,
-    EVENT_TYPE_CHARS_MAX,
-    IN_FLIGHT_PER_LANE,
-    TIMEOUT_S_DEFAULT,
-)
+from payhooks.limits import EVENT_TYPE_CHARS_MAX
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.event import Event
 from payhooks.model.merchant import Merchant
@@ -57,8 +42,6 @@ _NOT_IN_STRINGS: Final = re.compile(
     + "]"
 )
 
-_encode_json = msgspec.json.Encoder().encode
-
 
 class _Envelope(msgspec.Struct, frozen=True):
     specversion: str = ""
@@ -68,44 +51,18 @@ class _Envelope(msgspec.Struct, frozen=True):
     subject: str | None = None
     time: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     datacontenttype: str | None = None
-    data: msgspec.Raw = msgspec.Raw()  # an empty Raw is not JSON, so nobody can send it
-    data_base64: msgspec.Raw = msgspec.Raw()
+    data: msgspec.Raw = ABSENT
+    data_base64: msgspec.Raw = ABSENT
 
 
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 
 
-class CloudEvents:
+class CloudEvents(Standard):
     """One CloudEvent in one JSON body. See Dialect for what each method promises."""
 
-    name: Final = "cloudevents"
-    version: Final = 1
-    retry_policy: Final = "standard"
-    timeout_s: Final = TIMEOUT_S_DEFAULT
-    connect_timeout_s: Final = CONNECT_TIMEOUT_S
-    in_flight_max: Final = IN_FLIGHT_PER_LANE
-    signs_by_default: Final = True
-    own_headers: Final[frozenset[str]] = frozenset()
-    carries_everything: Final = True
-
-    def new_secret(self, random_bytes: bytes) -> str:
-        """Return a secret of ``standard``."""
-        return STANDARD.new_secret(random_bytes)
-
-    def signing_secret(self, text: str) -> SigningSecret:
-        """Return what *text* signs with under ``standard``."""
-        return STANDARD.signing_secret(text)
-
-    def verifying_secret(self, text: str) -> VerifyingSecret:
-        """Return what *text* verifies with under ``standard``."""
-        return STANDARD.verifying_secret(text)
-
-    def check_options(self, options: Options) -> None:
-        """Refuse every option: there is nothing to choose."""
-        refuse_options(options)
-
-    def refusal(self, said: Carried) -> None:
-        """Carry everything."""
+    name = "cloudevents"
+    version = 1
 
     def render(self, *, event: Event, endpoint: Endpoint, merchant: Merchant) -> Rendered:
         """Return the envelope with the publisher's data inside, byte for byte."""
@@ -116,28 +73,12 @@ class CloudEvents:
         ) % (
             delivery.encode(),
             to_text(MERCHANT, merchant.id).encode(),
-            _encode_json(event.type),
+            encode_json(event.type),
             _subject_member(event),
             iso_microseconds(happened_at(event)).encode(),
             event.data,
         )
         return Rendered(content_type=CONTENT_TYPE, body=body)
-
-    def sign(
-        self, *, message_id: str, body: bytes, secrets: Sequence[SigningSecret], now: datetime
-    ) -> Signed:
-        """Return the headers of ``standard``."""
-        return STANDARD.sign(message_id=message_id, body=body, secrets=secrets, now=now)
-
-    def verify(
-        self,
-        headers: Mapping[str, str],
-        body: bytes,
-        secrets: Sequence[VerifyingSecret],
-        now: datetime,
-    ) -> None:
-        """Accept *body* if the headers of ``standard`` say so."""
-        STANDARD.verify(headers, body, secrets, now)
 
     def read(
         self, headers: Mapping[str, str], body: bytes, options: Options = NO_OPTIONS
@@ -174,7 +115,7 @@ def _subject_member(event: Event) -> bytes:
     # The attribute may be left out, so an id that it cannot hold is no reason to refuse the event.
     if _NOT_IN_STRINGS.search(subject):
         return b""
-    return b',"subject":' + _encode_json(subject)
+    return b',"subject":' + encode_json(subject)
 
 
 def _refuse_other_modes(headers: Mapping[str, str]) -> None:

@@ -17,7 +17,6 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from payhooks.errors import InvalidError
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.event import Event
 from payhooks.model.merchant import Merchant
@@ -112,19 +111,6 @@ class Carried(Protocol):
 # An endpoint's or connector's choices within its dialect, by name: dialect_options in the API.
 Options = Mapping[str, str]
 NO_OPTIONS: Final[Options] = MappingProxyType({})
-
-
-def refuse_options(options: Options) -> None:
-    """Refuse every option, for a dialect that has none.
-
-    Raises:
-        InvalidError: At ``/dialect_options``; there is one.
-
-    """
-    for _ in options:
-        # Not named: it is the caller's text, and may be long.
-        detail = "This dialect has no options."
-        raise InvalidError.at("/dialect_options", "unknown_option", detail)
 
 
 class Dialect(Protocol):

@@ -18,7 +18,6 @@ import msgspec
 from payhooks.dialects import custom_template
 from payhooks.dialects.contract import (
     NO_OPTIONS,
-    SECRET_RANDOM_BYTES,
     Carried,
     Options,
     Reading,
@@ -26,19 +25,14 @@ from payhooks.dialects.contract import (
     Signed,
     SigningSecret,
     VerifyingSecret,
-    refuse_options,
 )
 from payhooks.dialects.custom_values import DATA, PRINTED
-from payhooks.dialects.reading import decoded, in_utc, scalar_text
+from payhooks.dialects.ordinary import TextKeyed
+from payhooks.dialects.reading import decode_members, decoded, in_utc, scalar_text
 from payhooks.dialects.schemes import TOLERANCE, check_age, no_match, required, spelled
-from payhooks.dialects.text_key import keys_of, text_key
+from payhooks.dialects.text_key import keys_of
 from payhooks.errors import Fault, InvalidError, SignatureError
-from payhooks.limits import (
-    CONNECT_TIMEOUT_S,
-    EVENT_TYPE_CHARS_MAX,
-    IN_FLIGHT_PER_LANE,
-    TIMEOUT_S_DEFAULT,
-)
+from payhooks.limits import EVENT_TYPE_CHARS_MAX
 from payhooks.model.custom_dialect import CustomDialect, SignatureEncoding, TimestampUnit
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.event import Event
@@ -54,45 +48,16 @@ _UNIX: Final = re.compile(r"[0-9]{1,12}")
 _PREFIX: Final = re.compile(r"(?:[\x21-\x7e][\x20-\x7e]{0,63})?")
 _CONTENT_TYPE: Final = re.compile(r"[\x21-\x7e]+/[\x21-\x7e](?:[\x20-\x7e]{0,100}[\x21-\x7e])?")
 
-_decode_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_items: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-class _Manners:
-    """What is the same in every custom format, a missing one included. See Dialect."""
-
-    name: Final = NAME
-    retry_policy: Final = "standard"
-    timeout_s: Final = TIMEOUT_S_DEFAULT
-    connect_timeout_s: Final = CONNECT_TIMEOUT_S
-    in_flight_max: Final = IN_FLIGHT_PER_LANE
-    signs_by_default: Final = True
-
-    def check_options(self, options: Options) -> None:
-        """Refuse every option: the choices are the definition's."""
-        refuse_options(options)
-
-    def new_secret(self, random_bytes: bytes) -> str:
-        """Return hex, which every receiver's configuration takes."""
-        assert len(random_bytes) == SECRET_RANDOM_BYTES
-        return random_bytes.hex()
-
-    def signing_secret(self, text: str) -> SigningSecret:
-        """Return the secret whose text is the key."""
-        return text_key(text)
-
-    def verifying_secret(self, text: str) -> VerifyingSecret:
-        """Return the same: both sides hold it."""
-        return text_key(text)
-
-
-class Undefined(_Manners):
+class Undefined(TextKeyed):
     """The custom dialect of a merchant that has not said what it is."""
 
-    version: Final = 0
-    own_headers: Final[frozenset[str]] = frozenset()
-    carries_everything: Final = False
+    name = NAME
+    version = 0
+    carries_everything = False
 
     def refusal(self, said: Carried) -> str:
         """Refuse every event."""
@@ -128,10 +93,10 @@ class Undefined(_Manners):
 UNDEFINED: Final = Undefined()
 
 
-class Custom(_Manners):
+class Custom(TextKeyed):
     """One definition, ready to write and read. Made by ``bind``."""
 
-    carries_everything: Final = True
+    name = NAME
 
     def __init__(
         self,
@@ -160,11 +125,8 @@ class Custom(_Manners):
         names = (it.signature_header, it.timestamp_header, it.id_header)
         return frozenset(name.lower() for name in names if name is not None)
 
-    def refusal(self, said: Carried) -> None:
-        """Carry everything: what an event does not have is null."""
-
     def render(self, *, event: Event, endpoint: Endpoint, merchant: Merchant) -> Rendered:
-        """Return the envelope with the publisher's data inside, byte for byte."""
+        """Return the envelope with the publisher's data inside; what an event lacks is null."""
         parts = [self._first]
         for print_, text in self._rest:
             parts += (print_(event, endpoint, merchant), text)
@@ -214,7 +176,7 @@ class Custom(_Manners):
         self, headers: Mapping[str, str], body: bytes, options: Options = NO_OPTIONS
     ) -> Reading:
         """Return what stands where the template has its placeholders; more may stand beside."""
-        decoded(_decode_members, body, wanted="a JSON object")
+        decoded(decode_members, body, wanted="a JSON object")
         event_type = self._event_type(body)
         payload = self._raw(DATA, body)
         if payload is None or not payload.startswith(b"{"):
@@ -277,7 +239,7 @@ class Custom(_Manners):
         for step in path:
             try:
                 if isinstance(step, str):
-                    found = bytes(_decode_members(found)[step])
+                    found = bytes(decode_members(found)[step])
                 else:
                     found = bytes(_decode_items(found)[step])
             except (msgspec.DecodeError, KeyError, IndexError):

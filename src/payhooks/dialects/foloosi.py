@@ -12,35 +12,18 @@ orders, ``order.success`` and ``order.cancel``. What it leaves open is decided h
   endpoint asks for it. Who takes requests without it has to fetch the transaction again.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 import msgspec
 
-from payhooks.dialects.contract import (
-    NO_OPTIONS,
-    SECRET_RANDOM_BYTES,
-    Carried,
-    Options,
-    Reading,
-    Rendered,
-    Signed,
-    SigningSecret,
-    VerifyingSecret,
-    refuse_options,
-)
-from payhooks.dialects.printed import object_beside
-from payhooks.dialects.reading import decoded, scalar_text
+from payhooks.dialects.contract import NO_OPTIONS, Options, Reading, Rendered
+from payhooks.dialects.ordinary import HeaderSigned
+from payhooks.dialects.printed import encode_json, object_beside
+from payhooks.dialects.reading import ABSENT, decoded, scalar_text
 from payhooks.dialects.schemes import HexOfBody
-from payhooks.dialects.text_key import keys_of, text_key
 from payhooks.errors import InvalidError
-from payhooks.limits import (
-    CONNECT_TIMEOUT_S,
-    EVENT_TYPE_CHARS_MAX,
-    IN_FLIGHT_PER_LANE,
-    TIMEOUT_S_DEFAULT,
-)
+from payhooks.limits import EVENT_TYPE_CHARS_MAX
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.event import Event
 from payhooks.model.merchant import Merchant
@@ -55,14 +38,10 @@ EVENT_OF_STATUS: Final = {
     "pending": "payment_processing",
 }
 
-_SCHEME: Final = HexOfBody("X-Foloosi-Signature", "sha256")
-_ABSENT: Final = msgspec.Raw()
-_encode_json = msgspec.json.Encoder().encode
-
 
 class _Data(msgspec.Struct, frozen=True):
-    transfer: msgspec.Raw = _ABSENT
-    order: msgspec.Raw = _ABSENT
+    transfer: msgspec.Raw = ABSENT
+    order: msgspec.Raw = ABSENT
 
 
 class _Envelope(msgspec.Struct, frozen=True):
@@ -73,79 +52,38 @@ class _Envelope(msgspec.Struct, frozen=True):
 class _About(msgspec.Struct, frozen=True):
     """What of a transfer or an order names it. The document has texts; numbers are taken too."""
 
-    transaction_no: msgspec.Raw = _ABSENT
-    transaction_status: msgspec.Raw = _ABSENT
-    payment_reference: msgspec.Raw = _ABSENT
-    id: msgspec.Raw = _ABSENT
+    transaction_no: msgspec.Raw = ABSENT
+    transaction_status: msgspec.Raw = ABSENT
+    payment_reference: msgspec.Raw = ABSENT
+    id: msgspec.Raw = ABSENT
 
 
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 _decode_about = msgspec.json.Decoder(_About).decode
 
 
-class Foloosi:
+class Foloosi(HeaderSigned):
     """The dialect of Foloosi. See Dialect for what each method promises."""
 
-    name: Final = "foloosi"
-    version: Final = 1
-    retry_policy: Final = "standard"
-    timeout_s: Final = TIMEOUT_S_DEFAULT
-    connect_timeout_s: Final = CONNECT_TIMEOUT_S
-    in_flight_max: Final = IN_FLIGHT_PER_LANE
-    signs_by_default: Final = False
-    own_headers: Final = frozenset({_SCHEME.header.lower()})
-    carries_everything: Final = True
-
-    def check_options(self, options: Options) -> None:
-        """Refuse every option: there is nothing to choose."""
-        refuse_options(options)
-
-    def refusal(self, said: Carried) -> None:
-        """Carry everything."""
-
-    def new_secret(self, random_bytes: bytes) -> str:
-        """Return a key of 64 hexadecimal digits."""
-        assert len(random_bytes) == SECRET_RANDOM_BYTES
-        return random_bytes.hex()
-
-    def signing_secret(self, text: str) -> SigningSecret:
-        """Return what *text*, for example the account's secret key, signs with."""
-        return text_key(text)
-
-    def verifying_secret(self, text: str) -> VerifyingSecret:
-        """Return what *text* verifies with."""
-        return text_key(text)
+    name = "foloosi"
+    version = 1
+    signs_by_default = False
+    scheme = HexOfBody("X-Foloosi-Signature", "sha256")
 
     def render(self, *, event: Event, endpoint: Endpoint, merchant: Merchant) -> Rendered:
         """Return the publisher's data as a transfer, or as an order where it is one."""
         if event.object_type == ORDER or event.type.startswith("order."):
             transfer = object_beside(event, TRANSFER)
             body = b'{"event":%b,"data":{"order":%b%b}}' % (
-                _encode_json(event.type),
+                encode_json(event.type),
                 event.data,
                 b"" if transfer is None else b',"transfer":' + transfer,
             )
         elif event.family == FAMILY or _event_of(_decode_about(event.data)) == event.type:
             body = b'{"data":{"transfer":%b}}' % event.data
         else:
-            body = b'{"event":%b,"data":{"transfer":%b}}' % (_encode_json(event.type), event.data)
+            body = b'{"event":%b,"data":{"transfer":%b}}' % (encode_json(event.type), event.data)
         return Rendered(content_type="application/json", body=body)
-
-    def sign(
-        self, *, message_id: str, body: bytes, secrets: Sequence[SigningSecret], now: datetime
-    ) -> Signed:
-        """Return the signature of the newest secret, where there is one."""
-        return Signed(_SCHEME.sign(body, keys_of(secrets), now=now), body)
-
-    def verify(
-        self,
-        headers: Mapping[str, str],
-        body: bytes,
-        secrets: Sequence[VerifyingSecret],
-        now: datetime,
-    ) -> None:
-        """Accept *body* if some secret signed it, whenever that was."""
-        _SCHEME.verify(headers, body, keys_of(secrets), now=now)
 
     def read(
         self, headers: Mapping[str, str], body: bytes, options: Options = NO_OPTIONS

@@ -9,7 +9,7 @@ events and ``cardupdate`` in what is sent: we write the one chosen and read both
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Final
@@ -17,24 +17,19 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from payhooks.dialects.contract import (
-    NO_OPTIONS,
-    SECRET_RANDOM_BYTES,
-    Carried,
-    Options,
-    Reading,
-    Rendered,
-    Signed,
-    SigningSecret,
-    VerifyingSecret,
+from payhooks.dialects.contract import NO_OPTIONS, Options, Reading, Rendered
+from payhooks.dialects.ordinary import HeaderSigned
+from payhooks.dialects.printed import (
+    delivery_digest,
+    encode_json,
+    happened_at,
+    merchant_id,
+    object_beside,
 )
-from payhooks.dialects.printed import delivery_digest, happened_at, object_beside
-from payhooks.dialects.reading import decoded, in_utc, scalar_text
+from payhooks.dialects.reading import ABSENT, decoded, in_utc, missing, scalar_text
 from payhooks.dialects.schemes import HexOfBody
-from payhooks.dialects.text_key import keys_of, text_key
 from payhooks.errors import InvalidError
-from payhooks.ids import MERCHANT, to_text
-from payhooks.limits import CONNECT_TIMEOUT_S, EVENT_TYPE_CHARS_MAX, TIMEOUT_S_MAX
+from payhooks.limits import EVENT_TYPE_CHARS_MAX, TIMEOUT_S_MAX
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.event import Event
 from payhooks.model.merchant import Merchant
@@ -48,28 +43,25 @@ SENT_PREFIX: Final = "cardupdate"
 MERCH_KEY: Final = "merch_key"
 CHANGES: Final = "changes"
 
-_SCHEME: Final = HexOfBody("X-Signature", "sha256")
 # As the zone database spells its names; what else lies in its folder begins in lower case.
 _ZONE_NAME: Final = re.compile(r"[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*")
 _ZONE_NAME_CHARS_MAX: Final = 64
-_ABSENT: Final = msgspec.Raw()
-_encode_json = msgspec.json.Encoder().encode
 
 
 class _Object(msgspec.Struct, frozen=True):
-    type: msgspec.Raw = _ABSENT
-    key: msgspec.Raw = _ABSENT
-    refnum: msgspec.Raw = _ABSENT
+    type: msgspec.Raw = ABSENT
+    key: msgspec.Raw = ABSENT
+    refnum: msgspec.Raw = ABSENT
 
 
 class _Merchant(msgspec.Struct, frozen=True):
-    merch_key: msgspec.Raw = _ABSENT
+    merch_key: msgspec.Raw = ABSENT
 
 
 class _Body(msgspec.Struct, frozen=True):
-    object: msgspec.Raw = _ABSENT
+    object: msgspec.Raw = ABSENT
     merchant: _Merchant = _Merchant()
-    changes: msgspec.Raw = _ABSENT
+    changes: msgspec.Raw = ABSENT
 
 
 class _Envelope(msgspec.Struct, frozen=True):
@@ -83,18 +75,15 @@ _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 _decode_object = msgspec.json.Decoder(_Object).decode
 
 
-class MerchantConsole:
+class MerchantConsole(HeaderSigned):
     """The dialect of the merchant console. See Dialect for what each method promises."""
 
-    name: Final = "merchant-console"
-    version: Final = 1
-    retry_policy: Final = "merchant-console"
-    timeout_s: Final = TIMEOUT_S_MAX
-    connect_timeout_s: Final = CONNECT_TIMEOUT_S
-    in_flight_max: Final = 20  # Its reference names this many connections for each endpoint.
-    signs_by_default: Final = True
-    own_headers: Final = frozenset({_SCHEME.header.lower()})
-    carries_everything: Final = True
+    name = "merchant-console"
+    version = 1
+    retry_policy = "merchant-console"
+    timeout_s = TIMEOUT_S_MAX
+    in_flight_max = 20  # Its reference names this many connections for each endpoint.
+    scheme = HexOfBody("X-Signature", "sha256")
 
     def check_options(self, options: Options) -> None:
         """Accept a zone of the zone database and one of the two prefixes."""
@@ -108,22 +97,6 @@ class MerchantConsole:
             else:
                 detail = f"This dialect has the options {TIME_ZONE} and {CARD_UPDATER_PREFIX}."
                 raise InvalidError.at("/dialect_options", "unknown_option", detail)
-
-    def refusal(self, said: Carried) -> None:
-        """Carry everything."""
-
-    def new_secret(self, random_bytes: bytes) -> str:
-        """Return a key of 64 hexadecimal digits."""
-        assert len(random_bytes) == SECRET_RANDOM_BYTES
-        return random_bytes.hex()
-
-    def signing_secret(self, text: str) -> SigningSecret:
-        """Return what a Signature Key or a Source Key signs with: its text."""
-        return text_key(text)
-
-    def verifying_secret(self, text: str) -> VerifyingSecret:
-        """Return what a Signature Key or a Source Key verifies with: its text."""
-        return text_key(text)
 
     def render(self, *, event: Event, endpoint: Endpoint, merchant: Merchant) -> Rendered:
         """Return the envelope with the publisher's data as the object of the event's body."""
@@ -139,29 +112,13 @@ class MerchantConsole:
             b'{"merchant":{"merch_key":%b},"object":%b%b},"event_id":"%b"}'
         ) % (
             triggered.isoformat(" ", "seconds").encode(),
-            _encode_json(event_type),
-            _encode_json(_merch_key(merchant)),
+            encode_json(event_type),
+            encode_json(merchant_id(merchant, provided=MERCH_KEY)),
             event.data,
             b"" if changes is None else b',"changes":' + changes,
             delivery_digest(event, endpoint).hex().encode(),
         )
         return Rendered(content_type="application/json", body=body)
-
-    def sign(
-        self, *, message_id: str, body: bytes, secrets: Sequence[SigningSecret], now: datetime
-    ) -> Signed:
-        """Return the signature of the newest secret; the body has its own id."""
-        return Signed(_SCHEME.sign(body, keys_of(secrets), now=now), body)
-
-    def verify(
-        self,
-        headers: Mapping[str, str],
-        body: bytes,
-        secrets: Sequence[VerifyingSecret],
-        now: datetime,
-    ) -> None:
-        """Accept *body* if some secret signed it, whenever that was."""
-        _SCHEME.verify(headers, body, keys_of(secrets), now=now)
 
     def read(
         self, headers: Mapping[str, str], body: bytes, options: Options = NO_OPTIONS
@@ -177,7 +134,7 @@ class MerchantConsole:
             ("event_body/object", payload := bytes(said.object)),
         ):
             if not value:
-                raise InvalidError.at(f"/{name}", "required", f"There is no {name}.")
+                raise missing(f"/{name}")
         about = decoded(
             _decode_object, payload, wanted="about an object: event_body.object is none"
         )
@@ -200,13 +157,6 @@ class MerchantConsole:
 
 
 MERCHANT_CONSOLE: Final = MerchantConsole()
-
-
-def _merch_key(merchant: Merchant) -> str:
-    for name, value in merchant.provider_ids:
-        if name == MERCH_KEY:
-            return value
-    return merchant.reference or to_text(MERCHANT, merchant.id)
 
 
 def _renamed(event_type: str, old: str, new: str) -> str:

@@ -6,38 +6,32 @@ What is read may still have the names of the status that an event brought about,
 generation sent; what is written has the names of the catalogue.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Annotated, Final, Literal
 
 import msgspec
 
-from payhooks.dialects.contract import (
-    NO_OPTIONS,
-    SECRET_RANDOM_BYTES,
-    Carried,
-    HmacSecret,
-    Options,
-    Reading,
-    Rendered,
-    Signed,
-    SigningSecret,
-    VerifyingSecret,
-    refuse_options,
+from payhooks.dialects.contract import NO_OPTIONS, Options, Reading, Rendered
+from payhooks.dialects.ordinary import HeaderSigned
+from payhooks.dialects.printed import delivery_digest, encode_json
+from payhooks.dialects.reading import (
+    Members,
+    decode_members,
+    decoded,
+    in_utc,
+    missing,
+    scalar_text,
 )
-from payhooks.dialects.printed import delivery_digest
-from payhooks.dialects.reading import decoded, in_utc, missing, scalar_text
 from payhooks.dialects.schemes import TimedList
-from payhooks.dialects.text_key import keys_of, text_key
 from payhooks.errors import InvalidError
-from payhooks.limits import CONNECT_TIMEOUT_S, EVENT_TYPE_CHARS_MAX, IN_FLIGHT_PER_LANE
+from payhooks.limits import EVENT_TYPE_CHARS_MAX
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.event import Event
 from payhooks.model.merchant import Merchant, Mode
 
 SIGNATURE: Final = "owlpay-signature"
-SECRET_PREFIX: Final = "whs_"  # noqa: S105 - what secrets begin with, not one
 ALIASES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "owlpay.received_order": "order.received",
@@ -47,56 +41,27 @@ ALIASES: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 _UUID_DIGITS: Final = 40
-_SCHEME: Final = TimedList(SIGNATURE)
-
-_encode_json = msgspec.json.Encoder().encode
 
 
 class _Envelope(msgspec.Struct, frozen=True):
     uuid: str = ""
     observation: Annotated[str, msgspec.Meta(max_length=EVENT_TYPE_CHARS_MAX)] = ""
-    data: dict[str, msgspec.Raw] = {}
+    data: Members = {}
     is_test: Literal[0, 1] | bool | None = None
 
 
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
-_decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _as_moment = msgspec.json.Decoder(Annotated[datetime, msgspec.Meta(tz=True)]).decode
 
 
-class OwlPay:
+class OwlPay(HeaderSigned):
     """OwlPay's webhooks. See Dialect for what each method promises."""
 
-    name: Final = "owlpay"
-    version: Final = 1
-    # OwlPay prints neither: the platform's own policy, and an answer within ten seconds.
-    retry_policy: Final = "standard"
-    timeout_s: Final = 10.0
-    connect_timeout_s: Final = CONNECT_TIMEOUT_S
-    in_flight_max: Final = IN_FLIGHT_PER_LANE
-    signs_by_default: Final = True
-    own_headers: Final = frozenset({SIGNATURE.lower()})
-    carries_everything: Final = True
-
-    def new_secret(self, random_bytes: bytes) -> str:
-        """Return ``whs_`` and 64 letters and digits."""
-        assert len(random_bytes) == SECRET_RANDOM_BYTES
-        return SECRET_PREFIX + random_bytes.hex()
-
-    def signing_secret(self, text: str) -> HmacSecret:
-        """Return the secret whose key is *text*, prefix included."""
-        return text_key(text)
-
-    def verifying_secret(self, text: str) -> HmacSecret:
-        """Return the secret whose key is *text*, prefix included."""
-        return text_key(text)
-
-    def check_options(self, options: Options) -> None:
-        """Refuse every option: there is nothing to choose."""
-        refuse_options(options)
-
-    def refusal(self, said: Carried) -> None:
-        """Carry everything."""
+    name = "owlpay"
+    version = 1
+    timeout_s = 10.0  # It prints none, nor when it tries again.
+    scheme = TimedList(SIGNATURE)
+    key_prefix = "whs_"
 
     def render(self, *, event: Event, endpoint: Endpoint, merchant: Merchant) -> Rendered:
         """Return the envelope with the publisher's data under the name of its object.
@@ -109,27 +74,11 @@ class OwlPay:
         ) % (
             delivery_digest(event, endpoint).hex()[:_UUID_DIGITS].encode(),
             merchant.mode is Mode.SANDBOX,
-            _encode_json(event.type),
-            _encode_json(kind),
+            encode_json(event.type),
+            encode_json(kind),
             event.data,
         )
         return Rendered(content_type="application/json", body=body)
-
-    def sign(
-        self, *, message_id: str, body: bytes, secrets: Sequence[SigningSecret], now: datetime
-    ) -> Signed:
-        """Return the attempt's time with a ``v1`` for every secret."""
-        return Signed(_SCHEME.sign(body, keys_of(secrets), now=now), body)
-
-    def verify(
-        self,
-        headers: Mapping[str, str],
-        body: bytes,
-        secrets: Sequence[VerifyingSecret],
-        now: datetime,
-    ) -> None:
-        """Accept *body* if some secret signed it within the last five minutes."""
-        _SCHEME.verify(headers, body, keys_of(secrets), now=now)
 
     def read(
         self, headers: Mapping[str, str], body: bytes, options: Options = NO_OPTIONS
@@ -152,7 +101,7 @@ class OwlPay:
             raise InvalidError.at("/data", "required", detail)
         [(kind, raw)] = envelope.data.items()
         payload = bytes(raw)
-        members = decoded(_decode_object, payload, wanted="one whose data holds an object")
+        members = decoded(decode_members, payload, wanted="one whose data holds an object")
         event_type = ALIASES.get(envelope.observation, envelope.observation)
         object_id = scalar_text(members.get("uuid"))
         updated_at = scalar_text(members.get("updated_at"))

@@ -8,34 +8,34 @@ words), ``crates/api_models/src/webhooks.rs`` (the body and the order of its mem
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import ClassVar, Final
+from typing import Final
 
 import msgspec
 
-from payhooks.dialects.contract import (
-    NO_OPTIONS,
-    SECRET_RANDOM_BYTES,
-    Carried,
-    HmacSecret,
-    Options,
-    Reading,
-    Rendered,
-    Signed,
-    SigningSecret,
-    VerifyingSecret,
+from payhooks.dialects.contract import NO_OPTIONS, Options, Reading, Rendered
+from payhooks.dialects.ordinary import HeaderSigned
+from payhooks.dialects.printed import (
+    delivery_digest,
+    encode_json,
+    happened_at,
+    iso_milliseconds,
+    merchant_id,
 )
-from payhooks.dialects.printed import delivery_digest, happened_at, iso_milliseconds
-from payhooks.dialects.reading import decoded, in_utc, scalar_text
+from payhooks.dialects.reading import (
+    ABSENT,
+    Members,
+    decode_members,
+    decoded,
+    in_utc,
+    missing,
+    scalar_text,
+)
 from payhooks.dialects.schemes import HexOfBody
-from payhooks.dialects.text_key import keys_of, text_key
 from payhooks.errors import InvalidError
-from payhooks.ids import MERCHANT, to_text
-from payhooks.limits import CONNECT_TIMEOUT_S, IN_FLIGHT_PER_LANE
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.event import Event
 from payhooks.model.merchant import Merchant
@@ -48,50 +48,37 @@ EVENT_IDS: Final = "event_ids"
 EACH: Final = "each"
 OBJECT: Final = "object"
 
-_SCHEME: Final = HexOfBody(SIGNATURE, "sha512")
 _DETAILS: Final = "_details"
 # Types whose first word does not say what their object is.
 _OBJECT_OF_WORD: Final = MappingProxyType({"action": "payment", "invoice": "subscription"})
 # Whichever of its states is newer: the documentation orders payments by ``updated``.
 _ORDERED_BY: Final = ("updated", "modified", "updated_at")
 
-_encode_json = msgspec.json.Encoder().encode
-
-
-_ABSENT: Final = msgspec.Raw()  # an empty Raw is not JSON, so nobody can send it
-
 
 class _Content(msgspec.Struct, frozen=True):
     type: str = ""
-    object: msgspec.Raw = _ABSENT
+    object: msgspec.Raw = ABSENT
 
 
 class _Envelope(msgspec.Struct, frozen=True):
-    event_id: msgspec.Raw = _ABSENT
+    event_id: msgspec.Raw = ABSENT
     event_type: str = ""
     content: _Content = _Content()
-    timestamp: msgspec.Raw = _ABSENT
+    timestamp: msgspec.Raw = ABSENT
 
 
 _WANTED: Final = "a JSON object with event_id, event_type, content and timestamp"
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
-_decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OwnGateway:
-    """The dialect under one of its names. See Dialect for what each method promises."""
+class OwnGateway(HeaderSigned):
+    """The dialect of OwnGateway. See Dialect for what each method promises."""
 
-    name: str
-    retry_policy: str
-
-    version: ClassVar[int] = 1
-    timeout_s: ClassVar[float] = 30.0  # the original's client waits as long
-    connect_timeout_s: ClassVar[float] = CONNECT_TIMEOUT_S
-    in_flight_max: ClassVar[int] = IN_FLIGHT_PER_LANE
-    signs_by_default: ClassVar[bool] = True
-    own_headers: ClassVar[frozenset[str]] = frozenset({SIGNATURE.lower()})
-    carries_everything: ClassVar[bool] = True
+    name = "owngateway"
+    version = 1
+    retry_policy = "owngateway"
+    timeout_s = 30.0  # the original's client waits as long
+    scheme = HexOfBody(SIGNATURE, "sha512")
 
     def check_options(self, options: Options) -> None:
         """Accept ``event_ids``: ``each`` event its own, or one for each ``object`` and type.
@@ -107,53 +94,21 @@ class OwnGateway:
                 detail = f"It is {EACH} or {OBJECT}."
                 raise InvalidError.at(f"/dialect_options/{EVENT_IDS}", "invalid", detail)
 
-    def refusal(self, said: Carried) -> None:
-        """Carry everything."""
-
-    def new_secret(self, random_bytes: bytes) -> str:
-        """Return 64 letters and digits, as many as the original draws."""
-        assert len(random_bytes) == SECRET_RANDOM_BYTES
-        return random_bytes.hex()
-
-    def signing_secret(self, text: str) -> HmacSecret:
-        """Return the secret whose key is *text*."""
-        return text_key(text)
-
-    def verifying_secret(self, text: str) -> HmacSecret:
-        """Return the secret whose key is *text*."""
-        return text_key(text)
-
     def render(self, *, event: Event, endpoint: Endpoint, merchant: Merchant) -> Rendered:
         """Return the envelope with the publisher's data, only the space between tokens removed."""
         body = (
             b'{"merchant_id":%b,"event_id":"%b","event_type":%b,'
             b'"content":{"type":%b,"object":%b},"timestamp":"%b"}'
         ) % (
-            _encode_json(_merchant_id(merchant)),
+            encode_json(merchant_id(merchant, provided=MERCHANT_ID)),
             _event_id(event, endpoint).encode(),
-            _encode_json(event.type),
-            _encode_json(_object_word(event) + _DETAILS),
+            encode_json(event.type),
+            encode_json(_object_word(event) + _DETAILS),
             # Reformats without decoding: numbers and strings keep their spelling.
             msgspec.json.format(event.data, indent=-1),
             iso_milliseconds(happened_at(event)).encode(),
         )
         return Rendered(content_type="application/json", body=body)
-
-    def sign(
-        self, *, message_id: str, body: bytes, secrets: Sequence[SigningSecret], now: datetime
-    ) -> Signed:
-        """Return the signature made with the newest secret, and the body as it is."""
-        return Signed(_SCHEME.sign(body, keys_of(secrets), now=now), body)
-
-    def verify(
-        self,
-        headers: Mapping[str, str],
-        body: bytes,
-        secrets: Sequence[VerifyingSecret],
-        now: datetime,
-    ) -> None:
-        """Accept *body* if some secret signed it, whenever that was."""
-        _SCHEME.verify(headers, body, keys_of(secrets), now=now)
 
     def read(
         self, headers: Mapping[str, str], body: bytes, options: Options = NO_OPTIONS
@@ -165,17 +120,17 @@ class OwnGateway:
         occurred_at = _moment(envelope.timestamp)
         # A named member each, so that whoever wrote the sender knows what to mend.
         if not event_id:
-            raise _missing("event_id")
+            raise missing("/event_id")
         if not envelope.event_type:
-            raise _missing("event_type")
+            raise missing("/event_type")
         if not content.type:
-            raise _missing("content/type")
+            raise missing("/content/type")
         if not bytes(content.object):
-            raise _missing("content/object")
+            raise missing("/content/object")
         if occurred_at is None:
-            raise _missing("timestamp")
+            raise missing("/timestamp")
         payload = bytes(content.object)
-        members = decoded(_decode_object, payload, wanted="one whose content/object is an object")
+        members = decoded(decode_members, payload, wanted="one whose content/object is an object")
         kind = content.type.removesuffix(_DETAILS)
         return Reading(
             event_type=envelope.event_type,
@@ -189,13 +144,15 @@ class OwnGateway:
         )
 
 
-OWNGATEWAY: Final = OwnGateway(name="owngateway", retry_policy="owngateway")
-HYPERSWITCH: Final = OwnGateway(name="hyperswitch", retry_policy="hyperswitch")
+class Hyperswitch(OwnGateway):
+    """The same from the earlier release, which tries for longer."""
+
+    name = "hyperswitch"
+    retry_policy = "hyperswitch"
 
 
-def _merchant_id(merchant: Merchant) -> str:
-    provided = dict(merchant.provider_ids).get(MERCHANT_ID)
-    return provided or merchant.reference or to_text(MERCHANT, merchant.id)
+OWNGATEWAY: Final = OwnGateway()
+HYPERSWITCH: Final = Hyperswitch()
 
 
 def _object_word(event: Event) -> str:
@@ -219,7 +176,7 @@ def _uuid7(made: bytes, digest: bytes) -> str:
     return f"{made[:6].hex()}7{drawn[:3]}{'89ab'[digest[31] & 3]}{drawn[3:18]}"
 
 
-def _ordered_at(members: Mapping[str, msgspec.Raw]) -> datetime | None:
+def _ordered_at(members: Members) -> datetime | None:
     for name in _ORDERED_BY:
         at = _moment(members.get(name))
         if at is not None:
@@ -236,7 +193,3 @@ def _moment(raw: msgspec.Raw | None) -> datetime | None:
         at = msgspec.convert(text, datetime)
         return in_utc(at if at.tzinfo is not None else at.replace(tzinfo=UTC))
     return None
-
-
-def _missing(pointer: str) -> InvalidError:
-    return InvalidError.at(f"/{pointer}", "required", f"The body has no {pointer}.")

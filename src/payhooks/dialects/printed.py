@@ -6,11 +6,13 @@ from typing import Final
 
 import msgspec
 
-from payhooks.ids import delivery_id
+from payhooks.dialects.reading import decode_members
+from payhooks.ids import MERCHANT, delivery_id, to_text
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.event import Event
+from payhooks.model.merchant import Merchant
 
-_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+encode_json: Final = msgspec.json.Encoder().encode
 
 
 def happened_at(event: Event) -> datetime:
@@ -33,6 +35,12 @@ def iso_microseconds(at: datetime) -> str:
     return at.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
+def merchant_id(merchant: Merchant, *, provided: str) -> str:
+    """Return the provider's id that is kept as *provided*, else the operator's, else ours."""
+    ids = dict(merchant.provider_ids)
+    return ids.get(provided) or merchant.reference or to_text(MERCHANT, merchant.id)
+
+
 def object_beside(event: Event, name: str) -> bytes | None:
     """Return the JSON object that the event's metadata has under *name*, as it is spelled.
 
@@ -40,7 +48,7 @@ def object_beside(event: Event, name: str) -> bytes | None:
     """
     if event.metadata is None:
         return None
-    found = _members(event.metadata).get(name)
+    found = decode_members(event.metadata).get(name)
     if found is None or not (spelled := bytes(found)).startswith(b"{"):
         return None
     return spelled

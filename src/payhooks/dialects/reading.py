@@ -10,6 +10,10 @@ from payhooks.errors import InvalidError
 
 _Envelope = TypeVar("_Envelope")
 
+Members = dict[str, msgspec.Raw]
+ABSENT: Final = msgspec.Raw()  # an empty Raw is not JSON, so nobody can send it
+
+decode_members: Final = msgspec.json.Decoder(Members).decode
 _decode_scalar: Final = msgspec.json.Decoder(str | int | float | bool | None).decode
 
 

@@ -26,6 +26,11 @@ Headers = tuple[tuple[str, str], ...]
 class Scheme(Protocol):
     """One way to sign a body in a header."""
 
+    @property
+    def header(self) -> str:
+        """Its name, as it is written."""
+        ...
+
     def sign(self, body: bytes, keys: Sequence[bytes], *, now: datetime) -> Headers:
         """Return the headers; none where there is no key."""
         ...

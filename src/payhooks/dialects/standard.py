@@ -15,10 +15,10 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from payhooks.dialects import secret_text
 from payhooks.dialects.contract import (
     NO_OPTIONS,
     SECRET_RANDOM_BYTES,
-    Carried,
     Ed25519Public,
     Ed25519Secret,
     HmacSecret,
@@ -28,18 +28,22 @@ from payhooks.dialects.contract import (
     Signed,
     SigningSecret,
     VerifyingSecret,
-    refuse_options,
 )
+from payhooks.dialects.ordinary import Ordinary
+from payhooks.dialects.printed import encode_json, iso_microseconds
 from payhooks.dialects.reading import decoded, in_utc
 from payhooks.dialects.schemes import SIGNATURES_MAX, TOLERANCE, check_age, no_match, spelled
+from payhooks.dialects.secret_text import (
+    ED25519_BYTES,
+    PRIVATE_PREFIX,
+    PUBLIC_PREFIX,
+    SOURCE_KEY_PREFIX,
+    SYMMETRIC_BYTES,
+    SYMMETRIC_PREFIX,
+)
 from payhooks.errors import InvalidError, SignatureError
 from payhooks.ids import made_at_text
-from payhooks.limits import (
-    CONNECT_TIMEOUT_S,
-    EVENT_TYPE_CHARS_MAX,
-    IN_FLIGHT_PER_LANE,
-    TIMEOUT_S_DEFAULT,
-)
+from payhooks.limits import EVENT_TYPE_CHARS_MAX
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.event import Event
 from payhooks.model.merchant import Merchant
@@ -50,17 +54,8 @@ SIGNATURE: Final = "webhook-signature"
 
 MESSAGE_ID_CHARS_MAX: Final = 255
 
-SYMMETRIC_PREFIX: Final = "whsec_"
-PRIVATE_PREFIX: Final = "whsk_"
-PUBLIC_PREFIX: Final = "whpk_"
-# A Source Key signs with its text as it stands: its merchant has nothing else of it.
-SOURCE_KEY_PREFIX: Final = "phk_"
-SYMMETRIC_BYTES: Final = range(24, 65)
-ED25519_BYTES: Final = 32
 # Some write a private key as seed and public key in one.
 ED25519_PAIR_BYTES: Final = 64
-
-_encode_json = msgspec.json.Encoder().encode
 
 
 class _Envelope(msgspec.Struct, frozen=True):
@@ -72,18 +67,11 @@ class _Envelope(msgspec.Struct, frozen=True):
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 
 
-class Standard:
+class Standard(Ordinary):
     """The dialect of endpoints that name none. See Dialect for what each method promises."""
 
-    name: Final = "standard"
-    version: Final = 1
-    retry_policy: Final = "standard"
-    timeout_s: Final = TIMEOUT_S_DEFAULT
-    connect_timeout_s: Final = CONNECT_TIMEOUT_S
-    in_flight_max: Final = IN_FLIGHT_PER_LANE
-    signs_by_default: Final = True
-    own_headers: Final[frozenset[str]] = frozenset()
-    carries_everything: Final = True
+    name = "standard"
+    version = 1
 
     def new_secret(self, random_bytes: bytes) -> str:
         """Return a symmetric secret: every receiver's library knows those."""
@@ -102,24 +90,16 @@ class Standard:
             return Ed25519Public(public=_public_key(text.removeprefix(PUBLIC_PREFIX)))
         return _symmetric(text)
 
-    def check_options(self, options: Options) -> None:
-        """Refuse every option: there is nothing to choose."""
-        refuse_options(options)
-
-    def refusal(self, said: Carried) -> None:
-        """Carry everything."""
-
     def render(self, *, event: Event, endpoint: Endpoint, merchant: Merchant) -> Rendered:
         """Return the envelope with the publisher's data inside, byte for byte."""
         if event.occurred_at is None:
-            timestamp = f"{made_at_text(event.id)}000".encode()
+            timestamp = f"{made_at_text(event.id)}000Z"
         else:
-            at = event.occurred_at.astimezone(UTC)
-            timestamp = at.isoformat(timespec="microseconds").removesuffix("+00:00").encode()
+            timestamp = iso_microseconds(event.occurred_at.astimezone(UTC))
         # Spliced, not encoded: decoding data would change the spelling of its numbers.
-        body = b'{"type":%b,"timestamp":"%bZ","data":%b}' % (
-            _encode_json(event.type),
-            timestamp,
+        body = b'{"type":%b,"timestamp":"%b","data":%b}' % (
+            encode_json(event.type),
+            timestamp.encode(),
             event.data,
         )
         return Rendered(content_type="application/json", body=body)
@@ -262,11 +242,9 @@ def _public_key(encoded: str) -> Ed25519PublicKey:
 
 
 def _decode_secret(encoded: str) -> bytes:
-    # Padding is optional because the common libraries take secrets without it.
-    stripped = encoded.rstrip("=")
     try:
-        return base64.b64decode(stripped + "=" * (-len(stripped) % 4), validate=True)
-    except (binascii.Error, ValueError):
+        return secret_text.decode(encoded)
+    except ValueError:
         raise InvalidError.at(
             "/secret", "malformed", "What follows the prefix is not base64."
         ) from None

@@ -6,97 +6,50 @@ order printed there). Gateways that answer as Stripe does leave out ``livemode``
 kind of object in ``data.type``; both are read.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import msgspec
 
-from payhooks.dialects.contract import (
-    NO_OPTIONS,
-    SECRET_RANDOM_BYTES,
-    Carried,
-    HmacSecret,
-    Options,
-    Reading,
-    Rendered,
-    Signed,
-    SigningSecret,
-    VerifyingSecret,
-    refuse_options,
-)
-from payhooks.dialects.printed import delivery_digest, happened_at
-from payhooks.dialects.reading import decoded, missing, scalar_text
+from payhooks.dialects.contract import NO_OPTIONS, Options, Reading, Rendered
+from payhooks.dialects.ordinary import HeaderSigned
+from payhooks.dialects.printed import delivery_digest, encode_json, happened_at
+from payhooks.dialects.reading import Members, decode_members, decoded, missing, scalar_text
 from payhooks.dialects.schemes import TimedList
-from payhooks.dialects.text_key import keys_of, text_key
 from payhooks.errors import InvalidError
-from payhooks.limits import (
-    CONNECT_TIMEOUT_S,
-    EVENT_TYPE_CHARS_MAX,
-    IN_FLIGHT_PER_LANE,
-    TIMEOUT_S_DEFAULT,
-)
+from payhooks.limits import EVENT_TYPE_CHARS_MAX
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.event import Event
 from payhooks.model.merchant import Merchant, Mode
 
 SIGNATURE: Final = "Stripe-Signature"
-SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - what secrets begin with, not one
 
 _SNAPSHOT: Final = "event"  # Stripe's other kind carries no object, only where to fetch it.
 _ID_DIGITS: Final = 24
 _SECONDS_MAX: Final = 253_402_300_799  # the last second that a datetime can be
-_SCHEME: Final = TimedList(SIGNATURE)
-
-_encode_json = msgspec.json.Encoder().encode
 
 
 class _Envelope(msgspec.Struct, frozen=True):
     id: str = ""
     object: str = _SNAPSHOT
     created: msgspec.Raw = msgspec.Raw(b"null")
-    data: dict[str, msgspec.Raw] = {}
+    data: Members = {}
     livemode: bool | None = None
     type: Annotated[str, msgspec.Meta(max_length=EVENT_TYPE_CHARS_MAX)] = ""
 
 
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
-_decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _as_seconds = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, le=_SECONDS_MAX)]).decode
 
 
-class Stripe:
+class Stripe(HeaderSigned):
     """Stripe's snapshot events. See Dialect for what each method promises."""
 
-    name: Final = "stripe"
-    version: Final = 1
-    retry_policy: Final = "standard"
-    timeout_s: Final = TIMEOUT_S_DEFAULT
-    connect_timeout_s: Final = CONNECT_TIMEOUT_S
-    in_flight_max: Final = IN_FLIGHT_PER_LANE
-    signs_by_default: Final = True
-    own_headers: Final = frozenset({SIGNATURE.lower()})
-    carries_everything: Final = True
-
-    def new_secret(self, random_bytes: bytes) -> str:
-        """Return ``whsec_`` and 64 letters and digits; unlike ``standard``'s it is not base64."""
-        assert len(random_bytes) == SECRET_RANDOM_BYTES
-        return SECRET_PREFIX + random_bytes.hex()
-
-    def signing_secret(self, text: str) -> HmacSecret:
-        """Return the secret whose key is *text*, prefix included."""
-        return text_key(text)
-
-    def verifying_secret(self, text: str) -> HmacSecret:
-        """Return the secret whose key is *text*, prefix included."""
-        return text_key(text)
-
-    def check_options(self, options: Options) -> None:
-        """Refuse every option: there is nothing to choose."""
-        refuse_options(options)
-
-    def refusal(self, said: Carried) -> None:
-        """Carry everything."""
+    name = "stripe"
+    version = 1
+    scheme = TimedList(SIGNATURE)
+    key_prefix = "whsec_"  # what follows is no base64, unlike in a secret of ``standard``
 
     def render(self, *, event: Event, endpoint: Endpoint, merchant: Merchant) -> Rendered:
         """Return the event object with the publisher's data as its object.
@@ -111,29 +64,13 @@ class Stripe:
             b'"type":%b}'
         ) % (
             delivery_digest(event, endpoint).hex()[:_ID_DIGITS].encode(),
-            _encode_json(endpoint.api_version),
+            encode_json(endpoint.api_version),
             int(happened_at(event).timestamp()),
             event.data,
             b"true" if merchant.mode is Mode.LIVE else b"false",
-            _encode_json(event.type),
+            encode_json(event.type),
         )
         return Rendered(content_type="application/json", body=body)
-
-    def sign(
-        self, *, message_id: str, body: bytes, secrets: Sequence[SigningSecret], now: datetime
-    ) -> Signed:
-        """Return the attempt's time with a ``v1`` for every secret."""
-        return Signed(_SCHEME.sign(body, keys_of(secrets), now=now), body)
-
-    def verify(
-        self,
-        headers: Mapping[str, str],
-        body: bytes,
-        secrets: Sequence[VerifyingSecret],
-        now: datetime,
-    ) -> None:
-        """Accept *body* if some secret signed it within the last five minutes."""
-        _SCHEME.verify(headers, body, keys_of(secrets), now=now)
 
     def read(
         self, headers: Mapping[str, str], body: bytes, options: Options = NO_OPTIONS
@@ -155,7 +92,7 @@ class Stripe:
         if raw is None:
             raise missing("/data/object")
         payload = bytes(raw)
-        members = decoded(_decode_object, payload, wanted="one whose data.object is an object")
+        members = decoded(decode_members, payload, wanted="one whose data.object is an object")
         kind = scalar_text(members.get("object")) or scalar_text(envelope.data.get("type"))
         at = _moment(envelope.created)
         return Reading(

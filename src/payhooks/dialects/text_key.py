@@ -1,14 +1,15 @@
 """Secrets whose text, as it stands, is the key: those of every dialect but ``standard``."""
 
 from collections.abc import Sequence
-from typing import Final
 
 from payhooks.dialects.contract import HmacSecret, SigningSecret, VerifyingSecret
-from payhooks.dialects.standard import PRIVATE_PREFIX, PUBLIC_PREFIX
+from payhooks.dialects.secret_text import (
+    PRIVATE_PREFIX,
+    PUBLIC_PREFIX,
+    TEXT_KEY_CHARS,
+    is_plain,
+)
 from payhooks.errors import InvalidError
-
-# The shortest that anybody hands out, and more than any provider's.
-TEXT_KEY_CHARS: Final = range(8, 257)
 
 
 def text_key(text: str) -> HmacSecret:
@@ -24,7 +25,7 @@ def text_key(text: str) -> HmacSecret:
     if len(text) not in TEXT_KEY_CHARS:
         detail = f"A secret has {TEXT_KEY_CHARS.start} to {TEXT_KEY_CHARS.stop - 1} characters."
         raise InvalidError.at("/secret", "wrong_length", detail)
-    if not (text.isascii() and text.isprintable()) or " " in text:
+    if not is_plain(text):
         detail = "A secret is printable ASCII without spaces."
         raise InvalidError.at("/secret", "malformed", detail)
     return HmacSecret(key=text.encode())

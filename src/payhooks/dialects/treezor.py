@@ -30,22 +30,28 @@ import msgspec
 from payhooks.dialects import php_json, treezor_signature
 from payhooks.dialects.contract import (
     NO_OPTIONS,
-    SECRET_RANDOM_BYTES,
     Carried,
-    HmacSecret,
     Options,
     Reading,
     Rendered,
     Signed,
     SigningSecret,
     VerifyingSecret,
-    refuse_options,
 )
+from payhooks.dialects.ordinary import TextKeyed
 from payhooks.dialects.printed import delivery_digest, happened_at
-from payhooks.dialects.reading import decoded, in_utc, scalar_text
-from payhooks.dialects.text_key import keys_of, text_key
+from payhooks.dialects.reading import (
+    ABSENT,
+    Members,
+    decode_members,
+    decoded,
+    in_utc,
+    missing,
+    scalar_text,
+)
+from payhooks.dialects.text_key import keys_of
 from payhooks.errors import InvalidError
-from payhooks.limits import CONNECT_TIMEOUT_S, EVENT_TYPE_CHARS_MAX, IN_FLIGHT_PER_LANE
+from payhooks.limits import EVENT_TYPE_CHARS_MAX
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.event import Event
 from payhooks.model.merchant import Merchant
@@ -80,62 +86,38 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TICKS_DIGITS_MAX: Final = 15  # the year 5138, which a datetime still holds
 _VARIANTS: Final = "89ab"  # of a UUID: two bits that are set, two that are not
 _OTHER_KIND: Final = "The payload that was signed is of another kind."
-_ABSENT: Final = msgspec.Raw()
 
-_Members = dict[str, msgspec.Raw]
-_decode_payload = msgspec.json.Decoder(_Members).decode
-_decode_objects = msgspec.json.Decoder(list[_Members]).decode
+_decode_objects = msgspec.json.Decoder(list[Members]).decode
 
 
 class _Envelope(msgspec.Struct, frozen=True):
     webhook: Annotated[str, msgspec.Meta(max_length=EVENT_TYPE_CHARS_MAX)] = ""
-    webhook_id: msgspec.Raw = _ABSENT
-    webhook_created_at: msgspec.Raw = _ABSENT
-    object: msgspec.Raw = _ABSENT
-    object_id: msgspec.Raw = _ABSENT
-    object_payload: msgspec.Raw = _ABSENT
-    object_payload_signature: msgspec.Raw = _ABSENT
+    webhook_id: msgspec.Raw = ABSENT
+    webhook_created_at: msgspec.Raw = ABSENT
+    object: msgspec.Raw = ABSENT
+    object_id: msgspec.Raw = ABSENT
+    object_payload: msgspec.Raw = ABSENT
+    object_payload_signature: msgspec.Raw = ABSENT
 
 
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 
 
-class Treezor:
+class Treezor(TextKeyed):
     """The dialect of Treezor. See Dialect for what each method promises."""
 
-    name: Final = "treezor"
-    version: Final = 1
-    retry_policy: Final = "treezor"
-    timeout_s: Final = 10.0  # It prints none; each minute brings the next attempt.
-    connect_timeout_s: Final = CONNECT_TIMEOUT_S
-    in_flight_max: Final = IN_FLIGHT_PER_LANE
-    signs_by_default: Final = True
-    own_headers: Final[frozenset[str]] = frozenset()
-    carries_everything: Final = False
-
-    def check_options(self, options: Options) -> None:
-        """Refuse every option: there is nothing to choose."""
-        refuse_options(options)
+    name = "treezor"
+    version = 1
+    retry_policy = "treezor"
+    timeout_s = 10.0  # It prints none; each minute brings the next attempt.
+    carries_everything = False
 
     def refusal(self, said: Carried) -> str | None:
         """Refuse data that is no ``object_payload``: one plural key with a list."""
-        members = _decode_payload(said.data)
+        members = decode_members(said.data)
         if len(members) == 1 and all(_is_list(value) for value in members.values()):
             return None
         return 'For treezor, data has exactly one member and that is a list, as {"payins":[…]} has.'
-
-    def new_secret(self, random_bytes: bytes) -> str:
-        """Return a key of 64 hexadecimal digits."""
-        assert len(random_bytes) == SECRET_RANDOM_BYTES
-        return random_bytes.hex()
-
-    def signing_secret(self, text: str) -> HmacSecret:
-        """Return the secret whose key is *text*."""
-        return text_key(text)
-
-    def verifying_secret(self, text: str) -> HmacSecret:
-        """Return the secret whose key is *text*."""
-        return text_key(text)
 
     def render(self, *, event: Event, endpoint: Endpoint, merchant: Merchant) -> Rendered:
         """Return the timed envelope around the publisher's data, its signature empty."""
@@ -184,7 +166,7 @@ class Treezor:
             ("object_payload", bytes(envelope.object_payload)),
         ):
             if not value:
-                raise InvalidError.at(f"/{name}", "required", f"There is no {name}.")
+                raise missing(f"/{name}")
         plural, objects = _payload(bytes(envelope.object_payload))
         kind = _agreed_kind(envelope, plural)
         at = _created_at(envelope) or _changed_at(objects)
@@ -229,7 +211,7 @@ def _object_in(data: bytes) -> tuple[str, str]:
     return _kind_of(plural).object, ids[0] if ids else ""
 
 
-def _payload(spelled: bytes) -> tuple[str, list[_Members]]:
+def _payload(spelled: bytes) -> tuple[str, list[Members]]:
     """Return the plural key and what it holds; nothing where that is not objects.
 
     Raises:
@@ -237,7 +219,7 @@ def _payload(spelled: bytes) -> tuple[str, list[_Members]]:
 
     """
     try:
-        members = _decode_payload(spelled)
+        members = decode_members(spelled)
     except (msgspec.DecodeError, RecursionError):
         members = {}
     plurals = [name for name, value in members.items() if _is_list(value)]
@@ -250,7 +232,7 @@ def _payload(spelled: bytes) -> tuple[str, list[_Members]]:
         return plurals[0], []
 
 
-def _ids_in(objects: Sequence[_Members], plural: str) -> list[str]:
+def _ids_in(objects: Sequence[Members], plural: str) -> list[str]:
     name = _kind_of(plural).id_name
     spelled = [scalar_text(members.get(name)) for members in objects]
     return [text for text in spelled if text]
@@ -274,7 +256,7 @@ def _agreed_kind(envelope: _Envelope, plural: str) -> str | None:
     return outside
 
 
-def _agreed_id(envelope: _Envelope, plural: str, objects: Sequence[_Members]) -> str | None:
+def _agreed_id(envelope: _Envelope, plural: str, objects: Sequence[Members]) -> str | None:
     """Return which object it is; none of the two places need say so.
 
     Raises:
@@ -303,13 +285,13 @@ def _created_at(envelope: _Envelope) -> datetime | None:
     return _EPOCH + int(ticks) * TICK
 
 
-def _changed_at(objects: Sequence[_Members]) -> datetime | None:
+def _changed_at(objects: Sequence[Members]) -> datetime | None:
     """Return when the last of the objects changed, as far as their dates say so."""
     dates = [_date(members) for members in objects]
     return max((date for date in dates if date is not None), default=None)
 
 
-def _date(members: _Members) -> datetime | None:
+def _date(members: Members) -> datetime | None:
     for name in _DATES:
         try:
             at = datetime.fromisoformat(scalar_text(members.get(name)) or "")

@@ -27,7 +27,7 @@ class Dialect:
 
 _STANDARD: Final = StandardWay()
 _OWNGATEWAY: Final = Dialect(
-    way=HeaderWay(HexOfBody("X-Webhook-Signature-512", "sha512"), "x-webhook-signature-512"),
+    way=HeaderWay(HexOfBody("X-Webhook-Signature-512", "sha512")),
     read=reading.owngateway,
     wanted="a JSON object with event_id, event_type and content.object",
 )
@@ -45,12 +45,12 @@ DIALECTS: Final[Mapping[str, Dialect]] = MappingProxyType(
             wanted="a CloudEvent 1.0 in structured mode",
         ),
         "owlpay": Dialect(
-            way=HeaderWay(TimedList("owlpay-signature"), "owlpay-signature"),
+            way=HeaderWay(TimedList("owlpay-signature")),
             read=reading.owlpay,
             wanted="a JSON object with uuid, observation and one object in data",
         ),
         "stripe": Dialect(
-            way=HeaderWay(TimedList("Stripe-Signature"), "stripe-signature"),
+            way=HeaderWay(TimedList("Stripe-Signature")),
             read=reading.stripe,
             wanted="a JSON object with id, type and data.object",
         ),
@@ -61,13 +61,13 @@ DIALECTS: Final[Mapping[str, Dialect]] = MappingProxyType(
             time_zone="Europe/Paris",
         ),
         "merchant-console": Dialect(
-            way=HeaderWay(HexOfBody("X-Signature", "sha256"), "x-signature"),
+            way=HeaderWay(HexOfBody("X-Signature", "sha256")),
             read=reading.merchant_console,
             wanted="a JSON object with event_id, event_type and event_body.object",
             time_zone="America/Los_Angeles",
         ),
         "foloosi": Dialect(
-            way=HeaderWay(HexOfBody("X-Foloosi-Signature", "sha256"), "x-foloosi-signature"),
+            way=HeaderWay(HexOfBody("X-Foloosi-Signature", "sha256")),
             read=reading.foloosi,
             wanted="a JSON object with data.transfer or data.order",
         ),

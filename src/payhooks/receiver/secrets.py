@@ -4,19 +4,19 @@ import base64
 import binascii
 import hmac
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
+from payhooks.dialects import secret_text
+from payhooks.dialects.secret_text import (
+    ED25519_BYTES,
+    PRIVATE_PREFIX,
+    PUBLIC_PREFIX,
+    SOURCE_KEY_PREFIX,
+    SYMMETRIC_BYTES,
+    SYMMETRIC_PREFIX,
+    TEXT_KEY_CHARS,
+)
 from payhooks.receiver.errors import Code, VerificationError
-
-SYMMETRIC_PREFIX: Final = "whsec_"
-PUBLIC_PREFIX: Final = "whpk_"
-PRIVATE_PREFIX: Final = "whsk_"
-SOURCE_KEY_PREFIX: Final = "phk_"
-
-_SYMMETRIC_BYTES: Final = range(24, 65)
-_PUBLIC_BYTES: Final = 32
-# As the sender takes them: the text of a secret is the key in every dialect but standard.
-_KEY_CHARS: Final = range(8, 257)
 
 
 class Secret(Protocol):
@@ -84,7 +84,7 @@ def parse_secret(text: str) -> Secret:
         return _Symmetric(text.encode())
     # Without its prefix too, as the common libraries take it.
     key = _decode(text.removeprefix(SYMMETRIC_PREFIX))
-    if len(key) not in _SYMMETRIC_BYTES:
+    if len(key) not in SYMMETRIC_BYTES:
         raise _malformed("A secret is whsec_ and base64 of 24 to 64 bytes. Copy all of it.")
     return _Symmetric(key)
 
@@ -100,17 +100,16 @@ def parse_key(text: str) -> bytes:
         raise _malformed("The secret has spaces or a line feed around it. Strip them.")
     if text.startswith((PRIVATE_PREFIX, PUBLIC_PREFIX)):
         raise _malformed("This is half of an Ed25519 key pair; this dialect has shared secrets.")
-    if len(text) not in _KEY_CHARS:
-        raise _malformed(
-            f"A secret has {_KEY_CHARS.start} to {_KEY_CHARS.stop - 1} characters. Copy all of it."
-        )
-    if not (text.isascii() and text.isprintable()) or " " in text:
+    if len(text) not in TEXT_KEY_CHARS:
+        least, most = TEXT_KEY_CHARS.start, TEXT_KEY_CHARS.stop - 1
+        raise _malformed(f"A secret has {least} to {most} characters. Copy all of it.")
+    if not secret_text.is_plain(text):
         raise _malformed("A secret is printable ASCII without spaces.")
     return text.encode()
 
 
 def _public(raw: bytes) -> Secret:
-    if len(raw) != _PUBLIC_BYTES:
+    if len(raw) != ED25519_BYTES:
         raise _malformed("A public key is whpk_ and base64 of 32 bytes. Copy all of it.")
     try:
         # Here and not above: whoever verifies v1 needs the standard library alone.
@@ -127,11 +126,9 @@ def _public(raw: bytes) -> Secret:
 
 
 def _decode(encoded: str) -> bytes:
-    # Padding is optional because the common libraries take secrets without it.
-    stripped = encoded.rstrip("=")
     try:
-        return base64.b64decode(stripped + "=" * (-len(stripped) % 4), validate=True)
-    except (binascii.Error, ValueError):
+        return secret_text.decode(encoded)
+    except ValueError:
         raise _malformed("The secret is not base64 behind its prefix. Copy all of it.") from None
 
 

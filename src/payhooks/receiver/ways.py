@@ -84,7 +84,11 @@ class HeaderWay:
     """A scheme of one header, whose secrets are the keys as they stand."""
 
     scheme: Scheme
-    place: str
+
+    @property
+    def place(self) -> str:
+        """See Way."""
+        return self.scheme.header.lower()
 
     @property
     def headers(self) -> tuple[str, ...]:
