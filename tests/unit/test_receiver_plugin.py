@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,18 +30,23 @@ __all__ = ["assert_idempotent", "make_event", "post_webhook", "signed_request", 
 pytestmark = pytest.mark.shows("V55")
 
 
-def test_the_plugin_is_loaded_by_name(tmp_path: Path) -> None:
-    """As an application's own tests load it."""
+def test_pytest_finds_the_fixtures_where_payhooks_is_installed(tmp_path: Path) -> None:
+    """Nobody should have to name the plugin; whoever does gets an error of pytest's."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    [(name, module)] = project["entry-points"]["pytest11"].items()
+    about = tmp_path / "payhooks-0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: payhooks\nVersion: 0\n")
+    (about / "entry_points.txt").write_text(f"[pytest11]\n{name} = {module}\n")
     (tmp_path / "test_a.py").write_text(
         "def test_a(make_event, signed_request):\n"
         "    assert signed_request(make_event('a.b')).body\n"
     )
-    options = ["-p", "payhooks.receiver.pytest_plugin", "-p", "no:cacheprovider", "-q"]
     done = subprocess.run(  # noqa: S603 - our own interpreter, our own words
-        [sys.executable, "-m", "pytest", *options, str(tmp_path)],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", str(tmp_path)],
         check=False,
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT / 'src'}"},
         capture_output=True,
         text=True,
         timeout=60,
