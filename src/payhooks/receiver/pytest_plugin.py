@@ -1,8 +1,8 @@
 """Fixtures for the tests of an application that receives webhooks.
 
 Pytest finds them by itself where payhooks is installed; naming the plugin once more is an error
-of pytest's. What they make is signed with the code that a sender signs with, so a test can ask the whole way
-through the application: ``post_webhook(client, "/webhooks", make_event("payment_succeeded"))``.
+of pytest's. What they make is signed with the code that a sender signs with, so a test can ask
+the whole way through: ``post_webhook(client, "/webhooks", make_event("payment_succeeded"))``.
 """
 
 import base64
