@@ -1,10 +1,7 @@
 """The vectors of owlpay, stripe and cloudevents: what is published, what is sent, what is read."""
 
-import base64
 import json
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,10 +15,8 @@ from payhooks.model.event import Event
 from payhooks.model.merchant import Mode
 
 _TESTS = Path(__file__).parents[1]
-_S_MAX = 60
 
 Case = dict[str, Any]
-Request = tuple[Mapping[str, str], bytes]
 
 
 def vectors(dialect: str, name: str) -> list[Case]:
@@ -88,24 +83,6 @@ def as_case(reading: Reading) -> Case:
         "is_test": reading.is_test,
         "payload": reading.payload.decode(),
     }
-
-
-def judged_outside(script: str, secret: str, requests: Sequence[Request]) -> tuple[int, str]:
-    """Return what a script of ``tests/outside`` says of requests, and the status it ends with."""
-    lines = [
-        json.dumps({"headers": dict(headers), "body_base64": base64.b64encode(body).decode()})
-        for headers, body in requests
-    ]
-    # -S and -I: neither our packages nor our folders can be found from there.
-    done = subprocess.run(
-        [sys.executable, "-S", "-I", str(_TESTS / "outside" / script), "--secret", secret],
-        input="\n".join(lines),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=_S_MAX,
-    )
-    return done.returncode, done.stdout
 
 
 def _printed(at: datetime | None) -> str | None:

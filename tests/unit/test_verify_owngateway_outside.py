@@ -1,54 +1,35 @@
 """The verifier that proofs use for OwnGateway knows right from wrong, and knows nothing of us."""
 
-import base64
 import hashlib
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from tests.support.dialect_events import AT, MERCHANT, drawn_events, endpoint_of
+from tests.support.outside import Request, judged_outside
 
 from payhooks.dialects.owngateway import OWNGATEWAY, SIGNATURE
 
 pytestmark = pytest.mark.shows("V15")
 
 TESTS = Path(__file__).parents[1]
-SCRIPT = TESTS / "outside" / "verify_owngateway.py"
+SCRIPT = "verify_owngateway.py"
 VECTORS = TESTS / "vectors" / "owngateway" / "verify.json"
 CASE = json.loads(VECTORS.read_text())["cases"][0]
 BODY = CASE["body"].encode()
 GOOD = CASE["headers"][SIGNATURE]
 
 
-def _run(secret: str, *requests: tuple[dict[str, str], bytes]) -> tuple[int, str]:
-    lines = [
-        json.dumps({"headers": headers, "body_base64": base64.b64encode(body).decode()})
-        for headers, body in requests
-    ]
-    # -S and -I: neither our packages nor our folders can be found from there.
-    done = subprocess.run(  # noqa: S603 - our own interpreter and script
-        [sys.executable, "-S", "-I", str(SCRIPT), "--secret", secret],
-        input="\n".join(lines),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    return done.returncode, done.stdout
-
-
 def test_foreign_code_verifies_what_we_sign() -> None:
     """Merchants verify with their own few lines, not with ours."""
-    requests = []
+    requests: list[Request] = []
     secret = OWNGATEWAY.signing_secret(CASE["secret"])
     endpoint = endpoint_of("owngateway")
     for event in drawn_events("owngateway", count=50, seed=3):
         rendered = OWNGATEWAY.render(event=event, endpoint=endpoint, merchant=MERCHANT)
         signed = OWNGATEWAY.sign(message_id="m", body=rendered.body, secrets=[secret], now=AT)
         requests.append((dict(signed.headers), signed.body))
-    assert _run(CASE["secret"], *requests) == (0, "verified 50 refused 0\n")
+    assert judged_outside(SCRIPT, CASE["secret"], requests) == (0, "verified 50 refused 0\n")
 
 
 @pytest.mark.parametrize(
@@ -62,5 +43,4 @@ def test_foreign_code_verifies_what_we_sign() -> None:
 def test_foreign_code_refuses_the_rest(headers: dict[str, str], body: bytes) -> None:
     """A proof that cannot fail proves nothing."""
     requests = [({SIGNATURE: GOOD}, BODY), (headers, body)]
-    assert _run(CASE["secret"], *requests) == (1, "verified 1 refused 1\n")
-    assert _run(CASE["secret"]) == (1, "verified 0 refused 0\n")
+    assert judged_outside(SCRIPT, CASE["secret"], requests) == (1, "verified 1 refused 1\n")
