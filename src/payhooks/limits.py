@@ -11,6 +11,9 @@ BATCH_EVENTS_MAX: Final = 1_000
 BATCH_BODY_BYTES_MAX: Final = 4 * MIB
 JSON_DEPTH_MAX: Final = 32  # Deeper than any payment object; shallow enough for every parser.
 METADATA_BYTES_MAX: Final = 8 * KIB
+# Kept with the event. More than so many dialects that refuse it show as failed deliveries alone.
+EVENT_FINDINGS_MAX: Final = 10
+FINDING_CHARS_MAX: Final = 400
 IDEMPOTENCY_KEY_CHARS_MAX: Final = 255
 EVENT_TYPE_CHARS_MAX: Final = 128
 OBJECT_ID_CHARS_MAX: Final = 255

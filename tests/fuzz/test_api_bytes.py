@@ -112,7 +112,7 @@ def test_an_event_is_read_or_its_faults_are_named() -> None:
         if _refusal(strict_json.check, body) is not None:
             return
         try:
-            publication, _ = decode_event(body, _TABLE, CATALOGUE, None, keyed=keyed)
+            publication = decode_event(body, _TABLE, CATALOGUE, None, keyed=keyed)
         except InvalidError as error:
             faults = error.faults
             assert all(len(fault.pointer) < 300 for fault in faults)

@@ -224,10 +224,10 @@ async def test_accept_looks_up_lanes_routing_and_repeated_keys_by_index(
     empty: list[object] = [None] * 50
 
     await explained.run(
-        "SELECT * FROM accept_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
-        " $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)",
+        "SELECT * FROM accept_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
+        " $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)",
         *(1, [merchant], [lanes[0]["endpoint_id"]], ids, [1] * 50, [1] * 50, ["a"] * 50),
-        *(["b"] * 50, [b"{}"] * 50, empty, empty, empty, empty, empty, keys, ids, [1] * 50),
+        *(["b"] * 50, [b"{}"] * 50, empty, empty, empty, empty, empty, empty, keys, ids, [1] * 50),
         *([id_[:15] + b"\x01" for id_ in ids], list(range(1, 51)), [1] * 50, empty),
         *(["standard"] * 50, [1] * 50, [30.0] * 50),
     )

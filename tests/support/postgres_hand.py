@@ -33,7 +33,7 @@ class Hand:
 
     async def accept(self, *arrivals: Arrival) -> None:
         """Run what accept runs."""
-        await self._call("accept_v1", OWNER, *accepting.parameters(arrivals))
+        await self._call("accept_v2", OWNER, *accepting.parameters(arrivals))
 
     async def settle(self, *settlements: Settlement) -> None:
         """Run what settle runs."""

@@ -16,7 +16,6 @@ from payhooks.api.auth import Authenticator
 from payhooks.api.media import demand_json
 from payhooks.api.publication import (
     BatchBody,
-    Finding,
     decode_batch,
     decode_event,
     read_idempotency_key,
@@ -36,6 +35,7 @@ from payhooks.errors import (
 )
 from payhooks.flow.publication import Publication, Published
 from payhooks.flow.routing import RoutingTable
+from payhooks.model.event import Finding
 from payhooks.model.key import Scope
 
 _PREFIX: Final = "/v1/merchants/"
@@ -93,7 +93,7 @@ class HotPath:
         for _ in range(_JUDGEMENTS_MAX):
             table = authority.table or await self._services.directory.find(merchant_ref)
             book = await self._services.book.current()
-            publication, findings = decode_event(body, table, book, key)
+            publication = decode_event(body, table, book, key)
             try:
                 [result] = await self._services.acceptor.publish(
                     merchant_ref, [publication], authorise=authority.under_rules_of(table)
@@ -104,7 +104,7 @@ class HotPath:
                 continue  # of the request with the same key that went ahead
             if isinstance(result, PayhooksError):
                 raise result
-            return result, findings
+            return result, publication.findings
         raise RulesChangedError("the merchant's configuration is changing all the time")
 
     async def _batch(
@@ -135,25 +135,27 @@ class HotPath:
         """Publish the good items; a bad one does not refuse the others, and order is kept."""
         results: dict[int, _Result] = {}
         good: list[Publication] = []
-        places: list[tuple[int, Sequence[Finding]]] = []
+        places: list[int] = []
         for place, raw in enumerate(batch.events):
             if len(bytes(raw)) > limits.EVENT_BODY_BYTES_MAX:
                 detail = f"An event has at most {limits.EVENT_BODY_BYTES_MAX} bytes."
                 results[place] = TooLargeError(detail)
                 continue
             try:
-                publication, findings = decode_event(bytes(raw), table, book, None, keyed=True)
+                good.append(decode_event(bytes(raw), table, book, None, keyed=True))
             except PayhooksError as error:
                 results[place] = error
                 continue
-            good.append(publication)
-            places.append((place, findings))
+            places.append(place)
         if good:
             published = await self._services.acceptor.publish(
                 merchant_ref, good, authorise=authority.check
             )
-            for (place, findings), result in zip(places, published, strict=True):
-                results[place] = result if isinstance(result, PayhooksError) else (result, findings)
+            for place, said, result in zip(places, good, published, strict=True):
+                if isinstance(result, PayhooksError):
+                    results[place] = result
+                else:
+                    results[place] = (result, said.findings)
         return [results[place] for place in range(len(batch.events))]
 
     async def _authority(self, scope: asgi.Scope, merchant_ref: str) -> "Authority":

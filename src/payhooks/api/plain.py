@@ -17,11 +17,12 @@ from payhooks.api.auth import CREDENTIAL_CHARS_MAX
 from payhooks.api.front import HEADER_BYTES_MAX, HEADERS_MAX, HOST, SECURE, RequestIds
 from payhooks.api.hot import Authority, HotPath, RulesChangedError, accepted
 from payhooks.api.problems import INTERNAL, ProblemError
-from payhooks.api.publication import Finding, decode_event, idempotency_key_of
+from payhooks.api.publication import decode_event, idempotency_key_of
 from payhooks.api.services import Services
 from payhooks.control import key_text
 from payhooks.errors import PayhooksError, UnavailableError
 from payhooks.flow.publication import Published
+from payhooks.model.event import Finding
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -117,12 +118,12 @@ class PlainPublishing:
             return False
         request.authority.check(table)
         strict_json.check(request.body)
-        publication, findings = decode_event(request.body, table, book, request.key)
+        publication = decode_event(request.body, table, book, request.key)
         return self._services.acceptor.begin(
             table,
             publication,
             authorise=request.authority.under_rules_of(table),
-            tell=partial(self._on_told, request, findings),
+            tell=partial(self._on_told, request, publication.findings),
         )
 
     def _on_told(

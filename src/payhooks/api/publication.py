@@ -14,6 +14,7 @@ from payhooks.catalogue.registry import PAYHOOKS, TEST_TYPE
 from payhooks.errors import Fault, InvalidError, TooLargeError
 from payhooks.flow.publication import Publication
 from payhooks.flow.routing import RoutingTable
+from payhooks.model.event import Finding
 from payhooks.model.merchant import Merchant, TypeCheck
 from payhooks.policy.match import is_valid_event_type
 
@@ -27,13 +28,6 @@ _MISSING_FIELD: Final = re.compile(r"missing required field `(.*?)`")
 
 
 _ABSENT: Final = msgspec.Raw()  # an empty Raw is not JSON, so nobody can send it
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that a publisher should know, but that did not refuse the event."""
-
-    code: str
-    detail: str
 
 
 class _ObjectBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,7 +69,7 @@ def decode_event(
     idempotency_key: str | None,
     *,
     keyed: bool = False,
-) -> tuple[Publication, Sequence[Finding]]:
+) -> Publication:
     """Return what the publisher says; *body* is known to be JSON with one meaning.
 
     Raises:
@@ -107,11 +101,13 @@ def decode_event(
         ordering_key=said.ordering_key,
         metadata=None if metadata in {b"", b"null"} else metadata,
         idempotency_key=idempotency_key,
+        findings=findings,
     )
     refusals = table.refusals(publication)
-    if refusals:
-        findings = (*findings, *_not_carried(refusals, table.merchant))
-    return publication, findings
+    if not refusals:
+        return publication
+    findings = (*findings, *_not_carried(refusals, table.merchant))
+    return msgspec.structs.replace(publication, findings=findings[: limits.EVENT_FINDINGS_MAX])
 
 
 def decode_batch(body: bytes) -> BatchBody:
@@ -195,7 +191,9 @@ def _faults(said: _EventBody) -> Sequence[Fault]:
     return found
 
 
-def _family(said: _EventBody, merchant: Merchant, book: Catalogue) -> tuple[str, Sequence[Finding]]:
+def _family(
+    said: _EventBody, merchant: Merchant, book: Catalogue
+) -> tuple[str, tuple[Finding, ...]]:
     """Return whose word the type is, and what there is to say if it is nobody's."""
     if said.family == PAYHOOKS or said.type == TEST_TYPE:
         detail = "Events of this family are ours to publish."
@@ -216,16 +214,22 @@ def _family(said: _EventBody, merchant: Merchant, book: Catalogue) -> tuple[str,
     detail = f"No such event type is known.{hint}"
     if merchant.type_check is TypeCheck.STRICT:
         raise InvalidError.at("/type", "unknown_event_type", detail)
-    return family, (Finding(code="unknown_event_type", detail=detail),)
+    return family, (Finding(pointer="/type", code="unknown_event_type", detail=detail),)
 
 
 def _not_carried(refusals: Mapping[str, str], merchant: Merchant) -> list[Finding]:
     """Return what to say of dialects that cannot carry the event; its deliveries will fail."""
-    said = [f"{name} cannot carry this event: {why}" for name, why in refusals.items()]
+    said = [_cut(f"{name} cannot carry this event: {why}") for name, why in refusals.items()]
     if merchant.type_check is TypeCheck.STRICT:
         faults = [Fault(pointer="/data", code="not_carried", detail=detail) for detail in said]
         raise InvalidError(faults)
-    return [Finding(code="not_carried", detail=detail) for detail in said]
+    return [Finding(pointer="/data", code="not_carried", detail=detail) for detail in said]
+
+
+def _cut(detail: str) -> str:
+    # A dialect may quote the payload, which is longer than anybody wants to read or keep.
+    chars_max = limits.FINDING_CHARS_MAX
+    return detail if len(detail) <= chars_max else f"{detail[: chars_max - 1]}…"
 
 
 def fault_of(error: msgspec.ValidationError) -> InvalidError:

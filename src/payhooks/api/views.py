@@ -142,6 +142,7 @@ def stored_event(value: StoredEvent) -> View:
     return {
         **event(value.event, status=value.status, expunged=value.expunged),
         "deliveries": value.fan_out,
+        "findings": [msgspec.structs.asdict(each) for each in value.findings],
     }
 
 

@@ -259,6 +259,7 @@ class Acceptor:
                 idempotency=slot.key,
                 content=slot.content,
                 deliveries=plan(event, table, has_room=has_room),
+                findings=slot.publication.findings,
             )
             for event, slot in zip(events, slots, strict=True)
         ]

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from payhooks.ids import EventId, MerchantId
+from payhooks.model.event import Finding
 
 _HASH_BYTES: Final = 16
 
@@ -23,6 +24,7 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
     ordering_key: str | None = None
     metadata: bytes | None = None
     idempotency_key: str | None = None
+    findings: tuple[Finding, ...] = ()  # what there is to say of it that does not refuse it
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +43,10 @@ def key_hash(merchant_id: MerchantId, key: str) -> bytes:
 
 
 def content_hash(said: Publication) -> bytes:
-    """Hash what makes two publications the same word: all of it but the key."""
+    """Hash what makes two publications the same word: all of it but the key.
+
+    And but the findings: they are our word, which may change while a key is kept.
+    """
     # MessagePack frames each member, so no two contents can run together either.
     framed = msgspec.msgpack.encode(
         (

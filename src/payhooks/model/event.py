@@ -7,6 +7,14 @@ import msgspec
 from payhooks.ids import EventId, MerchantId, made_at
 
 
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """Something to know of an event that did not refuse it."""
+
+    pointer: str  # the place: a JSON pointer into what was published
+    code: str
+    detail: str  # one sentence; it may quote the payload
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """What a publisher told us, its data byte for byte as it came."""
 

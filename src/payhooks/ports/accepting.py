@@ -8,7 +8,7 @@ import msgspec
 from payhooks.errors import InvalidError
 from payhooks.ids import DeliveryId, EndpointId, EventId, MerchantId
 from payhooks.model.endpoint import Endpoint
-from payhooks.model.event import Event
+from payhooks.model.event import Event, Finding
 from payhooks.model.key import ApiKey
 from payhooks.model.merchant import Merchant
 from payhooks.model.secret import SealedSecret
@@ -33,6 +33,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     idempotency: bytes | None  # 16 bytes: hash of merchant and key
     content: bytes  # 16 bytes: hash of what the caller said
     deliveries: tuple[PlannedDelivery, ...]
+    findings: tuple[Finding, ...] = ()  # of the first to come, kept with the event
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ import msgspec
 from payhooks.ids import DeliveryId, EndpointId, EventId, MerchantId
 from payhooks.model.attempt import Attempt, Reason
 from payhooks.model.delivery import Delivery, State
-from payhooks.model.event import Event
+from payhooks.model.event import Event, Finding
 from payhooks.ports.controlling import Window
 
 
@@ -47,6 +47,7 @@ class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):
     fan_out: int  # deliveries made when it was accepted
     routing_version: int  # of the merchant when it was accepted
     expunged: bool
+    findings: tuple[Finding, ...]  # made when it was accepted; none of an expunged one
 
 
 class FeedEntry(msgspec.Struct, frozen=True, kw_only=True):

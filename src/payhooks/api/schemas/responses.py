@@ -44,8 +44,9 @@ class ProblemView(View):
 
 
 class FindingView(View):
-    """Something to know that did not refuse the event."""
+    """Something to know that did not refuse the event: one sentence, and its place in it."""
 
+    pointer: str
     code: str
     detail: str
 
@@ -139,6 +140,7 @@ class EventView(View):
     expunged: bool
     status: EventStatus | None = None
     deliveries: int | None = None
+    findings: list[FindingView] | None = None
 
 
 class EventPage(Page):

@@ -90,7 +90,12 @@ class MemoryAccept:
         if self._tables.routing.get(event.merchant_id) != arrival.routing_version:
             return StaleRouting()
         ids = tuple(planned.id for planned in arrival.deliveries)
-        row = EventRow(event=event, fan_out=len(ids), routing_version=arrival.routing_version)
+        row = EventRow(
+            event=event,
+            fan_out=len(ids),
+            routing_version=arrival.routing_version,
+            findings=arrival.findings,
+        )
         self._tables.add_event(row, ids, owner)
         if arrival.idempotency is not None:
             self._tables.idempotency[arrival.idempotency] = _key(arrival)

@@ -205,6 +205,7 @@ class MemoryRead:
             fan_out=row.fan_out,
             routing_version=row.routing_version,
             expunged=row.expunged,
+            findings=row.findings,
         )
 
     def _status(self, merchant_id: MerchantId, event_id: EventId) -> str:

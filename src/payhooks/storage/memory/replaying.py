@@ -57,6 +57,7 @@ class MemoryReplay:
         if row is None or row.event.merchant_id != merchant_id:
             return False
         row.event = msgspec.structs.replace(row.event, data=b"null", metadata=None)
+        row.findings = ()
         row.expunged = True
         deliveries = self._tables.deliveries_of_event(merchant_id, row.event.id)
         for id_ in deliveries:

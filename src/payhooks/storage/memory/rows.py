@@ -11,7 +11,7 @@ import msgspec
 from payhooks.ids import DeliveryId, EndpointId, EventId, MerchantId, ReplayId
 from payhooks.model.attempt import Reason
 from payhooks.model.delivery import State, Trigger
-from payhooks.model.event import Event
+from payhooks.model.event import Event, Finding
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -82,6 +82,7 @@ class EventRow:
     event: Event
     fan_out: int
     routing_version: int
+    findings: tuple[Finding, ...]
     expunged: bool = False
 
 

@@ -1,4 +1,4 @@
-"""Durable acceptance: one call of accept_v1 a batch."""
+"""Durable acceptance: one call of accept_v2 a batch."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -18,7 +18,7 @@ from payhooks.ports.accepting import (
     Routing,
     StaleRouting,
 )
-from payhooks.storage import documents, statements
+from payhooks.storage import documents, findings, statements
 from payhooks.storage.postgres.connections import (
     Connections,
     KeptWaitingError,
@@ -108,7 +108,7 @@ class PostgresAccept:
 
 
 def parameters(arrivals: Sequence[Arrival]) -> list[Sequence[object]]:
-    """Return the parameters of accept_v1 after the owner."""
+    """Return the parameters of accept_v2 after the owner."""
     events = [arrival.event for arrival in arrivals]
     # Sorted: the order in which the statement locks.
     merchants = sorted({event.merchant_id for event in events})
@@ -134,6 +134,7 @@ def parameters(arrivals: Sequence[Arrival]) -> list[Sequence[object]]:
         [event.occurred_at for event in events],
         [event.ordering_key for event in events],
         [event.metadata for event in events],
+        [findings.encode(arrival.findings) for arrival in arrivals],
         [arrival.idempotency for arrival in arrivals],
         [arrival.content for arrival in arrivals],
         [len(arrival.deliveries) for arrival in arrivals],

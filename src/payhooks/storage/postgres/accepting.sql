@@ -1,8 +1,8 @@
 Accepting, and the routing that fan-out goes by.
 
 -- name: accept
-SELECT * FROM accept_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-  $17, $18, $19, $20, $21, $22, $23, $24)
+SELECT * FROM accept_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+  $17, $18, $19, $20, $21, $22, $23, $24, $25)
 
 -- name: routing_versions
 SELECT merchant_id, version FROM routing WHERE merchant_id = ANY ($1)

@@ -30,7 +30,7 @@ from payhooks.ports.reading import (
     StoredEvent,
     Subscription,
 )
-from payhooks.storage import statements
+from payhooks.storage import findings, statements
 from payhooks.storage.postgres.connections import Connections, Row
 from payhooks.storage.postgres.rows import CODES, STATES, delivery, event, reason
 
@@ -265,6 +265,7 @@ def _stored(row: Row) -> StoredEvent:
         fan_out=row["fan_out"],
         routing_version=row["routing_version"],
         expunged=row["expunged"],
+        findings=findings.decode(row["findings"]),
     )
 
 

@@ -33,7 +33,7 @@ WHERE d.merchant_id = i.merchant_id AND d.id = i.id
 SELECT requeue_v1($1, $2, $3, $4, $5, $6, $7, $8, $9) AS count
 
 -- name: expunge
-UPDATE events SET (data, metadata, expunged) = ('null', NULL, true)
+UPDATE events SET (data, metadata, findings, expunged) = ('null', NULL, NULL, true)
 WHERE merchant_id = $1 AND id = $2 RETURNING id
 
 -- name: expunge_bodies

@@ -28,7 +28,7 @@ from payhooks.ports.accepting import (
     Routing,
     StaleRouting,
 )
-from payhooks.storage import statements
+from payhooks.storage import findings, statements
 from payhooks.storage.documents import decode
 from payhooks.storage.sqlite.connection import (
     Row,
@@ -88,6 +88,7 @@ class _Batch(Struct, kw_only=True):
                 arrival.routing_version,
                 fan_out,
                 event.data,
+                findings.encode(arrival.findings),
             )
         )
 

@@ -28,7 +28,7 @@ INSERT INTO idempotency (key, event_id, content, event_type, deliveries) VALUES 
 
 -- name: insert_events
 INSERT INTO events (id, merchant_id, type, family, object_type, object_id, occurred_at,
-  ordering_key, metadata, idempotency, routing_version, fan_out, data) VALUES :rows;
+  ordering_key, metadata, idempotency, routing_version, fan_out, data, findings) VALUES :rows;
 
 -- name: insert_queue
 INSERT INTO queue (merchant_id, id, endpoint_id, event_type, state, due_at, position,

@@ -21,7 +21,7 @@ from payhooks.ports.reading import (
     StoredEvent,
     Subscription,
 )
-from payhooks.storage import statements
+from payhooks.storage import findings, statements
 from payhooks.storage.documents import decode
 from payhooks.storage.sqlite.connection import (
     Row,
@@ -219,7 +219,8 @@ def _event(row: Row) -> StoredEvent:
         fan_out=row[10],
         routing_version=row[11],
         expunged=bool(row[12]),
-        status=row[13],
+        findings=findings.decode(row[13]),
+        status=row[14],
     )
 
 

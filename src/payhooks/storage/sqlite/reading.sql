@@ -4,7 +4,8 @@
 
 -- name: events
 SELECT e.id, e.merchant_id, e.type, e.family, e.object_type, e.object_id, e.occurred_at,
-  e.ordering_key, e.metadata, e.data, e.fan_out, e.routing_version, e.expunged, {status}
+  e.ordering_key, e.metadata, e.data, e.fan_out, e.routing_version, e.expunged, e.findings,
+  {status}
 FROM events AS e WHERE e.merchant_id = ? {where} ORDER BY e.id DESC LIMIT ?;
 
 -- name: status

@@ -39,7 +39,7 @@ ON CONFLICT (delivery_id) DO NOTHING;
 UPDATE lanes SET feed_last = feed_last + 1 WHERE endpoint_id = ?;
 
 -- name: expunge
-UPDATE events SET data = CAST('null' AS BLOB), metadata = NULL, expunged = 1
+UPDATE events SET data = CAST('null' AS BLOB), metadata = NULL, findings = NULL, expunged = 1
 WHERE merchant_id = ? AND id = ?;
 
 -- name: undone_of

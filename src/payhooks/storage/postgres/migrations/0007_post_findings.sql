@@ -1,0 +1,2 @@
+-- Nobody accepts any more without keeping what was found.
+DROP FUNCTION accept_v1;
