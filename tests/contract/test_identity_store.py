@@ -10,8 +10,9 @@ from tests.support.world import World
 from payhooks.errors import NotFoundError, StaleVersionError, WrongStateError
 from payhooks.ids import MerchantId, SessionId, UserId
 from payhooks.model.secret import SealedSecret, SecretPurpose
-from payhooks.model.user import NO_MERCHANT, Membership, Role
+from payhooks.model.user import NO_MERCHANT, Membership, Role, User
 from payhooks.ports.controlling import Window
+from payhooks.ports.identity import Member
 from payhooks.ports.sweeping import Announcement
 
 PAGE = Window(limit=10)
@@ -116,14 +117,52 @@ async def test_a_role_is_replaced_and_a_member_leaves(world: World) -> None:
     await member_of(world, merchant, "maria")
     member = await member_of(world, merchant, "ines", Role.VIEWER)
     promoted = msgspec.structs.replace(member.membership, role=Role.DEVELOPER)
-    await change(world, merchant, membership=promoted)
+    await change(world, merchant, role=(member.membership, Role.DEVELOPER))
     assert await world.store.memberships(member.user.id) == [promoted]
-    leaving = (member.user.id, merchant.id)
-    await change(world, merchant, leaving=leaving)
+    await change(world, merchant, leaving=promoted)
     assert await world.store.memberships(member.user.id) == []
     assert await world.store.user(member.user.id) == member.user
     with pytest.raises(NotFoundError):
-        await change(world, merchant, leaving=leaving)
+        await change(world, merchant, leaving=promoted)
+
+
+async def test_who_was_removed_is_not_back_by_a_role_that_was_given_meanwhile(
+    world: World,
+) -> None:
+    """Two owners act on one member at once: whichever comes first, the member is out."""
+    merchant = await world.merchant()
+    await member_of(world, merchant, "maria")
+    for turn in range(6):
+        seen = (await member_of(world, merchant, f"ines{turn}", Role.VIEWER)).membership
+        deeds = [
+            change(world, merchant, role=(seen, Role.DEVELOPER)),
+            change(world, merchant, leaving=seen),
+        ]
+        done = await asyncio.gather(*deeds[:: 1 if turn % 2 else -1], return_exceptions=True)
+        given, removed = done if turn % 2 else done[::-1]
+        [*left] = await world.store.memberships(seen.user_id)
+        if removed is None:
+            assert isinstance(given, NotFoundError)
+            assert left == []
+        else:
+            assert isinstance(removed, StaleVersionError)
+            assert given is None
+            assert [one.role for one in left] == [Role.DEVELOPER]
+
+
+async def test_a_member_is_changed_as_they_were_seen_or_not_at_all(world: World) -> None:
+    """Who may take viewers out must not take out somebody who is an owner by now."""
+    merchant = await world.merchant()
+    await member_of(world, merchant, "maria")
+    seen = (await member_of(world, merchant, "ines", Role.VIEWER)).membership
+    await change(world, merchant, role=(seen, Role.OWNER))
+    for stale in ({"leaving": seen}, {"role": (seen, Role.SUPPORT)}):
+        with pytest.raises(StaleVersionError):
+            await change(world, merchant, **stale)
+    with pytest.raises(WrongStateError):
+        await change(world, merchant, joining=seen)
+    [stored] = await world.store.memberships(seen.user_id)
+    assert stored.role is Role.OWNER
 
 
 async def test_the_last_owner_stays_even_where_two_go_at_once(world: World) -> None:
@@ -132,10 +171,9 @@ async def test_the_last_owner_stays_even_where_two_go_at_once(world: World) -> N
     first = await member_of(world, merchant, "maria")
     second = await member_of(world, merchant, "ines")
     await member_of(world, merchant, "rosa", Role.DEVELOPER)
-    demoted = msgspec.structs.replace(first.membership, role=Role.VIEWER)
     done = await asyncio.gather(
-        change(world, merchant, membership=demoted),
-        change(world, merchant, leaving=(second.user.id, merchant.id)),
+        change(world, merchant, role=(first.membership, Role.VIEWER)),
+        change(world, merchant, leaving=second.membership),
         return_exceptions=True,
     )
     assert sorted(type(one).__name__ for one in done) == ["NoneType", "WrongStateError"]
@@ -154,8 +192,53 @@ async def test_a_disabled_owner_is_none_to_count_on(world: World) -> None:
     disabled = msgspec.structs.replace(first.user, disabled_at=world.now(), version=2)
     await change(world, user=disabled)
     with pytest.raises(WrongStateError):
-        await change(world, merchant, leaving=(second.user.id, merchant.id))
-    await change(world, merchant, leaving=(first.user.id, merchant.id))
+        await change(world, merchant, leaving=second.membership)
+    await change(world, merchant, leaving=first.membership)
+
+
+def disabled(world: World, member: Member) -> User:
+    return msgspec.structs.replace(member.user, disabled_at=world.now(), version=2)
+
+
+async def test_who_owns_a_team_alone_is_disabled_only_where_that_is_said(world: World) -> None:
+    """Else one careless command leaves a merchant that nobody can invite anybody to."""
+    ours, theirs = await world.merchant(), await world.merchant()
+    first = await member_of(world, ours, "maria")
+    second = await member_of(world, ours, "ines")
+    also = msgspec.structs.replace(first.membership, merchant_id=theirs.id)
+    await change(world, theirs, joining=also)
+    with pytest.raises(WrongStateError):
+        await change(world, user=disabled(world, first), stays_owned=True)
+    assert await world.store.user(first.user.id) == first.user
+    await change(world, user=disabled(world, second), stays_owned=True)
+    await change(world, user=disabled(world, first))
+
+
+@pytest.mark.parametrize("disabled_first", [True, False], ids=["disabled", "removed"])
+async def test_of_two_owners_one_is_disabled_or_the_other_leaves(
+    world: World, *, disabled_first: bool
+) -> None:
+    """The two are written to different chains, so nothing but the team itself makes them wait."""
+    for turn in range(4):
+        merchant = await world.merchant()
+        first = await member_of(world, merchant, f"maria{turn}")
+        second = await member_of(world, merchant, f"ines{turn}")
+        deeds = [
+            change(world, user=disabled(world, first), stays_owned=True),
+            change(world, merchant, leaving=second.membership),
+        ]
+        done = await asyncio.gather(*deeds[:: 1 if disabled_first else -1], return_exceptions=True)
+        assert sorted(type(one).__name__ for one in done) == ["NoneType", "WrongStateError"]
+
+
+async def test_the_merchants_of_a_user_are_those_of_the_teams(world: World) -> None:
+    first, second = await world.merchant(), await world.merchant()
+    member = await member_of(world, second, "maria")
+    await member_of(world, first, "ines")
+    assert await world.store.merchants_of(member.user.id) == [second]
+    also = msgspec.structs.replace(member.membership, merchant_id=first.id)
+    await change(world, first, joining=also)
+    assert await world.store.merchants_of(member.user.id) == [first, second]
 
 
 async def test_an_invitation_is_used_once_under_two_at_a_time(world: World) -> None:
@@ -174,7 +257,7 @@ async def test_an_invitation_is_used_once_under_two_at_a_time(world: World) -> N
             world,
             merchant,
             user=user,
-            membership=membership,
+            joining=membership,
             forget_invitation=invitation.id,
         )
 

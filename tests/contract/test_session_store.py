@@ -11,6 +11,7 @@ from tests.support.world import World
 from payhooks.errors import NotFoundError, StaleVersionError
 from payhooks.model.user import Membership, Role
 from payhooks.policy import lockout
+from payhooks.policy.lockout import Subject
 from payhooks.ports.identity import SignedIn
 
 
@@ -26,7 +27,7 @@ async def test_a_session_reads_back_with_its_user_and_every_team(world: World) -
         role=Role.VIEWER,
         created_at=world.now(),
     )
-    await change(world, theirs, membership=also)
+    await change(world, theirs, joining=also)
     found = await world.store.signed_in(b"s" * 32)
     assert found == SignedIn(
         session=session, user=member.user, memberships=(member.membership, also)
@@ -50,7 +51,7 @@ async def test_a_session_remembers_what_was_noted_and_a_killed_one_stays_gone(
     await change(world, factor_given=(session.id, later))
     [noted] = await world.store.sessions(user.id)
     assert (noted.seen_at, noted.merchant_id, noted.factor_at) == (later, merchant.id, later)
-    await change(world, end_session=(user.id, session.id))
+    await change(world, end_sessions=(session.id,))
     await world.store.seen(session.id, at=later)
     await world.store.look_at(session.id, merchant.id)
     assert await world.store.signed_in(b"s" * 32) is None
@@ -87,8 +88,8 @@ async def test_sessions_end_one_all_others_or_all_and_never_somebody_elses(world
     third = await session_of(world, user, b"3")
     theirs = await session_of(world, other, b"4")
     assert await world.store.sessions(user.id) == [third, second, first]
-    await change(world, end_session=(user.id, theirs.id))
-    await change(world, end_session=(user.id, first.id))
+    await change(world, end_sessions=(first.id, first.id))
+    await change(world, end_sessions=(first.id,))
     assert await world.store.sessions(user.id) == [third, second]
     await change(world, end_sessions_of=user.id, except_session=second.id)
     assert await world.store.sessions(user.id) == [second]
@@ -121,11 +122,19 @@ async def test_sessions_that_ended_by_time_are_forgotten_in_slices(world: World)
     assert left == [b"4", b"1"]
 
 
+def name(text: bytes) -> Subject:
+    return Subject(digest=text * 32, shared=False)
+
+
+def address(text: bytes) -> Subject:
+    return Subject(digest=text * 32, shared=True)
+
+
 async def test_tries_are_counted_before_they_end_so_many_at_once_are_many(world: World) -> None:
     """A guesser who sends a hundred at once must not get a hundred for one."""
     now = world.now()
     waits = await asyncio.gather(
-        *(world.store.begin_try([b"u" * 32, b"a" * 32], now=now) for _ in range(12))
+        *(world.store.begin_try([name(b"u"), address(b"a")], now=now) for _ in range(12))
     )
     assert waits.count(0.0) == lockout.FREE_TRIES
     assert set(waits) == {0.0, lockout.FIRST_WAIT_S}
@@ -136,21 +145,41 @@ async def test_a_try_counts_for_each_subject_and_for_none_where_one_has_to_wait(
 ) -> None:
     now = world.now()
     for _ in range(lockout.FREE_TRIES):
-        assert await world.store.begin_try([b"u" * 32, b"a" * 32], now=now) == 0.0
-    assert await world.store.begin_try([b"v" * 32, b"a" * 32], now=now) == lockout.FIRST_WAIT_S
+        assert await world.store.begin_try([name(b"u"), name(b"a")], now=now) == 0.0
+    assert await world.store.begin_try([name(b"v"), name(b"a")], now=now) == lockout.FIRST_WAIT_S
     for _ in range(lockout.FREE_TRIES):
-        assert await world.store.begin_try([b"v" * 32, b"b" * 32], now=now) == 0.0
+        assert await world.store.begin_try([name(b"v"), name(b"b")], now=now) == 0.0
     later = now + timedelta(seconds=lockout.FIRST_WAIT_S)
-    assert await world.store.begin_try([b"u" * 32], now=later) == 0.0
-    assert await world.store.begin_try([b"u" * 32], now=later) == 2 * lockout.FIRST_WAIT_S
-    await world.store.forget_tries([b"u" * 32])
-    assert await world.store.begin_try([b"u" * 32], now=later) == 0.0
+    assert await world.store.begin_try([name(b"u")], now=later) == 0.0
+    assert await world.store.begin_try([name(b"u")], now=later) == 2 * lockout.FIRST_WAIT_S
+    await world.store.end_try([name(b"u")])
+    assert await world.store.begin_try([name(b"u")], now=later) == 0.0
+
+
+async def test_an_address_has_a_right_try_back_and_no_other(world: World) -> None:
+    """Or a guesser signs in with an own account after every few guesses, and never waits."""
+    now = world.now()
+    for turn in range(lockout.SHARED_FREE_TRIES):
+        guess = [name(b"%c" % turn), address(b"a")]
+        assert await world.store.begin_try(guess, now=now) == 0.0
+        own = [name(b"own!"), address(b"a")]
+        if turn < lockout.SHARED_FREE_TRIES - 1:
+            assert await world.store.begin_try(own, now=now) == 0.0
+            await world.store.end_try(own)
+    quarter = lockout.SHARED_FORGETS_EVERY
+    assert await world.store.begin_try(own, now=now) == quarter.total_seconds()
+    later = now + quarter
+    assert await world.store.begin_try(own, now=later) == 0.0
+    await world.store.end_try(own)
+    assert await world.store.begin_try(guess, now=later) == 0.0
+    assert await world.store.begin_try(guess, now=later) == quarter.total_seconds()
+    await world.store.end_try([address(b"b")])
 
 
 async def test_a_day_later_nobody_waits(world: World) -> None:
     now = world.now()
     for _ in range(lockout.FREE_TRIES):
-        await world.store.begin_try([b"u" * 32], now=now)
+        await world.store.begin_try([name(b"u")], now=now)
     later = now + lockout.FORGOTTEN_AFTER + timedelta(seconds=1)
-    waits = [await world.store.begin_try([b"u" * 32], now=later) for _ in range(6)]
+    waits = [await world.store.begin_try([name(b"u")], now=later) for _ in range(6)]
     assert waits == [0.0] * lockout.FREE_TRIES + [lockout.FIRST_WAIT_S]

@@ -99,6 +99,12 @@ class People:
         assert found is not None
         return found
 
+    async def found_user(self, user: User) -> User:
+        """Return the user as stored now."""
+        found = await self.store.user(user.id)
+        assert found is not None
+        return found
+
     async def with_factor(
         self, username: str = "maria"
     ) -> tuple[NewSession, SignedIn, tuple[str, ...]]:

@@ -49,7 +49,7 @@ async def member_of(world: World, merchant: Merchant, name: str, role: Role = Ro
     membership = Membership(
         user_id=user.id, merchant_id=merchant.id, role=role, created_at=world.now()
     )
-    await change(world, merchant, user=user, membership=membership)
+    await change(world, merchant, user=user, joining=membership)
     return Member(user=user, membership=membership)
 
 

@@ -28,7 +28,7 @@ async def test_a_form_of_another_merchants_page_changes_nothing(world: ConsoleWo
     entry = audit_entry(
         world.control, SYSTEM, merchant_id=production.id, action="member.added", target="test"
     )
-    await world.store.apply_identity(IdentityChange(audit=entry, membership=membership))
+    await world.store.apply_identity(IdentityChange(audit=entry, joining=membership))
     browser = await Browser(world).sign_in(user)
     page = await browser.get("/console/settings/keys")
     seen_for = re.findall(r'name="form_merchant" value="([^"]+)"', page.text)

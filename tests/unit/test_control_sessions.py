@@ -96,7 +96,7 @@ async def test_an_address_that_tries_many_users_waits_too() -> None:
     """One password for every user is the other way to guess."""
     people = People()
     await people.user()
-    for turn in range(5):
+    for turn in range(20):
         with pytest.raises(UnauthenticatedError):
             await sessions.sign_in(
                 people.control, VISITOR, name=f"user{turn}", password="password1234"
@@ -105,6 +105,39 @@ async def test_an_address_that_tries_many_users_waits_too() -> None:
         await sessions.sign_in(people.control, VISITOR, name="maria", password=PASSWORD)
     elsewhere = Visitor(ip="198.51.100.1")
     await sessions.sign_in(people.control, elsewhere, name="maria", password=PASSWORD)
+
+
+async def test_an_account_of_ones_own_buys_no_more_guesses_of_others() -> None:
+    """Else whoever has any user at all guesses passwords of all users, as fast as they like."""
+    people = People()
+    await people.user()
+    await people.user("guesser")
+    waited = False
+    for turn in range(25):
+        try:
+            with pytest.raises(UnauthenticatedError):
+                await sessions.sign_in(
+                    people.control, VISITOR, name=f"user{turn}", password="password1234"
+                )
+            await people.sign_in("guesser")
+        except RateLimitedError:
+            waited = True
+            break
+    assert waited
+    assert turn == 20 - 1, "the sign-in after the twentieth guess"
+
+
+async def test_which_two_names_are_one_users_is_told_to_nobody() -> None:
+    """A wait at an address that was never tried would say: this person has a user here."""
+    people = People()
+    await people.user()
+    for turn in range(5):
+        elsewhere = Visitor(ip=f"192.0.2.{turn}")
+        with pytest.raises(UnauthenticatedError):
+            await sessions.sign_in(people.control, elsewhere, name="maria", password="wrong")
+    for name in ("maria@shop.example", "mario@shop.example"):
+        with pytest.raises(UnauthenticatedError):
+            await sessions.sign_in(people.control, VISITOR, name=name, password="wrong")
 
 
 async def test_who_gets_it_right_begins_to_count_anew() -> None:
@@ -179,7 +212,7 @@ async def test_a_role_taken_away_counts_at_the_next_request() -> None:
     member = await people.member("maria", merchant, Role.DEVELOPER)
     new, found = await people.sign_in()
     assert caller_of(found).scopes == SCOPES[Role.DEVELOPER]
-    await users.set_role(people.control, SYSTEM, member, Role.VIEWER)
+    member = await users.set_role(people.control, SYSTEM, member, Role.VIEWER)
     assert caller_of(await people.found(new)).scopes == SCOPES[Role.VIEWER]
     [viewer] = (await people.found(new)).memberships
     assert viewer.role is Role.VIEWER
@@ -232,6 +265,26 @@ async def test_who_signs_in_again_and_again_loses_the_oldest_session() -> None:
         await people.sign_in()
     assert len(await people.store.sessions(user.id)) == limits.SESSIONS_PER_USER_MAX
     assert await sessions.find(people.control, first.text) is None
+
+
+async def test_who_signs_in_again_in_a_browser_leaves_no_session_behind() -> None:
+    """Nobody sees the old one any more, and a copy of its cookie would go on for twelve hours."""
+    people = People()
+    user = await people.user()
+    other = await people.user("ines")
+    elsewhere, _ = await people.sign_in()
+    first, _ = await people.sign_in()
+    again = Visitor(ip=VISITOR.ip, cookie=first.text)
+    second = await sessions.sign_in(people.control, again, name="maria", password=PASSWORD)
+    assert await sessions.find(people.control, first.text) is None
+    as_ines = Visitor(ip=VISITOR.ip, cookie=second.text)
+    with pytest.raises(UnauthenticatedError):
+        await sessions.sign_in(people.control, as_ines, name="ines", password="wrong")
+    assert await sessions.find(people.control, second.text) is not None
+    third = await sessions.sign_in(people.control, as_ines, name="ines", password=PASSWORD)
+    assert [one.id for one in await people.store.sessions(user.id)] == [elsewhere.session.id]
+    assert [one.id for one in await people.store.sessions(other.id)] == [third.session.id]
+    assert third.text not in repr(Visitor(ip=None, cookie=third.text))
 
 
 async def test_somebody_with_two_merchants_looks_at_one_and_switches() -> None:

@@ -2,10 +2,10 @@
 
 import msgspec
 import pytest
-from tests.support.people import EVERYTHING, PASSWORD, People
+from tests.support.people import EVERYTHING, PASSWORD, People, caller_of
 
 from payhooks import ids, limits
-from payhooks.control import users
+from payhooks.control import invitations, users
 from payhooks.control.context import SYSTEM, Caller
 from payhooks.control.users import UserDraft
 from payhooks.errors import ForbiddenError, InvalidError, NotFoundError, WrongStateError
@@ -63,6 +63,9 @@ async def test_a_new_user_is_in_a_team_or_in_none() -> None:
         ("username", "a" * 65, "too_long"),
         ("email", "nobody", "malformed"),
         ("email", "a@b\n.example", "malformed"),
+        ("email", "root,maria@shop.example", "malformed"),
+        ("email", "<maria>@shop.example", "malformed"),
+        ("email", ".maria@shop.example", "malformed"),
         ("email", f"{'a' * 250}@b.example", "too_long"),
         ("password", "short", "too_short"),
         ("password", "password1234", "too_common"),
@@ -174,6 +177,27 @@ async def test_disabling_is_for_good_and_a_repeat_changes_nothing() -> None:
     assert await users.disable(people.control, SYSTEM, disabled) == disabled
     assert await people.store.sessions(user.id) == []
     assert await people.actions() == ["user.created", "user.signed_in", "user.disabled"]
+
+
+async def test_the_last_owner_of_a_team_is_disabled_only_where_that_is_said() -> None:
+    """The words name the merchants: an operator has to know whom to make an owner of what."""
+    people = People()
+    mine, shared = await people.merchant("Bakery"), await people.merchant("Mill")
+    user = await people.user("maria", mine)
+    await people.user("ines", shared)
+    invited = await invitations.invite(
+        people.control, SYSTEM, shared, email="m@shop.example", role=Role.OWNER, base_url=""
+    )
+    _, signed_in = await people.sign_in()
+    text = invited.url.rpartition("/")[2]
+    await invitations.accept(people.control, caller_of(signed_in), signed_in, text)
+    with pytest.raises(WrongStateError) as refused:
+        await users.disable(people.control, SYSTEM, user)
+    printed = ids.to_text(ids.MERCHANT, mine.id)
+    assert str(refused.value) == f"maria is the last owner of Bakery ({printed})."
+    assert (await people.found_user(user)).disabled_at is None
+    await users.disable(people.control, SYSTEM, user, leave_ownerless=True)
+    assert (await people.found_user(user)).disabled_at is not None
 
 
 async def test_a_team_is_bounded() -> None:

@@ -113,7 +113,7 @@ async def confirm(
         factor_given=(signed_in.session.id, now),
     )
     await control.store.apply_identity(change)
-    await control.store.forget_tries(tried)
+    await control.store.end_try(tried)
     return codes
 
 
@@ -149,7 +149,7 @@ async def verify(control: Control, caller: Caller, signed_in: SignedIn, code: st
             await control.store.apply_identity(change)
         except StaleVersionError:
             continue
-        await control.store.forget_tries(tried)
+        await control.store.end_try(tried)
         return used
     raise StaleVersionError("The user changes all the time; try again.")
 

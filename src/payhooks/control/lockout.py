@@ -11,6 +11,7 @@ from typing import Final
 
 from payhooks.control.context import Control
 from payhooks.errors import RateLimitedError
+from payhooks.policy.lockout import Subject
 
 _IPV6_NETWORK_BITS: Final = 64  # what one household or server gets
 
@@ -22,15 +23,21 @@ class Tried(StrEnum):
     CODE = "code"
 
 
-def subjects(what: Tried, whose: bytes, ip: str | None) -> list[bytes]:
-    """Return what a try counts for."""
-    found = [_digest(what, b"whose", whose)]
+def subjects(what: Tried, whose: bytes | str, ip: str | None) -> list[Subject]:
+    """Return what a try counts for; *whose* is a name as it was typed, or the id of a user.
+
+    A typed name counts for itself, whoever's it is, if anybody's: were it counted for the user, a
+    wait at a name that nobody has tried would tell whose other name it is.
+    """
+    if isinstance(whose, str):
+        whose = whose.casefold().encode("utf-8", "replace")
+    found = [Subject(digest=_digest(what, b"whose", whose), shared=False)]
     if ip is not None:
-        found.append(_digest(what, b"address", _network(ip).encode()))
+        found.append(Subject(digest=_digest(what, b"address", _network(ip).encode()), shared=True))
     return found
 
 
-async def begin(control: Control, tried: Sequence[bytes]) -> None:
+async def begin(control: Control, tried: Sequence[Subject]) -> None:
     """Count a try, before it is known how it ends.
 
     Raises:

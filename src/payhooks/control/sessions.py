@@ -41,6 +41,7 @@ class Visitor:
     ip: str | None
     agent: str = ""
     request_id: str | None = None
+    cookie: str = field(default="", repr=False)  # of the session that this browser has already
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,8 @@ class NewSession:
 async def sign_in(control: Control, visitor: Visitor, *, name: str, password: str) -> NewSession:
     """Return a session of the user with this username or e-mail; no second factor is given yet.
 
+    The session that the browser had ends: its cookie would live on wherever else it was kept.
+
     Raises:
         UnauthenticatedError: Unknown, disabled, or another password; nobody is told which.
         RateLimitedError: After too many tries, for this user or from this address.
@@ -62,13 +65,12 @@ async def sign_in(control: Control, visitor: Visitor, *, name: str, password: st
 
     """
     user = await control.store.user_by_name(name) if name.isprintable() else None
-    whose = name.casefold().encode("utf-8", "replace") if user is None else user.id
-    tried = lockout.subjects(Tried.PASSWORD, whose, visitor.ip)
+    tried = lockout.subjects(Tried.PASSWORD, name, visitor.ip)
     await lockout.begin(control, tried)
     kept = None if user is None or user.disabled_at is not None else user.password_hash
     if not await control.passwords.matches(password, kept) or user is None:
         raise UnauthenticatedError(_NOT_RIGHT)
-    await control.store.forget_tries(tried)
+    await control.store.end_try(tried)
     user = await _rehash(control, user, password)
     for _ in range(_TURNS):
         now = await control.store.user(user.id)
@@ -91,11 +93,11 @@ async def demand_password(control: Control, caller: Caller, user: User, password
         RateLimitedError: After too many tries.
 
     """
-    tried = lockout.subjects(Tried.PASSWORD, user.id, caller.ip)
+    tried = lockout.subjects(Tried.PASSWORD, user.username, caller.ip)
     await lockout.begin(control, tried)
     if not await control.passwords.matches(password, user.password_hash):
         raise InvalidError.at("/password", "wrong_password", "This is not your password.")
-    await control.store.forget_tries(tried)
+    await control.store.end_try(tried)
 
 
 async def find(control: Control, text: str, *, present: bool = True) -> SignedIn | None:
@@ -204,9 +206,7 @@ async def end(control: Control, caller: Caller, user: User, session_id: SessionI
         action="session.ended",
         target=ids.to_text(ids.SESSION, session_id),
     )
-    await control.store.apply_identity(
-        IdentityChange(audit=entry, end_session=(user.id, session_id))
-    )
+    await control.store.apply_identity(IdentityChange(audit=entry, end_sessions=(session_id,)))
 
 
 async def end_others(control: Control, caller: Caller, signed_in: SignedIn) -> None:
@@ -242,9 +242,7 @@ async def _open(control: Control, visitor: Visitor, user: User) -> NewSession:
         created_before=now - timedelta(seconds=limits.SESSION_S_MAX),
         limit=limits.SLICE_ROWS_MAX,
     )
-    known = await control.store.sessions(user.id)
-    # Somebody who signs in again and again loses the oldest, not the way in.
-    oldest = known[-1].id if len(known) >= limits.SESSIONS_PER_USER_MAX else None
+    ending = await _ending(control, visitor, user)
     text = new_token(control)
     agent = "".join(filter(str.isprintable, visitor.agent))[:_AGENT_CHARS_MAX]
     session = Session(
@@ -271,16 +269,29 @@ async def _open(control: Control, visitor: Visitor, user: User) -> NewSession:
         merchant_id=None,
         action="user.signed_in",
         target=ids.to_text(ids.SESSION, session.id),
-        changes={"agent": [None, agent]},
+        changes={
+            "agent": [None, agent],
+            "ended": [[ids.to_text(ids.SESSION, one) for one in ending], []],
+        },
     )
     change = IdentityChange(
-        audit=entry,
-        opened=session,
-        opened_for=user.version,
-        end_session=None if oldest is None else (user.id, oldest),
+        audit=entry, opened=session, opened_for=user.version, end_sessions=ending
     )
     await control.store.apply_identity(change)
     return NewSession(session=session, user=user, text=text)
+
+
+async def _ending(control: Control, visitor: Visitor, user: User) -> tuple[SessionId, ...]:
+    """Return the sessions that end where a new one begins."""
+    known = await control.store.sessions(user.id)
+    # Somebody who signs in again and again loses the oldest, not the way in.
+    ending = [one.id for one in known[limits.SESSIONS_PER_USER_MAX - 1 :]]
+    replaced = None
+    if 0 < len(visitor.cookie) <= _TOKEN_CHARS_MAX:
+        replaced = await control.store.signed_in(digest(visitor.cookie))
+    if replaced is not None and replaced.session.id not in ending:
+        ending.append(replaced.session.id)
+    return tuple(ending)
 
 
 async def _rehash(control: Control, user: User, password: str) -> User:

@@ -23,7 +23,12 @@ from payhooks.ports.identity import IdentityChange, Member, SignedIn
 
 # No @, so that no username can be another's e-mail.
 _USERNAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_EMAIL: Final = re.compile(r"[!-?A-~]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+# Words and dots before the @: what else may stand there separates addresses in a mail's header.
+_EMAIL: Final = re.compile(
+    r"[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*",
+    re.ASCII,
+)
+_WHOLE_TEAM: Final = Window(limit=limits.MEMBERS_PER_MERCHANT_MAX)
 
 
 class UserDraft(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,7 +115,7 @@ def joining(
         control, "agent.created", user, merchant_id=merchant_id, role=role
     )
     return msgspec.structs.replace(
-        change, membership=membership, announcements=(*change.announcements, told)
+        change, joining=membership, announcements=(*change.announcements, told)
     )
 
 
@@ -145,8 +150,18 @@ async def find_member(control: Control, merchant_id: MerchantId, text: str) -> M
     return member
 
 
-async def disable(control: Control, caller: Caller, user: User) -> User:
-    """Return the user, who cannot sign in any more and is signed out; a repeat changes nothing."""
+async def disable(
+    control: Control, caller: Caller, user: User, *, leave_ownerless: bool = False
+) -> User:
+    """Return the user, who cannot sign in any more and is signed out; a repeat changes nothing.
+
+    *leave_ownerless*: teams that nobody else owns may stay behind without an owner; only the
+    operator can invite one then.
+
+    Raises:
+        WrongStateError: Names the merchants whose team has no other owner who can sign in.
+
+    """
     if user.disabled_at is not None:
         return user
     disabled = msgspec.structs.replace(
@@ -159,9 +174,30 @@ async def disable(control: Control, caller: Caller, user: User) -> User:
         action="user.disabled",
         target=ids.to_text(ids.USER, user.id),
     )
-    change = IdentityChange(audit=entry, user=disabled, end_sessions_of=user.id)
-    await control.store.apply_identity(change)
+    change = IdentityChange(
+        audit=entry, user=disabled, end_sessions_of=user.id, stays_owned=not leave_ownerless
+    )
+    try:
+        await control.store.apply_identity(change)
+    except WrongStateError as error:
+        names = ", ".join(await _owned_alone(control, user))
+        raise WrongStateError(f"{user.username} is the last owner of {names}.") from error
     return disabled
+
+
+async def _owned_alone(control: Control, user: User) -> list[str]:
+    """Return which merchants have no owner beside the user, by name and id."""
+    found = []
+    for merchant in await control.store.merchants_of(user.id):
+        team = await control.store.members(merchant.id, _WHOLE_TEAM)
+        owners = {
+            member.user.id
+            for member in team
+            if member.membership.role is Role.OWNER and member.user.disabled_at is None
+        }
+        if owners == {user.id}:
+            found.append(f"{merchant.name} ({ids.to_text(ids.MERCHANT, merchant.id)})")
+    return found
 
 
 async def change_password(
@@ -205,28 +241,30 @@ async def set_role(control: Control, caller: Caller, member: Member, role: Role)
     Raises:
         WrongStateError: The last owner of a team stays one.
         ForbiddenError: The caller would give or take away more than it has.
+        StaleVersionError: Somebody else gave them another role meanwhile.
+        NotFoundError: Somebody else took them out of the team.
 
     """
-    if member.membership.role is role:
+    seen = member.membership
+    if seen.role is role:
         return member
     demand_no_more(caller, role)
-    demand_no_more(caller, member.membership.role)
-    membership = msgspec.structs.replace(member.membership, role=role)
-    merchant_id, user = membership.merchant_id, member.user
+    demand_no_more(caller, seen.role)
+    merchant_id, user = seen.merchant_id, member.user
     entry = audit_entry(
         control,
         caller,
         merchant_id=merchant_id,
         action="member.changed",
         target=ids.to_text(ids.USER, user.id),
-        changes={"role": [member.membership.role, role]},
+        changes={"role": [seen.role, role]},
     )
     told = announcements.of_member(
         control, "agent.updated", user, merchant_id=merchant_id, role=role
     )
-    change = IdentityChange(audit=entry, membership=membership, announcements=(told,))
+    change = IdentityChange(audit=entry, role=(seen, role), announcements=(told,))
     await control.store.apply_identity(change)
-    return Member(user=user, membership=membership)
+    return Member(user=user, membership=msgspec.structs.replace(seen, role=role))
 
 
 async def remove(control: Control, caller: Caller, member: Member) -> None:
@@ -235,6 +273,7 @@ async def remove(control: Control, caller: Caller, member: Member) -> None:
     Raises:
         WrongStateError: The last owner of a team stays.
         NotFoundError: Somebody else was faster.
+        StaleVersionError: Somebody else gave them another role meanwhile.
         ForbiddenError: The caller would take away more than it has.
 
     """
@@ -255,8 +294,7 @@ async def remove(control: Control, caller: Caller, member: Member) -> None:
         merchant_id=membership.merchant_id,
         role=membership.role,
     )
-    leaving = (user.id, membership.merchant_id)
-    change = IdentityChange(audit=entry, leaving=leaving, announcements=(told,))
+    change = IdentityChange(audit=entry, leaving=membership, announcements=(told,))
     await control.store.apply_identity(change)
 
 
@@ -278,9 +316,8 @@ async def demand_room(control: Control, merchant_id: MerchantId) -> None:
         WrongStateError: It is as large as a team may be.
 
     """
-    window = Window(limit=limits.MEMBERS_PER_MERCHANT_MAX)
-    if len(await control.store.members(merchant_id, window)) >= window.limit:
-        raise WrongStateError(f"A team has at most {window.limit} members.")
+    if len(await control.store.members(merchant_id, _WHOLE_TEAM)) >= _WHOLE_TEAM.limit:
+        raise WrongStateError(f"A team has at most {_WHOLE_TEAM.limit} members.")
 
 
 def check_username(username: str, faults: Faults) -> None:

@@ -12,8 +12,10 @@ import msgspec
 
 from payhooks.ids import InvitationId, MerchantId, SessionId, UserId
 from payhooks.model.audit import AuditEntry
+from payhooks.model.merchant import Merchant
 from payhooks.model.secret import SealedSecret
 from payhooks.model.user import Invitation, Membership, Role, Session, User
+from payhooks.policy.lockout import Subject
 from payhooks.ports.controlling import Window
 from payhooks.ports.sweeping import Announcement
 
@@ -25,26 +27,27 @@ class IdentityChange(msgspec.Struct, frozen=True, kw_only=True):
     user: User | None = None  # version 1 inserts; else updates version - 1
     seed: SealedSecret | None = None  # inserted
     forget_secrets: tuple[bytes, ...] = ()  # ids, removed
-    membership: Membership | None = None  # inserted, or its role replaced
-    leaving: tuple[UserId, MerchantId] | None = None  # this membership is removed
+    stays_owned: bool = False  # refused where the user is the last owner of any team
+    joining: Membership | None = None  # inserted: the user is not in the team yet
+    role: tuple[Membership, Role] | None = None  # as it was seen, and its role from now on
+    leaving: Membership | None = None  # removed, if it is as it was seen
     invitation: Invitation | None = None  # inserted
     forget_invitation: InvitationId | None = None  # used or revoked: it has to be there
     opened: Session | None = None  # inserted …
     opened_for: int = 0  # … for this version of its user alone
     factor_given: tuple[SessionId, datetime] | None = None  # the session has to be there
-    end_session: tuple[UserId, SessionId] | None = None  # removed if it is the user's
+    end_sessions: tuple[SessionId, ...] = ()  # removed where they are there
     end_sessions_of: UserId | None = None  # all of the user's …
     except_session: SessionId | None = None  # … but this one
     announcements: tuple[Announcement, ...] = ()
 
     @property
-    def no_owner(self) -> tuple[UserId, MerchantId] | None:
-        """Who is no owner of which merchant after this, whatever they were before."""
-        if self.leaving is not None:
-            return self.leaving
-        if self.membership is not None and self.membership.role is not Role.OWNER:
-            return self.membership.user_id, self.membership.merchant_id
-        return None
+    def owner_no_more(self) -> Membership | None:
+        """The membership of an owner that is none after this."""
+        seen = self.leaving
+        if self.role is not None and self.role[1] is not Role.OWNER:
+            seen = self.role[0]
+        return seen if seen is not None and seen.role is Role.OWNER else None
 
 
 class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,9 +73,10 @@ class IdentityStore(Protocol):
 
         Raises:
             StaleVersionError: The user has another version than the change is based on, a session
-                that is opened included: it must not outlive a password that has just changed.
-            WrongStateError: The username or e-mail is taken; or a merchant whose team changes
-                would be left without an owner who is not disabled.
+                that is opened included: it must not outlive a password that has just changed. Or
+                a member has another role by now.
+            WrongStateError: The username or e-mail is taken; who joins is in the team already; or
+                a team would be left without an owner who is not disabled.
             NotFoundError: The invitation, membership or session that the change needs is
                 gone: somebody else used or removed it.
 
@@ -93,6 +97,10 @@ class IdentityStore(Protocol):
 
     async def memberships(self, user_id: UserId) -> list[Membership]:
         """Return what the user may do, oldest merchant first."""
+        ...
+
+    async def merchants_of(self, user_id: UserId) -> list[Merchant]:
+        """Return the merchants whose teams the user is in, oldest first."""
         ...
 
     async def member(self, merchant_id: MerchantId, user_id: UserId) -> Member | None:
@@ -133,7 +141,7 @@ class IdentityStore(Protocol):
         """Remove sessions that ended by time; return how many."""
         ...
 
-    async def begin_try(self, subjects: Sequence[bytes], *, now: datetime) -> float:
+    async def begin_try(self, subjects: Sequence[Subject], *, now: datetime) -> float:
         """Count a try for each subject and return 0.0, or the seconds until one may be made.
 
         Counted before it is known how it ends, so that many at once are many. Where one of the
@@ -142,6 +150,6 @@ class IdentityStore(Protocol):
         """
         ...
 
-    async def forget_tries(self, subjects: Sequence[bytes]) -> None:
-        """Begin to count anew: the try was right."""
+    async def end_try(self, subjects: Sequence[Subject]) -> None:
+        """Note that the try was right: a name counts anew, an address has this one back."""
         ...

@@ -68,7 +68,12 @@ def begin(guest: Guest, text: str, after: str) -> Response:
 
 def visitor(guest: Guest) -> Visitor:
     """Return from where somebody asks, for the audit log and the list of sessions."""
-    return Visitor(ip=guest.address, agent=guest.agent, request_id=guest.request_id)
+    return Visitor(
+        ip=guest.address,
+        agent=guest.agent,
+        request_id=guest.request_id,
+        cookie=guest.request.cookies.get(SESSION_COOKIE, ""),
+    )
 
 
 @page("POST", "/sign-out", needs=None, factor=Factor.NONE)

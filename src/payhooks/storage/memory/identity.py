@@ -8,8 +8,10 @@ import msgspec
 
 from payhooks.errors import NotFoundError, StaleVersionError, WrongStateError
 from payhooks.ids import MerchantId, SessionId, UserId
+from payhooks.model.merchant import Merchant
 from payhooks.model.user import Invitation, Membership, Role, Session, User
 from payhooks.policy import lockout
+from payhooks.policy.lockout import Subject, Tries
 from payhooks.ports.controlling import Window
 from payhooks.ports.identity import IdentityChange, Member, SignedIn
 from payhooks.storage.memory.controlling import page
@@ -34,11 +36,7 @@ class MemoryIdentity:
             tables.secrets[change.seed.id] = change.seed
         for id_ in change.forget_secrets:
             tables.secrets.pop(id_, None)
-        if change.membership is not None:
-            self._write_membership(change.membership)
-        if change.leaving is not None:
-            user_id, merchant_id = change.leaving
-            del tables.memberships[merchant_id, user_id]
+        self._write_team(change)
         if change.invitation is not None:
             tables.invitations[change.invitation.id] = change.invitation
         if change.forget_invitation is not None:
@@ -64,6 +62,11 @@ class MemoryIdentity:
     async def memberships(self, user_id: UserId) -> list[Membership]:
         """See IdentityStore."""
         return self._memberships(user_id)
+
+    async def merchants_of(self, user_id: UserId) -> list[Merchant]:
+        """See IdentityStore."""
+        mine = self._memberships(user_id)
+        return [self._tables.merchants[one.merchant_id] for one in mine]
 
     async def member(self, merchant_id: MerchantId, user_id: UserId) -> Member | None:
         """See IdentityStore."""
@@ -135,23 +138,26 @@ class MemoryIdentity:
             del self._tables.sessions[id_]
         return len(gone)
 
-    async def begin_try(self, subjects: Sequence[bytes], *, now: datetime) -> float:
+    async def begin_try(self, subjects: Sequence[Subject], *, now: datetime) -> float:
         """See IdentityStore."""
         tries = self._tables.tries
-        old = [key for key, one in tries.items() if now - one.last_at > lockout.FORGOTTEN_AFTER]
+        old = [key for key, one in tries.items() if now - one.since > lockout.FORGOTTEN_AFTER]
         for key in old:
             del tries[key]
-        wait_s = max(lockout.wait_s(tries.get(subject), now) for subject in subjects)
+        wait_s = max(lockout.wait_s(one, tries.get(one.digest), now) for one in subjects)
         if wait_s > 0:
             return wait_s
-        for subject in subjects:
-            tries[subject] = lockout.after_try(tries.get(subject), now)
+        for one in subjects:
+            tries[one.digest] = lockout.after_try(one, tries.get(one.digest), now)
         return 0.0
 
-    async def forget_tries(self, subjects: Sequence[bytes]) -> None:
+    async def end_try(self, subjects: Sequence[Subject]) -> None:
         """See IdentityStore."""
-        for subject in subjects:
-            self._tables.tries.pop(subject, None)
+        tries = self._tables.tries
+        for one in subjects:
+            counted = tries.pop(one.digest, None)
+            if one.shared and counted is not None:
+                tries[one.digest] = Tries(count=max(counted.count - 1, 0), since=counted.since)
 
     def _named(self, name: str) -> User | None:
         folded = name.casefold()
@@ -184,8 +190,11 @@ class MemoryIdentity:
 
     def _check_there(self, change: IdentityChange) -> None:
         tables = self._tables
-        if change.leaving is not None and change.leaving[::-1] not in tables.memberships:
-            raise NotFoundError("There is no such member.")
+        joins = change.joining
+        if joins is not None and (joins.merchant_id, joins.user_id) in tables.memberships:
+            raise WrongStateError("The user is in this team already.")
+        for seen in (change.leaving, change.role and change.role[0]):
+            self._check_member(seen)
         if (
             change.forget_invitation is not None
             and change.forget_invitation not in tables.invitations
@@ -194,36 +203,53 @@ class MemoryIdentity:
         if change.factor_given is not None and change.factor_given[0] not in tables.sessions:
             raise NotFoundError("There is no such session.")
 
+    def _check_member(self, seen: Membership | None) -> None:
+        if seen is None:
+            return
+        stored = self._tables.memberships.get((seen.merchant_id, seen.user_id))
+        if stored is None:
+            raise NotFoundError("There is no such member.")
+        if stored.role is not seen.role:
+            raise StaleVersionError("the member has another role by now")
+
     def _check_owner_stays(self, change: IdentityChange) -> None:
         """Refuse what would leave a team without an owner who can sign in."""
-        if change.no_owner is None:
-            return
-        user_id, merchant_id = change.no_owner
-        owners = {
+        going = [] if change.owner_no_more is None else [change.owner_no_more]
+        if change.stays_owned:
+            assert change.user is not None
+            mine = self._memberships(change.user.id)
+            going += [one for one in mine if one.role is Role.OWNER]
+        if not all(self._owners(one.merchant_id) - {one.user_id} for one in going):
+            raise WrongStateError("The last owner of a team stays.")
+
+    def _owners(self, merchant_id: MerchantId) -> set[UserId]:
+        """Return the owners of a team who can sign in."""
+        return {
             one.user_id
             for one in self._tables.memberships.values()
             if one.merchant_id == merchant_id
             and one.role is Role.OWNER
             and self._tables.users[one.user_id].disabled_at is None
         }
-        if owners == {user_id}:
-            raise WrongStateError("The last owner of a team stays.")
 
-    def _write_membership(self, membership: Membership) -> None:
-        key = (membership.merchant_id, membership.user_id)
-        stored = self._tables.memberships.get(key)
-        if stored is not None:
-            membership = msgspec.structs.replace(stored, role=membership.role)
-        self._tables.memberships[key] = membership
+    def _write_team(self, change: IdentityChange) -> None:
+        team = self._tables.memberships
+        if change.joining is not None:
+            team[change.joining.merchant_id, change.joining.user_id] = change.joining
+        if change.role is not None:
+            seen, role = change.role
+            key = (seen.merchant_id, seen.user_id)
+            team[key] = msgspec.structs.replace(team[key], role=role)
+        if change.leaving is not None:
+            del team[change.leaving.merchant_id, change.leaving.user_id]
 
     def _write_sessions(self, change: IdentityChange) -> None:
         sessions = self._tables.sessions
         if change.factor_given is not None:
             id_, at = change.factor_given
             sessions[id_] = msgspec.structs.replace(sessions[id_], factor_at=at)
-        if change.end_session is not None:
-            user_id, session_id = change.end_session
-            self._end(lambda one: one.user_id == user_id and one.id == session_id)
+        for session_id in change.end_sessions:
+            sessions.pop(session_id, None)
         ended = change.end_sessions_of
         if ended is not None:
             self._end(lambda one: one.user_id == ended and one.id != change.except_session)

@@ -1,7 +1,8 @@
 """People at rest, and who is signed in.
 
-Lock order of a change: the audit chain, the user, the team, sessions. Changes to one team are in
-one chain, so they come one after the other, and the last owner is counted right.
+Lock order of a change: the audit chain, the user, owners of teams, sessions. Who takes an owner
+away, from a team or from all by disabling, locks all owners there are first, and counts after that
+in another statement: so of two who go at once the second sees that the first has gone.
 """
 
 from collections.abc import Sequence
@@ -13,9 +14,10 @@ import asyncpg  # type: ignore[import-untyped] # See connections.py.
 from payhooks import limits
 from payhooks.errors import NotFoundError, StaleVersionError, WrongStateError
 from payhooks.ids import MerchantId, SessionId, UserId
+from payhooks.model.merchant import Merchant
 from payhooks.model.user import Invitation, Membership, Role, Session, User
 from payhooks.policy import lockout
-from payhooks.policy.lockout import Tries
+from payhooks.policy.lockout import Subject, Tries
 from payhooks.ports.controlling import Window
 from payhooks.ports.identity import IdentityChange, Member, SignedIn
 from payhooks.storage import documents, statements
@@ -58,6 +60,11 @@ class PostgresIdentity:
     async def memberships(self, user_id: UserId) -> list[Membership]:
         """See IdentityStore."""
         return [_membership(row) for row in await self._control.call(_SQL["memberships"], user_id)]
+
+    async def merchants_of(self, user_id: UserId) -> list[Merchant]:
+        """See IdentityStore."""
+        rows = await self._control.call(_SQL["merchants_of"], user_id)
+        return [documents.decode(Merchant, row["document"]) for row in rows]
 
     async def member(self, merchant_id: MerchantId, user_id: UserId) -> Member | None:
         """See IdentityStore."""
@@ -120,7 +127,7 @@ class PostgresIdentity:
         arguments = (seen_before, created_before, limit)
         return len(await self._control.call(_SQL["sessions_forget"], *arguments))
 
-    async def begin_try(self, subjects: Sequence[bytes], *, now: datetime) -> float:
+    async def begin_try(self, subjects: Sequence[Subject], *, now: datetime) -> float:
         """See IdentityStore."""
 
         async def once() -> float:
@@ -129,9 +136,11 @@ class PostgresIdentity:
 
         return await self._control.persist(once)
 
-    async def forget_tries(self, subjects: Sequence[bytes]) -> None:
+    async def end_try(self, subjects: Sequence[Subject]) -> None:
         """See IdentityStore."""
-        await self._control.call(_SQL["tries_forget"], list(subjects))
+        for subject in subjects:
+            name = "try_take_back" if subject.shared else "tries_forget"
+            await self._control.call(_SQL[name], subject.digest)
 
     async def _user(self, name: str, argument: UserId | str) -> User | None:
         rows = await self._control.call(_SQL[name], argument)
@@ -168,18 +177,21 @@ async def _write_user(connection: Connection, user: User) -> None:
 
 
 async def _write_team(connection: Connection, change: IdentityChange) -> None:
-    if change.no_owner is not None:
-        user_id, merchant_id = change.no_owner
-        owners = await connection.fetch(_SQL["owners"], merchant_id)
-        if [row["user_id"] for row in owners] == [user_id]:
-            raise WrongStateError("The last owner of a team stays.")
-    if change.membership is not None:
-        one = change.membership
+    if change.stays_owned:
+        assert change.user is not None
+        await _demand_owner_beside(connection, change.user.id, None)
+    if (going := change.owner_no_more) is not None:
+        await _demand_owner_beside(connection, going.user_id, going.merchant_id)
+    if change.joining is not None:
+        one = change.joining
         values = (one.merchant_id, one.user_id, one.role, one.created_at)
-        await connection.execute(_SQL["membership_put"], *values)
-    leaving = change.leaving
-    if leaving is not None and await connection.fetchrow(_SQL["leave"], *leaving) is None:
-        raise NotFoundError("There is no such member.")
+        if await connection.fetchrow(_SQL["join"], *values) is None:
+            raise WrongStateError("The user is in this team already.")
+    if change.role is not None:
+        seen, role = change.role
+        await _write_member(connection, "role_set", seen, role)
+    if change.leaving is not None:
+        await _write_member(connection, "leave", change.leaving)
     if change.invitation is not None:
         invited = change.invitation
         document = documents.encode(invited).decode()
@@ -190,12 +202,32 @@ async def _write_team(connection: Connection, change: IdentityChange) -> None:
         raise NotFoundError("There is no such invitation.")
 
 
+async def _demand_owner_beside(
+    connection: Connection, user_id: UserId, merchant_id: MerchantId | None
+) -> None:
+    """Return if others own what the user owns: that merchant's team, or all without one named."""
+    await connection.execute(_SQL["owners_lock"], user_id, merchant_id)
+    if await connection.fetchrow(_SQL["owned_alone"], user_id, merchant_id) is not None:
+        raise WrongStateError("The last owner of a team stays.")
+
+
+async def _write_member(
+    connection: Connection, name: str, seen: Membership, *values: object
+) -> None:
+    """Write to a membership if it is as it was seen."""
+    key = (seen.merchant_id, seen.user_id)
+    if await connection.fetchrow(_SQL[name], *key, seen.role, *values) is None:
+        if await connection.fetchrow(_SQL["member"], *key) is None:
+            raise NotFoundError("There is no such member.")
+        raise StaleVersionError("the member has another role by now")
+
+
 async def _write_sessions(connection: Connection, change: IdentityChange) -> None:
     given = change.factor_given
     if given is not None and await connection.fetchrow(_SQL["factor_give"], *given) is None:
         raise NotFoundError("There is no such session.")
-    if change.end_session is not None:
-        await connection.execute(_SQL["session_end"], *change.end_session)
+    if change.end_sessions:
+        await connection.execute(_SQL["sessions_end_these"], list(change.end_sessions))
     if change.end_sessions_of is not None:
         ending = (change.end_sessions_of, change.except_session)
         await connection.execute(_SQL["sessions_end"], *ending)
@@ -210,18 +242,19 @@ async def _write_sessions(connection: Connection, change: IdentityChange) -> Non
             raise StaleVersionError("the user has changed meanwhile")
 
 
-async def _begin_try(connection: Connection, subjects: Sequence[bytes], now: datetime) -> float:
+async def _begin_try(connection: Connection, subjects: Sequence[Subject], now: datetime) -> float:
+    digests = [subject.digest for subject in subjects]
     old = (now - lockout.FORGOTTEN_AFTER, limits.SLICE_ROWS_MAX)
     await connection.execute(_SQL["tries_forget_old"], *old)
-    await connection.execute(_SQL["tries_make"], list(subjects), now)
-    rows = await connection.fetch(_SQL["tries_lock"], list(subjects))
-    tries = [(row["subject"], Tries(count=row["count"], last_at=row["last_at"])) for row in rows]
-    wait_s = max(lockout.wait_s(one, now) for _, one in tries)
+    await connection.execute(_SQL["tries_make"], digests, now)
+    rows = await connection.fetch(_SQL["tries_lock"], digests)
+    tries = {row["subject"]: Tries(count=row["count"], since=row["last_at"]) for row in rows}
+    wait_s = max(lockout.wait_s(one, tries[one.digest], now) for one in subjects)
     if wait_s > 0:
         return wait_s
-    for subject, one in tries:
-        after = lockout.after_try(one, now)
-        await connection.execute(_SQL["tries_write"], subject, after.count, after.last_at)
+    for one in subjects:
+        after = lockout.after_try(one, tries[one.digest], now)
+        await connection.execute(_SQL["tries_write"], one.digest, after.count, after.since)
     return 0.0
 
 

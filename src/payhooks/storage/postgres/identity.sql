@@ -17,20 +17,39 @@ SELECT document FROM users WHERE username = $1 OR email = $1
 -- name: users
 SELECT document FROM users WHERE $1::uuid IS NULL OR id < $1 ORDER BY id DESC LIMIT $2
 
--- name: membership_put
-INSERT INTO memberships AS m (merchant_id, user_id, role, created_at) VALUES ($1, $2, $3, $4)
-ON CONFLICT (merchant_id, user_id) DO UPDATE SET role = excluded.role
+-- name: join
+INSERT INTO memberships (merchant_id, user_id, role, created_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT (merchant_id, user_id) DO NOTHING RETURNING user_id
+
+-- name: role_set
+UPDATE memberships SET role = $4 WHERE merchant_id = $1 AND user_id = $2 AND role = $3
+RETURNING user_id
 
 -- name: leave
-DELETE FROM memberships WHERE user_id = $1 AND merchant_id = $2 RETURNING user_id
+DELETE FROM memberships WHERE merchant_id = $1 AND user_id = $2 AND role = $3 RETURNING user_id
 
--- name: owners
-SELECT m.user_id FROM memberships m JOIN users u ON u.id = m.user_id
-WHERE m.merchant_id = $1 AND m.role = 'owner' AND NOT u.disabled LIMIT 2
+-- In one order, so that two who lock the same owners wait and do not deadlock.
+-- name: owners_lock
+SELECT FROM memberships WHERE role = 'owner' AND merchant_id IN (
+  SELECT merchant_id FROM memberships
+  WHERE user_id = $1 AND role = 'owner' AND ($2::uuid IS NULL OR merchant_id = $2))
+ORDER BY merchant_id, user_id FOR UPDATE
+
+-- name: owned_alone
+SELECT m.merchant_id FROM memberships m
+WHERE m.user_id = $1 AND m.role = 'owner' AND ($2::uuid IS NULL OR m.merchant_id = $2)
+  AND NOT EXISTS (
+    SELECT FROM memberships o JOIN users u ON u.id = o.user_id
+    WHERE o.merchant_id = m.merchant_id AND o.user_id <> $1 AND o.role = 'owner' AND NOT u.disabled)
+LIMIT 1
 
 -- name: memberships
 SELECT user_id, merchant_id, role, created_at FROM memberships
 WHERE user_id = $1 ORDER BY merchant_id
+
+-- name: merchants_of
+SELECT m.document FROM memberships t JOIN merchants m ON m.id = t.merchant_id
+WHERE t.user_id = $1 ORDER BY t.merchant_id
 
 -- name: member
 SELECT u.document, m.user_id, m.merchant_id, m.role, m.created_at
@@ -65,8 +84,8 @@ RETURNING id
 -- name: factor_give
 UPDATE sessions SET factor_at = $2 WHERE id = $1 RETURNING id
 
--- name: session_end
-DELETE FROM sessions WHERE user_id = $1 AND id = $2
+-- name: sessions_end_these
+DELETE FROM sessions WHERE id = ANY ($1::uuid[])
 
 -- name: sessions_end
 DELETE FROM sessions WHERE user_id = $1 AND id IS DISTINCT FROM $2
@@ -105,7 +124,10 @@ ORDER BY subject FOR UPDATE
 UPDATE sign_in_tries SET (count, last_at) = ($2, $3) WHERE subject = $1
 
 -- name: tries_forget
-DELETE FROM sign_in_tries WHERE subject = ANY ($1::bytea[])
+DELETE FROM sign_in_tries WHERE subject = $1
+
+-- name: try_take_back
+UPDATE sign_in_tries SET count = count - 1 WHERE subject = $1 AND count > 0
 
 -- name: tries_forget_old
 DELETE FROM sign_in_tries WHERE subject IN (

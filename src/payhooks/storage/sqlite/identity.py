@@ -9,9 +9,10 @@ import apsw
 from payhooks import limits
 from payhooks.errors import NotFoundError, StaleVersionError, WrongStateError
 from payhooks.ids import MerchantId, SessionId, UserId
+from payhooks.model.merchant import Merchant
 from payhooks.model.user import Invitation, Membership, Role, Session, User
 from payhooks.policy import lockout
-from payhooks.policy.lockout import Tries
+from payhooks.policy.lockout import Subject, Tries
 from payhooks.ports.controlling import Window
 from payhooks.ports.identity import IdentityChange, Member, SignedIn
 from payhooks.storage import statements
@@ -57,6 +58,11 @@ class SqliteIdentity(Part):
     async def memberships(self, user_id: UserId) -> list[Membership]:
         """See IdentityStore."""
         return [_membership(row) for row in await self._rows("memberships", user_id)]
+
+    async def merchants_of(self, user_id: UserId) -> list[Merchant]:
+        """See IdentityStore."""
+        found = await self._rows("merchants_of", user_id)
+        return [decode(Merchant, document) for (document,) in found]
 
     async def member(self, merchant_id: MerchantId, user_id: UserId) -> Member | None:
         """See IdentityStore."""
@@ -116,16 +122,17 @@ class SqliteIdentity(Part):
         values = (to_us(seen_before), to_us(created_before), limit)
         return await self._write(Kind.QUICK, lambda db: run(db, _SQL["forget_sessions"], values))
 
-    async def begin_try(self, subjects: Sequence[bytes], *, now: datetime) -> float:
+    async def begin_try(self, subjects: Sequence[Subject], *, now: datetime) -> float:
         """See IdentityStore."""
         return await self._write(Kind.QUICK, lambda db: _begin_try(db, subjects, now))
 
-    async def forget_tries(self, subjects: Sequence[bytes]) -> None:
+    async def end_try(self, subjects: Sequence[Subject]) -> None:
         """See IdentityStore."""
 
         def work(db: apsw.Connection) -> None:
             for subject in subjects:
-                run(db, _SQL["forget_tries"], (subject,))
+                name = "take_back_try" if subject.shared else "forget_tries"
+                run(db, _SQL[name], (subject.digest,))
 
         await self._write(Kind.QUICK, work)
 
@@ -164,16 +171,17 @@ def _write_user(db: apsw.Connection, user: User) -> None:
 
 
 def _write_team(db: apsw.Connection, change: IdentityChange) -> None:
-    if change.no_owner is not None:
-        user_id, merchant_id = change.no_owner
-        if rows(db, _SQL["owners"], (merchant_id,)) == [(user_id,)]:
-            raise WrongStateError("The last owner of a team stays.")
-    if change.membership is not None:
-        one = change.membership
+    _demand_owners_beside(db, change)
+    if change.joining is not None:
+        one = change.joining
         values = (one.merchant_id, one.user_id, one.role, to_us(one.created_at))
-        run(db, _SQL["write_membership"], values)
-    if change.leaving is not None and run(db, _SQL["leave"], change.leaving) == 0:
-        raise NotFoundError("There is no such member.")
+        if run(db, _SQL["join"], values) == 0:
+            raise WrongStateError("The user is in this team already.")
+    if change.role is not None:
+        seen, role = change.role
+        _write_member(db, "set_role", seen, role)
+    if change.leaving is not None:
+        _write_member(db, "leave", change.leaving)
     if change.invitation is not None:
         invited = change.invitation
         row = (invited.id, invited.merchant_id, invited.digest, encode(invited))
@@ -183,13 +191,34 @@ def _write_team(db: apsw.Connection, change: IdentityChange) -> None:
         raise NotFoundError("There is no such invitation.")
 
 
+def _demand_owners_beside(db: apsw.Connection, change: IdentityChange) -> None:
+    """Return if every team that loses an owner has another who can sign in."""
+    going = [] if change.owner_no_more is None else [change.owner_no_more]
+    if change.stays_owned:
+        assert change.user is not None
+        mine = map(_membership, rows(db, _SQL["memberships"], (change.user.id,)))
+        going += [one for one in mine if one.role is Role.OWNER]
+    for one in going:
+        if first(db, _SQL["owner_beside"], (one.merchant_id, one.user_id)) is None:
+            raise WrongStateError("The last owner of a team stays.")
+
+
+def _write_member(db: apsw.Connection, name: str, seen: Membership, *values: object) -> None:
+    """Write to a membership if it is as it was seen."""
+    key = (seen.merchant_id, seen.user_id)
+    if run(db, _SQL[name], (*key, seen.role, *values)) == 0:
+        if first(db, _SQL["member"], key) is None:
+            raise NotFoundError("There is no such member.")
+        raise StaleVersionError("the member has another role by now")
+
+
 def _write_sessions(db: apsw.Connection, change: IdentityChange) -> None:
     if change.factor_given is not None:
         id_, at = change.factor_given
         if run(db, _SQL["give_factor"], (id_, to_us(at))) == 0:
             raise NotFoundError("There is no such session.")
-    if change.end_session is not None:
-        run(db, _SQL["end_session"], change.end_session)
+    for session_id in change.end_sessions:
+        run(db, _SQL["end_session"], (session_id,))
     if change.end_sessions_of is not None:
         run(db, _SQL["end_sessions"], (change.end_sessions_of, change.except_session))
     if change.opened is not None:
@@ -203,22 +232,23 @@ def _write_sessions(db: apsw.Connection, change: IdentityChange) -> None:
         run(db, _SQL["open_session"], values)
 
 
-def _begin_try(db: apsw.Connection, subjects: Sequence[bytes], now: datetime) -> float:
+def _begin_try(db: apsw.Connection, subjects: Sequence[Subject], now: datetime) -> float:
     old = (to_us(now - lockout.FORGOTTEN_AFTER), limits.SLICE_ROWS_MAX)
     run(db, _SQL["forget_old_tries"], old)
-    tries = {subject: _tries(db, subject) for subject in subjects}
-    wait_s = max(lockout.wait_s(one, now) for one in tries.values())
+    tries = [_tries(db, subject.digest) for subject in subjects]
+    counted = list(zip(subjects, tries, strict=True))
+    wait_s = max(lockout.wait_s(subject, one, now) for subject, one in counted)
     if wait_s > 0:
         return wait_s
-    for subject, one in tries.items():
-        after = lockout.after_try(one, now)
-        run(db, _SQL["write_tries"], (subject, after.count, to_us(after.last_at)))
+    for subject, one in counted:
+        after = lockout.after_try(subject, one, now)
+        run(db, _SQL["write_tries"], (subject.digest, after.count, to_us(after.since)))
     return 0.0
 
 
-def _tries(db: apsw.Connection, subject: bytes) -> Tries | None:
-    found = first(db, _SQL["tries"], (subject,))
-    return None if found is None else Tries(count=found[0], last_at=from_us(found[1]))
+def _tries(db: apsw.Connection, digest: bytes) -> Tries | None:
+    found = first(db, _SQL["tries"], (digest,))
+    return None if found is None else Tries(count=found[0], since=from_us(found[1]))
 
 
 def _member(row: Row) -> Member:

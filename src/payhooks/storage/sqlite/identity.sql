@@ -20,20 +20,27 @@ SELECT document FROM users WHERE username = ?1 OR email = ?1;
 -- name: users
 SELECT document FROM users WHERE id < ? ORDER BY id DESC LIMIT ?;
 
--- name: write_membership
+-- name: join
 INSERT INTO memberships (merchant_id, user_id, role, created_at) VALUES (?, ?, ?, ?)
-ON CONFLICT (merchant_id, user_id) DO UPDATE SET role = excluded.role;
+ON CONFLICT (merchant_id, user_id) DO NOTHING;
+
+-- name: set_role
+UPDATE memberships SET role = ?4 WHERE merchant_id = ?1 AND user_id = ?2 AND role = ?3;
 
 -- name: leave
-DELETE FROM memberships WHERE user_id = ? AND merchant_id = ?;
+DELETE FROM memberships WHERE merchant_id = ? AND user_id = ? AND role = ?;
 
--- name: owners
-SELECT m.user_id FROM memberships m JOIN users u ON u.id = m.user_id
-WHERE m.merchant_id = ? AND m.role = 'owner' AND u.disabled = 0 LIMIT 2;
+-- name: owner_beside
+SELECT 1 FROM memberships m JOIN users u ON u.id = m.user_id
+WHERE m.merchant_id = ?1 AND m.user_id <> ?2 AND m.role = 'owner' AND u.disabled = 0 LIMIT 1;
 
 -- name: memberships
 SELECT user_id, merchant_id, role, created_at FROM memberships
 WHERE user_id = ? ORDER BY merchant_id;
+
+-- name: merchants_of
+SELECT m.document FROM memberships t JOIN merchants m ON m.id = t.merchant_id
+WHERE t.user_id = ? ORDER BY t.merchant_id;
 
 -- name: member
 SELECT u.document, m.user_id, m.merchant_id, m.role, m.created_at
@@ -64,7 +71,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 UPDATE sessions SET factor_at = ?2 WHERE id = ?1;
 
 -- name: end_session
-DELETE FROM sessions WHERE user_id = ? AND id = ?;
+DELETE FROM sessions WHERE id = ?;
 
 -- name: end_sessions
 DELETE FROM sessions WHERE user_id = ?1 AND id IS NOT ?2;
@@ -97,6 +104,9 @@ ON CONFLICT (subject) DO UPDATE SET count = excluded.count, last_at = excluded.l
 
 -- name: forget_tries
 DELETE FROM sign_in_tries WHERE subject = ?;
+
+-- name: take_back_try
+UPDATE sign_in_tries SET count = count - 1 WHERE subject = ? AND count > 0;
 
 -- name: forget_old_tries
 DELETE FROM sign_in_tries WHERE subject IN (
