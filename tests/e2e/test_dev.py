@@ -105,6 +105,14 @@ def test_published_bytes_and_idempotency_keys_are_kept(dev: Dev) -> None:
     assert other.returncode == 5, other.stderr
 
 
+def test_what_was_found_of_an_event_is_shown_with_it(dev: Dev) -> None:
+    """A type that is spelled wrong; who published it may not have read the answer."""
+    published = run(dev.folder, "events", "publish", "payment_succeded", "--json")
+    shown = run(dev.folder, "events", "show", json.loads(published.stdout)["id"])
+    found = "finding at /type: No such event type is known. Did you mean payment_succeeded?"
+    assert found in shown.stdout.splitlines()
+
+
 def test_listen_forwards_signed_requests_and_tells_the_answer(dev: Dev) -> None:
     """Developers try their own server without making it reachable."""
     target = f"{dev.start['receiver']}/ok"

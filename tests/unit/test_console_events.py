@@ -49,6 +49,7 @@ async def test_an_event_is_listed_even_if_nobody_wanted_it(world: ConsoleWorld) 
     assert "No webhook had selected this type" in (await browser.get(f"{LIST}/{text}")).text
 
 
+@pytest.mark.shows("W1")
 async def test_a_payload_is_read_with_its_numbers_as_they_were_spelled(world: ConsoleWorld) -> None:
     """1.10 is not 1.1 where it is money, and what is copied is what was published."""
     merchant = await world.tenant()
@@ -111,6 +112,7 @@ async def test_only_an_owner_removes_a_payload_and_says_who_they_are(world: Cons
     assert "no longer kept" in (await browser.get(seen.goes_to or "")).text
 
 
+@pytest.mark.shows("W12")
 async def test_another_merchants_event_or_webhook_does_not_exist(world: ConsoleWorld) -> None:
     """Neither to read nor to send, nor to send to."""
     theirs, ours = await world.tenant("Theirs"), await world.tenant()
@@ -125,3 +127,19 @@ async def test_another_merchants_event_or_webhook_does_not_exist(world: ConsoleW
     seen = await browser.post(f"{LIST}/{our_event}/resend", {"webhook": their_webhook})
     assert seen.status == 404
     assert their_event not in (await browser.get(LIST)).text
+
+
+async def test_what_was_found_of_an_event_stands_on_its_page_and_marks_it(
+    world: ConsoleWorld,
+) -> None:
+    """A merchant who misses an event looks here; the answer to its publisher is long gone."""
+    merchant = await world.tenant()
+    good = await published(world, merchant, type="payment_succeeded")
+    text = await published(world, merchant, type="payment_succeded")
+    browser = await signed_in(world, merchant, Role.VIEWER)
+    listed = unescape((await browser.get(LIST)).text)
+    marked = [row.split("</a>")[0] for row in listed.split("<tr>") if "1 finding<" in row]
+    assert [text in row for row in marked] == [True]
+    seen = unescape((await browser.get(f"{LIST}/{text}")).text)
+    assert "<code>/type</code> No such event type is known. Did you mean payment_succeeded?" in seen
+    assert "Findings" not in (await browser.get(f"{LIST}/{good}")).text

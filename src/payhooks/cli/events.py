@@ -112,7 +112,11 @@ def show(
     if json:
         line(answer.body.decode())
         return
-    record(answer.json)
+    shown = answer.json
+    findings = shown.pop("findings", None) or []
+    record(shown)
+    for finding in findings:
+        line(f"finding at {finding['pointer']}: {finding['detail']}")
     table(
         api.pages(f"{path}/deliveries", limit=100),
         ["id", "endpoint_id", "status", "attempts_made", "reason"],
