@@ -55,6 +55,7 @@ async def test_of_many_who_take_one_name_at_once_one_gets_it(world: World) -> No
     assert len(await world.store.users(PAGE)) == 1
 
 
+@pytest.mark.shows("W6", "W8")
 async def test_an_edit_of_a_user_based_on_an_old_version_is_refused(world: World) -> None:
     """It is what keeps one code of an app from being used twice."""
     user = await user_of(world, "Maria")
@@ -165,6 +166,7 @@ async def test_a_member_is_changed_as_they_were_seen_or_not_at_all(world: World)
     assert stored.role is Role.OWNER
 
 
+@pytest.mark.shows("W17")
 async def test_the_last_owner_stays_even_where_two_go_at_once(world: World) -> None:
     """Nobody could invite anybody any more."""
     merchant = await world.merchant()
@@ -241,6 +243,7 @@ async def test_the_merchants_of_a_user_are_those_of_the_teams(world: World) -> N
     assert await world.store.merchants_of(member.user.id) == [first, second]
 
 
+@pytest.mark.shows("W17")
 async def test_an_invitation_is_used_once_under_two_at_a_time(world: World) -> None:
     """Else one link lets two people in, and the inviter knows of one."""
     merchant = await world.merchant()

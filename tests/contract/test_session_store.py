@@ -130,6 +130,7 @@ def address(text: bytes) -> Subject:
     return Subject(digest=text * 32, shared=True)
 
 
+@pytest.mark.shows("W5", "W6")
 async def test_tries_are_counted_before_they_end_so_many_at_once_are_many(world: World) -> None:
     """A guesser who sends a hundred at once must not get a hundred for one."""
     now = world.now()

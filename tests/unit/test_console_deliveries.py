@@ -91,6 +91,7 @@ async def test_a_viewer_sees_no_way_to_replay_and_is_refused_one(world: ConsoleW
         assert (await browser.post(place)).status == 403
 
 
+@pytest.mark.shows("W12")
 async def test_another_merchants_delivery_does_not_exist(world: ConsoleWorld) -> None:
     """Neither its page nor anything that can be done with it."""
     theirs = await shop(world, "Theirs")
@@ -166,6 +167,7 @@ async def test_the_list_goes_on_where_it_stopped(world: ConsoleWorld) -> None:
     assert set(found) == made
 
 
+@pytest.mark.shows("W10")
 async def test_what_is_selected_is_replayed_after_a_fresh_factor(world: ConsoleWorld) -> None:
     """Many at once may be many payments handled twice, so a person says who they are first."""
     merchant = await shop(world)
@@ -250,6 +252,7 @@ async def test_the_signature_is_verified_step_by_step(world: ConsoleWorld) -> No
     assert "✗" not in seen
 
 
+@pytest.mark.shows("W1")
 async def test_what_a_server_answered_is_text(world: ConsoleWorld) -> None:
     """An answer is written by a stranger: markup in it stays text, and bytes do no harm."""
     merchant = await shop(world)

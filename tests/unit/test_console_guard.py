@@ -41,6 +41,7 @@ async def ask(browser: Browser, page: Page) -> Seen:
     return await (browser.get if page.method == "GET" else browser.post)(address(page))
 
 
+@pytest.mark.shows("K01")
 async def test_nobody_sees_a_page_without_signing_in(world: ConsoleWorld) -> None:
     """A page that forgot to ask would be open to the world."""
     browser = Browser(world)
@@ -51,6 +52,7 @@ async def test_nobody_sees_a_page_without_signing_in(world: ConsoleWorld) -> Non
         assert (seen.goes_to or "").startswith("/console/sign-in?next=/console/"), named(page)
 
 
+@pytest.mark.shows("K02")
 async def test_nothing_behind_the_gate_opens_without_a_second_factor(world: ConsoleWorld) -> None:
     """A password that leaked must not be enough to send payment data elsewhere."""
     merchant = await world.tenant()
@@ -63,6 +65,7 @@ async def test_nothing_behind_the_gate_opens_without_a_second_factor(world: Cons
             assert (seen.status, seen.heading) == (403, heading), named(page)
 
 
+@pytest.mark.shows("K02")
 def test_the_whole_section_of_webhooks_is_behind_the_gate() -> None:
     """What the merchants' document says, for pages that come later too."""
     section = [page for page in SERVED if page.path.startswith("/settings/webhooks")]
@@ -70,6 +73,7 @@ def test_the_whole_section_of_webhooks_is_behind_the_gate() -> None:
     assert {named(page) for page in section} <= {named(page) for page in BEHIND}
 
 
+@pytest.mark.shows("K01")
 async def test_a_second_factor_wears_off(world: ConsoleWorld) -> None:
     """Whoever sits down at a desk that somebody left finds the section closed."""
     browser = await Browser(world).sign_in(await world.person(await world.tenant()))
@@ -95,6 +99,7 @@ async def test_a_role_is_let_in_to_what_its_scopes_say(world: ConsoleWorld, role
     assert not world.bugs
 
 
+@pytest.mark.shows("W2")
 async def test_a_form_without_the_token_of_this_session_does_nothing(world: ConsoleWorld) -> None:
     """W2: another site can make a browser send forms, but not read the token of one."""
     merchant = await world.tenant()
@@ -107,6 +112,7 @@ async def test_a_form_without_the_token_of_this_session_does_nothing(world: Cons
             assert (seen.status, seen.heading) == (403, "This is not allowed"), named(page)
 
 
+@pytest.mark.shows("W2")
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
@@ -136,6 +142,7 @@ async def test_forms_come_from_our_own_pages(
     assert seen.status == status
 
 
+@pytest.mark.shows("W9")
 async def test_a_session_ends_by_itself_and_by_hand(world: ConsoleWorld) -> None:
     """W9: fifteen minutes without a look, twelve hours in all, at once when signed out."""
     user = await world.person(await world.tenant(), factor=False)
@@ -152,6 +159,7 @@ async def test_a_session_ends_by_itself_and_by_hand(world: ConsoleWorld) -> None
     assert (await out.get("/console/account")).status == 303
 
 
+@pytest.mark.shows("W9")
 async def test_a_tail_that_polls_is_nobodys_presence(world: ConsoleWorld) -> None:
     """An open tab on a desk must not keep a session alive all day."""
     browser = await Browser(world).sign_in(await world.person(await world.tenant(), factor=False))
@@ -176,6 +184,7 @@ async def test_a_cookie_goes_to_this_host_alone_and_to_no_script(world: ConsoleW
         assert "domain" not in value.lower()
 
 
+@pytest.mark.shows("W9")
 async def test_signing_in_makes_a_new_session(world: ConsoleWorld) -> None:
     """W9: a cookie that somebody planted before is not the one that is signed in."""
     user = await world.person(await world.tenant(), factor=False)
@@ -187,6 +196,7 @@ async def test_signing_in_makes_a_new_session(world: ConsoleWorld) -> None:
     assert "__Host-payhooks-guest" not in browser.cookies
 
 
+@pytest.mark.shows("K13")
 async def test_a_form_that_lacked_a_second_factor_is_not_typed_twice(world: ConsoleWorld) -> None:
     """The page that asks sends the same fields again, and the code with them."""
     user = await world.person(await world.tenant(), factor=True)
@@ -225,6 +235,7 @@ async def test_after_the_gate_the_page_that_was_asked_for_opens(world: ConsoleWo
     assert seen.status == 422, "a code counts once"
 
 
+@pytest.mark.shows("W4")
 @pytest.mark.parametrize(
     "text",
     [
@@ -253,6 +264,7 @@ def test_where_one_was_going_is_kept() -> None:
     assert safe_next(f"/console{path}") == path
 
 
+@pytest.mark.shows("W2", "W14")
 @pytest.mark.parametrize(
     ("body", "media_type", "status"),
     [
@@ -279,6 +291,7 @@ async def test_what_is_no_form_of_ours_is_refused_as_a_page(
     assert not world.bugs
 
 
+@pytest.mark.shows("W3", "W15")
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [

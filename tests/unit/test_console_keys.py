@@ -176,6 +176,7 @@ async def test_a_role_is_shown_the_buttons_it_may_press(
     assert {words for words in every if words in seen.text} == expected
 
 
+@pytest.mark.shows("W10", "K13")
 async def test_making_a_key_asks_for_a_fresh_factor_and_goes_on_with_the_form(
     world: ConsoleWorld, merchant: Merchant
 ) -> None:
@@ -192,6 +193,7 @@ async def test_making_a_key_asks_for_a_fresh_factor_and_goes_on_with_the_form(
     assert made.heading == "The key is made"
 
 
+@pytest.mark.shows("W12")
 async def test_another_merchants_key_is_not_there(world: ConsoleWorld, owner: Browser) -> None:
     """Whose key it is must not be told by the answer."""
     other = await world.tenant("Other")

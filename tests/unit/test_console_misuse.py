@@ -18,6 +18,7 @@ def world() -> ConsoleWorld:
     return ConsoleWorld()
 
 
+@pytest.mark.shows("W12")
 async def test_a_form_of_another_merchants_page_changes_nothing(world: ConsoleWorld) -> None:
     """Sandbox in one tab, Production in the other: a key rotated in the wrong one is an outage."""
     sandbox, production = await world.tenant(), await world.tenant("Acme live")
@@ -49,6 +50,7 @@ async def test_a_form_of_another_merchants_page_changes_nothing(world: ConsoleWo
     assert (await browser.post(*rotate)).status == 200
 
 
+@pytest.mark.shows("W2")
 @pytest.mark.parametrize("origin", ["http://[", "https://]payhooks.test", "null"])
 async def test_an_origin_that_is_no_url_is_refused(world: ConsoleWorld, origin: str) -> None:
     """What anybody may send is no bug of ours, and must not wake the operator as one."""
@@ -68,6 +70,7 @@ async def test_a_script_is_sent_to_pages_of_any_name(world: ConsoleWorld) -> Non
     assert not world.bugs
 
 
+@pytest.mark.shows("W17")
 async def test_a_removed_owner_does_not_come_back_by_a_link_of_theirs(world: ConsoleWorld) -> None:
     """Whoever sees it coming would invite themselves as owner first, and be back an hour later."""
     merchant = await world.tenant()

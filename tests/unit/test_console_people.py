@@ -31,6 +31,7 @@ async def invited(world: ConsoleWorld, merchant: Merchant, email: str = "new@exa
     return made.url
 
 
+@pytest.mark.shows("W5")
 @pytest.mark.parametrize(
     ("name", "password"),
     [
@@ -59,6 +60,7 @@ async def test_whoever_is_not_let_in_is_told_the_same(
     assert not password or password not in seen.text
 
 
+@pytest.mark.shows("W5")
 async def test_whoever_guesses_waits_and_is_told_how_long(world: ConsoleWorld) -> None:
     """W5: for the name, whatever the password is then."""
     user = await world.person(await world.tenant(), factor=False)
@@ -75,6 +77,7 @@ async def test_whoever_guesses_waits_and_is_told_how_long(world: ConsoleWorld) -
     assert seen.status == 303
 
 
+@pytest.mark.shows("W17")
 async def test_an_invitation_makes_a_user_who_goes_on_to_a_second_factor(
     world: ConsoleWorld,
 ) -> None:
@@ -122,6 +125,7 @@ async def test_an_invitation_is_for_those_who_have_a_user_too(world: ConsoleWorl
     assert "Here (Sandbox)" in seen.text
 
 
+@pytest.mark.shows("W17")
 async def test_a_form_cannot_give_itself_a_role(world: ConsoleWorld) -> None:
     """W17: what an invitation gives is what the inviter chose."""
     path = await invited(world, await world.tenant())
@@ -141,6 +145,7 @@ async def test_a_form_cannot_give_itself_a_role(world: ConsoleWorld) -> None:
     assert [one.role for one in memberships] == [Role.SUPPORT]
 
 
+@pytest.mark.shows("W12")
 async def test_one_switches_between_ones_own_merchants_alone(world: ConsoleWorld) -> None:
     """W12: the id of another's merchant is answered as one that never was."""
     here, there, foreign = [await world.tenant(name) for name in ("Here", "There", "Foreign")]
@@ -163,6 +168,7 @@ async def test_one_switches_between_ones_own_merchants_alone(world: ConsoleWorld
         assert seen.status == 404
 
 
+@pytest.mark.shows("W9")
 async def test_another_password_ends_the_other_sessions(world: ConsoleWorld) -> None:
     """W9: whoever changes it suspects that somebody knows the old one."""
     user = await world.person(await world.tenant(), factor=False)
@@ -181,6 +187,7 @@ async def test_another_password_ends_the_other_sessions(world: ConsoleWorld) -> 
     assert (await elsewhere.get(ACCOUNT)).status == 303
 
 
+@pytest.mark.shows("W9", "W12")
 async def test_ones_sessions_are_ones_own_to_end(world: ConsoleWorld) -> None:
     """W9, W12: the id of another user's session ends nothing."""
     merchant = await world.tenant()
@@ -196,6 +203,7 @@ async def test_ones_sessions_are_ones_own_to_end(world: ConsoleWorld) -> None:
     assert (await here.get(ACCOUNT)).status == 200
 
 
+@pytest.mark.shows("W10")
 async def test_a_second_factor_is_turned_off_by_whoever_just_gave_it(world: ConsoleWorld) -> None:
     """W10: not by whoever finds a browser open."""
     user = await world.person(await world.tenant())
@@ -212,6 +220,7 @@ async def test_a_second_factor_is_turned_off_by_whoever_just_gave_it(world: Cons
     assert not found.has_factor
 
 
+@pytest.mark.shows("W1")
 async def test_what_people_type_is_text_on_every_page(world: ConsoleWorld) -> None:
     """W1: names come from people, and people include attackers."""
     evil = "<script>alert(1)</script>\"'{{ 7*7 }}"
@@ -230,6 +239,7 @@ async def test_what_people_type_is_text_on_every_page(world: ConsoleWorld) -> No
         assert "{{ 7*7 }}" in seen.text
 
 
+@pytest.mark.shows("W1")
 async def test_what_a_browser_calls_itself_is_text_too(world: ConsoleWorld) -> None:
     """W1: a header is as easily written as a field."""
     user = await world.person(await world.tenant(), factor=False)

@@ -71,6 +71,7 @@ async def test_all_that_match_are_counted_begun_and_watched(world: ConsoleWorld)
     assert "2 of 2" in (await browser.get(LIST)).text
 
 
+@pytest.mark.shows("W10")
 async def test_a_replay_is_begun_only_after_a_fresh_factor(world: ConsoleWorld) -> None:
     """Whoever finds an open laptop must not send a month of events again."""
     merchant = await after_an_outage(world)
@@ -152,6 +153,7 @@ async def test_a_viewer_may_only_look_at_replays(world: ConsoleWorld) -> None:
     assert (await browser.post(f"{place}/cancel")).status == 403
 
 
+@pytest.mark.shows("W12")
 async def test_another_merchants_replay_or_webhook_does_not_exist(world: ConsoleWorld) -> None:
     """Neither its progress nor its end is another's."""
     theirs = await after_an_outage(world, "Theirs")

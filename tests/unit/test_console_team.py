@@ -80,6 +80,7 @@ async def test_an_invitation_that_cannot_be_made_keeps_what_was_typed(
     assert await world.store.invitations(merchant.id, Window(limit=5)) == []
 
 
+@pytest.mark.shows("W17")
 async def test_a_revoked_link_lets_nobody_in(world: ConsoleWorld, merchant: Merchant) -> None:
     """A link sent to the wrong person has to be worthless at once."""
     owner = await signed_in(world, await world.person(merchant))
@@ -92,6 +93,7 @@ async def test_a_revoked_link_lets_nobody_in(world: ConsoleWorld, merchant: Merc
     assert (await owner.post(revoke)).status == 404
 
 
+@pytest.mark.shows("W9")
 async def test_a_role_counts_at_the_members_next_request(
     world: ConsoleWorld, merchant: Merchant
 ) -> None:
@@ -109,6 +111,7 @@ async def test_a_role_counts_at_the_members_next_request(
     assert (await theirs.get(TEAM)).heading == "You are in no team"
 
 
+@pytest.mark.shows("W17")
 async def test_the_last_owner_stays_and_is_told_why(
     world: ConsoleWorld, merchant: Merchant
 ) -> None:
@@ -136,6 +139,7 @@ async def test_whoever_only_reads_sees_the_team_and_no_buttons(
             assert words not in seen.text
 
 
+@pytest.mark.shows("W12")
 async def test_another_merchants_members_are_not_there(
     world: ConsoleWorld, merchant: Merchant
 ) -> None:

@@ -26,6 +26,7 @@ async def shop() -> Shop:
     return await shop_of(ConsoleWorld())
 
 
+@pytest.mark.shows("M06")
 async def test_the_form_has_the_documents_words_in_its_order(shop: Shop) -> None:
     """Merchants follow the manual of their console; another word is a call to support."""
     seen = await shop.browser.get(f"{LIST}/new")
@@ -93,6 +94,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.shows("M09")
 @pytest.mark.parametrize(("field", "text", "words"), WRONG)
 async def test_what_cannot_be_is_said_beside_its_field_and_nothing_is_lost(
     shop: Shop, field: str, text: str, words: str
@@ -110,6 +112,7 @@ async def test_what_cannot_be_is_said_beside_its_field_and_nothing_is_lost(
     assert shop.world.bugs == []
 
 
+@pytest.mark.shows("W1")
 async def test_typed_markup_stays_text(shop: Shop) -> None:
     """A label is shown to the whole team; a script in it would act as each of them."""
     endpoint = await shop.added(label='<b onclick="x">"&\'')
@@ -119,6 +122,7 @@ async def test_typed_markup_stays_text(shop: Shop) -> None:
         assert "<b onclick" not in seen.text
 
 
+@pytest.mark.shows("W10")
 async def test_the_key_is_shown_once_and_only_to_a_fresh_factor(shop: Shop) -> None:
     """Who finds the browser open must not take the key along."""
     [known] = await secrets.reveal_signature_key(shop.world.control, SYSTEM, shop.merchant)
@@ -187,6 +191,7 @@ async def test_what_a_role_may_not_do_is_neither_shown_nor_done() -> None:
     assert await owner.stored(endpoint) == endpoint
 
 
+@pytest.mark.shows("W12")
 async def test_another_merchants_webhook_does_not_exist() -> None:
     """An id that leaked must open nothing."""
     world = ConsoleWorld()
@@ -200,6 +205,7 @@ async def test_another_merchants_webhook_does_not_exist() -> None:
     assert endpoint.label not in (await stranger.browser.get(LIST)).text
 
 
+@pytest.mark.shows("W2")
 async def test_no_form_of_another_page_is_taken(shop: Shop) -> None:
     """Another site must not be able to add a webhook in the merchant's name."""
     endpoint = await shop.added()
@@ -221,6 +227,7 @@ async def test_patterns_that_no_box_stands_for_stay_selected(shop: Shop) -> None
     assert (await shop.browser.post(at(endpoint, "/close"), form)).goes_to == LIST
 
 
+@pytest.mark.shows("M15")
 async def test_only_the_families_of_the_merchant_are_offered(shop: Shop) -> None:
     """Twenty-three events can be read; a hundred of other providers cannot."""
     page = await shop.browser.get(f"{LIST}/new")

@@ -76,6 +76,7 @@ async def test_close_asks_only_where_something_would_be_lost(shop: Shop) -> None
     assert await shop.stored(endpoint) == endpoint
 
 
+@pytest.mark.shows("W10", "K13")
 async def test_another_url_asks_for_a_fresh_factor_and_then_saves(shop: Shop) -> None:
     """Where payment data goes is what a thief of a session would change first."""
     endpoint = await shop.added(authentication="none")
@@ -93,6 +94,7 @@ async def test_another_url_asks_for_a_fresh_factor_and_then_saves(shop: Shop) ->
     assert (await shop.stored(endpoint)).url == "https://other.example.com/"
 
 
+@pytest.mark.shows("K12")
 async def test_a_stale_edit_is_told_and_keeps_what_was_typed(shop: Shop) -> None:
     """The last to press the button must know what it is that goes under."""
     endpoint = await shop.added()
@@ -112,6 +114,7 @@ async def test_a_stale_edit_is_told_and_keeps_what_was_typed(shop: Shop) -> None
     assert (await shop.stored(endpoint)).label == "Mine"
 
 
+@pytest.mark.shows("K12")
 @pytest.mark.parametrize("step", ["/reset", "/close"])
 async def test_a_step_between_does_not_make_a_stale_form_a_new_one(shop: Shop, step: str) -> None:
     """Reset sends the form back; it must not forget which version it was made from."""
@@ -125,6 +128,7 @@ async def test_a_step_between_does_not_make_a_stale_form_a_new_one(shop: Shop, s
     assert version[1] == str(endpoint.version)
 
 
+@pytest.mark.shows("K12")
 @pytest.mark.parametrize("version", ["", "-1", "9" * 5_000, "²"])
 async def test_a_version_that_we_never_wrote_is_a_stale_one(shop: Shop, version: str) -> None:
     """A form without its version must not save over anything."""
@@ -134,6 +138,7 @@ async def test_a_version_that_we_never_wrote_is_a_stale_one(shop: Shop, version:
     assert (await shop.stored(endpoint)).label == "Shop"
 
 
+@pytest.mark.shows("W10")
 async def test_deleting_asks_for_a_fresh_factor_and_names_what_waits(shop: Shop) -> None:
     """What is deleted does not come back."""
     endpoint = await shop.added()

@@ -42,6 +42,7 @@ async def give(people: People, signed_in: SignedIn, code: str) -> None:
     await factors.verify(people.control, caller_of(signed_in), signed_in, code)
 
 
+@pytest.mark.shows("W6")
 async def test_a_seed_counts_only_after_one_of_its_codes_came_back() -> None:
     """A QR code that was never scanned would lock its user out."""
     people = People()
@@ -91,6 +92,7 @@ async def test_the_seed_is_sealed_and_printed_by_nothing() -> None:
     assert seed not in repr(shown)
 
 
+@pytest.mark.shows("W6")
 @pytest.mark.parametrize("steps", [-1, 0, 1])
 async def test_a_code_of_one_step_around_now_counts(steps: int) -> None:
     """Phones are up to half a minute off, and people slow."""
@@ -100,6 +102,7 @@ async def test_a_code_of_one_step_around_now_counts(steps: int) -> None:
     assert again.session.factor_at == people.clock.now()
 
 
+@pytest.mark.shows("W6")
 @pytest.mark.parametrize("steps", [-2, 2])
 async def test_a_code_of_another_time_does_not_count(steps: int) -> None:
     people, signed_in, seed, _ = await enrolled()
@@ -110,6 +113,7 @@ async def test_a_code_of_another_time_does_not_count(steps: int) -> None:
     assert "That code did not match" in fault.detail
 
 
+@pytest.mark.shows("W6")
 async def test_no_code_counts_twice_nor_does_an_earlier_one() -> None:
     """What somebody reads over a shoulder is used up."""
     people, signed_in, seed, _ = await enrolled()
@@ -121,6 +125,7 @@ async def test_no_code_counts_twice_nor_does_an_earlier_one() -> None:
     await give(people, signed_in, people.code(seed, steps=1))
 
 
+@pytest.mark.shows("W6")
 async def test_the_code_that_enabled_the_factor_does_not_open_the_gate_again() -> None:
     people = People()
     await people.user()
@@ -133,6 +138,7 @@ async def test_the_code_that_enabled_the_factor_does_not_open_the_gate_again() -
         await give(people, signed_in, code)
 
 
+@pytest.mark.shows("W8")
 async def test_a_recovery_code_counts_once_however_it_is_typed() -> None:
     people, signed_in, _, codes = await enrolled()
     assert all(re.fullmatch("[a-z2-7]{4}(-[a-z2-7]{4}){3}", code) for code in codes)
@@ -145,6 +151,7 @@ async def test_a_recovery_code_counts_once_however_it_is_typed() -> None:
     assert len(user.recovery_digests) == 8
 
 
+@pytest.mark.shows("W6", "W8")
 async def test_five_wrong_codes_in_a_row_make_the_next_wait() -> None:
     """A million codes are few for a program."""
     people, signed_in, seed, codes = await enrolled()

@@ -87,6 +87,7 @@ async def test_the_link_is_in_no_entry_no_announcement_and_no_repr() -> None:
     assert all(text not in each for each in kept)
 
 
+@pytest.mark.shows("W17")
 async def test_a_link_counts_once() -> None:
     people = People()
     merchant = await people.merchant()
@@ -112,6 +113,7 @@ async def test_somebody_who_has_a_user_already_joins_with_it() -> None:
     assert (await people.actions(second.id))[2] == "member.added"
 
 
+@pytest.mark.shows("W17")
 async def test_an_invitation_ends_after_seven_days_or_when_it_is_revoked() -> None:
     people = People()
     merchant, other = await people.merchant(), await people.merchant("Other")
@@ -190,6 +192,7 @@ async def test_who_is_in_the_team_is_not_invited_and_the_list_is_bounded() -> No
         await invite(people, merchant)
 
 
+@pytest.mark.shows("W17")
 async def test_nobody_gives_away_more_than_they_have() -> None:
     """A key that may only invite must not make itself an owner."""
     people = People()

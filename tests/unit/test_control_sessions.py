@@ -48,6 +48,7 @@ async def test_a_cookie_is_kept_as_its_hash_and_printed_by_nothing() -> None:
     assert all(new.text.encode() not in entry.changes for entry in await people.log())
 
 
+@pytest.mark.shows("W5")
 @pytest.mark.parametrize(
     ("name", "password"),
     [
@@ -76,6 +77,7 @@ async def test_whoever_is_not_let_in_is_told_the_same_after_the_same_work(
     assert people.hasher.comparisons == before + 1
 
 
+@pytest.mark.shows("W5")
 @pytest.mark.parametrize("name", ["maria", "mario"], ids=["known", "unknown"])
 async def test_after_five_wrong_the_next_waits_and_a_right_one_too(name: str) -> None:
     """An unknown user waits as a known one does."""
@@ -92,6 +94,7 @@ async def test_after_five_wrong_the_next_waits_and_a_right_one_too(name: str) ->
     assert people.hasher.comparisons == before, "a guess that has to wait is no guess"
 
 
+@pytest.mark.shows("W5")
 async def test_an_address_that_tries_many_users_waits_too() -> None:
     """One password for every user is the other way to guess."""
     people = People()
@@ -164,6 +167,7 @@ async def test_a_password_kept_at_another_cost_is_kept_anew_once_it_is_known() -
     assert (await people.actions()).count("user.password_rehashed") == 1
 
 
+@pytest.mark.shows("W9")
 async def test_a_session_ends_after_a_quarter_of_an_hour_without_use() -> None:
     people = People()
     await people.user()
@@ -175,6 +179,7 @@ async def test_a_session_ends_after_a_quarter_of_an_hour_without_use() -> None:
     assert await sessions.find(people.control, new.text) is None
 
 
+@pytest.mark.shows("W9")
 async def test_a_session_ends_after_twelve_hours_however_much_it_is_used() -> None:
     people = People()
     await people.user()
@@ -204,6 +209,7 @@ async def test_what_is_no_cookie_of_ours_finds_nobody(text: str) -> None:
     assert await sessions.find(People().control, text) is None
 
 
+@pytest.mark.shows("W9")
 async def test_a_role_taken_away_counts_at_the_next_request() -> None:
     """Fired at nine, signed in since eight: the next click is refused."""
     people = People()
@@ -225,6 +231,7 @@ async def test_a_role_taken_away_counts_at_the_next_request() -> None:
             nobody.demand_merchant(merchant_id)
 
 
+@pytest.mark.shows("W9")
 async def test_a_disabled_user_and_a_killed_session_are_out_at_the_next_request() -> None:
     people = People()
     user = await people.user()
@@ -256,6 +263,7 @@ async def test_sessions_are_listed_and_ended_by_their_own_user_only() -> None:
     assert other.id == theirs.user.id
 
 
+@pytest.mark.shows("W9")
 async def test_who_signs_in_again_and_again_loses_the_oldest_session() -> None:
     """A script that never signs out must not grow a table, nor lock its user out."""
     people = People()
@@ -316,6 +324,7 @@ async def test_the_audit_log_names_the_user_and_from_where() -> None:
     assert entry.actor == f"user:{ids.to_text(ids.USER, user.id)}"
 
 
+@pytest.mark.shows("W9")
 async def test_a_new_password_ends_every_other_session() -> None:
     """Whoever changes it often does so because somebody else is in."""
     people = People()
@@ -369,6 +378,7 @@ class SlowPasswords(Passwords):
         return matches
 
 
+@pytest.mark.shows("W9")
 async def test_a_sign_in_under_way_does_not_outlive_the_password_it_was_made_with() -> None:
     """A thief would be in for twelve hours more."""
     people = People()

@@ -138,6 +138,7 @@ async def test_roles_change_and_members_leave_each_with_one_entry_and_one_event(
         await users.remove(people.control, SYSTEM, changed)
 
 
+@pytest.mark.shows("W17")
 async def test_the_last_owner_stays() -> None:
     people = People()
     merchant = await people.merchant()
@@ -151,6 +152,7 @@ async def test_the_last_owner_stays() -> None:
     await users.remove(people.control, SYSTEM, owner)
 
 
+@pytest.mark.shows("W17")
 async def test_nobody_gives_or_takes_more_than_they_have() -> None:
     """A key that may write the team must not make owners, nor remove one."""
     people = People()

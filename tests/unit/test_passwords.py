@@ -66,6 +66,7 @@ async def test_a_password_matches_its_hash_alone() -> None:
     assert hashed != await kept.hash("four brown horses")
 
 
+@pytest.mark.shows("W5")
 async def test_the_same_letters_from_another_keyboard_are_the_same_password() -> None:
     """An é is one character on one machine and two on another."""
     kept = Passwords(CountingHasher())
@@ -73,6 +74,7 @@ async def test_the_same_letters_from_another_keyboard_are_the_same_password() ->
     assert await kept.matches("cafe\u0301 at the lake", hashed)
 
 
+@pytest.mark.shows("W5")
 async def test_for_nobody_the_same_work_is_done() -> None:
     """Else the time of an answer lists who is a user here."""
     hasher = CountingHasher()

@@ -157,6 +157,7 @@ def test_the_parts_of_a_delivery_and_of_lists_are_sound(
         window.examine(f"{name}-{width}-{theme}")
 
 
+@pytest.mark.shows("K09")
 def test_a_failure_is_replayed_until_it_is_fixed(chromium: Chromium, shop: Shop) -> None:
     """The page tells the result by itself, first that it still fails, then that it is fixed."""
     shop.failed(shop.publish("transaction.refund.failure", 8))
@@ -180,6 +181,7 @@ def test_a_failure_is_replayed_until_it_is_fixed(chromium: Chromium, shop: Shop)
         shop.receiver.mended = False
 
 
+@pytest.mark.shows("K11")
 def test_without_scripts_a_delivery_is_found_replayed_and_an_event_resent(
     chromium: Chromium, shop: Shop
 ) -> None:
@@ -200,6 +202,7 @@ def test_without_scripts_a_delivery_is_found_replayed_and_an_event_resent(
     expect(page.locator("tbody tr")).to_have_count(2)
 
 
+@pytest.mark.shows("K10")
 def test_what_failed_in_an_outage_is_recovered(chromium: Chromium, shop: Shop) -> None:
     """From the list, with the keyboard alone: counted, begun, followed to its end."""
     shop.rested()

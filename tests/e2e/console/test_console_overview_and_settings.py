@@ -119,6 +119,7 @@ def test_the_pages_of_settings_are_sound(
     examine(window, name, EVERY)
 
 
+@pytest.mark.shows("K05")
 def test_what_failed_is_found_and_recovered_in_few_clicks(chromium: Chromium, shop: Shop) -> None:
     """After an outage nobody wants to search: from the overview, with no more than four."""
     shop.fail(3)
@@ -136,6 +137,7 @@ def test_what_failed_is_found_and_recovered_in_few_clicks(chromium: Chromium, sh
     examine(window, "overview-recovered")
 
 
+@pytest.mark.shows("K09", "K10")
 def test_a_key_is_made_copied_and_revoked_with_the_keyboard_alone(chromium: Chromium) -> None:
     """What is shown once has to be got hold of by everybody."""
     window = chromium.signed_in("owner")
@@ -169,6 +171,7 @@ def test_a_key_is_made_copied_and_revoked_with_the_keyboard_alone(chromium: Chro
     assert window.complaints == []
 
 
+@pytest.mark.shows("K09")
 def test_the_signature_key_is_revealed_and_rotated(chromium: Chromium, shop: Shop) -> None:
     """Both keys are there while both count."""
     window = chromium.signed_in("owner")
@@ -191,6 +194,7 @@ def test_the_signature_key_is_revealed_and_rotated(chromium: Chromium, shop: Sho
     examine(window, "signature-key")
 
 
+@pytest.mark.shows("K11")
 def test_without_scripts_keys_and_team_are_managed_and_the_log_read(chromium: Chromium) -> None:
     """Everything but copying works with forms and links alone."""
     page = chromium.signed_in("owner", scripts=False).open("/console/settings/keys/new")
@@ -215,6 +219,7 @@ def test_without_scripts_keys_and_team_are_managed_and_the_log_read(chromium: Ch
     assert actions[:3] == ["member.changed", "invitation.created", "key.created"]
 
 
+@pytest.mark.shows("K09")
 def test_the_team_is_shown_with_its_invitations(chromium: Chromium) -> None:
     """Who can get in, and who still may."""
     window = chromium.signed_in("owner")

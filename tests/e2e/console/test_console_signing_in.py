@@ -32,6 +32,7 @@ _KEYS_AFTER_CLOSING: Final = """(keys) => {
 }"""
 
 
+@pytest.mark.shows("K09")
 @pytest.mark.parametrize(("width", "theme"), LOOKS)
 def test_the_pages_of_signing_in_are_sound(chromium: Chromium, width: int, theme: Theme) -> None:
     """They are the first that anybody sees, and the last for whoever is locked out."""
@@ -53,6 +54,7 @@ def test_the_pages_of_signing_in_are_sound(chromium: Chromium, width: int, theme
         window.examine(f"{name}-{look}")
 
 
+@pytest.mark.shows("K09")
 @pytest.mark.parametrize(("width", "theme"), LOOKS)
 def test_the_pages_of_ones_own_are_sound(chromium: Chromium, width: int, theme: Theme) -> None:
     """Account, second factor, and the frame around them."""
@@ -71,6 +73,7 @@ def test_the_pages_of_ones_own_are_sound(chromium: Chromium, width: int, theme: 
     window.examine(f"turn-off-{look}")
 
 
+@pytest.mark.shows("K10")
 def test_one_signs_in_with_the_keyboard_alone(
     chromium: Chromium, installation: Installation
 ) -> None:
@@ -99,6 +102,7 @@ def test_one_signs_in_with_the_keyboard_alone(
     expect(page.locator("main")).to_be_focused()
 
 
+@pytest.mark.shows("K11", "W15")
 def test_one_signs_in_without_scripts(chromium: Chromium, installation: Installation) -> None:
     """And out: what is left of the session is nothing that the back button shows."""
     person = installation.people["walker"]
@@ -117,6 +121,7 @@ def test_one_signs_in_without_scripts(chromium: Chromium, installation: Installa
     assert page.inner_text("h1") == "Sign in"
 
 
+@pytest.mark.shows("K09")
 def test_a_second_factor_is_enabled_and_its_codes_are_shown_once(chromium: Chromium) -> None:
     """From a user who may not see the section to one who may."""
     window = chromium.signed_in("plain")
@@ -140,6 +145,7 @@ def test_a_second_factor_is_enabled_and_its_codes_are_shown_once(chromium: Chrom
     assert window.complaints == []
 
 
+@pytest.mark.shows("K09", "M03", "M04")
 def test_an_invitation_is_accepted_and_its_user_goes_on(
     chromium: Chromium, installation: Installation
 ) -> None:

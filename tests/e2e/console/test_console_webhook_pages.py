@@ -88,6 +88,7 @@ def place(locator: Locator) -> dict[str, float]:
     return {"left": box["x"], "right": box["x"] + box["width"], "bottom": box["y"] + box["height"]}
 
 
+@pytest.mark.shows("K09", "M01", "M05", "M07", "M21", "M22", "M26", "M27")
 @pytest.mark.long
 def test_a_webhook_is_added_edited_and_deleted_as_the_manual_has_it(chromium: Chromium) -> None:
     """Whoever knows the merchant console finds every word of it where it was."""
@@ -140,6 +141,7 @@ def test_a_webhook_is_added_edited_and_deleted_as_the_manual_has_it(chromium: Ch
     expect(page.get_by_text("No webhooks yet")).to_be_visible()
 
 
+@pytest.mark.shows("K09", "M23", "M24", "M25")
 def test_reset_keep_close_and_abandon_lose_nothing_by_mistake(chromium: Chromium) -> None:
     """The password that only the merchant's server knows is not to be typed again."""
     window = chromium.signed_in()
@@ -186,6 +188,7 @@ def test_the_picker_filters_and_ticks_groups(chromium: Chromium) -> None:
     expect(dialog.get_by_role("checkbox", name=re.compile("refund.success"))).to_be_visible()
 
 
+@pytest.mark.shows("K09")
 def test_the_page_of_a_webhook_shows_its_parts(chromium: Chromium) -> None:
     """Deliveries, settings and who changed what; the key for a fresh second factor."""
     window = chromium.signed_in()
@@ -211,6 +214,7 @@ def test_the_page_of_a_webhook_shows_its_parts(chromium: Chromium) -> None:
     examined(window, "webhook-key")
 
 
+@pytest.mark.shows("K10")
 def test_one_adds_a_webhook_with_the_keyboard_alone(chromium: Chromium) -> None:
     """Also through the dropdown of events, which is where others have traps."""
     window = chromium.signed_in()
@@ -241,6 +245,7 @@ def test_one_adds_a_webhook_with_the_keyboard_alone(chromium: Chromium) -> None:
     assert window.complaints == []
 
 
+@pytest.mark.shows("K11")
 @pytest.mark.parametrize(("width", "theme"), [(NARROW, "dark"), (WIDE, "light")])
 def test_every_step_works_without_a_script(chromium: Chromium, width: int, theme: Theme) -> None:
     """Some may not run scripts, and a script may not arrive."""
