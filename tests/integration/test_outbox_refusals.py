@@ -1,15 +1,14 @@
 """What the server refuses of an outbox: set aside, shown, sent again, and in nobody's way."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from tests.support.outbox import (
-    Hooks,
-    commit,
-    driver,
-)
+from tests.support.outbox import Hooks, commit, driver, outbox_database
+from tests.support.publishing import STORED
 
-from payhooks.publisher import Answer, Forwarder
+from payhooks.publisher import Answer, Forwarder, Outbox, open_table
 from payhooks.publisher.table import OutboxTable
 
 pytest_plugins = ("tests.support.outbox_fixtures",)
@@ -135,6 +134,54 @@ def test_a_row_that_no_outbox_wrote_is_set_aside_and_holds_up_nobody(
     [failed] = outbox_table.failed()
     assert "by hand" in failed.last_error
     assert outbox_table.failed() == [failed], "and it is shown"
+
+
+@pytest.mark.shows("V64")
+@pytest.mark.parametrize("body", [b"\xff", b'{"type":"a.b","data":{"name":"Z\xfcrich"}}'])
+def test_bytes_that_are_no_text_are_set_aside_and_hold_up_nobody(
+    tmp_path: Path, body: bytes
+) -> None:
+    """SQLite keeps what it is given, and its driver would not even show the rows beside it."""
+    hooks = Hooks()
+    with outbox_database("sqlite", tmp_path, str) as url:
+        with driver(url) as connection:
+            row = (b"shop", b"k", body)
+            connection.execute(
+                "INSERT INTO payhooks_outbox (merchant, idempotency_key, body) VALUES (?, ?, ?)",
+                row,
+            )
+            connection.commit()
+        commit(url, "a")
+        forwarder = Forwarder(url, "https://hooks.example.com", "k", send=hooks.send)
+        forwarder.forward()
+        forwarder.stop()
+        forwarder.run()  # hangs up
+        assert hooks.keys == ["a"]
+        table = open_table(url)
+        [failed] = table.failed()
+        table.close()
+    assert "by hand" in failed.last_error
+
+
+@pytest.mark.shows("V64")
+def test_a_number_without_end_is_told_like_any_other(outbox_url: str) -> None:
+    """The server takes it, so an event that was committed must not be called written by hand."""
+    bodies: list[bytes] = []
+
+    def send(_url: str, _headers: object, body: bytes) -> Answer:
+        bodies.append(body)
+        return Answer(status=202, headers={}, body=json.dumps({"data": [STORED]}).encode())
+
+    digits = b"1" * 5_000
+    with driver(outbox_url) as connection:
+        Outbox("shop").write(connection, "a.b", b'{"n":%b}' % digits)
+        connection.commit()
+    forwarder = Forwarder(outbox_url, "https://hooks.example.com", "k", send=send)
+    forwarder.forward()
+    forwarder.stop()
+    forwarder.run()  # hangs up
+    assert forwarder.progress.forwarded == 1
+    assert digits in bodies[0]
 
 
 @pytest.mark.shows("V64")

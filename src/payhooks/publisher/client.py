@@ -10,6 +10,7 @@ import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Final
 
 from payhooks import __version__
@@ -117,24 +118,24 @@ class Client:
         if len(events) > BATCH_EVENTS_MAX:
             raise TooLargeError(f"A batch has at most {BATCH_EVENTS_MAX} events.")
         return self._until_answered(
-            [_keyed_at(place, event) for place, event in enumerate(events)], self.attempt_batch
+            [_keyed_at(place, event) for place, event in enumerate(events)],
+            lambda open_events: [*chain.from_iterable(self.attempt_batch(open_events))],
         )
 
-    def attempt_batch(self, events: Sequence[Keyed]) -> list[Outcome]:
-        """Return one result per event after one attempt; raises nothing that the network does.
+    def attempt_batch(self, events: Sequence[Keyed]) -> Iterator[list[Outcome]]:
+        """Ask once for each event; yield the results of a request, in order, when it is over.
 
-        For those who keep their own time between attempts, as the outbox's forwarder does.
+        Raises nothing that the network does. For those who keep their own time, as the outbox's
+        forwarder does: the next request is made when its results are asked for.
         """
-        outcomes: list[Outcome] = []
         for parcel in _parcels(events):
             keys = [event.idempotency_key for event in parcel]
             body = b'{"events":[%b]}' % b",".join(_with_key(event) for event in parcel)
             answer = self._ask(f"{self._url}/batch", body, {})
             if isinstance(answer, Answer):
-                outcomes += of_batch(answer, keys)
+                yield of_batch(answer, keys)
             else:
-                outcomes += [_nobody(answer, key) for key in keys]
-        return outcomes
+                yield [_nobody(answer, key) for key in keys]
 
     def _publish_alone(self, events: Sequence[Keyed]) -> list[Outcome]:
         [event] = events

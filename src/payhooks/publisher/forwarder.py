@@ -146,24 +146,13 @@ class Forwarder:
             self._progress = replace(self._progress, trouble=None)
         return 0.0 if rows else self._poll_s
 
-    def ask(self, rows: Sequence[Row]) -> list[Outcome]:
-        """Return what the server says of rows, all of one merchant."""
+    def ask(self, rows: Sequence[Row]) -> Iterator[list[Outcome]]:
+        """Yield what the server says of rows of one merchant: in order, a request at a time."""
         events = [
             Keyed(idempotency_key=row.idempotency_key, body=row.body.strip().encode())
             for row in rows
         ]
-        outcomes = self._client(rows[0].merchant).attempt_batch(events)
-        if len(rows) == 1 or not any(_is_of_content(outcome) for outcome in outcomes):
-            return outcomes
-        # In halves, until the one that is at fault stands alone. Those that were stored in
-        # another request meanwhile get the same answer again.
-        half = len(rows) // 2
-        outcomes = self.ask(rows[:half])
-        for outcome in outcomes:
-            if isinstance(outcome, UnansweredError):
-                # The server has gone away meanwhile: no more of it now.
-                return outcomes + [outcome] * (len(rows) - half)
-        return outcomes + self.ask(rows[half:])
+        return self._client(rows[0].merchant).attempt_batch(events)
 
     def let_rest(self, merchant: str, why: str) -> None:
         """Leave a merchant's events alone for a while; the others go on."""
@@ -222,10 +211,23 @@ class _Pass:
         """Ask for what can be asked for; the rest is left for another pass."""
         while self._queues and self._may_go_on():
             for rows in self._round():
-                if not self._may_go_on():
-                    return
-                for row, outcome in zip(rows, self._forwarder.ask(rows), strict=True):
-                    self._settle(row, outcome)
+                self._tell(rows)
+
+    def _tell(self, rows: Sequence[Row]) -> None:
+        """Ask for rows of one merchant, as long as the pass may go on.
+
+        What is refused as a whole goes again in halves, until the one at fault stands alone.
+        """
+        requests = self._forwarder.ask(rows)
+        while self._may_go_on() and (outcomes := next(requests, None)):
+            asked, rows = rows[: len(outcomes)], rows[len(outcomes) :]
+            if len(asked) > 1 and any(_is_of_content(outcome) for outcome in outcomes):
+                half = len(asked) // 2
+                self._tell(asked[:half])
+                self._tell(asked[half:])
+                continue
+            for row, outcome in zip(asked, outcomes, strict=True):
+                self._settle(row, outcome)
 
     def _may_go_on(self) -> bool:
         in_time = time.monotonic() < self._ends_s
@@ -266,7 +268,9 @@ def _fault(row: Row) -> str | None:
     try:
         demand_merchant(row.merchant)
         demand_key(row.idempotency_key)
-        event = json.loads(row.body)
+        row.body.encode()  # Halves of pairs stand for what was no UTF-8.
+        # len stands for "keep nothing": int() refuses 4,301 digits, and the server takes them.
+        event = json.loads(row.body, parse_int=len)
     except InvalidError as error:
         return f"written by hand? {error}"
     except (ValueError, RecursionError):

@@ -23,18 +23,23 @@ class SqliteTable(OutboxTable):
     def __init__(self, path: Path) -> None:
         """Take the file; it is opened when first used."""
         super().__init__()
-        self._path = path
+        # By its one true name: the lock file beside it must be the same for everybody.
+        self._path = path.resolve()
         self.errors = (sqlite3.Error, OSError)
 
     def _open(self) -> Any:  # noqa: ANN401 - as in the base
         if self._connection is None:
             # mode=rw: a slip of the pen must not make an empty outbox that is always forwarded.
             self._connection = sqlite3.connect(
-                f"{self._path.resolve().as_uri()}?mode=rw",
+                f"{self._path.as_uri()}?mode=rw",
                 uri=True,
                 isolation_level=None,
                 timeout=10,
+                # One thread at a time, but it need not be always the same one.
+                check_same_thread=False,
             )
+            # SQLite keeps what it is given; one row that is no text must not hide the others.
+            self._connection.text_factory = _text
         return self._connection
 
     @contextmanager
@@ -69,3 +74,7 @@ class SqliteTable(OutboxTable):
 
     def _list(self, values: Sequence[object]) -> object:
         return json.dumps(list(values))
+
+
+def _text(stored: bytes) -> str:
+    return stored.decode(errors="surrogateescape")
