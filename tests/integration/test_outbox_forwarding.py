@@ -2,19 +2,14 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.support.outbox import (
-    TYPE,
-    Hooks,
-    commit,
-    driver,
-    rows_of,
-)
+from tests.support.outbox import TYPE, Hooks, commit, driver, outbox_database, rows_of
 
 from payhooks.errors import InvalidError
-from payhooks.publisher import Answer, Forwarder, Outbox
+from payhooks.publisher import Answer, Forwarder, Outbox, open_table
 from payhooks.publisher.table import ROWS_PER_KEY_MAX, OutboxTable
 
 pytest_plugins = ("tests.support.outbox_fixtures",)
@@ -267,6 +262,88 @@ def test_the_thread_ends_after_the_request_under_way(
     assert not forwarder.runs(0.0)
     assert hooks.keys == ["a1"]
     assert rows_of(outbox_url) == 1
+
+
+def test_a_pass_ends_after_the_request_under_way(
+    outbox_url: str, forwarder_to: Callable[[Hooks], Forwarder]
+) -> None:
+    """Rows stay locked as long as it lasts, and what is too much for one request needs several."""
+    hooks = Hooks()
+    with driver(outbox_url) as connection:
+        for _ in range(30):
+            Outbox("shop").write(connection, TYPE, {"x": "y" * 200_000})
+        connection.commit()
+    forwarder = forwarder_to(hooks)
+
+    def stop(_keys: list[str]) -> None:
+        forwarder.stop()
+
+    hooks.before_answer = stop
+    forwarder.forward()
+    assert len(hooks.requests) == 1
+    assert rows_of(outbox_url) == 30 - len(hooks.keys)
+    hooks.before_answer = lambda _: None
+    forwarder_to(hooks).forward()
+    assert len(hooks.requests) == 2
+    assert len(hooks.keys) == 30
+
+
+def test_a_pass_may_be_anybodys_thread(
+    outbox_url: str, forwarder_to: Callable[[Hooks], Forwarder]
+) -> None:
+    """A loop of one's own may take its threads from a pool."""
+    hooks = Hooks()
+    forwarder = forwarder_to(hooks)
+    with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(1) as second:
+        for name, pool in (("a", first), ("b", second), ("c", first)):
+            commit(outbox_url, name)
+            pool.submit(forwarder.forward).result(S_MAX)
+    assert hooks.keys == ["a", "b", "c"]
+    assert forwarder.progress.troubles == 0
+
+
+def test_a_sqlite_file_of_two_names_has_one_forwarder_at_a_time(tmp_path: Path) -> None:
+    """With a lock file for each name, two would tell the same events at once."""
+    with outbox_database("sqlite", tmp_path, str) as url:
+        commit(url, "a")
+        (tmp_path / "other.db").symlink_to(tmp_path / "application.db")
+        one, other = open_table(url), open_table(f"sqlite:///{tmp_path / 'other.db'}")
+        with one.taken(10, []) as (rows, _), other.taken(10, []) as (others_rows, _):
+            assert len(rows) == 1
+            assert others_rows == []
+        one.close()
+        other.close()
+
+
+def test_a_forwarder_makes_no_serializable_sale_fail(outbox_cluster: str, tmp_path: Path) -> None:
+    """Read at that level too, its rows would make it a party to the sales' conflicts."""
+    with outbox_database("postgres", tmp_path, lambda: outbox_cluster) as url:
+        name = url.rpartition("/")[2]
+        with driver(url) as connection:
+            level = "SET default_transaction_isolation = 'serializable'"
+            connection.execute(f'ALTER DATABASE "{name}" {level}')
+            connection.commit()
+        commit(url, "a")
+        table = open_table(url)
+        with table.taken(10, []) as (rows, _), driver(url) as one, driver(url) as another:
+            assert len(rows) == 1
+            one.execute("SELECT count(*) FROM business")
+            another.execute("INSERT INTO business VALUES ('another')")
+            another.commit()
+            Outbox("shop").write(one, TYPE, {})
+            one.commit()
+        table.close()
+
+
+@pytest.mark.parametrize(
+    "credentials", ["shop:hunt@er2", "shop:hunt%zz2", "shop:hunt er2", "shop:hunt/er2", "u:p@q:er2"]
+)
+def test_a_password_that_is_not_encoded_is_refused_and_not_shown(credentials: str) -> None:
+    """What libpq makes of it is part of its errors, and those are printed for everybody."""
+    with pytest.raises(InvalidError, match="%40") as caught:
+        Forwarder(f"postgresql://{credentials}@db.example.com/shop", "https://x", "k")
+    assert not any(part in str(caught.value) for part in ("hunt", "er2"))
+    assert caught.value.__cause__ is None
 
 
 def test_a_database_that_fails_is_asked_again(

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import psycopg
 
+from payhooks.errors import InvalidError
 from payhooks.publisher.table import OutboxTable
 
 # A forwarder that was stopped, or whose machine has gone, must not keep its rows for ever.
@@ -19,8 +20,14 @@ class PostgresTable(OutboxTable):
     _locking = " FOR UPDATE SKIP LOCKED"
 
     def __init__(self, url: str) -> None:
-        """Take the URL, or what else libpq connects with; connects when first used."""
+        """Take the URL; it is connected to when first used.
+
+        Raises:
+            InvalidError: It is none, and connecting would say so with parts of the password.
+
+        """
         super().__init__()
+        _demand_url(url)
         self._url = url
         self.errors = (psycopg.Error,)
 
@@ -34,6 +41,9 @@ class PostgresTable(OutboxTable):
                 # A pool between us and the server may give each transaction another session.
                 prepare_threshold=None,
             )
+            # Whatever the database's default is: a later statement has to see what came since, and
+            # what this reads for seconds must not make a serializable sale fail.
+            self._connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
         return self._connection
 
     @contextmanager
@@ -50,3 +60,15 @@ class PostgresTable(OutboxTable):
 
     def _list(self, values: Sequence[object]) -> object:
         return list(values)
+
+
+def _demand_url(url: str) -> None:
+    detail = "It is no URL of PostgreSQL. Is the password in it percent-encoded, @ as %40?"
+    wrong = InvalidError.at("/database", "malformed", detail)
+    try:
+        parts = psycopg.conninfo.conninfo_to_dict(url)
+    except psycopg.Error:
+        raise wrong from None
+    # What stands behind an @ or a slash of a password that is not encoded.
+    if any("@" in str(parts.get(name, "")) for name in ("host", "port", "dbname")):
+        raise wrong
