@@ -1,9 +1,12 @@
 """The publisher client on a real socket: what it writes, and what it does not follow."""
 
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
@@ -116,3 +119,30 @@ def test_nobody_listening_leaves_it_open_too() -> None:
         pass
     with pytest.raises(UnansweredError):
         _client(url, "shop").publish("a.b", {})
+
+
+@pytest.mark.parametrize("fast", [b"", b"HTTP/1.1 202 X\r\ncontent-length: 99\r\n\r\n"])
+def test_an_answer_that_drips_ends_with_the_time_out(fast: bytes) -> None:
+    """Each read of a drip is in time; whoever waits for the whole of it waits for ever."""
+    hung_up = threading.Event()
+
+    def drip(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.sendall(fast or b"HTTP/1.1 202 X\r\nx: ")
+            for _ in range(500):
+                connection.sendall(b"y")
+                if hung_up.wait(0.01):
+                    break
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        done = pool.submit(drip, listener)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        client = Client(url, "k", merchant="shop", timeout_s=0.3, attempts_max=1)
+        begun_s = time.monotonic()
+        with pytest.raises(UnansweredError, match="Timeout"):
+            client.publish("a.b", {})
+        took_s = time.monotonic() - begun_s
+        hung_up.set()
+        done.result(20)
+    assert 0.3 <= took_s < 3.0
