@@ -30,6 +30,7 @@ _Result = TypeVar("_Result")
 CLIENT_TIMEOUT_S: Final = limits.STATEMENT_TIMEOUT_S + 0.5
 _BACK_OFF_S_MIN: Final = 0.1
 _BACK_OFF_S_MAX: Final = 5.0
+_LATELY_S: Final = 0.5  # who was answered then speaks against whoever was not
 _ATTEMPTS_MAX: Final = 4  # of a statement that lost to another one
 _PGBOUNCER: Final = "pgbouncer"
 
@@ -167,10 +168,10 @@ class Reachability:
         self._random = random
         self._failures = 0
         self._not_before_s = 0.0
+        self._answered_s = -_LATELY_S
 
-    @contextmanager
-    def trying(self) -> Iterator[None]:
-        """Refuse at once where it is too early to connect; else learn from how it ends.
+    def demand(self) -> None:
+        """Refuse where it is too early to connect: who waited would wait in a second queue.
 
         Raises:
             UnavailableError: It is too early.
@@ -178,22 +179,26 @@ class Reachability:
         """
         now_s = self._clock.monotonic_s()
         if now_s < self._not_before_s:
-            # Whoever waits here would only wait in a second queue.
             raise UnavailableError(
                 "PostgreSQL could not be reached", retry_after_s=self._not_before_s - now_s
             )
-        try:
-            yield
-        except UnavailableError:
-            # Several tries that failed at once are one failure.
-            if now_s >= self._not_before_s:
-                delay_s = min(_BACK_OFF_S_MIN * 2**self._failures, _BACK_OFF_S_MAX)
-                self._failures = min(self._failures + 1, 16)
-                # Jitter, or every process of a restarted server's clients would come at once.
-                self._not_before_s = now_s + delay_s * (0.5 + self._random.random() / 2)
-            raise
+
+    def answered(self) -> None:
+        """Note that the server answered somebody: whoever waits to try may do so now."""
         self._failures = 0
         self._not_before_s = 0.0
+        self._answered_s = self._clock.monotonic_s()
+
+    def failed(self) -> None:
+        """Note that the server did not answer somebody."""
+        now_s = self._clock.monotonic_s()
+        # It answers others, or this is the same failure once more.
+        if now_s < self._answered_s + _LATELY_S or now_s < self._not_before_s:
+            return
+        delay_s = min(_BACK_OFF_S_MIN * 2**self._failures, _BACK_OFF_S_MAX)
+        self._failures = min(self._failures + 1, 16)
+        # Jitter, or every process of a restarted server's clients would come at once.
+        self._not_before_s = now_s + delay_s * (0.5 + self._random.random() / 2)
 
 
 class Connections:
@@ -247,8 +252,13 @@ class Connections:
                     offset_s = await self._set_offset(connection, offset_s)
                     yield connection
                 healthy = True
+                self._reachability.answered()
             except (LostToAnotherError, ConflictError, InvalidError):
                 healthy = True
+                raise
+            except OutcomeUnknownError as error:
+                if isinstance(error.__cause__, TimeoutError):
+                    self._reachability.failed()
                 raise
             finally:
                 if healthy and not self._closed and not connection.is_closed():
@@ -284,8 +294,14 @@ class Connections:
             connection, offset_s = self._idle.pop()
             if not connection.is_closed():
                 return connection, offset_s
-        with self._reachability.trying():
-            return await self._target.connect(), 0.0
+        self._reachability.demand()
+        try:
+            connection = await self._target.connect()
+        except UnavailableError:
+            self._reachability.failed()
+            raise
+        self._reachability.answered()
+        return connection, 0.0
 
     async def _set_offset(self, connection: Connection, offset_s: float) -> float:
         """Let the server's clock run ahead, as tests do that cannot wait for days."""
