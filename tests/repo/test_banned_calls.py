@@ -54,6 +54,7 @@ OWN_IN_THE_SDK = (
     "payhooks.__version__",
     "payhooks.clock",
     "payhooks.dialects.php_json",
+    "payhooks.dialects.provider_words",
     "payhooks.dialects.schemes",
     "payhooks.dialects.secret_text",
     "payhooks.dialects.treezor_signature",

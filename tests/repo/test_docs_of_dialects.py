@@ -9,8 +9,7 @@ from tests.support.printed_dialects import PAGES
 from tests.support.source_tree import ROOT
 
 from payhooks.dialects.custom_values import PRINTED
-from payhooks.dialects.foloosi import EVENT_OF_STATUS
-from payhooks.dialects.owlpay import ALIASES
+from payhooks.dialects.provider_words import FOLOOSI_EVENT_OF_STATUS, OWLPAY_ALIASES
 from payhooks.dialects.registry import DIALECTS
 from payhooks.errors import InvalidError
 from payhooks.model.custom_dialect import CustomDialect
@@ -104,8 +103,8 @@ def test_every_option_is_on_its_page_and_no_other(dialect: str) -> None:
 @pytest.mark.parametrize(
     ("page", "names"),
     [
-        ("owlpay", [*ALIASES, *ALIASES.values()]),
-        ("foloosi", [*EVENT_OF_STATUS, *EVENT_OF_STATUS.values()]),
+        ("owlpay", [*OWLPAY_ALIASES, *OWLPAY_ALIASES.values()]),
+        ("foloosi", [*FOLOOSI_EVENT_OF_STATUS, *FOLOOSI_EVENT_OF_STATUS.values()]),
         ("custom", [f"{{{name}}}" for name in PRINTED]),
         ("custom", [name for name in CustomDialect.__struct_fields__ if name != "version"]),
     ],

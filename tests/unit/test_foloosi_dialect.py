@@ -11,7 +11,8 @@ from tests.support.dialect_events import MERCHANT, drawn_events, endpoint_of
 
 from payhooks.dialects import registry
 from payhooks.dialects.contract import HmacSecret
-from payhooks.dialects.foloosi import EVENT_OF_STATUS, FOLOOSI
+from payhooks.dialects.foloosi import FOLOOSI
+from payhooks.dialects.provider_words import FOLOOSI_EVENT_OF_STATUS
 from payhooks.dialects.text_key import text_key
 from payhooks.errors import InvalidError, SignatureError
 
@@ -54,7 +55,7 @@ def test_every_attempt_has_the_same_body() -> None:
     assert len(bodies) == 1
 
 
-@pytest.mark.parametrize(("status", "name"), EVENT_OF_STATUS.items())
+@pytest.mark.parametrize(("status", "name"), FOLOOSI_EVENT_OF_STATUS.items())
 def test_a_unified_event_with_a_foloosi_transfer_is_what_foloosi_sends(
     status: str, name: str
 ) -> None:

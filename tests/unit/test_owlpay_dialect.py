@@ -8,7 +8,8 @@ import pytest
 from tests.support.dialect_events import AT, MERCHANT, endpoint_of, new_event_id
 
 from payhooks.dialects.contract import SECRET_RANDOM_BYTES, Reading
-from payhooks.dialects.owlpay import ALIASES, OWLPAY, SIGNATURE
+from payhooks.dialects.owlpay import OWLPAY, SIGNATURE
+from payhooks.dialects.provider_words import OWLPAY_ALIASES
 from payhooks.errors import InvalidError
 from payhooks.model.event import Event
 from payhooks.model.merchant import Mode
@@ -89,7 +90,7 @@ def test_data_is_named_after_its_object(kind: str, object_type: str | None, name
     assert _rendered(kind=kind, object_type=object_type)["data"] == {name: {}}
 
 
-@pytest.mark.parametrize(("old", "new"), ALIASES.items())
+@pytest.mark.parametrize(("old", "new"), OWLPAY_ALIASES.items())
 def test_an_earlier_name_is_read_as_todays(old: str, new: str) -> None:
     """Whoever does the work should see one name, in the type and in what it is deduped by."""
     said, again = _read(observation=old), _read(observation=new)

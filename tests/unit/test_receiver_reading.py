@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
+from zoneinfo import ZoneInfo
 
 import pytest
 from tests.support.dialect_events import MERCHANT, drawn_events, endpoint_of
+from tests.support.envelope_vectors import vectors
 from tests.support.signed_requests import (
     HAPPENED_AT,
     SECRET,
@@ -19,8 +21,9 @@ from tests.support.signed_requests import (
 
 from payhooks.dialects.registry import DIALECTS as SPOKEN
 from payhooks.errors import InputError, InvalidError
-from payhooks.receiver import Event, Verifier, verify
+from payhooks.receiver import Event, VerificationError, Verifier, verify
 from payhooks.receiver.dialects import DIALECTS
+from payhooks.receiver.reading import said
 from payhooks.receiver.samples import body_of
 
 every_dialect = pytest.mark.parametrize("dialect", DIALECTS)
@@ -170,6 +173,36 @@ def test_reads_what_the_server_reads(dialect: str) -> None:
             assert heard.ordered_at == reading.ordered_at
         compared += 1
     assert compared > 20
+
+
+def _read_vectors() -> list[Any]:
+    files = {name: name for name in DIALECTS if name != "standard"} | {"hyperswitch": "owngateway"}
+    return [
+        pytest.param(dialect, case, id=f"{dialect} {case['name']}")
+        for dialect, file in files.items()
+        for case in vectors(file, "read")
+    ]
+
+
+@pytest.mark.shows("V51")
+@pytest.mark.parametrize(("dialect", "case"), _read_vectors())
+def test_reads_every_vector_as_the_server_does(dialect: str, case: dict[str, Any]) -> None:
+    """Drift of the providers is where two readers drift apart: what the documents print is read."""
+    ours, spoken = DIALECTS[dialect], SPOKEN[dialect]
+    headers = {name.lower(): text for name, text in case.get("headers", {}).items()}
+    body, options = case["body"].encode(), case.get("options") or {}
+    zone = ZoneInfo(options.get("time_zone", ours.time_zone))
+    try:
+        reading = spoken.read(headers, body, options)
+    except InvalidError:
+        with pytest.raises(VerificationError):
+            said(ours.read, ours.wanted, headers, body, zone)
+        return
+    heard = said(ours.read, ours.wanted, headers, body, zone)
+    assert (heard.type, heard.id) == (reading.event_type, reading.ids[0][1])
+    assert (heard.object_type, heard.object_id) == (reading.object_type, reading.object_id)
+    assert (heard.timestamp, heard.ordered_at) == (reading.occurred_at, reading.ordered_at)
+    assert heard.data == json.loads(reading.payload)
 
 
 @every_dialect

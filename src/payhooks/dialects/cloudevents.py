@@ -19,6 +19,7 @@ import msgspec
 
 from payhooks.dialects.contract import NO_OPTIONS, Options, Reading, Rendered
 from payhooks.dialects.printed import encode_json, happened_at, iso_microseconds
+from payhooks.dialects.provider_words import CLOUDEVENTS_JSON_TYPE
 from payhooks.dialects.reading import ABSENT, decoded, in_utc, missing
 from payhooks.dialects.standard import Standard
 from payhooks.errors import InvalidError
@@ -34,7 +35,6 @@ _SPECVERSION: Final = "1.0"  # of every 1.0.x
 _ANY_STRUCTURED: Final = "application/cloudevents"
 _BATCHED: Final = "application/cloudevents-batch"
 _BINARY_MARK: Final = "ce-specversion"
-_JSON_TYPE: Final = re.compile(r"[^/]+/([^/]+\+)?json\Z", re.IGNORECASE)
 # What an attribute must not hold: control characters, and code points that are no characters.
 _NOT_IN_STRINGS: Final = re.compile(
     "[\\x00-\\x1f\\x7f-\\x9f\\ufdd0-\\ufdef"
@@ -141,7 +141,7 @@ def _check(envelope: _Envelope) -> None:
     if envelope.specversion != _SPECVERSION:
         raise InvalidError.at("/specversion", "unsupported", "Only CloudEvents 1.0 are read.")
     media_type = (envelope.datacontenttype or "application/json").partition(";")[0].strip()
-    if bytes(envelope.data_base64) or not _JSON_TYPE.match(media_type):
+    if bytes(envelope.data_base64) or not CLOUDEVENTS_JSON_TYPE.match(media_type):
         raise InvalidError.at("/datacontenttype", "unsupported", "Only data in JSON is read.")
     if not bytes(envelope.data):
         raise missing("/data")

@@ -20,6 +20,7 @@ import msgspec
 from payhooks.dialects.contract import NO_OPTIONS, Options, Reading, Rendered
 from payhooks.dialects.ordinary import HeaderSigned
 from payhooks.dialects.printed import encode_json, object_beside
+from payhooks.dialects.provider_words import FOLOOSI_EVENT_OF_STATUS
 from payhooks.dialects.reading import ABSENT, decoded, scalar_text
 from payhooks.dialects.schemes import HexOfBody
 from payhooks.errors import InvalidError
@@ -31,12 +32,6 @@ from payhooks.model.merchant import Merchant
 FAMILY: Final = "foloosi"
 ORDER: Final = "order"
 TRANSFER: Final = "transfer"
-# The unified names: the document has none for transfers. Delayed ones are pending first.
-EVENT_OF_STATUS: Final = {
-    "success": "payment_succeeded",
-    "failed": "payment_failed",
-    "pending": "payment_processing",
-}
 
 
 class _Data(msgspec.Struct, frozen=True):
@@ -135,7 +130,7 @@ def _about(spelled: bytes, name: str) -> _About:
 
 def _event_of(about: _About) -> str | None:
     """Return the event that a transfer's status means; None where it is none that is known."""
-    return EVENT_OF_STATUS.get((scalar_text(about.transaction_status) or "").lower())
+    return FOLOOSI_EVENT_OF_STATUS.get((scalar_text(about.transaction_status) or "").lower())
 
 
 def _unnamed(about: _About, *, of_order: bool) -> InvalidError:

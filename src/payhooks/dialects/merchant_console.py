@@ -26,6 +26,11 @@ from payhooks.dialects.printed import (
     merchant_id,
     object_beside,
 )
+from payhooks.dialects.provider_words import (
+    CONSOLE_LISTED_PREFIX,
+    CONSOLE_SENT_PREFIX,
+    CONSOLE_TIME_ZONE,
+)
 from payhooks.dialects.reading import ABSENT, decoded, in_utc, missing, scalar_text
 from payhooks.dialects.schemes import HexOfBody
 from payhooks.errors import InvalidError
@@ -36,10 +41,6 @@ from payhooks.model.merchant import Merchant
 
 TIME_ZONE: Final = "time_zone"
 CARD_UPDATER_PREFIX: Final = "card_updater_prefix"
-# Nothing says which; the company is in Los Angeles, and so may be its clock.
-TIME_ZONE_DEFAULT: Final = "America/Los_Angeles"
-LISTED_PREFIX: Final = "cau"
-SENT_PREFIX: Final = "cardupdate"
 MERCH_KEY: Final = "merch_key"
 CHANGES: Final = "changes"
 
@@ -91,8 +92,8 @@ class MerchantConsole(HeaderSigned):
             if name == TIME_ZONE:
                 _check_zone(value)
             elif name == CARD_UPDATER_PREFIX:
-                if value not in (LISTED_PREFIX, SENT_PREFIX):
-                    detail = f"It is {LISTED_PREFIX} or {SENT_PREFIX}."
+                if value not in (CONSOLE_LISTED_PREFIX, CONSOLE_SENT_PREFIX):
+                    detail = f"It is {CONSOLE_LISTED_PREFIX} or {CONSOLE_SENT_PREFIX}."
                     raise InvalidError.at(f"/dialect_options/{name}", "invalid_choice", detail)
             else:
                 detail = f"This dialect has the options {TIME_ZONE} and {CARD_UPDATER_PREFIX}."
@@ -101,11 +102,11 @@ class MerchantConsole(HeaderSigned):
     def render(self, *, event: Event, endpoint: Endpoint, merchant: Merchant) -> Rendered:
         """Return the envelope with the publisher's data as the object of the event's body."""
         options = dict(endpoint.dialect_options)
-        zone = _zone(options.get(TIME_ZONE, TIME_ZONE_DEFAULT))
+        zone = _zone(options.get(TIME_ZONE, CONSOLE_TIME_ZONE))
         triggered = happened_at(event).astimezone(zone).replace(tzinfo=None)
         event_type = event.type
-        if options.get(CARD_UPDATER_PREFIX) == SENT_PREFIX:
-            event_type = _renamed(event_type, LISTED_PREFIX, SENT_PREFIX)
+        if options.get(CARD_UPDATER_PREFIX) == CONSOLE_SENT_PREFIX:
+            event_type = _renamed(event_type, CONSOLE_LISTED_PREFIX, CONSOLE_SENT_PREFIX)
         changes = object_beside(event, CHANGES)
         body = (
             b'{"type":"event","event_triggered":"%b","event_type":%b,"event_body":'
@@ -145,7 +146,7 @@ class MerchantConsole(HeaderSigned):
             "refnum": scalar_text(about.refnum),
         }
         return Reading(
-            event_type=_renamed(envelope.event_type, SENT_PREFIX, LISTED_PREFIX),
+            event_type=_renamed(envelope.event_type, CONSOLE_SENT_PREFIX, CONSOLE_LISTED_PREFIX),
             object_type=scalar_text(about.type),
             object_id=scalar_text(about.key),
             ids=tuple([(name, value) for name, value in ids.items() if value]),
@@ -173,7 +174,7 @@ def _triggered(text: str, options: Options) -> datetime:
     if at.tzinfo is None:
         # In the hour that autumn repeats it is the first, and in the one that spring leaves
         # out what clocks showed that had not been put forward: both is what fold 0 means.
-        at = at.replace(tzinfo=_zone(options.get(TIME_ZONE, TIME_ZONE_DEFAULT)))
+        at = at.replace(tzinfo=_zone(options.get(TIME_ZONE, CONSOLE_TIME_ZONE)))
     return in_utc(at)
 
 
@@ -185,7 +186,7 @@ def _check_zone(name: str) -> None:
     # An unknown name, one that is not even a name, and a folder of zones.
     except (KeyError, ValueError, OSError):
         pass
-    detail = f"There is no such time zone; one is {TIME_ZONE_DEFAULT}."
+    detail = f"There is no such time zone; one is {CONSOLE_TIME_ZONE}."
     raise InvalidError.at(f"/dialect_options/{TIME_ZONE}", "unknown_time_zone", detail)
 
 

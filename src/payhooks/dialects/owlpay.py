@@ -8,7 +8,6 @@ generation sent; what is written has the names of the catalogue.
 
 from collections.abc import Mapping
 from datetime import datetime
-from types import MappingProxyType
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -16,6 +15,7 @@ import msgspec
 from payhooks.dialects.contract import NO_OPTIONS, Options, Reading, Rendered
 from payhooks.dialects.ordinary import HeaderSigned
 from payhooks.dialects.printed import delivery_digest, encode_json
+from payhooks.dialects.provider_words import OWLPAY_ALIASES
 from payhooks.dialects.reading import (
     Members,
     decode_members,
@@ -32,13 +32,6 @@ from payhooks.model.event import Event
 from payhooks.model.merchant import Merchant, Mode
 
 SIGNATURE: Final = "owlpay-signature"
-ALIASES: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "owlpay.received_order": "order.received",
-        "platform.order_cancelled": "order.cancelled",
-        "owlpay.payout_succeed": "order.payout.succeed",
-    }
-)
 
 _UUID_DIGITS: Final = 40
 
@@ -102,7 +95,7 @@ class OwlPay(HeaderSigned):
         [(kind, raw)] = envelope.data.items()
         payload = bytes(raw)
         members = decoded(decode_members, payload, wanted="one whose data holds an object")
-        event_type = ALIASES.get(envelope.observation, envelope.observation)
+        event_type = OWLPAY_ALIASES.get(envelope.observation, envelope.observation)
         object_id = scalar_text(members.get("uuid"))
         updated_at = scalar_text(members.get("updated_at"))
         ids = [("uuid", envelope.uuid)]

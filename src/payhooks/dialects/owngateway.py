@@ -25,6 +25,7 @@ from payhooks.dialects.printed import (
     iso_milliseconds,
     merchant_id,
 )
+from payhooks.dialects.provider_words import OWNGATEWAY_DETAILS, OWNGATEWAY_ORDERED_BY
 from payhooks.dialects.reading import (
     ABSENT,
     Members,
@@ -48,11 +49,8 @@ EVENT_IDS: Final = "event_ids"
 EACH: Final = "each"
 OBJECT: Final = "object"
 
-_DETAILS: Final = "_details"
 # Types whose first word does not say what their object is.
 _OBJECT_OF_WORD: Final = MappingProxyType({"action": "payment", "invoice": "subscription"})
-# Whichever of its states is newer: the documentation orders payments by ``updated``.
-_ORDERED_BY: Final = ("updated", "modified", "updated_at")
 
 
 class _Content(msgspec.Struct, frozen=True):
@@ -103,7 +101,7 @@ class OwnGateway(HeaderSigned):
             encode_json(merchant_id(merchant, provided=MERCHANT_ID)),
             _event_id(event, endpoint).encode(),
             encode_json(event.type),
-            encode_json(_object_word(event) + _DETAILS),
+            encode_json(_object_word(event) + OWNGATEWAY_DETAILS),
             # Reformats without decoding: numbers and strings keep their spelling.
             msgspec.json.format(event.data, indent=-1),
             iso_milliseconds(happened_at(event)).encode(),
@@ -131,7 +129,7 @@ class OwnGateway(HeaderSigned):
             raise missing("/timestamp")
         payload = bytes(content.object)
         members = decoded(decode_members, payload, wanted="one whose content/object is an object")
-        kind = content.type.removesuffix(_DETAILS)
+        kind = content.type.removesuffix(OWNGATEWAY_DETAILS)
         return Reading(
             event_type=envelope.event_type,
             object_type=kind,
@@ -177,7 +175,7 @@ def _uuid7(made: bytes, digest: bytes) -> str:
 
 
 def _ordered_at(members: Members) -> datetime | None:
-    for name in _ORDERED_BY:
+    for name in OWNGATEWAY_ORDERED_BY:
         at = _moment(members.get(name))
         if at is not None:
             return at

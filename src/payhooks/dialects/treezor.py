@@ -21,8 +21,7 @@ and the time cannot be checked so; the signature, an id of the content, is read 
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -40,6 +39,13 @@ from payhooks.dialects.contract import (
 )
 from payhooks.dialects.ordinary import TextKeyed
 from payhooks.dialects.printed import delivery_digest, happened_at
+from payhooks.dialects.provider_words import (
+    TREEZOR_DATES,
+    TREEZOR_PLURAL_OF_EVENT,
+    TREEZOR_PLURAL_OF_OBJECT,
+    TREEZOR_TIME_ZONE,
+    treezor_kind,
+)
 from payhooks.dialects.reading import (
     ABSENT,
     Members,
@@ -57,31 +63,6 @@ from payhooks.model.event import Event
 from payhooks.model.merchant import Merchant
 
 TICK: Final = timedelta(microseconds=100)
-TIME_ZONE: Final = "Europe/Paris"
-
-
-class _Kind(NamedTuple):
-    """What the payload's plural key says of everything else."""
-
-    event_prefix: str
-    object: str
-    id_name: str
-
-
-KINDS: Final[Mapping[str, _Kind]] = MappingProxyType(
-    {
-        "topupCards": _Kind("topupCard", "topupCard", "topupCardId"),
-        "authorizations": _Kind("authorization", "authorization", "authorizationId"),
-        "payins": _Kind("payin", "payin", "payinId"),
-        "payinrefunds": _Kind("payinrefund", "payinrefund", "payinrefundId"),
-        # A chargeback has no id of its own: it is known by the refund that it made.
-        "chargebacks": _Kind("card.acquiring.chargeback", "card.acquiring", "payinrefundId"),
-    }
-)
-_PLURAL_OF_EVENT: Final = {kind.event_prefix: plural for plural, kind in KINDS.items()}
-_PLURAL_OF_OBJECT: Final = {kind.object: plural for plural, kind in KINDS.items()}
-# The first of them that an object has; 0000-00-00 is none.
-_DATES: Final = ("modifiedDate", "updatedDate", "createdDate", "chargebackCreatedDate")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TICKS_DIGITS_MAX: Final = 15  # the year 5138, which a datetime still holds
 _VARIANTS: Final = "89ab"  # of a UUID: two bits that are set, two that are not
@@ -199,16 +180,11 @@ def _is_list(value: msgspec.Raw) -> bool:
     return bytes(value).startswith(b"[")
 
 
-def _kind_of(plural: str) -> _Kind:
-    singular = plural.removesuffix("s")
-    return KINDS.get(plural) or _Kind(singular, singular, f"{singular}Id")
-
-
 def _object_in(data: bytes) -> tuple[str, str]:
     """Return what kind of thing *data* is about and which, as far as it says so."""
     plural, objects = _payload(data)
     ids = _ids_in(objects, plural)
-    return _kind_of(plural).object, ids[0] if ids else ""
+    return treezor_kind(plural).object, ids[0] if ids else ""
 
 
 def _payload(spelled: bytes) -> tuple[str, list[Members]]:
@@ -233,7 +209,7 @@ def _payload(spelled: bytes) -> tuple[str, list[Members]]:
 
 
 def _ids_in(objects: Sequence[Members], plural: str) -> list[str]:
-    name = _kind_of(plural).id_name
+    name = treezor_kind(plural).id_name
     spelled = [scalar_text(members.get(name)) for members in objects]
     return [text for text in spelled if text]
 
@@ -246,12 +222,12 @@ def _agreed_kind(envelope: _Envelope, plural: str) -> str | None:
 
     """
     prefix = envelope.webhook.rpartition(".")[0]
-    if _PLURAL_OF_EVENT.get(prefix, plural) != plural:
+    if TREEZOR_PLURAL_OF_EVENT.get(prefix, plural) != plural:
         raise InvalidError.at("/webhook", "disagrees", _OTHER_KIND)
     outside = scalar_text(envelope.object)
     if not outside:
-        return _kind_of(plural).object or None
-    if _PLURAL_OF_OBJECT.get(outside, plural) != plural:
+        return treezor_kind(plural).object or None
+    if TREEZOR_PLURAL_OF_OBJECT.get(outside, plural) != plural:
         raise InvalidError.at("/object", "disagrees", _OTHER_KIND)
     return outside
 
@@ -292,10 +268,10 @@ def _changed_at(objects: Sequence[Members]) -> datetime | None:
 
 
 def _date(members: Members) -> datetime | None:
-    for name in _DATES:
+    for name in TREEZOR_DATES:
         try:
             at = datetime.fromisoformat(scalar_text(members.get(name)) or "")
         except ValueError:
             continue
-        return in_utc(at if at.tzinfo else at.replace(tzinfo=ZoneInfo(TIME_ZONE)))
+        return in_utc(at if at.tzinfo else at.replace(tzinfo=ZoneInfo(TREEZOR_TIME_ZONE)))
     return None

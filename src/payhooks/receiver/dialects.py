@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Final
 
+from payhooks.dialects.provider_words import CONSOLE_TIME_ZONE, TREEZOR_TIME_ZONE
 from payhooks.dialects.schemes import HexOfBody, TimedList
 from payhooks.receiver import reading
 from payhooks.receiver.standard import StandardWay
@@ -58,13 +59,13 @@ DIALECTS: Final[Mapping[str, Dialect]] = MappingProxyType(
             way=TreezorWay(),
             read=reading.treezor,
             wanted="a JSON object with webhook, webhook_id and one list in object_payload",
-            time_zone="Europe/Paris",
+            time_zone=TREEZOR_TIME_ZONE,
         ),
         "merchant-console": Dialect(
             way=HeaderWay(HexOfBody("X-Signature", "sha256")),
             read=reading.merchant_console,
             wanted="a JSON object with event_id, event_type and event_body.object",
-            time_zone="America/Los_Angeles",
+            time_zone=CONSOLE_TIME_ZONE,
         ),
         "foloosi": Dialect(
             way=HeaderWay(HexOfBody("X-Foloosi-Signature", "sha256")),

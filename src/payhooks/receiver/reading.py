@@ -12,33 +12,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, NoReturn
 
+from payhooks.dialects.provider_words import (
+    CLOUDEVENTS_JSON_TYPE,
+    CONSOLE_LISTED_PREFIX,
+    CONSOLE_SENT_PREFIX,
+    FOLOOSI_EVENT_OF_STATUS,
+    OWLPAY_ALIASES,
+    OWNGATEWAY_DETAILS,
+    OWNGATEWAY_ORDERED_BY,
+    TREEZOR_DATES,
+    TREEZOR_PLURAL_OF_EVENT,
+    TREEZOR_PLURAL_OF_OBJECT,
+    treezor_kind,
+)
 from payhooks.receiver.errors import Code, VerificationError
 
 _TEXT_CHARS_MAX: Final = 512
 _TREEZOR_TICKS_PER_S: Final = 10_000
-# The payload's one key, by what an event or an object is called outside of it.
-_TREEZOR_PLURALS: Final = {
-    "topupCard": "topupCards",
-    "authorization": "authorizations",
-    "payin": "payins",
-    "payinrefund": "payinrefunds",
-    "card.acquiring.chargeback": "chargebacks",
-    "card.acquiring": "chargebacks",
-}
-# Providers renamed these; the one who does the work should see one name.
-_OWLPAY_NAMES: Final = {
-    "owlpay.received_order": "order.received",
-    "platform.order_cancelled": "order.cancelled",
-    "owlpay.payout_succeed": "order.payout.succeed",
-}
-_CARD_UPDATER: Final = "cardupdate."
-# Foloosi names no event; these are the unified events that a transfer's status stands for.
-_TRANSFER_EVENTS: Final = {
-    "success": "payment_succeeded",
-    "failed": "payment_failed",
-    "pending": "payment_processing",
-}
-_ORDERED_BY: Final = ("updated", "updated_at", "modified", "modified_at")
 
 Values = Mapping[str, str]
 Content = dict[str, Any]
@@ -99,7 +89,10 @@ def cloudevents(_values: Values, content: Content, _zone: tzinfo) -> Said:
     """
     if content["specversion"] != "1.0":
         raise ValueError("another version")
-    at = instant(content.get("time"), UTC)
+    media_type = _name(content.get("datacontenttype") or "application/json").partition(";")[0]
+    if "data_base64" in content or not CLOUDEVENTS_JSON_TYPE.match(media_type.strip()):
+        raise ValueError("data that is not JSON")
+    at = instant(content.get("time"), None)
     kind, _, number = _text(content.get("subject"), "").partition("/")
     return Said(
         id=_name(f"{_name(content['source'])} {_name(content['id'])}"),
@@ -116,10 +109,10 @@ def owlpay(_values: Values, content: Content, _zone: tzinfo) -> Said:
     """Read ``uuid, observation, data.<object>``; the object's ``updated_at`` is the only time."""
     observation = _name(content["observation"])
     [(kind, data)] = _object(content["data"]).items()
-    at = instant(_object(data).get("updated_at"), UTC)
+    at = instant(_object(data).get("updated_at"), None)
     return Said(
         id=_name(content["uuid"]),
-        type=_OWLPAY_NAMES.get(observation, observation),
+        type=OWLPAY_ALIASES.get(observation, observation),
         timestamp=at,
         data=data,
         object_type=kind,
@@ -129,15 +122,19 @@ def owlpay(_values: Values, content: Content, _zone: tzinfo) -> Said:
 
 
 def stripe(_values: Values, content: Content, _zone: tzinfo) -> Said:
-    """Read Stripe's event object; its time has whole seconds."""
-    data = _object(_object(content["data"])["object"])
+    """Read Stripe's event object; its time has whole seconds.
+
+    Gateways that answer as Stripe does may name the kind of object beside it.
+    """
+    wrapped = _object(content["data"])
+    data = _object(wrapped["object"])
     at = _at_seconds(content.get("created"))
     return Said(
         id=_name(content["id"]),
         type=_name(content["type"]),
         timestamp=at,
         data=data,
-        object_type=_number(data.get("object")),
+        object_type=_number(data.get("object")) or _number(wrapped.get("type")),
         object_id=_number(data.get("id")),
         ordered_at=at,
     )
@@ -147,8 +144,8 @@ def merchant_console(_values: Values, content: Content, zone: tzinfo) -> Said:
     """Read ``event_type, event_body.object``; the time is *zone*'s and has whole seconds."""
     data = _object(_object(content["event_body"])["object"])
     kind = _name(content["event_type"])
-    if kind.startswith(_CARD_UPDATER):
-        kind = "cau." + kind.removeprefix(_CARD_UPDATER)
+    if kind.startswith(sent := f"{CONSOLE_SENT_PREFIX}."):
+        kind = f"{CONSOLE_LISTED_PREFIX}.{kind.removeprefix(sent)}"
     at = instant(content.get("event_triggered"), zone)
     return Said(
         id=_name(content["event_id"]),
@@ -169,7 +166,7 @@ def foloosi(_values: Values, content: Content, _zone: tzinfo) -> Said:
     data = _object(parts[kind])
     number = _number(transfer.get("transaction_no"))
     status = _number(transfer.get("transaction_status"))
-    event = content.get("event") or _TRANSFER_EVENTS[(status or "").lower()]
+    event = content.get("event") or FOLOOSI_EVENT_OF_STATUS[(status or "").lower()]
     object_id = number
     if kind == "order":
         object_id = _number(data.get("id")) or _number(data.get("transaction_no")) or number
@@ -188,11 +185,11 @@ def owngateway(_values: Values, content: Content, _zone: tzinfo) -> Said:
     """Read ``event_id, event_type, content.object``; the object's ``updated`` orders, if there."""
     wrapped = _object(content["content"])
     data = _object(wrapped["object"])
-    kind = _name(wrapped["type"]).removesuffix("_details")
+    kind = _name(wrapped["type"]).removesuffix(OWNGATEWAY_DETAILS)
     at = instant(content.get("timestamp"), UTC)
-    updated = [instant(data.get(name), UTC) for name in _ORDERED_BY]
+    updated = [instant(data.get(name), UTC) for name in OWNGATEWAY_ORDERED_BY]
     return Said(
-        id=_name(content["event_id"]),
+        id=_name(_number(content["event_id"])),
         type=_name(content["event_type"]),
         timestamp=at,
         data=data,
@@ -213,17 +210,18 @@ def treezor(_values: Values, content: Content, zone: tzinfo) -> Said:
     payload = _object(content["object_payload"])
     kind, number = _number(content.get("object")), _number(content.get("object_id"))
     [(plural, objects)] = [pair for pair in payload.items() if isinstance(pair[1], list)]
-    singular = plural.removesuffix("s")
-    # A chargeback has no id of its own: it is known by the refund that it made.
-    own = "payinrefund" if plural == "chargebacks" else singular
+    known = treezor_kind(plural)
     members = [item for item in objects if isinstance(item, dict)]
-    inside = [found for item in members if (found := _number(item.get(f"{own}Id")))]
+    inside = [found for item in members if (found := _number(item.get(known.id_name)))]
     if number and inside and number not in inside:
         raise ValueError("the object outside is not the one that was signed")
     event = _name(content["webhook"])
-    for said_outside in (event.rpartition(".")[0], kind):
-        if _TREEZOR_PLURALS.get(said_outside or "", plural) != plural:
-            raise ValueError("the kind outside is not the one that was signed")
+    prefix = event.rpartition(".")[0]
+    if {
+        TREEZOR_PLURAL_OF_EVENT.get(prefix, plural),
+        TREEZOR_PLURAL_OF_OBJECT.get(kind or "", plural),
+    } != {plural}:
+        raise ValueError("the kind outside is not the one that was signed")
     ticks = content.get("webhook_created_at")
     at = _at_seconds(ticks / _TREEZOR_TICKS_PER_S) if type(ticks) is int else None
     changed = [_changed_at(item, zone) for item in members]
@@ -233,24 +231,28 @@ def treezor(_values: Values, content: Content, zone: tzinfo) -> Said:
         type=event,
         timestamp=at,
         data=payload,
-        object_type=kind or ("card.acquiring" if plural == "chargebacks" else singular) or None,
+        object_type=kind or known.object or None,
         object_id=number or next(iter(inside), None),
         ordered_at=at,
     )
 
 
 def _changed_at(item: Content, zone: tzinfo) -> datetime | None:
-    dates = [instant(item.get(name), zone) for name in ("modifiedDate", "createdDate")]
+    dates = [instant(item.get(name), zone) for name in TREEZOR_DATES]
     return next((date for date in dates if date is not None), None)
 
 
-def instant(value: object, zone: tzinfo) -> datetime | None:
-    """Return a printed time in UTC; one without a zone is *zone*'s, None is what is no time."""
+def instant(value: object, zone: tzinfo | None) -> datetime | None:
+    """Return a printed time in UTC, of *zone* where it names none; None where it is no time."""
     if not isinstance(value, str):
         return None
     try:
         at = datetime.fromisoformat(value)
-        return at.replace(tzinfo=at.tzinfo or zone).astimezone(UTC)
+        if at.tzinfo is None:
+            if zone is None:
+                return None  # whose it is cannot be guessed
+            at = at.replace(tzinfo=zone)
+        return at.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
