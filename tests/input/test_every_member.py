@@ -39,8 +39,11 @@ def _furnished(ground: Ground) -> dict[str, str]:
     body = {"label": "A", "url": "https://example.com/a", "events": ["nothing.else"]}
     endpoint: str = ground.api.post(target, body)["id"]
     ground.api.post(f"{target}/{endpoint}/pause")
+    user = {"username": "ines", "email": "i@x.example", "password": "six green bicycles"}
+    made = ground.api.post(f"{ground.path}/users", {**user, "role": "viewer"})
     return {
         "m": ground.tenant.id,
+        "user_id": made["id"],
         "endpoint_id": endpoint,
         "family": "own",
         "name": "some.thing",

@@ -98,6 +98,7 @@ def _furnished_ids(ground: Ground) -> dict[str, str]:
         "delivery_id": "del_" + "0" * 26,
         "replay_id": "rpl_" + "0" * 26,
         "key_id": "key_" + "0" * 26,
+        "user_id": "usr_" + "0" * 26,
         "invitation_id": "inv_" + "0" * 26,
         "family": "own",
         "name": "some.thing",

@@ -26,6 +26,7 @@ _ACK = {"delivery_id": "del_00000000000000000000000000", "fence": 1, "status": 2
 # Of routes that look at their body before they look for the thing in their path.
 _BODIES: Mapping[tuple[str, str], Any] = {
     ("patch", "/endpoints/{endpoint_id}"): {"label": "mine now"},
+    ("patch", "/users/{user_id}"): {"role": "viewer"},
     ("post", "/listen/{endpoint_id}/acks"): _ACK,
 }
 _EVENT = {"type": "payment_succeeded", "data": {}}

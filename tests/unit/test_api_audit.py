@@ -64,6 +64,13 @@ async def _invited(world: World, ids: dict[str, str]) -> None:
     ids["invitation_id"] = made.json["id"]
 
 
+async def _joined(world: World, ids: dict[str, str]) -> None:
+    said = {**_USER, "role": "viewer"}
+    made = await world.call("POST", f"/v1/merchants/{ids['m']}/users", said)
+    assert made.status == 201, made.body
+    ids["user_id"] = made.json["id"]
+
+
 _TYPE = {"family": "shop", "name": "basket.left", "words": "Somebody left."}
 _HOOK = {"label": "Hook", "url": "https://example.com/hook", "events": ["*"]}
 _KEY = {"label": "k", "scopes": ["events:read"]}
@@ -89,6 +96,8 @@ _CALLS: list[tuple[str, str, object, Prepare]] = [
     ("POST", _M + "/keys", _KEY, _nothing),
     ("DELETE", _M + "/keys/{key_id}", None, _nothing),
     ("POST", _M + "/users", {**_USER, "role": "viewer"}, _nothing),
+    ("PATCH", _M + "/users/{user_id}", {"role": "support"}, _joined),
+    ("DELETE", _M + "/users/{user_id}", None, _joined),
     ("POST", _M + "/invitations", {"email": "r@x.example", "role": "owner"}, _nothing),
     ("DELETE", _M + "/invitations/{invitation_id}", None, _invited),
     ("GET", _M + "/signature-key", None, _nothing),

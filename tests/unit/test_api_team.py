@@ -52,6 +52,71 @@ async def test_a_user_that_cannot_be_is_refused_by_member(
         assert [error["pointer"] for error in answer.json["errors"]] == [pointer]
 
 
+async def test_a_member_has_another_role_and_leaves_as_the_console_does_it(world: World) -> None:
+    """What is done by a program is seen, told and refused as what is done by a person."""
+    merchant = await world.merchant()
+    at = f"/v1/merchants/{merchant}/users"
+    boss = {**SAID, "username": "boss", "email": "b@shop.example", "role": "owner"}
+    owner = (await world.call("POST", at, boss)).json
+    made = await world.call("POST", at, SAID)
+    one = made.headers["location"]
+    assert one == f"{at}/{made.json['id']}"
+    read = await world.call("GET", one)
+    assert (read.json, read.headers["etag"]) == (made.json, made.headers["etag"])
+    changed = await world.call(
+        "PATCH", one, {"role": "developer"}, headers={"if-match": read.headers["etag"]}
+    )
+    assert (changed.status, changed.json["role"]) == (200, "developer")
+    assert changed.headers["etag"] == (await world.call("GET", one)).headers["etag"]
+    alone = await world.call("PATCH", f"{at}/{owner['id']}", {"role": "viewer"})
+    assert (alone.status, alone.json["detail"]) == (409, "The last owner of a team stays.")
+    assert (await world.call("DELETE", f"{at}/{owner['id']}")).status == 409
+    assert (await world.call("DELETE", one)).status == 204
+    for method, body in (("GET", None), ("PATCH", {"role": "viewer"}), ("DELETE", None)):
+        assert (await world.call(method, one, body)).status == 404
+    assert [user["username"] for user in (await world.call("GET", at)).json["data"]] == ["boss"]
+    actions = await world.audit_actions(merchant)
+    assert actions[-2:] == ["member.changed", "member.removed"]
+    told = [one.type for one in await world.store.announcements(limit=9)]
+    assert told == ["agent.created", "agent.created", "agent.updated", "agent.deleted"]
+
+
+async def test_a_member_who_changed_since_they_were_read_is_left_alone(world: World) -> None:
+    """412, as for whatever else two may edit at once."""
+    merchant = await world.merchant()
+    at = f"/v1/merchants/{merchant}/users"
+    await world.call("POST", at, {**SAID, "username": "boss", "email": "b@x", "role": "owner"})
+    made = await world.call("POST", at, SAID)
+    one, seen = made.headers["location"], {"if-match": made.headers["etag"]}
+    await world.call("PATCH", one, {"role": "viewer"})
+    for method, body in (("PATCH", {"role": "owner"}), ("DELETE", None)):
+        assert (await world.call(method, one, body, headers=seen)).status == 412
+    nonsense = {"if-match": '"1"'}
+    assert (await world.call("DELETE", one, headers=nonsense)).status == 412
+    assert (await world.call("GET", one)).json["role"] == "viewer"
+    assert (await world.call("DELETE", one, headers={"if-match": "*"})).status == 204
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        pytest.param({}, "/role", id="nothing"),
+        pytest.param({"role": "operator"}, "/role", id="no role of a team"),
+        pytest.param({"role": None}, "/role", id="null"),
+        pytest.param({"role": "viewer", "email": "x@y"}, "", id="what is the user's own"),
+    ],
+)
+async def test_of_a_member_the_role_alone_is_the_teams_to_change(
+    world: World, body: dict[str, str], pointer: str
+) -> None:
+    """Whoever could change the e-mail of a user could take the user over, other teams too."""
+    merchant = await world.merchant()
+    made = await world.call("POST", f"/v1/merchants/{merchant}/users", SAID)
+    refused = await world.call("PATCH", made.headers["location"], body)
+    assert refused.status == 422
+    assert [error["pointer"] for error in refused.json["errors"]] == [pointer]
+
+
 async def test_a_name_that_is_taken_is_a_conflict(world: World) -> None:
     mine, other = await world.merchant(), await world.merchant()
     await world.call("POST", f"/v1/merchants/{mine}/users", SAID)
@@ -83,11 +148,20 @@ async def test_a_key_that_may_write_the_team_makes_nobody_greater_than_itself(
     reader = await world.key(merchant, "team:read")
     at = f"/v1/merchants/{merchant}"
     said = {"email": "r@shop.example", "role": "viewer"}
+    made = await world.call("POST", f"{at}/users", {**SAID, "username": "a", "email": "a@x"})
+    one = made.headers["location"]
     answers = [
+        await world.call("PATCH", one, {"role": "viewer"}, key=writer),
+        await world.call("PATCH", one, {"role": "viewer"}, key=reader),
+        await world.call("DELETE", one, key=writer),
+        await world.call("DELETE", one, key=reader),
+        await world.call("GET", one, key=writer),
         await world.call("POST", f"{at}/invitations", said, key=writer),
         await world.call("POST", f"{at}/users", SAID, key=writer),
         await world.call("POST", f"{at}/invitations", said, key=reader),
         await world.call("GET", f"{at}/users", key=writer),
     ]
     assert {answer.status for answer in answers} == {403}
-    assert (await world.call("GET", f"{at}/users", key=reader)).json["data"] == []
+    listed = await world.call("GET", f"{at}/users", key=reader)
+    assert listed.json["data"] == [made.json]
+    assert (await world.call("GET", one, key=reader)).json == made.json

@@ -17,6 +17,12 @@ class UserCreate(Body):
     role: Role
 
 
+class MemberEdit(Body):
+    """What changes of a member: what they may do for this merchant."""
+
+    role: Role
+
+
 class InvitationCreate(Body):
     """Somebody to be asked into the team, by a link that works once."""
 
