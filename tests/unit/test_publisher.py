@@ -75,6 +75,8 @@ def test_bytes_of_json_go_out_as_they_are() -> None:
         pytest.param(_problem(503), id="503"),
         pytest.param(_problem(429), id="429"),
         pytest.param(_problem(502), id="a proxy's 502"),
+        pytest.param(Answer(status=408, headers={}, body=b"<html>"), id="a proxy's 408"),
+        pytest.param(_problem(425), id="425"),
         pytest.param(_problem(409, retryable=True), id="the first is still at work"),
         pytest.param(Answer(status=202, headers={}, body=b'{"id":'), id="half an answer"),
         pytest.param(ConnectionResetError(), id="reset"),
@@ -203,6 +205,13 @@ def test_what_cannot_be_sent_is_refused_here(arguments: dict[str, object], point
         publish("a.b", **arguments)  # type: ignore[arg-type]  # wrong types are the point
     assert [fault.pointer for fault in caught.value.faults] == [pointer]
     assert not script.requests
+
+
+def test_what_is_no_json_is_named_by_its_kind() -> None:
+    """A sum is a Decimal to most who have one; they should not have to search for it."""
+    with pytest.raises(InvalidError, match="Decimal") as caught:
+        Script().client().publish("a.b", {"order": {"amount": Decimal("12.50")}})
+    assert "12.50" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ from typing import Any, Final
 from payhooks.clock import SystemClock
 from payhooks.errors import InputError, OutcomeUnknownError
 
-_TOO_MANY: Final = 429
+# It came too slowly, too early, too often: the same request, a while later, may be taken. Whoever
+# stands before the server says so without a word that could be read.
+_LATER: Final = frozenset({408, 425, 429})
 _BROKEN: Final = 500  # and above: who says so may have stored it
 _ACCEPTED: Final = 202
 
@@ -136,7 +138,7 @@ def _failed(
     of_request: bool = True,
 ) -> Outcome:
     # The server knows best: an idempotency key still being worked on is a 409 that passes.
-    if status == _TOO_MANY or status >= _BROKEN or problem.get("retryable") is True:
+    if status in _LATER or status >= _BROKEN or problem.get("retryable") is True:
         return UnansweredError(
             f"the server answered {status}", idempotency_key=idempotency_key, retry_after_s=rest_s
         )

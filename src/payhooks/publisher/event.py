@@ -171,7 +171,11 @@ def _json(value: object, pointer: str) -> bytes:
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         return text.encode()
-    except (TypeError, ValueError, RecursionError):
+    except TypeError as error:
+        # The encoder's words name the kind, as Decimal, never the value.
+        detail = f"It cannot be written as JSON: {error}."
+        raise InvalidError.at(pointer, "malformed", detail) from None
+    except (ValueError, RecursionError):
         raise InvalidError.at(pointer, "malformed", "It cannot be written as JSON.") from None
 
 
