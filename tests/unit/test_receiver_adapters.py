@@ -283,6 +283,7 @@ def test_other_methods_are_refused(application: Application, webhook_secret: str
 
     asyncio.run(_awaited(receive(scope, _no_body, send)))
     assert sent[0]["status"] == 405
+    assert (b"allow", b"POST") in sent[0]["headers"]
     said: list[Any] = []
     wsgi.webhook(Verifier(webhook_secret))(application.take)(
         {"REQUEST_METHOD": "GET"}, lambda *parts: said.extend(parts)
@@ -296,6 +297,13 @@ async def _nothing(event: Event) -> None:
 
 async def _no_body() -> dict[str, Any]:
     raise AssertionError("nobody should read")
+
+
+def test_wsgi_takes_no_asynchronous_function(webhook_secret: str) -> None:
+    """Called, it would run nothing: each event would be answered 204 and be lost."""
+    hook: Callable[..., object] = wsgi.webhook(Verifier(webhook_secret))
+    with pytest.raises(TypeError, match="asgi"):
+        hook(_nothing)
 
 
 def test_fastapi_without_install_says_so(

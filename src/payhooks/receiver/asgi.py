@@ -7,11 +7,11 @@ app.mount("/webhooks", receive)
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 from payhooks.receiver.answers import REFUSED, status_of
 from payhooks.receiver.asgi_messages import (
     NO_CONTENT,
+    POST_ONLY,
     Application,
     Message,
     Receive,
@@ -24,8 +24,6 @@ from payhooks.receiver.errors import VerificationError
 from payhooks.receiver.event import Event
 from payhooks.receiver.verifier import Verifier
 
-_POST_ONLY: Final = 405
-
 
 def webhook(verifier: Verifier) -> Callable[[Callable[[Event], Awaitable[None]]], Application]:
     """Return what makes an application of a function: 204 when it returns."""
@@ -33,7 +31,7 @@ def webhook(verifier: Verifier) -> Callable[[Callable[[Event], Awaitable[None]]]
     def decorate(handle: Callable[[Event], Awaitable[None]]) -> Application:
         async def application(scope: Message, receive: Receive, send: Send) -> None:
             if scope["type"] != "http" or scope["method"] != "POST":
-                await answer(send, _POST_ONLY, b"")
+                await answer(send, POST_ONLY, b"")
                 return
             body = await read_body(receive, verifier.max_body)
             try:

@@ -11,6 +11,7 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 NO_CONTENT: Final = 204
+POST_ONLY: Final = 405
 
 
 class Pairs(list[tuple[bytes, bytes]]):
@@ -40,6 +41,8 @@ async def read_body(receive: Receive, bytes_max: int) -> bytes:
 async def answer(send: Send, status: int, body: bytes) -> None:
     """Send a whole answer; a body is a problem."""
     headers = [(b"content-type", PROBLEM.encode())] if body else []
+    if status == POST_ONLY:
+        headers.append((b"allow", b"POST"))
     if status != NO_CONTENT:
         headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -7,6 +7,7 @@ What it raises goes on to the server, which answers 500, so that it is sent agai
 """
 
 from collections.abc import Callable, Iterable
+from inspect import iscoroutinefunction
 from typing import Any
 
 from payhooks.receiver.answers import PROBLEM, REFUSED, status_of
@@ -22,6 +23,10 @@ def webhook(verifier: Verifier) -> Callable[[Callable[[Event], None]], Applicati
     """Return what makes an application of a function: 204 when it returns."""
 
     def decorate(handle: Callable[[Event], None]) -> Application:
+        if iscoroutinefunction(handle):
+            # Called, it would do nothing, and each event would be answered 204 and lost.
+            raise TypeError("WSGI runs no asynchronous functions; payhooks.receiver.asgi does")
+
         def application(environ: Environment, start: Callable[..., Any]) -> Iterable[bytes]:
             if environ["REQUEST_METHOD"] != "POST":
                 start("405 Method Not Allowed", [("Allow", "POST"), ("Content-Length", "0")])
