@@ -9,7 +9,7 @@ import random
 import secrets
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import entry_points
 from typing import IO
@@ -35,6 +35,7 @@ from payhooks.flow.routing import Directory
 from payhooks.flow.send import Sender
 from payhooks.flow.settle import Settler
 from payhooks.flow.sweep import Sweep
+from payhooks.flow.tally import Tallier
 from payhooks.ids import IdSource, MerchantId, TimeOrderedIds
 from payhooks.observe import LineSink, Metrics, Recorder, configure_logs
 from payhooks.observe.traces import Tracer
@@ -62,6 +63,7 @@ class Process:
     store: Store
     services: Services
     acceptor: Acceptor
+    tallier: Tallier
     metrics: Metrics
     lines: LineSink
     tracer: Tracer | None
@@ -84,6 +86,7 @@ class Process:
         if self.sending is not None:
             await self.sending.worker.drain(grace_s=self.settings.drain_grace_s)
             await self.sending.transport.close()
+        await self.tallier.stop()
         await self.store.close()
         if self.tracer is not None:
             self.tracer.close()
@@ -106,6 +109,7 @@ class _Base:
     random: random.Random
     ids: IdSource
     telemetry: Telemetry
+    tallier: Tallier
     store: Store
     control: Control
     directory: Directory
@@ -240,7 +244,9 @@ async def open_process(
     def outdate(merchant_id: MerchantId) -> None:
         directory.outdate(merchant_id)
 
+    tallier = Tallier(store=store, clock=clock, telemetry=telemetry)
     control = make_control(settings, store, clock, ids, endpoint_changed=outdate)
+    control = replace(control, settled=tallier.settled)
     keyring = control.keyring
     directory = Directory(store, lambda secret: open_secret(keyring, secret), clock)
     await _examine(control, telemetry, lines)
@@ -250,6 +256,7 @@ async def open_process(
         random=random.Random(source.getrandbits(256)),  # noqa: S311 - as said
         ids=ids,
         telemetry=telemetry,
+        tallier=tallier,
         store=store,
         control=control,
         directory=directory,
@@ -264,6 +271,7 @@ async def open_process(
         clock=clock,
         ids=base.ids,
         telemetry=telemetry,
+        tallier=tallier,
         owner=base.owner,
     )
     sending = None
@@ -274,6 +282,7 @@ async def open_process(
         store=store,
         services=_make_services(base, acceptor, metrics),
         acceptor=acceptor,
+        tallier=tallier,
         metrics=metrics,
         lines=lines,
         tracer=tracer,
@@ -307,6 +316,7 @@ def _make_dispatcher(base: _Base, metrics: Metrics) -> tuple[CurlTransport, Sett
         clock=clock,
         random=base.random,
         telemetry=base.telemetry,
+        tallier=base.tallier,
         disable=lambda *which: system.disable(base.control, *which),
         hint=lambda: dispatcher.hint(),  # noqa: PLW0108 - it is made below
     )
@@ -342,6 +352,7 @@ def _make_sending(
         acceptor=acceptor,
         clock=base.clock,
         telemetry=base.telemetry,
+        tallier=base.tallier,
         disable=lambda *which: system.disable(base.control, *which),
         forget_listener=lambda *which: system.forget_listener(base.control, *which),
         dialect_policy=retry_policy,

@@ -88,6 +88,7 @@ async def serve(process: Process, listener: socket.socket) -> None:
         h11_max_incomplete_event_size=HEADER_BYTES_MAX,
     )
     server = _Server(config)
+    process.tallier.start()
     if process.sending is not None:
         process.sending.worker.start()
     watching = asyncio.create_task(_watch(process))
@@ -107,6 +108,7 @@ async def work(process: Process) -> None:
     """Work without serving until SIGTERM or SIGINT, then drain."""
     assert process.sending is not None
     stop = stop_event()
+    process.tallier.start()
     process.sending.worker.start()
     watching = asyncio.create_task(_watch(process))
     await stop.wait()

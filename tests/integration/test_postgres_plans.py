@@ -7,7 +7,7 @@ statements inside our functions: the server tells them, by its module auto_expla
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
@@ -15,7 +15,6 @@ import pytest
 from tests.support.postgres_hand import Hand
 from tests.support.stores import postgres_database
 
-from payhooks.ids import first_id_at
 from payhooks.storage import statements
 from payhooks.storage.postgres.connections import Target
 
@@ -29,6 +28,8 @@ _BIG_ROWS = 1_000
 _HOUR_AGO_MS = "(extract(epoch FROM now()) * 1000)::bigint - 3600000"
 _AT = datetime(2026, 1, 1, tzinfo=UTC)
 _MERCHANT = bytes(15) + bytes([17])
+_WHOLE = bytes(16)
+_DAY = datetime(2026, 1, 2, tzinfo=UTC)  # the newest of 30 days of counts begins here
 
 
 def _id(end: str) -> str:
@@ -66,6 +67,9 @@ SELECT merchant_id, id, now(), 1, false, '' FROM deliveries;
 INSERT INTO idempotency (key, event_id, content, deliveries, event_type)
 SELECT md5(n::text)::uuid, {_id("00000")}, {_small("n")}, 1, 'payment.succeeded'
 FROM generate_series(1, {_ROWS}) n;
+INSERT INTO tallies SELECT {_small("n % 50")}, {_small("CASE n % 3 WHEN 0 THEN 0 ELSE n % 50 END")},
+  CASE n % 3 WHEN 0 THEN 60 ELSE 3600 END, '2026-01-03Z'::timestamptz - n * interval '1 minute',
+  1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 FROM generate_series(1, 43200) n;
 ANALYZE;
 """  # noqa: S608 - our own words only
 _PATIENCE = "SET statement_timeout = 0; SET lock_timeout = 0;"
@@ -315,12 +319,32 @@ async def test_a_delivery_and_its_attempts_are_found_by_key(explained: Explained
     await _assert_no_walk(explained)
 
 
-async def test_the_range_of_a_chart_is_read_by_merchant(explained: Explained) -> None:
-    """A chart of one merchant must not read everybody's attempts."""
-    sql = statements.load("payhooks.storage.postgres", "reading.sql")
-    [row] = await _rows(explained, "SELECT now() - interval '1 hour' AS since")
-    least = first_id_at(row["since"])
+@pytest.mark.parametrize(
+    ("name", "arguments", "index"),
+    [
+        pytest.param("of_merchant", (_WHOLE, 60, _DAY, _DAY), "tallies_pkey", id="a chart"),
+        pytest.param("of_endpoints", ([_MERCHANT], 3_600, _DAY), "tallies_pkey", id="a page"),
+        pytest.param("totals", (_WHOLE, 3_600, _DAY, 100), "tallies_hours", id="an overview"),
+    ],
+)
+async def test_counts_are_read_by_merchant_and_time(
+    explained: Explained, name: str, arguments: tuple[object, ...], index: str
+) -> None:
+    """A chart of one merchant must not read everybody's, nor those of a month ago."""
+    sql = statements.load("payhooks.storage.postgres", "tallying.sql")
 
-    await explained.run(sql["stats"], _MERCHANT, least, row["since"], 60, 60)
+    await explained.run(sql[name], _MERCHANT, *arguments)
 
     await _assert_no_walk(explained)
+    assert index in explained.indexes()
+
+
+async def test_counts_that_are_old_are_found_by_their_age(explained: Explained) -> None:
+    """Asked every ten minutes, and nearly always few are old."""
+    sql = statements.load("payhooks.storage.postgres", "tallying.sql")
+
+    [row] = await explained.run(sql["forget"], 60, _DAY - timedelta(days=40), 500)
+
+    assert row["count"] == 0
+    await _assert_no_walk(explained)
+    assert "tallies_age" in explained.indexes()

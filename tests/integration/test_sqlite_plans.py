@@ -123,6 +123,10 @@ def _walks(plan: list[str]) -> list[str]:
         ("controlling", "key_by_digest", 0, ["api_keys USING INDEX sqlite_autoindex_api_keys_2"]),
         ("reading", "unnumbered_final", 0, ["d USING COVERING INDEX deliveries_endpoint"]),
         ("reading", "fact_states", 0, ["deliveries USING PRIMARY KEY (merchant_id=? AND id>? AN"]),
+        ("tallying", "of_merchant", 0, ["tallies USING PRIMARY KEY (merchant_id=? AND endpoint"]),
+        ("tallying", "of_endpoints", 0, ["tallies USING PRIMARY KEY (merchant_id=? AND endpoin"]),
+        ("tallying", "totals", 0, ["tallies USING INDEX tallies_hours (merchant_id=? AND step_s"]),
+        ("tallying", "forget", 0, ["tallies USING COVERING INDEX tallies_age (step_s=? AND at<?)"]),
     ],
 )
 def test_a_hot_statement_finds_its_rows_by_an_index(

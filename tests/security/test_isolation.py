@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -19,8 +19,11 @@ from payhooks.model.delivery import Trigger
 from payhooks.ports.controlling import Cancelled, Window
 from payhooks.ports.reading import DeliveryFilter, EventFilter
 from payhooks.ports.store import Store
+from payhooks.ports.tallying import HOUR_S
 
 _ALL = Window(limit=100)
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+_LATER = datetime(2100, 1, 1, tzinfo=UTC)
 _SCOPES = sorted(str(scope) for scope in GRANTABLE)
 _ACK = {"delivery_id": "del_00000000000000000000000000", "fence": 1, "status": 200}
 # Of routes that look at their body before they look for the thing in their path.
@@ -246,6 +249,12 @@ _METHODS: Mapping[str, tuple[_Ask, object]] = {
         ),
         [],
     ),
+    "endpoint_tallies": (
+        lambda a, m, o: a.store.endpoint_tallies(
+            m.merchant_id, [EndpointId(o.raw("endpoint_id"))], since=_LONG_AGO
+        ),
+        [],
+    ),
     "replay": (lambda a, m, o: a.store.replay(m.merchant_id, ReplayId(o.raw("replay_id"))), None),
     "member": (lambda a, m, o: a.store.member(m.merchant_id, UserId(o.raw("user_id"))), None),
     "expunge": (
@@ -274,8 +283,11 @@ _LISTS: Mapping[str, Callable[[World, _Tenant], Any]] = {
     ),
     "audit": lambda a, m: a.store.audit(m.merchant_id, after=0, limit=100),
     "audit_latest": lambda a, m: a.store.audit_latest(m.merchant_id, before=None, limit=100),
-    "stats": lambda a, m: a.store.stats(
-        m.merchant_id, since=a.control.clock.now() - timedelta(hours=1), step_s=3_600, steps=2
+    "merchant_tallies": lambda a, m: a.store.merchant_tallies(
+        m.merchant_id, step_s=HOUR_S, since=_LONG_AGO, until=_LATER
+    ),
+    "endpoint_totals": lambda a, m: a.store.endpoint_totals(
+        m.merchant_id, since=_LONG_AGO, limit=100
     ),
 }
 # Take the next number of a counter, or note which merchant a session looks at, and tell nothing:

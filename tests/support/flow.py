@@ -11,6 +11,7 @@ from payhooks.flow.publication import Publication, Published
 from payhooks.flow.routing import Directory, RoutingTable
 from payhooks.flow.send import Sender
 from payhooks.flow.settle import Settler
+from payhooks.flow.tally import Tallier
 from payhooks.ids import EndpointId, MerchantId, to_text
 from payhooks.model.attempt import Outcome
 from payhooks.model.endpoint import DisabledReason
@@ -44,12 +45,14 @@ class Flow:
         self.transport = ScriptedTransport(script)
         self.disabled: list[tuple[EndpointId, DisabledReason]] = []
         clock, random = world.clock, Random(1)
+        self.tallier = Tallier(store=self.store, clock=clock, telemetry=self.telemetry)
         self.directory = Directory(self.store, lambda secret: secret.sealed.decode(), clock)
         self.settler = Settler(
             store=self.store,
             clock=clock,
             random=random,
             telemetry=self.telemetry,
+            tallier=self.tallier,
             disable=self._disable,
             hint=self._hint,
         )
@@ -77,6 +80,7 @@ class Flow:
             clock=clock,
             ids=world.ids,
             telemetry=self.telemetry,
+            tallier=self.tallier,
             owner=OWNER,
         )
 

@@ -51,6 +51,7 @@ class Upkeep:
             acceptor=self.flow.acceptor,
             clock=world.clock,
             telemetry=self.flow.telemetry,
+            tallier=self.flow.tallier,
             disable=self._disable,
             forget_listener=self._forget,
             dialect_policy=lambda _dialect: "standard",

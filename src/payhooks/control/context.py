@@ -6,6 +6,7 @@ the only proof of permission that the functions beside this file take.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import msgspec
 
@@ -20,6 +21,7 @@ from payhooks.model.key import Scope
 from payhooks.policy.address_guard import NOTHING_ALLOWED, AllowList
 from payhooks.ports.controlling import Change
 from payhooks.ports.mailing import Mailer
+from payhooks.ports.settling import Settlement
 from payhooks.ports.store import Store
 
 
@@ -30,6 +32,18 @@ class UrlPolicy:
     allow_http: bool = False  # for live merchants too; sandbox merchants always may
     allowed: AllowList = NOTHING_ALLOWED
     own_hosts: frozenset[str] = frozenset()
+
+
+class Settled(Protocol):
+    """Is told of an attempt that was written down, and whether its lease still held."""
+
+    def __call__(self, settlement: Settlement, *, held: bool) -> None:
+        """Take note."""
+        ...
+
+
+def uncounted(settlement: Settlement, *, held: bool) -> None:
+    """Take no note, as commands do that start no server."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +62,8 @@ class Control:
     mailer: Mailer | None = None  # None: links are shown only
     # Told of each endpoint's merchant when it has changed: who sends must not go by what was.
     endpoint_changed: Callable[[MerchantId], None] = lambda _merchant_id: None
+    # Told of what a listener acknowledged: it counts like what a worker sent.
+    settled: Settled = uncounted
 
     async def apply(self, change: Change) -> None:
         """Commit a change to an endpoint and tell of it."""

@@ -158,6 +158,7 @@ async def acknowledge(control: Control, merchant: Merchant, endpoint: Endpoint, 
         block_order=False,
     )
     [held] = await control.store.settle([settlement])
+    control.settled(settlement, held=held)
     return held
 
 

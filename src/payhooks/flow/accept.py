@@ -14,12 +14,13 @@ import msgspec
 from payhooks import limits
 from payhooks.clock import Clock
 from payhooks.errors import InProgressError, OutcomeUnknownError, PayhooksError, UnavailableError
-from payhooks.flow.fan_out import plan
+from payhooks.flow.fan_out import handed_off, plan
 from payhooks.flow.group_commit import Bounds, GroupCommit
 from payhooks.flow.publication import Publication, Published, content_hash, key_hash
 from payhooks.flow.routing import Directory, RoutingTable
 from payhooks.flow.slot import Outcome, Slot, error_of
-from payhooks.ids import DeliveryId, IdSource, MerchantId
+from payhooks.flow.tally import Tallier
+from payhooks.ids import IdSource, MerchantId
 from payhooks.model.event import Event
 from payhooks.ports.accepting import (
     Acceptance,
@@ -27,13 +28,11 @@ from payhooks.ports.accepting import (
     AcceptStore,
     Arrival,
     KeyBusy,
-    PlannedDelivery,
     Refused,
     Repeated,
     StaleRouting,
 )
 from payhooks.ports.handoff import Handoff
-from payhooks.ports.leasing import Leased
 from payhooks.ports.telemetry import Telemetry
 
 # How long a second request waits for the first with its key before it is told 409.
@@ -75,6 +74,7 @@ class Acceptor:
         clock: Clock,
         ids: IdSource,
         telemetry: Telemetry,
+        tallier: Tallier,
         owner: int,
     ) -> None:
         """Take the collaborators; *owner* is the number of this process."""
@@ -84,6 +84,7 @@ class Acceptor:
         self._clock = clock
         self._ids = ids
         self._telemetry = telemetry
+        self._tallier = tallier
         # Hand-offs have a number of their own. Under the lease loop's, a batch that is sent
         # again after a lost reply would take what the loop has leased meanwhile for handed
         # off, and it would be sent twice under one lease.
@@ -306,6 +307,7 @@ class Acceptor:
             case Accepted():
                 event, made = arrival.event, len(arrival.deliveries)
                 self._telemetry.event_accepted(event, deliveries=made, repeated=False)
+                self._tallier.accepted(event.merchant_id)
                 slot.decide(Outcome(event.id, event.type, made, slot.content))
             case Repeated(event_id=event_id, event_type=type_, content=content, deliveries=count):
                 self._telemetry.event_accepted(arrival.event, deliveries=0, repeated=True)
@@ -369,32 +371,11 @@ class Acceptor:
             if acceptance.leased:
                 planned = {delivery.id: delivery for delivery in arrival.deliveries}
                 for id_ in acceptance.leased:
-                    self._handoff.offer(_leased(id_, planned[id_], arrival), taken_at_s=taken_at_s)
+                    leased = handed_off(planned[id_], arrival)
+                    self._handoff.offer(leased, taken_at_s=taken_at_s)
         if left_in_store:
             self._handoff.hint()
 
 
 # A batch may hold 256 events or 2,000 queue rows; one weight covers both.
 _ROWS_PER_EVENT: Final = limits.ACCEPT_BATCH_DELIVERIES_MAX // limits.ACCEPT_BATCH_EVENTS_MAX
-
-
-def _leased(id_: DeliveryId, planned: PlannedDelivery, arrival: Arrival) -> Leased:
-    assert planned.lease_s is not None
-    return Leased(
-        id=id_,
-        endpoint_id=planned.endpoint_id,
-        merchant_id=arrival.event.merchant_id,
-        event=arrival.event,
-        fence=1,
-        attempts_made=0,
-        lease_s=planned.lease_s,
-        order_key=None,
-        dialect=planned.dialect,
-        dialect_version=planned.dialect_version,
-        replay_id=None,
-        replay_bulk=None,
-        rendered=None,
-        routing_version=arrival.routing_version,
-        lane_failing=False,
-        lane_probe=False,
-    )

@@ -15,7 +15,8 @@ from payhooks.flow.routing import RoutingTable
 from payhooks.ids import EndpointId, delivery_id
 from payhooks.model.endpoint import Endpoint, EndpointStatus, Ordering
 from payhooks.model.event import Event
-from payhooks.ports.accepting import PlannedDelivery
+from payhooks.ports.accepting import Arrival, PlannedDelivery
+from payhooks.ports.leasing import Leased
 
 ORDER_KEY_BYTES: Final = 16
 _STRICT: Final = bytes(ORDER_KEY_BYTES)  # strict order is one object for the whole lane
@@ -48,7 +49,7 @@ def _plan_one(
     ordering = endpoint.ordering
     ordered = None if ordering is Ordering.NONE else order_key(ordering, event.order_of)
     # The store decides in the end; these are the reasons known here for not even asking.
-    handed_off = (
+    may_hand_off = (
         endpoint.status is EndpointStatus.ACTIVE
         and ordered is None
         and endpoint.rate_limit_per_s is None
@@ -61,7 +62,30 @@ def _plan_one(
         order_key=ordered,
         dialect=dialect.name,
         dialect_version=dialect.version,
-        lease_s=lease_s(endpoint) if handed_off else None,
+        lease_s=lease_s(endpoint) if may_hand_off else None,
+    )
+
+
+def handed_off(planned: PlannedDelivery, arrival: Arrival) -> Leased:
+    """Return the delivery as the store leased it to this process when it was accepted."""
+    assert planned.lease_s is not None
+    return Leased(
+        id=planned.id,
+        endpoint_id=planned.endpoint_id,
+        merchant_id=arrival.event.merchant_id,
+        event=arrival.event,
+        fence=1,
+        attempts_made=0,
+        lease_s=planned.lease_s,
+        order_key=None,
+        dialect=planned.dialect,
+        dialect_version=planned.dialect_version,
+        replay_id=None,
+        replay_bulk=None,
+        rendered=None,
+        routing_version=arrival.routing_version,
+        lane_failing=False,
+        lane_probe=False,
     )
 
 

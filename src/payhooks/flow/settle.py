@@ -19,6 +19,7 @@ from payhooks.dialects.registry import retry_policy
 from payhooks.errors import UnavailableError
 from payhooks.flow.group_commit import Bounds, GroupCommit
 from payhooks.flow.send import Sent
+from payhooks.flow.tally import Tallier
 from payhooks.ids import EndpointId, MerchantId, age_s
 from payhooks.model.attempt import Answer, Attempt, OurFault, Outcome, Silence, Timing
 from payhooks.model.delivery import Trigger
@@ -76,6 +77,7 @@ class Settler:
         clock: Clock,
         random: Random,
         telemetry: Telemetry,
+        tallier: Tallier,
         disable: Disable,
         hint: Callable[[], None],
     ) -> None:
@@ -88,6 +90,7 @@ class Settler:
         self._clock = clock
         self._random = random
         self._telemetry = telemetry
+        self._tallier = tallier
         self._disable = disable
         self._hint = hint
         self.group: GroupCommit[_Noted, bool] = GroupCommit(self._commit, bounds=BOUNDS)
@@ -179,6 +182,7 @@ class Settler:
 
     def _follow(self, noted: _Noted, *, held: bool, now: datetime) -> None:
         settlement, leased = noted.settlement, noted.leased
+        self._tallier.settled(settlement, held=held)
         if leased.probation:
             self.on_probation_ended(leased)
         if settlement.attempt is not None:

@@ -14,6 +14,7 @@ from payhooks.clock import Clock
 from payhooks.errors import DamagedError, NotFoundError
 from payhooks.flow.accept import Acceptor
 from payhooks.flow.publication import Publication, Published
+from payhooks.flow.tally import Tallier
 from payhooks.ids import MERCHANT, EndpointId, MerchantId, to_text
 from payhooks.model.delivery import State
 from payhooks.model.endpoint import DisabledReason, EndpointStatus
@@ -48,6 +49,7 @@ class Sweep:
         acceptor: Acceptor,
         clock: Clock,
         telemetry: Telemetry,
+        tallier: Tallier,
         disable: Disable,
         forget_listener: Forget,
         dialect_policy: Callable[[str], str],
@@ -58,6 +60,7 @@ class Sweep:
         self._acceptor = acceptor
         self._clock = clock
         self._telemetry = telemetry
+        self._tallier = tallier
         self._disable = disable
         self._forget_listener = forget_listener
         self._dialect_policy = dialect_policy
@@ -67,6 +70,8 @@ class Sweep:
     async def expire(self) -> int:
         """Take back leases that ran out."""
         expired = await self._store.expire(limit=limits.SLICE_ROWS_MAX)
+        for lease in expired:
+            self._tallier.expired(lease)
         if expired:
             self._telemetry.swept("lease_expired", len(expired))
         poisoned = sum(lease.poisoned for lease in expired)
@@ -101,6 +106,15 @@ class Sweep:
         if retired:
             self._telemetry.swept("retired", retired)
         return retired
+
+    async def forget_tallies(self) -> int:
+        """Remove one slice of the counts that no chart shows any more."""
+        now = self._clock.now()
+        return await self._store.forget_tallies(
+            minutes_before=now - timedelta(days=limits.TALLY_MINUTES_DAYS),
+            hours_before=now - timedelta(days=limits.TALLY_HOURS_DAYS),
+            limit=limits.SLICE_ROWS_MAX,
+        )
 
     async def publish_announcements(self) -> int:
         """Publish what control changes announced; the id is the idempotency key."""

@@ -9,6 +9,7 @@ from payhooks.ports.leasing import LeaseStore
 from payhooks.ports.reading import ReadStore
 from payhooks.ports.settling import SettleStore
 from payhooks.ports.sweeping import SweepStore
+from payhooks.ports.tallying import TallyStore
 
 
 class Store(
@@ -19,6 +20,7 @@ class Store(
     ControlStore,
     IdentityStore,
     ReadStore,
+    TallyStore,
     Protocol,
 ):
     """Everything at rest. Three adapters answer one contract suite: memory, SQLite, PostgreSQL."""

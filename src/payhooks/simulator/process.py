@@ -15,6 +15,7 @@ from payhooks.flow.fan_out import order_key
 from payhooks.flow.routing import Directory
 from payhooks.flow.send import Sender
 from payhooks.flow.sweep import Sweep
+from payhooks.flow.tally import Tallier
 from payhooks.ids import EndpointId, IdSource, MerchantId, TimeOrderedIds
 from payhooks.model.endpoint import DisabledReason
 from payhooks.ports.leasing import Leased
@@ -109,11 +110,13 @@ class Process:
         store, clock, telemetry = self._store, self._clock, self._telemetry
         parts = around.parts
         directory = Directory(store, secrets.opener(self.control.keyring), clock)
+        self._tallier = Tallier(store=store, clock=clock, telemetry=telemetry)
         self.settler = parts.settler(
             store=store,
             clock=clock,
             random=self._random,
             telemetry=telemetry,
+            tallier=self._tallier,
             disable=self._disable,
             hint=lambda: self.dispatcher.hint(),  # noqa: PLW0108 - it is made below
         )
@@ -142,6 +145,7 @@ class Process:
             clock=clock,
             ids=self._ids,
             telemetry=telemetry,
+            tallier=self._tallier,
             owner=self.owner,
         )
         sweep = Sweep(
@@ -149,6 +153,7 @@ class Process:
             acceptor=self.acceptor,
             clock=clock,
             telemetry=telemetry,
+            tallier=self._tallier,
             disable=self._disable,
             forget_listener=_nothing,
             dialect_policy=lambda name: DIALECTS[name].retry_policy,
@@ -171,6 +176,7 @@ class Process:
         """Begin to work."""
         self._auditor.note("started", self.name)
         self.life.context.run(self._worker.start)
+        self.life.context.run(self._tallier.start)
 
     def kill(self) -> None:
         """End as by SIGKILL: nothing runs any more, and who waits for an answer sees a reset."""
@@ -198,6 +204,7 @@ class Process:
         self.dispatcher.begin_no_more()
         await self.acceptor.drain()
         await self._worker.drain(grace_s=_DRAIN_GRACE_S)
+        await self._tallier.stop()
 
     def call(self, work: Callable[[], Awaitable[Result]]) -> "asyncio.Future[Result]":
         """Have *work* done in this process; the answer is a reset if it dies meanwhile."""

@@ -95,6 +95,7 @@ class Worker:
             ("tend", TEND_EVERY_S, self._sweep.tend_failing),
             ("listeners", LISTENERS_EVERY_S, self._sweep.forget_silent_listeners),
             ("retire", RETIRE_EVERY_S, lambda: _until_done(self._sweep.retire)),
+            ("tallies", RETIRE_EVERY_S, lambda: _until_done(self._sweep.forget_tallies)),
             ("overdue", OVERDUE_EVERY_S, self._give_back_overdue),
         ]
         self._tasks = [asyncio.create_task(self._lease_forever(), name="lease")]

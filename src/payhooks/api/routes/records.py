@@ -1,6 +1,6 @@
 """The audit log, and the counts for charts."""
 
-from datetime import timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Response
@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 from payhooks.api import views
 from payhooks.api.routes.common import PROBLEMS, AuditRead, DeliveriesRead
 from payhooks.api.schemas.responses import AuditPage, StatsView
+from payhooks.control import statistics
 from payhooks.errors import InvalidError
 from payhooks.limits import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 
@@ -58,8 +59,8 @@ async def stats(
     now = granted.control.clock.now()
     # On whole steps, so that the same bar has the same edges at every look.
     ends_s = (int(now.timestamp()) // step_s + 1) * step_s
-    since = now + timedelta(seconds=ends_s - steps * step_s - now.timestamp())
-    found = await granted.control.store.stats(
-        granted.merchant.id, since=since, step_s=step_s, steps=steps
+    since = datetime.fromtimestamp(ends_s - steps * step_s, UTC)
+    found = await statistics.stats(
+        granted.control.store, granted.merchant.id, since=since, step_s=step_s, steps=steps
     )
     return views.reply({"step_s": step_s, "data": [views.bucket(bucket) for bucket in found]})

@@ -14,6 +14,8 @@ from payhooks.catalogue import CATALOGUE
 from payhooks.console.chart import Series
 from payhooks.console.listing import Filters, labelled
 from payhooks.console.page import ROOT, Factor, Visit, page
+from payhooks.control import statistics
+from payhooks.control.statistics import Bucket
 from payhooks.ids import EndpointId
 from payhooks.limits import WORKER_SILENT_S
 from payhooks.model.attempt import REASON_SENTENCES
@@ -22,7 +24,7 @@ from payhooks.model.endpoint import Endpoint
 from payhooks.model.key import Scope
 from payhooks.model.merchant import Merchant
 from payhooks.ports.controlling import Window
-from payhooks.ports.reading import Bucket, DeliveryFilter, EventFilter
+from payhooks.ports.reading import DeliveryFilter, EventFilter
 
 # Counting stops here: beyond it a person does the same whatever the number.
 _COUNTED_MAX: Final = 10_000
@@ -118,8 +120,8 @@ async def _buckets(visit: Visit, span: Span) -> Sequence[Bucket]:
     # On whole steps, so that a bar has the same edges at every look.
     ends_s = (int(visit.now.timestamp()) // span.step_s + 1) * span.step_s
     since = datetime.fromtimestamp(ends_s - span.steps * span.step_s, UTC)
-    return await visit.control.store.stats(
-        visit.merchant.id, since=since, step_s=span.step_s, steps=span.steps
+    return await statistics.stats(
+        visit.control.store, visit.merchant.id, since=since, step_s=span.step_s, steps=span.steps
     )
 
 

@@ -11,6 +11,7 @@ from payhooks.storage.memory.rows import Observer
 from payhooks.storage.memory.settling import MemorySettle
 from payhooks.storage.memory.sweeping import MemorySweep
 from payhooks.storage.memory.tables import Tables
+from payhooks.storage.memory.tallying import MemoryTally
 
 
 class MemoryStore(
@@ -22,6 +23,7 @@ class MemoryStore(
     MemoryReplay,
     MemoryIdentity,
     MemoryRead,
+    MemoryTally,
 ):
     """Keep everything in dictionaries. Nothing waits, nothing fails, nothing survives.
 

@@ -7,6 +7,7 @@ checked before the first write.
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import msgspec
 
@@ -35,6 +36,7 @@ from payhooks.model.user import Invitation, Membership, Session, User
 from payhooks.policy.lockout import Tries
 from payhooks.ports.reading import Subscription
 from payhooks.ports.sweeping import Announcement
+from payhooks.ports.tallying import Tally
 from payhooks.storage.memory.queue import Queue
 from payhooks.storage.memory.rows import (
     EventAccepted,
@@ -93,6 +95,9 @@ class Tables:
     feeds: dict[EndpointId, dict[int, DeliveryId]] = field(default_factory=dict)  # by sequence
     unnumbered: dict[EndpointId, dict[DeliveryId, None]] = field(default_factory=dict)
     workers: dict[int, tuple[int, str]] = field(default_factory=dict)  # seen at, version
+    tallies: dict[tuple[MerchantId, EndpointId | None, int, datetime], Tally] = field(
+        default_factory=dict
+    )
     accepted: list[EventAccepted] = field(default_factory=list)  # in this transaction
 
     def now(self) -> int:

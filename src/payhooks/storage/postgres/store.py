@@ -17,6 +17,7 @@ from payhooks.storage.postgres.reading import PostgresRead
 from payhooks.storage.postgres.replaying import PostgresReplay
 from payhooks.storage.postgres.settling import PostgresSettle
 from payhooks.storage.postgres.sweeping import PostgresSweep
+from payhooks.storage.postgres.tallying import PostgresTally
 
 _CONTROL_CONNECTIONS = 4
 
@@ -30,6 +31,7 @@ class PostgresStore(
     PostgresReplay,
     PostgresIdentity,
     PostgresRead,
+    PostgresTally,
 ):
     """Keep everything in PostgreSQL. Any number of processes may share one database.
 

@@ -31,6 +31,7 @@ from payhooks.storage.sqlite.replaying import SqliteReplay
 from payhooks.storage.sqlite.retiring import SqliteRetire
 from payhooks.storage.sqlite.settling import SqliteSettle, prepare
 from payhooks.storage.sqlite.sweeping import SqliteSweep, take_back
+from payhooks.storage.sqlite.tallying import SqliteTally
 from payhooks.storage.sqlite.writer import Writer
 
 _LAST_POSITION: Final = (
@@ -51,6 +52,7 @@ class SqliteStore(
     SqliteIdentity,
     SqliteRead,
     SqliteFeed,
+    SqliteTally,
 ):
     """See Store. Made by ``open``."""
 

@@ -1,0 +1,168 @@
+"""Beside the way of the data: count what was accepted and settled, for charts and lists.
+
+Counted in memory where it happens, and handed to the store every few seconds: a row is written
+for each minute and hour, not for each attempt. So a kill takes the last seconds of statistics
+along, and never anything of the record (ADR 12).
+"""
+
+import asyncio
+from bisect import bisect_left
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Final
+
+from payhooks import limits
+from payhooks.clock import Clock
+from payhooks.errors import OutcomeUnknownError, UnavailableError
+from payhooks.ids import EndpointId, MerchantId
+from payhooks.model.attempt import Reason
+from payhooks.model.delivery import Trigger
+from payhooks.policy.fitness import RESPONSE_MS
+from payhooks.ports.settling import Settlement
+from payhooks.ports.sweeping import Expired
+from payhooks.ports.tallying import HOUR_S, MINUTE_S, NO_RESPONSES, Tally, TallyStore
+from payhooks.ports.telemetry import Telemetry
+
+HAND_OVER_EVERY_S: Final = 5.0
+# At the end of a process: statistics are not worth waiting for a store that does not answer.
+LAST_HAND_OVER_S_MAX: Final = 5.0
+
+# A cell of counts: the five of a Tally, then its responses.
+_ACCEPTED: Final = 0
+_DELIVERED: Final = 1
+_FAILED: Final = 2
+_ATTEMPTS: Final = 3
+_ATTEMPTS_FAILED: Final = 4
+_RESPONSES: Final = 5
+_WIDTH: Final = _RESPONSES + len(NO_RESPONSES)
+_NOTHING: Final = (0,) * _WIDTH
+_MS_PER_S: Final = 1_000
+
+# The minute is a number since 1970. What no endpoint has part in stands under None.
+_Cells = dict[tuple[MerchantId, EndpointId | None, int], list[int]]
+# As a Tally names its step: whose, how long, and when it begins, in seconds since 1970.
+_Key = tuple[MerchantId, EndpointId | None, int, int]
+
+
+class Tallier:
+    """The counts of one process on their way to the store. Used by the loop's thread alone."""
+
+    def __init__(self, *, store: TallyStore, clock: Clock, telemetry: Telemetry) -> None:
+        self._store = store
+        self._clock = clock
+        self._telemetry = telemetry
+        self._cells: _Cells = {}
+        self._gathered: dict[_Key, list[int]] = {}
+        self._stopping = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def accepted(self, merchant_id: MerchantId) -> None:
+        """Count one event."""
+        self._cell(merchant_id, None)[_ACCEPTED] += 1
+
+    def settled(self, settlement: Settlement, *, held: bool) -> None:
+        """Count an attempt that was written down, late ones too, and the end that it made."""
+        attempt = settlement.attempt
+        if attempt is None:
+            return
+        cell = self._cell(settlement.merchant_id, settlement.endpoint_id)
+        cell[_ATTEMPTS] += 1
+        cell[_ATTEMPTS_FAILED] += attempt.reason is not None
+        # A refused connection is quick and says nothing of how long the receiver takes.
+        if attempt.status is not None or attempt.reason is Reason.TIMEOUT:
+            took_ms = attempt.timing.total_s * _MS_PER_S
+            cell[_RESPONSES + bisect_left(RESPONSE_MS, took_ms)] += 1
+        if held:
+            cell[_DELIVERED] += settlement.trigger is Trigger.SUCCEED
+            cell[_FAILED] += settlement.trigger is Trigger.GIVE_UP
+
+    def expired(self, expired: Expired) -> None:
+        """Count an attempt that nobody knows the end of."""
+        cell = self._cell(expired.merchant_id, expired.endpoint_id)
+        cell[_ATTEMPTS] += 1
+        cell[_ATTEMPTS_FAILED] += 1
+        cell[_FAILED] += expired.poisoned
+
+    def start(self) -> None:
+        """Begin to hand over."""
+        assert self._task is None
+        self._task = asyncio.create_task(self._hand_over_forever(), name="tallies")
+
+    async def stop(self) -> None:
+        """Hand over what is left; return when it is stored, or will not be."""
+        self._stopping.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_HAND_OVER_S_MAX):
+                if self._task is not None:
+                    await self._task
+                await self._try_to_hand_over()
+
+    async def hand_over(self) -> None:
+        """Give the store what was counted since the last time."""
+        self._gather()
+        while self._gathered:
+            keys = list(islice(self._gathered, limits.SLICE_ROWS_MAX))
+            try:
+                await self._store.add_tallies([_tally(key, self._gathered[key]) for key in keys])
+            except OutcomeUnknownError as error:
+                # Perhaps they are there. Too little for a moment is better than twice for ever.
+                self._telemetry.alarmed("tallies_lost", str(error))
+            except UnavailableError:
+                # They wait for the next time. Others tell of the outage, and while it lasts
+                # nothing is accepted or settled, so that there is little to wait.
+                return
+            for key in keys:
+                del self._gathered[key]
+
+    async def _hand_over_forever(self) -> None:
+        while not self._stopping.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(HAND_OVER_EVERY_S):
+                    await self._stopping.wait()
+            await self._try_to_hand_over()
+
+    async def _try_to_hand_over(self) -> None:
+        try:
+            await self.hand_over()
+        except Exception as error:  # noqa: BLE001 - the top of the loop goes on, and counts
+            self._telemetry.bug_caught("tallies", error)
+
+    def _cell(self, merchant_id: MerchantId, endpoint_id: EndpointId | None) -> list[int]:
+        key = (merchant_id, endpoint_id, int(self._clock.now().timestamp()) // MINUTE_S)
+        cell = self._cells.get(key)
+        if cell is None:
+            cell = self._cells[key] = [0] * _WIDTH
+        return cell
+
+    def _gather(self) -> None:
+        """Turn cells into what is stored: the merchant by minute and hour, endpoints by hour."""
+        cells, self._cells = self._cells, {}
+        for (merchant_id, endpoint_id, minute), cell in cells.items():
+            at_s = minute * MINUTE_S
+            hour_s = at_s - at_s % HOUR_S
+            self._add((merchant_id, None, MINUTE_S, at_s), cell)
+            self._add((merchant_id, None, HOUR_S, hour_s), cell)
+            if endpoint_id is not None:
+                self._add((merchant_id, endpoint_id, HOUR_S, hour_s), cell)
+
+    def _add(self, key: _Key, cell: Sequence[int]) -> None:
+        known = self._gathered.get(key, _NOTHING)
+        self._gathered[key] = [one + other for one, other in zip(known, cell, strict=True)]
+
+
+def _tally(key: _Key, counts: Sequence[int]) -> Tally:
+    merchant_id, endpoint_id, step_s, at_s = key
+    return Tally(
+        merchant_id=merchant_id,
+        endpoint_id=endpoint_id,
+        step_s=step_s,
+        at=datetime.fromtimestamp(at_s, UTC),
+        accepted=counts[_ACCEPTED],
+        delivered=counts[_DELIVERED],
+        failed=counts[_FAILED],
+        attempts=counts[_ATTEMPTS],
+        attempts_failed=counts[_ATTEMPTS_FAILED],
+        responses=tuple(counts[_RESPONSES:]),
+    )
