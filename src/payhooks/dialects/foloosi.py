@@ -21,7 +21,7 @@ from payhooks.dialects.contract import NO_OPTIONS, Options, Reading, Rendered
 from payhooks.dialects.ordinary import HeaderSigned
 from payhooks.dialects.printed import encode_json, object_beside
 from payhooks.dialects.provider_words import FOLOOSI_EVENT_OF_STATUS
-from payhooks.dialects.reading import ABSENT, decoded, scalar_text
+from payhooks.dialects.reading import ABSENT, decoded, scalar_text, those_said
 from payhooks.dialects.schemes import HexOfBody
 from payhooks.errors import InvalidError
 from payhooks.limits import EVENT_TYPE_CHARS_MAX
@@ -112,7 +112,7 @@ class Foloosi(HeaderSigned):
             event_type=event_type,
             object_type=ORDER if order else TRANSFER,
             object_id=object_id or number,
-            ids=tuple([(name, value) for name, value in ids.items() if value]),
+            ids=those_said(ids),
             occurred_at=None,
             payload=order or transfer,
             metadata=b'{"transfer":%b}' % transfer if order and transfer else None,

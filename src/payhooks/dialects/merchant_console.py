@@ -31,7 +31,7 @@ from payhooks.dialects.provider_words import (
     CONSOLE_SENT_PREFIX,
     CONSOLE_TIME_ZONE,
 )
-from payhooks.dialects.reading import ABSENT, decoded, in_utc, missing, scalar_text
+from payhooks.dialects.reading import ABSENT, decoded, in_utc, missing, scalar_text, those_said
 from payhooks.dialects.schemes import HexOfBody
 from payhooks.errors import InvalidError
 from payhooks.limits import EVENT_TYPE_CHARS_MAX, TIMEOUT_S_MAX
@@ -149,7 +149,7 @@ class MerchantConsole(HeaderSigned):
             event_type=_renamed(envelope.event_type, CONSOLE_SENT_PREFIX, CONSOLE_LISTED_PREFIX),
             object_type=scalar_text(about.type),
             object_id=scalar_text(about.key),
-            ids=tuple([(name, value) for name, value in ids.items() if value]),
+            ids=those_said(ids),
             occurred_at=triggered,
             ordered_at=triggered,
             payload=payload,

@@ -65,7 +65,6 @@ class _Envelope(msgspec.Struct, frozen=True):
     timestamp: msgspec.Raw = ABSENT
 
 
-_WANTED: Final = "a JSON object with event_id, event_type, content and timestamp"
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 
 
@@ -90,7 +89,7 @@ class OwnGateway(HeaderSigned):
                 raise InvalidError.at("/dialect_options", "unknown_option", detail)
             if value not in (EACH, OBJECT):
                 detail = f"It is {EACH} or {OBJECT}."
-                raise InvalidError.at(f"/dialect_options/{EVENT_IDS}", "invalid", detail)
+                raise InvalidError.at(f"/dialect_options/{EVENT_IDS}", "invalid_choice", detail)
 
     def render(self, *, event: Event, endpoint: Endpoint, merchant: Merchant) -> Rendered:
         """Return the envelope with the publisher's data, only the space between tokens removed."""
@@ -112,7 +111,8 @@ class OwnGateway(HeaderSigned):
         self, headers: Mapping[str, str], body: bytes, options: Options = NO_OPTIONS
     ) -> Reading:
         """Return the parts of the envelope; contents of kinds unknown today are read as well."""
-        envelope = decoded(_decode_envelope, body, wanted=_WANTED)
+        wanted = "a JSON object with event_id, event_type, content and timestamp"
+        envelope = decoded(_decode_envelope, body, wanted=wanted)
         content = envelope.content
         event_id = scalar_text(envelope.event_id)
         occurred_at = _moment(envelope.timestamp)

@@ -1,6 +1,6 @@
 """Reading what arrives: total, and without changing how anything is spelled."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
@@ -10,6 +10,7 @@ from payhooks.errors import InvalidError
 
 _Envelope = TypeVar("_Envelope")
 
+# Of a JSON object, each as it is spelled.
 Members = dict[str, msgspec.Raw]
 ABSENT: Final = msgspec.Raw()  # an empty Raw is not JSON, so nobody can send it
 
@@ -37,6 +38,11 @@ def missing(pointer: str) -> InvalidError:
     """Return the error of a body in which there is nothing at *pointer*, or nothing of use."""
     name = pointer.removeprefix("/").replace("/", ".")
     return InvalidError.at(pointer, "required", f"The body has no {name}.")
+
+
+def those_said(ids: Mapping[str, str | None]) -> tuple[tuple[str, str], ...]:
+    """Return the ids that a body has, in their order."""
+    return tuple([(name, value) for name, value in ids.items() if value])
 
 
 def in_utc(at: datetime) -> datetime:

@@ -199,11 +199,11 @@ def _is_v1a(public: Ed25519PublicKey, signed: bytes, signature: bytes) -> bool:
     if version != b"v1a":
         return False
     try:
-        decoded = base64.b64decode(encoded, validate=True)
-        public.verify(decoded, signed)
+        raw = base64.b64decode(encoded, validate=True)
+        public.verify(raw, signed)
     except (binascii.Error, InvalidSignature):
         return False
-    return base64.b64encode(decoded) == encoded
+    return base64.b64encode(raw) == encoded
 
 
 def _symmetric(text: str) -> HmacSecret:
@@ -222,23 +222,23 @@ def _symmetric(text: str) -> HmacSecret:
 
 
 def _private_key(encoded: str) -> Ed25519PrivateKey:
-    decoded = _decode_secret(encoded)
-    if len(decoded) not in (ED25519_BYTES, ED25519_PAIR_BYTES):
+    raw = _decode_secret(encoded)
+    if len(raw) not in (ED25519_BYTES, ED25519_PAIR_BYTES):
         raise InvalidError.at(
             "/secret", "wrong_length", "A whsk_ secret is base64 of 32 bytes, or of both keys' 64."
         )
-    private = Ed25519PrivateKey.from_private_bytes(decoded[:ED25519_BYTES])
+    private = Ed25519PrivateKey.from_private_bytes(raw[:ED25519_BYTES])
     public = private.public_key().public_bytes_raw()
-    if decoded[ED25519_BYTES:] not in (b"", public):
+    if raw[ED25519_BYTES:] not in (b"", public):
         raise InvalidError.at("/secret", "malformed", "The two halves are not one key pair.")
     return private
 
 
 def _public_key(encoded: str) -> Ed25519PublicKey:
-    decoded = _decode_secret(encoded)
-    if len(decoded) != ED25519_BYTES:
+    raw = _decode_secret(encoded)
+    if len(raw) != ED25519_BYTES:
         raise InvalidError.at("/secret", "wrong_length", "A whpk_ key is base64 of 32 bytes.")
-    return Ed25519PublicKey.from_public_bytes(decoded)
+    return Ed25519PublicKey.from_public_bytes(raw)
 
 
 def _decode_secret(encoded: str) -> bytes:

@@ -54,6 +54,7 @@ from payhooks.dialects.reading import (
     in_utc,
     missing,
     scalar_text,
+    those_said,
 )
 from payhooks.dialects.text_key import keys_of
 from payhooks.errors import InvalidError
@@ -159,7 +160,7 @@ class Treezor(TextKeyed):
             event_type=envelope.webhook,
             object_type=kind,
             object_id=_agreed_id(envelope, plural, objects),
-            ids=tuple([(name, value) for name, value in ids.items() if value]),
+            ids=those_said(ids),
             occurred_at=at,
             ordered_at=at,
             payload=bytes(envelope.object_payload),
