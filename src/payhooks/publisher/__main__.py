@@ -18,6 +18,7 @@ from payhooks.errors import InvalidError
 from payhooks.publisher.forwarder import Forwarder
 from payhooks.publisher.opening import open_table
 from payhooks.publisher.outbox import table_sql
+from payhooks.publisher.table import OutboxTable
 
 EXIT_DONE: Final = 0
 EXIT_FAILED: Final = 1
@@ -68,45 +69,35 @@ def _table(given: argparse.Namespace) -> int:
 
 
 def _status(given: argparse.Namespace) -> int:
-    table = open_table(given.database)
-    try:
-        _say(asdict(table.counts()))
-    except table.errors as error:
-        return _failed_database(error)
-    finally:
-        table.close()
-    return EXIT_DONE
+    return _at_table(given, lambda table: _say(asdict(table.counts())))
 
 
 def _failed(given: argparse.Namespace) -> int:
-    table = open_table(given.database)
+    return _at_table(given, _say_failed)
+
+
+def _say_failed(table: OutboxTable) -> None:
     after = 0
-    try:
-        while page := table.failed(after=after):
-            for row in page:
-                _say(asdict(row))
-            after = page[-1].id
-    except table.errors as error:
-        return _failed_database(error)
-    finally:
-        table.close()
-    return EXIT_DONE
+    while page := table.failed(after=after):
+        for row in page:
+            _say(asdict(row))
+        after = page[-1].id
 
 
 def _resend(given: argparse.Namespace) -> int:
+    return _at_table(given, lambda table: _say({"resent": table.resend(given.id)}))
+
+
+def _at_table(given: argparse.Namespace, look: Callable[[OutboxTable], None]) -> int:
     table = open_table(given.database)
     try:
-        _say({"resent": table.resend(given.id)})
+        look(table)
     except table.errors as error:
-        return _failed_database(error)
+        sys.stderr.write(f"the database: {error}\n")
+        return EXIT_FAILED
     finally:
         table.close()
     return EXIT_DONE
-
-
-def _failed_database(error: Exception) -> int:
-    sys.stderr.write(f"the database: {error}\n")
-    return EXIT_FAILED
 
 
 def _say(line: dict[str, object]) -> None:
