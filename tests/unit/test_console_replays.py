@@ -9,6 +9,7 @@ from tests.support.browsing import Browser, ConsoleWorld
 
 from payhooks import ids
 from payhooks.control.replay import Replayer
+from payhooks.model.attempt import Reason
 from payhooks.model.delivery import Trigger
 from payhooks.model.merchant import Merchant
 from payhooks.model.user import Role
@@ -71,6 +72,35 @@ async def test_all_that_match_are_counted_begun_and_watched(world: ConsoleWorld)
     assert "2 of 2" in (await browser.get(LIST)).text
 
 
+async def test_all_that_failed_with_one_reason_is_recovered_from_one_of_them(
+    world: ConsoleWorld,
+) -> None:
+    """Whoever has mended a certificate opens one delivery and sends again what it had stopped."""
+    merchant = await after_an_outage(world)
+    text = ids.to_text(ids.MERCHANT, merchant.id)
+    await world.endpoint(text, label="Stranger")
+    await world.publish(text)
+    await finish(world, Trigger.GIVE_UP, Reason.TLS)
+    world.advance(60)
+    browser = await signed_in(world, merchant, Role.SUPPORT)
+    listed = await browser.get("/console/deliveries?status=failed&reason=http_5xx")
+    one = re.search(r'href="(/console/deliveries/del_[^"]+)"', listed.text)
+    assert one is not None
+    seen = await browser.get(one[1])
+    link = re.search(
+        r'href="(/console/replays/new[^"]+)">Recover all that failed with http_5xx', seen.text
+    )
+    assert link is not None
+    seen = await browser.get(unescape(link[1]))
+    assert "3 deliveries match" in seen.text
+    seen = await browser.post(LIST, hidden(seen.text))
+    assert (
+        "<dt>Reason</dt><dd><code>http_5xx</code>" in (await browser.get(seen.goes_to or "")).text
+    )
+    viewer = await signed_in(world, merchant, Role.VIEWER)
+    assert "Recover all that failed" not in (await viewer.get(one[1])).text
+
+
 @pytest.mark.shows("W10")
 async def test_a_replay_is_begun_only_after_a_fresh_factor(world: ConsoleWorld) -> None:
     """Whoever finds an open laptop must not send a month of events again."""
@@ -120,6 +150,8 @@ async def test_nothing_to_recover_is_said(world: ConsoleWorld) -> None:
         pytest.param({"rate_per_s": "0"}, id="never"),
         pytest.param({"from": "soon"}, id="no time"),
         pytest.param({"webhook": "mine"}, id="no webhook"),
+        pytest.param({"reason": "bad luck"}, id="no reason"),
+        pytest.param({"reason": "tls", "include": "missed"}, id="what was missed has no reason"),
     ],
 )
 async def test_what_cannot_be_replayed_keeps_its_fields(

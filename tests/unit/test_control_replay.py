@@ -9,6 +9,7 @@ from tests.support.api_world import OWNER, World, finish
 
 from payhooks.control.context import SYSTEM, audit_entry
 from payhooks.control.replay import UNDONE_PER_LANE_MAX, UNDONE_PER_LANE_S, Replayer
+from payhooks.model.attempt import Reason
 from payhooks.model.delivery import Trigger
 from payhooks.model.replay import ReplayState
 from payhooks.ports.controlling import Change, Window
@@ -166,6 +167,26 @@ async def test_a_filter_narrows_by_type_object_and_time(world: World) -> None:
         assert counted["matched"] == matched, filter_
 
 
+async def test_what_failed_with_one_reason_is_sent_again_alone(world: World) -> None:
+    """A certificate is renewed: what other servers refused is another day's work."""
+    merchant = await world.merchant()
+    await world.endpoint(merchant)
+    failed = {}
+    for why in (Reason.TLS, Reason.HTTP_5XX):
+        failed[why] = (await world.publish(merchant)).json["id"]
+        await finish(world, Trigger.GIVE_UP, why)
+    world.clock.advance(timedelta(seconds=1))
+
+    job = await _replay(world, merchant, include=["failed"], filter={"reason": "tls"})
+    await _run(world, Replayer(world.control, owner=OWNER), seconds=3)
+
+    assert (job["matched"], job["filter"]["reason"]) == (1, "tls")
+    assert await finish(world, Trigger.SUCCEED) == 1
+    for why, status in ((Reason.TLS, "delivered"), (Reason.HTTP_5XX, "failed")):
+        read = await world.call("GET", f"/v1/merchants/{merchant}/events/{failed[why]}")
+        assert read.json["status"] == status
+
+
 async def test_a_cancelled_replay_takes_back_what_still_waits(world: World) -> None:
     """Who pressed the wrong button must be able to stop it."""
     merchant = await world.merchant()
@@ -231,6 +252,8 @@ async def test_a_cancel_that_broke_off_half_way_can_be_repeated(world: World) ->
             },
             422,
         ),
+        ({"include": ["failed", "missed"], "filter": {"reason": "tls"}}, 422),
+        ({"include": ["failed"], "filter": {"reason": "bad luck"}}, 422),
     ],
 )
 async def test_a_replay_that_makes_no_sense_is_refused(

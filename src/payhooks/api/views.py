@@ -13,7 +13,6 @@ from payhooks import ids
 from payhooks.control.deliveries import status_of
 from payhooks.control.keys import NewKey
 from payhooks.control.secrets import Revealed
-from payhooks.control.statistics import Bucket
 from payhooks.model.attempt import REASON_SENTENCES, Attempt
 from payhooks.model.audit import ChainedAuditEntry
 from payhooks.model.delivery import Delivery
@@ -23,7 +22,7 @@ from payhooks.model.event_type import EventType
 from payhooks.model.key import ApiKey
 from payhooks.model.merchant import Merchant
 from payhooks.model.replay import Replay
-from payhooks.ports.reading import FeedEntry, StoredEvent
+from payhooks.ports.reading import Bucket, FeedEntry, StoredEvent
 
 View = dict[str, object]
 
@@ -233,6 +232,7 @@ def replay(value: Replay) -> View:
             else ids.to_text(ids.ENDPOINT, chosen.endpoint_id),
             "event_types": chosen.event_types,
             "object_id": chosen.object_id,
+            "reason": chosen.reason,
             "created_gte": time(chosen.created_gte),
             "created_lt": time(chosen.created_lt),
         },

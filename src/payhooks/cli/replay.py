@@ -39,6 +39,9 @@ def create(  # noqa: PLR0913 - one option per member of a replay
         list[str] | None, typer.Option(help="A type or pattern; may be given several times.")
     ] = None,
     object_id: Annotated[str | None, typer.Option(help="Only of this object.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(help="Only what failed with this reason, such as http_5xx.")
+    ] = None,
     since: Since = None,
     until: Until = None,
     include: Annotated[
@@ -57,6 +60,7 @@ def create(  # noqa: PLR0913 - one option per member of a replay
         "endpoint_id": endpoint,
         "event_types": event_type,
         "object_id": object_id,
+        "reason": reason,
         "created_gte": since,
         "created_lt": until,
     }

@@ -36,6 +36,7 @@ ADVICE: Final[Mapping[Reason, str]] = MappingProxyType(
         Reason.INTERNAL: "There is nothing to do on your side.",
     }
 )
+REASON_OPTIONS: Final = [(reason.value, reason.value) for reason in Reason]
 _WAITING: Final[Mapping[str, str]] = MappingProxyType(
     {
         "scheduled": "It waits for its first attempt.",

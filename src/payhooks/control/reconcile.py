@@ -133,7 +133,7 @@ def _compare(
     expected = history.expected(event)
     if len(expected) != event.fan_out:
         report.note(DifferenceKind.FAN_OUT, event.id, None)
-    actual = {ids.endpoint_number_of(id_): state for id_, state in event.deliveries}
+    actual = {ids.endpoint_number_of(one.id): one.state for one in event.deliveries}
     at = ids.made_at(event.id).replace(minute=0, second=0, microsecond=0)
     missing = []
     for entry in expected:

@@ -36,6 +36,7 @@ JOBS_HELD_MAX: Final = 10  # per process; the others wait, or other processes ta
 HELD_S: Final = 60.0
 HELD_MARGIN_S: Final = 3.0
 _PATTERNS_MAX: Final = 20
+_MAY_HAVE_REASONS: Final = frozenset({Include.FAILED, Include.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -323,6 +324,9 @@ async def _check(control: Control, merchant: Merchant, draft: ReplayDraft) -> No
         if not is_valid_pattern(pattern):
             detail = "Use a type, a.b.*, prefix* or *."
             faults.add(f"/filter/event_types/{place}", "invalid_pattern", detail)
+    if chosen.reason is not None and not _MAY_HAVE_REASONS.issuperset(draft.include):
+        detail = "What was delivered or missed has no reason: send what failed or was cancelled."
+        faults.add("/filter/reason", "not_allowed", detail)
     gte, lt = chosen.created_gte, chosen.created_lt
     if gte is not None and lt is not None and gte >= lt:
         faults.add("/filter/created_lt", "out_of_range", "The span ends before it begins.")

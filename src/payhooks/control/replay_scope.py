@@ -15,7 +15,7 @@ from payhooks.model.replay import Include, ReplayFilter
 from payhooks.policy.match import matches
 from payhooks.ports.accepting import Routing
 from payhooks.ports.controlling import Requeue
-from payhooks.ports.reading import EventFacts
+from payhooks.ports.reading import DeliveryFacts, EventFacts
 
 _STATES: Final = {
     Include.FAILED: State.FAILED,
@@ -65,11 +65,11 @@ class Scope:
         patterns = self._filter.event_types
         if patterns and not any(matches(pattern, event.type) for pattern in patterns):
             return []
-        states = {ids.endpoint_number_of(id_): state for id_, state in event.deliveries}
-        numbers = {number for number, state in states.items() if state in self._states}
+        known = {ids.endpoint_number_of(one.id): one for one in event.deliveries}
+        numbers = {number for number, one in known.items() if self._wants(one)}
         if self._missed:
             missed = (entry.number for entry in self._history.missed(event))
-            numbers |= {number for number in missed if number not in states}
+            numbers |= {number for number in missed if number not in known}
         endpoints = [
             self._endpoints[number] for number in sorted(numbers) if number in self._endpoints
         ]
@@ -79,6 +79,10 @@ class Scope:
             requeue_of_facts(self._control, self._merchant, endpoint, event)
             for endpoint in endpoints
         ]
+
+    def _wants(self, delivery: DeliveryFacts) -> bool:
+        reason = self._filter.reason
+        return delivery.state in self._states and (reason is None or reason is delivery.reason)
 
     async def _is_of_object(self, merchant_id: MerchantId, event_id: EventId) -> bool:
         if self._filter.object_id is None:

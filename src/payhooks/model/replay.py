@@ -6,6 +6,7 @@ from enum import StrEnum
 import msgspec
 
 from payhooks.ids import EndpointId, MerchantId, ReplayId
+from payhooks.model.attempt import Reason
 
 
 class ReplayState(StrEnum):
@@ -31,6 +32,7 @@ class ReplayFilter(msgspec.Struct, frozen=True, kw_only=True):
     endpoint_id: EndpointId | None = None
     event_types: tuple[str, ...] = ()  # patterns, as on an endpoint
     object_id: str | None = None
+    reason: Reason | None = None  # why they failed last
     created_gte: datetime | None = None
     created_lt: datetime | None = None
 

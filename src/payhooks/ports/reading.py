@@ -4,6 +4,7 @@ A delivery is found in the queue while it is undone, in history when it is over;
 know one (a replay), the queue is right about its state.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -68,15 +69,34 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     listening: bool
 
 
+class DeliveryFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """How one delivery of an event stands."""
+
+    id: DeliveryId
+    state: State
+    reason: Reason | None  # why it failed last
+
+
 class EventFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What reconcile compares of one event: read from events, and from deliveries and queue."""
+    """What reconcile and replays go by: read from events, and from deliveries and queue."""
 
     id: EventId
     type: str
     routing_version: int
     fan_out: int
     order_of: str | None
-    deliveries: tuple[tuple[DeliveryId, State], ...]
+    deliveries: tuple[DeliveryFacts, ...]
+
+
+class Bucket(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of one step of time, for charts."""
+
+    at: datetime
+    accepted: int
+    delivered: int
+    failed: int
+    attempts: int
+    attempts_failed: int
 
 
 class ReadStore(Protocol):
@@ -138,4 +158,15 @@ class ReadStore(Protocol):
         self, merchant_id: MerchantId, *, after: EventId | None, before: EventId, limit: int
     ) -> list[EventFacts]:
         """Return events with their deliveries by id, upwards; both bounds exclusive."""
+        ...
+
+    async def stats(
+        self, merchant_id: MerchantId, *, since: datetime, step_s: int, steps: int
+    ) -> Sequence[Bucket]:
+        """Return counts per step, oldest first, empty steps included.
+
+        Events count when they were accepted, deliveries when they ended (last), attempts when
+        they began, abandoned ones included. So that it costs no more than its span, deliveries
+        of events accepted more than as much time again before *since* may be missing.
+        """
         ...

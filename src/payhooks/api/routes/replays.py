@@ -72,6 +72,7 @@ def _draft(body: ReplayCreate) -> ReplayDraft:
             else endpoint_id_of(endpoint_id, "/filter/endpoint_id"),
             event_types=chosen.event_types,
             object_id=chosen.object_id,
+            reason=chosen.reason,
             created_gte=chosen.created_gte,
             created_lt=chosen.created_lt,
         ),

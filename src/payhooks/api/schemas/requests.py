@@ -13,6 +13,7 @@ from payhooks.limits import (
     OBJECT_ID_CHARS_MAX,
     ROTATION_GRACE_S_MAX,
 )
+from payhooks.model.attempt import Reason
 from payhooks.model.custom_dialect import HmacAlgorithm, SignatureEncoding, TimestampUnit
 from payhooks.model.endpoint import OnFailed, Ordering
 from payhooks.model.key import Scope
@@ -215,6 +216,7 @@ class ReplayFilterBody(Body):
     endpoint_id: str | None = None
     event_types: tuple[str, ...] = ()
     object_id: str | None = Field(default=None, max_length=OBJECT_ID_CHARS_MAX)
+    reason: Reason | None = None
     created_gte: Time | None = None
     created_lt: Time | None = None
 

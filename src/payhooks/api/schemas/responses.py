@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from payhooks.api.schemas.base import JsonObject, Page, View
+from payhooks.model.attempt import Reason
 from payhooks.model.custom_dialect import HmacAlgorithm, SignatureEncoding, TimestampUnit
 from payhooks.model.endpoint import (
     AuthenticationType,
@@ -253,6 +254,7 @@ class ReplayFilterView(View):
     endpoint_id: str | None
     event_types: list[str]
     object_id: str | None
+    reason: Reason | None
     created_gte: str | None
     created_lt: str | None
 

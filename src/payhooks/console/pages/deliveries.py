@@ -1,5 +1,6 @@
 """Deliveries: the list across webhooks, and the story of one of them."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
@@ -19,7 +20,7 @@ from payhooks.console.listing import (
     window_of,
 )
 from payhooks.console.page import ROOT, Factor, Visit, page
-from payhooks.console.story import advice_on, shown_status, story_of, verdict_of
+from payhooks.console.story import REASON_OPTIONS, advice_on, shown_status, story_of, verdict_of
 from payhooks.control import deliveries as control
 from payhooks.errors import InvalidError, WrongStateError
 from payhooks.ids import EndpointId
@@ -37,14 +38,13 @@ if TYPE_CHECKING:
 _LIST: Final = "/deliveries"
 _ONE: Final = _LIST + "/{delivery_id}"
 _FILTERS: Final = ("status", "webhook", "type", "reason", "from", "to")
-# What a replay of all that match can be asked for: it knows nothing of what waits, nor of reasons.
+# What a replay of all that match can be asked for: it knows nothing of what waits.
 _REPLAYED: Final = frozenset({State.FAILED, State.CANCELLED, State.DELIVERED})
 _VIEWS: Final = ("request", "response", "timing", "signature")
 _STATUS_OPTIONS: Final = [
     (name, "Scheduled or retrying" if name == State.SCHEDULED else name.capitalize())
     for name in control.STATUSES
 ]
-_REASON_OPTIONS: Final = [(reason.value, reason.value) for reason in Reason]
 # Phases of an attempt, in order; neighbours differ, and the table beside says which is which.
 _PHASES: Final = (
     ("Name look-up", "dns_s", "plain"),
@@ -53,6 +53,7 @@ _PHASES: Final = (
     ("Waiting for the answer", "wait_s", "wait"),
 )
 _SELECTED_MAX: Final = 100
+_ALIKE_DAYS: Final = 7  # what failed like a delivery, or since then where that is older
 
 
 @page("GET", _LIST, needs=Scope.DELIVERIES_READ, factor=Factor.ONCE)
@@ -83,7 +84,7 @@ async def deliveries(visit: Visit) -> Response:
         endpoints=endpoints,
         status_options=_STATUS_OPTIONS,
         webhook_options=webhook_options(endpoints),
-        reason_options=_REASON_OPTIONS,
+        reason_options=REASON_OPTIONS,
         live=live,
         tail=address(visit, {"live": None if live else "1"}),
         replay_all=_replay_all(visit, filters) if may_replay else None,
@@ -157,6 +158,7 @@ async def delivery(visit: Visit) -> Response:
         view_links=_view_links(visit, view, number),
         story=story_of(found, status, attempts, endpoint),
         advice=advice_on(found.reason) if status in {"failed", "retrying"} else (),
+        recover_alike=_recover_alike(visit, found) if there else None,
         verdict=_verdict(visit, found, attempts),
         request=request,
         steps=steps,
@@ -192,11 +194,28 @@ async def cancel(visit: Visit) -> Response:
 
 def _replay_all(visit: Visit, filters: Filters) -> str | None:
     """Return where all that match can be replayed; None where a replay cannot be asked for it."""
-    if filters.text("status") not in _REPLAYED or filters.text("reason"):
+    status = filters.text("status")
+    if status not in _REPLAYED or (status == State.DELIVERED and filters.text("reason")):
         return None
-    kept = {name: filters.text(name) for name in ("webhook", "type", "from", "to")}
+    kept = {name: filters.text(name) for name in ("webhook", "type", "reason", "from", "to")}
     asked = {name: text for name, text in kept.items() if text}
-    asked |= {"include": filters.text("status"), "count": "1"}
+    asked |= {"include": status, "count": "1"}
+    return f"{ROOT}/replays/new?{urlencode(asked)}"
+
+
+def _recover_alike(visit: Visit, found: Delivery) -> str | None:
+    """Return where all that the webhook failed with the same reason can be sent again."""
+    failed = found.state is State.FAILED and found.reason is not None
+    if not failed or not visit.may(Scope.DELIVERIES_WRITE):
+        return None
+    since = min(ids.made_at(found.id), visit.now - timedelta(days=_ALIKE_DAYS))
+    asked = {
+        "include": State.FAILED.value,
+        "webhook": ids.to_text(ids.ENDPOINT, found.endpoint_id),
+        "reason": found.reason,
+        "from": f"{since:%Y-%m-%dT%H:%M}",
+        "count": "1",
+    }
     return f"{ROOT}/replays/new?{urlencode(asked)}"
 
 

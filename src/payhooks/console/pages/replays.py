@@ -16,10 +16,12 @@ from payhooks.console.listing import (
     window_of,
 )
 from payhooks.console.page import Factor, Visit, page
+from payhooks.console.story import REASON_OPTIONS
 from payhooks.control import replay as control
 from payhooks.control.replay import RATE_PER_S_MAX, RATE_PER_S_MIN, Counted, ReplayDraft
 from payhooks.errors import InvalidError, WrongStateError
 from payhooks.ids import EndpointId
+from payhooks.model.attempt import Reason
 from payhooks.model.key import Scope
 from payhooks.model.replay import Include, ReplayFilter, ReplayState
 
@@ -34,12 +36,14 @@ _INCLUDE: Final = (
     (Include.CANCELLED, "Cancelled", "called off"),
     (Include.DELIVERED, "Delivered", "had already: receivers get these a second time"),
 )
+_NARROWING: Final = ("webhook", "type", "object", "reason", "from", "to")
 _FIELDS: Final = {
     "/include": "include",
     "/rate_per_s": "rate_per_s",
     "/filter/event_types": "type",
     "/filter/created_lt": "to",
-    **{f"/{name}": name for name in ("webhook", "type", "from", "to")},
+    "/filter/reason": "reason",
+    **{f"/{name}": name for name in _NARROWING},
 }
 
 
@@ -126,7 +130,7 @@ async def _ask(
     chosen = filters.id("webhook", ids.ENDPOINT)
     endpoints = await labelled(visit, [] if chosen is None else [EndpointId(chosen)])
     rate = filters.number("rate_per_s", _RATE)
-    kept = [(name, filters.text(name)) for name in ("webhook", "type", "object", "from", "to")]
+    kept = [(name, filters.text(name)) for name in _NARROWING]
     return visit.show(
         "replay_new.html",
         status=422 if messages else 200,
@@ -136,6 +140,7 @@ async def _ask(
         include=include or (Include.FAILED,),
         include_options=_INCLUDE,
         webhook_options=webhook_options(endpoints),
+        reason_options=REASON_OPTIONS,
         rate=filters.text("rate_per_s") or f"{_RATE:g}",
         rates=(f"{RATE_PER_S_MIN:g}", f"{RATE_PER_S_MAX:g}"),
         counted=counted,
@@ -158,11 +163,13 @@ def _draft_of(filters: Filters) -> ReplayDraft:
     """
     gte, lt = filters.span()
     endpoint_id = filters.id("webhook", ids.ENDPOINT)
+    reason = filters.choice("reason", tuple(Reason))
     draft = ReplayDraft(
         filter=ReplayFilter(
             endpoint_id=None if endpoint_id is None else EndpointId(endpoint_id),
             event_types=filters.patterns("type"),
             object_id=filters.text("object") or None,
+            reason=None if reason is None else Reason(reason),
             created_gte=gte,
             created_lt=lt,
         ),

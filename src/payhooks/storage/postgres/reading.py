@@ -18,10 +18,12 @@ from payhooks.ids import (
     made_at,
 )
 from payhooks.model.attempt import Attempt, Timing
-from payhooks.model.delivery import Delivery, State
+from payhooks.model.delivery import Delivery
 from payhooks.model.event import Event
 from payhooks.ports.controlling import Window
 from payhooks.ports.reading import (
+    Bucket,
+    DeliveryFacts,
     DeliveryFilter,
     EventFacts,
     EventFilter,
@@ -40,6 +42,9 @@ _LEAST_ID: Final = bytes(16)
 _GREATEST_ID: Final = b"\xff" * 16
 # Rows that committed after one with a greater id is numbered are found this far back.
 _FEED_LATE: Final = timedelta(minutes=2)
+# An attempt in the range of a chart may belong to an older event: as old as the default
+# policy lasts. Older ones are left out, because the range would have no end.
+_STATS_LATE: Final = timedelta(days=4)
 _HEADERS: Final = msgspec.json.Decoder(tuple[tuple[str, str], ...])
 
 
@@ -176,12 +181,27 @@ class PostgresRead:
                 return []
             ends = (rows[0]["id"], rows[-1]["id"])
             made = await connection.fetch(_SQL["facts_deliveries"], merchant_id, *ends)
-        deliveries: dict[bytes, list[tuple[DeliveryId, State]]] = {row["id"]: [] for row in rows}
+        deliveries: dict[bytes, list[DeliveryFacts]] = {row["id"]: [] for row in rows}
         for row in made:
-            id_ = DeliveryId(row["id"])
+            one = DeliveryFacts(
+                id=DeliveryId(row["id"]), state=STATES[row["state"]], reason=reason(row["reason"])
+            )
             # Of an event that committed between the two reads, perhaps: its turn comes later.
-            deliveries.get(event_id_of(id_), []).append((id_, STATES[row["state"]]))
+            deliveries.get(event_id_of(one.id), []).append(one)
         return [_facts(row, deliveries[row["id"]]) for row in rows]
+
+    async def stats(
+        self, merchant_id: MerchantId, *, since: datetime, step_s: int, steps: int
+    ) -> Sequence[Bucket]:
+        """See ReadStore."""
+        rows = await self._control.call(
+            _SQL["stats"], merchant_id, first_id_at(since - _STATS_LATE), since, step_s, steps
+        )
+        counts = {row["step"]: row for row in rows}
+        return [
+            _bucket(since + timedelta(seconds=step * step_s), counts.get(step))
+            for step in range(steps)
+        ]
 
     async def _deliveries(
         self,
@@ -275,7 +295,7 @@ def _attempt(row: Row) -> Attempt:
     )
 
 
-def _facts(row: Row, deliveries: list[tuple[DeliveryId, State]]) -> EventFacts:
+def _facts(row: Row, deliveries: list[DeliveryFacts]) -> EventFacts:
     # Only to ask the event what orders it: the rule is written down there.
     order_of = Event(
         id=EventId(row["id"]),
@@ -295,3 +315,9 @@ def _facts(row: Row, deliveries: list[tuple[DeliveryId, State]]) -> EventFacts:
         order_of=order_of,
         deliveries=tuple(deliveries),
     )
+
+
+def _bucket(at: datetime, row: Row | None) -> Bucket:
+    names = ("accepted", "delivered", "failed", "attempts", "attempts_failed")
+    counts = {name: 0 if row is None else int(row[name]) for name in names}
+    return Bucket(at=at, **counts)

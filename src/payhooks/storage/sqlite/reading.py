@@ -1,18 +1,21 @@
 """What was accepted and what became of it: reads on their own connections."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 import apsw
 import msgspec
 
-from payhooks.ids import DeliveryId, EndpointId, EventId, MerchantId, event_id_of
+from payhooks.ids import DeliveryId, EndpointId, EventId, MerchantId, event_id_of, first_id_at
 from payhooks.ids import last_delivery_id_of as last_of
 from payhooks.model.attempt import Attempt, Reason, Timing
 from payhooks.model.delivery import Delivery, State
 from payhooks.model.event import Event
 from payhooks.ports.controlling import Window
 from payhooks.ports.reading import (
+    Bucket,
+    DeliveryFacts,
     DeliveryFilter,
     EventFacts,
     EventFilter,
@@ -27,6 +30,7 @@ from payhooks.storage.sqlite.connection import (
     from_us,
     optional_time,
     rows,
+    to_us,
 )
 from payhooks.storage.sqlite.parts import STATES, Part
 from payhooks.storage.sqlite.selecting import (
@@ -39,6 +43,7 @@ from payhooks.storage.sqlite.selecting import (
 
 _SQL: Final = statements.load(__package__, "reading.sql")
 _HEADERS: Final = msgspec.json.Decoder(tuple[tuple[str, str], ...])
+_US_PER_S: Final = 1_000_000
 
 
 class SqliteRead(Part):
@@ -116,6 +121,16 @@ class SqliteRead(Part):
         """See ReadStore."""
         bounds = (merchant_id, after or b"", before, limit)
         return await self._read(lambda db: _facts(db, merchant_id, bounds))
+
+    async def stats(
+        self, merchant_id: MerchantId, *, since: datetime, step_s: int, steps: int
+    ) -> Sequence[Bucket]:
+        """See ReadStore.
+
+        Deliveries are looked for among those accepted in the span or in as much time before
+        it: one that ended late in a long life of retries may be missing from a short chart.
+        """
+        return await self._read(lambda db: _stats(db, merchant_id, since, step_s, steps))
 
 
 def events(
@@ -257,14 +272,16 @@ def _facts(
         return []
     span = (merchant_id, found[0][0], last_of(EventId(found[-1][0])))
     # The queue's rows come last, so that they stand where both tables know a delivery.
-    states = {DeliveryId(id_): STATES[code] for id_, code in rows(db, _SQL["fact_states"], span)}
-    of_event: dict[bytes, list[tuple[DeliveryId, State]]] = {row[0]: [] for row in found}
-    for id_, state in sorted(states.items()):
-        of_event[event_id_of(id_)].append((id_, state))
+    known = {row[0]: row for row in rows(db, _SQL["fact_states"], span)}
+    of_event: dict[bytes, list[DeliveryFacts]] = {row[0]: [] for row in found}
+    for id_, state, reason in sorted(known.values()):
+        why = None if reason is None else Reason(reason)
+        one = DeliveryFacts(id=DeliveryId(id_), state=STATES[state], reason=why)
+        of_event[event_id_of(one.id)].append(one)
     return [_fact(row, of_event[row[0]]) for row in found]
 
 
-def _fact(row: Row, deliveries: Sequence[tuple[DeliveryId, State]]) -> EventFacts:
+def _fact(row: Row, deliveries: Sequence[DeliveryFacts]) -> EventFacts:
     id_, type_, version, fan_out, object_type, object_id, ordering_key = row
     by_object = None if object_id is None else f"{object_type}\x1f{object_id}"
     return EventFacts(
@@ -275,3 +292,31 @@ def _fact(row: Row, deliveries: Sequence[tuple[DeliveryId, State]]) -> EventFact
         order_of=by_object if ordering_key is None else ordering_key,
         deliveries=tuple(deliveries),
     )
+
+
+def _stats(
+    db: apsw.Connection, merchant_id: MerchantId, since: datetime, step_s: int, steps: int
+) -> list[Bucket]:
+    step = timedelta(seconds=step_s)
+    starts = [since + step * number for number in range(steps + 1)]
+    looked_from = first_id_at(since - step * steps)
+    bindings = (merchant_id, looked_from, to_us(since), step_s * _US_PER_S)
+    finished = {row[:2]: row[2] for row in rows(db, _SQL["stats_finished"], bindings)}
+    attempts = {row[:2]: row[2] for row in rows(db, _SQL["stats_attempts"], bindings)}
+    buckets = []
+    for number in range(steps):
+        span = (merchant_id, first_id_at(starts[number]), first_id_at(starts[number + 1]))
+        accepted = first(db, _SQL["stats_accepted"], span)
+        assert accepted is not None
+        failed_attempts = attempts.get((number, 1), 0)
+        buckets.append(
+            Bucket(
+                at=starts[number],
+                accepted=accepted[0],
+                delivered=finished.get((number, STATES.index(State.DELIVERED)), 0),
+                failed=finished.get((number, STATES.index(State.FAILED)), 0),
+                attempts=attempts.get((number, 0), 0) + failed_attempts,
+                attempts_failed=failed_attempts,
+            )
+        )
+    return buckets
