@@ -242,7 +242,7 @@ def test_headers_in_a_file_are_read_or_refused() -> None:
             headers = parse_headers(text)
         except ValueError:
             return
-        assert all(isinstance(value, str) for value in headers.values())
+        assert all(isinstance(value, str) for _, value in headers)
 
     corpus = ["POST / HTTP/1.1\nwebhook-id: a\n", '{"webhook-id":"a","x":"y"}', "a: b\r\nc: d"]
     hunt(

@@ -174,4 +174,15 @@ def test_the_command_says_when_a_file_is_missing(
 
 def test_header_lines_may_be_copied_from_anywhere() -> None:
     """CR LF, spaces, blank lines, a colon in a value."""
-    assert parse_headers("a:1\r\n\r\n b : x:y \r\n") == {"a": "1", "b": "x:y"}
+    assert parse_headers("a:1\r\n\r\n b : x:y \r\n") == [("a", "1"), ("b", "x:y")]
+
+
+@pytest.mark.parametrize("kind", ["lines", "JSON"])
+def test_the_command_finds_a_header_that_is_there_twice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    """A proxy that writes it again is refused in production, and must be here."""
+    twin = "Webhook-Id: del_1\n" if kind == "lines" else ',"webhook-id":"del_1"}'
+    first = LINES if kind == "lines" else json.dumps(HEADERS).removesuffix("}")
+    assert _run(tmp_path, first + twin, BODY, "--any-age") == EXIT_REFUSED
+    assert "FAIL  headers: There are two webhook-id headers" in capsys.readouterr().out

@@ -13,6 +13,7 @@ from typing import Final
 from payhooks.clock import SystemClock
 from payhooks.receiver.dialects import DIALECTS
 from payhooks.receiver.explain import explain
+from payhooks.receiver.verifier import Pairs
 
 EXIT_VERIFIED: Final = 0
 EXIT_USAGE: Final = 2
@@ -45,8 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return EXIT_VERIFIED if all(step.passed for step in steps) else EXIT_REFUSED
 
 
-def parse_headers(text: str) -> dict[str, str]:
-    """Return the headers in a file: ``Name: value`` lines, or one JSON object.
+def parse_headers(text: str) -> Pairs:
+    """Return the headers in a file, twins too: ``Name: value`` lines, or one JSON object.
 
     Raises:
         ValueError: It is neither; says which line.
@@ -54,17 +55,17 @@ def parse_headers(text: str) -> dict[str, str]:
     """
     if text.lstrip().startswith("{"):
         try:
-            values = json.loads(text)
+            found: Pairs = json.loads(text, object_pairs_hook=Pairs)
         except RecursionError:
             raise ValueError("the JSON is nested too deeply") from None
-        if not all(isinstance(value, str) for value in values.values()):
+        if not all(isinstance(value, str) for _, value in found):
             raise ValueError("the JSON is not an object of names and text")
-        return dict(values)
-    headers: dict[str, str] = {}
+        return found
+    headers = Pairs()
     for number, line in enumerate(text.splitlines(), start=1):
         name, colon, value = line.partition(":")
         if colon and name.strip():
-            headers[name.strip()] = value.strip()
+            headers.append((name.strip(), value.strip()))
         elif line.strip() and number > 1:  # the first may be the request line
             raise ValueError(f"line {number} is not a header")
     return headers

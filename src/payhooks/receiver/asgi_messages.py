@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 from payhooks.receiver.answers import PROBLEM
+from payhooks.receiver.verifier import Pairs
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -12,14 +13,6 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 NO_CONTENT: Final = 204
 POST_ONLY: Final = 405
-
-
-class Pairs(list[tuple[bytes, bytes]]):
-    """Header lines that kept their twins, which a dictionary would hide."""
-
-    def items(self) -> list[tuple[bytes, bytes]]:
-        """Return the pairs."""
-        return self
 
 
 def headers_of(scope: Message) -> Pairs:

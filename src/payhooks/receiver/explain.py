@@ -6,7 +6,7 @@ people at a command line; a server must not do this.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -15,7 +15,7 @@ from payhooks.receiver.advice import advice_on
 from payhooks.receiver.dialects import DIALECTS
 from payhooks.receiver.errors import Code, VerificationError
 from payhooks.receiver.standard import ID, TIMESTAMP, read_id
-from payhooks.receiver.verifier import Verifier
+from payhooks.receiver.verifier import Headers, Verifier
 from payhooks.receiver.ways import Values
 
 _CHANGED: Final = "something between the sender and this file changed the body."
@@ -37,7 +37,7 @@ class Step:
 
 def explain(  # noqa: PLR0913 - what a command line has
     body: bytes,
-    headers: Mapping[str, str],
+    headers: Headers,
     secrets: Sequence[str],
     *,
     now: datetime,
@@ -78,9 +78,9 @@ def explain(  # noqa: PLR0913 - what a command line has
     return [*steps, _step("body", lambda: _content(verifier, values, body))]
 
 
-def speaks(headers: Mapping[str, str], body: bytes) -> list[str]:
+def speaks(headers: Headers, body: bytes) -> list[str]:
     """Return the dialects whose signature is there, so that a wrong choice can be named."""
-    names = {str(name).lower() for name in headers}
+    names = {str(name).lower() for name, _ in headers.items()}
     return [
         name
         for name, dialect in DIALECTS.items()
@@ -173,9 +173,7 @@ def _suspects(body: bytes) -> list[tuple[str, bytes]]:
     return suspects
 
 
-def _with_another(
-    steps: Sequence[Step], dialect: str, headers: Mapping[str, str], body: bytes
-) -> list[Step]:
+def _with_another(steps: Sequence[Step], dialect: str, headers: Headers, body: bytes) -> list[Step]:
     """Return the steps with their advice, or with the dialect that it looks like instead."""
     spoken = speaks(headers, body)
     if dialect in spoken or not spoken:

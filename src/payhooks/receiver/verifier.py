@@ -32,6 +32,14 @@ class Headers(Protocol):
         ...
 
 
+class Pairs(list[tuple[Any, Any]]):
+    """Header lines that kept their twins, which a dictionary would hide."""
+
+    def items(self) -> "Pairs":
+        """Return the pairs."""
+        return self
+
+
 class Verifier:
     """Verifies with the same secrets again and again. Safe to share between threads."""
 
