@@ -1,7 +1,5 @@
 """What ReadStore promises: lists that narrow, pages that join, counts that end."""
 
-from datetime import datetime, timedelta
-
 import pytest
 from tests.support.world import World, attempts_of
 
@@ -364,44 +362,3 @@ async def test_event_facts_tell_why_a_delivery_failed_last(world: World) -> None
         again.id: (State.SCHEDULED, Reason.HTTP_5XX),
         good.id: (State.DELIVERED, None),
     }
-
-
-async def test_stats_count_by_step_empty_ones_included(world: World) -> None:
-    merchant, endpoint = await _lane(world)
-    # A whole minute, so that the steps are those of a chart.
-    since = world.now().replace(second=0, microsecond=0) - timedelta(minutes=2)
-    await world.advance(-(world.now() - since).total_seconds() % 60 + 1)
-    start = world.now().replace(second=0, microsecond=0)
-    for _ in range(3):
-        await world.publish(merchant, endpoint)
-    good, bad, worse = await world.lease()
-    await world.settle(world.succeeded(good), world.failed(bad), world.given_up(worse))
-    buckets = await world.store.stats(merchant.id, since=since, step_s=60, steps=5)
-    assert [bucket.at for bucket in buckets] == [_minutes(since, n) for n in range(5)]
-    counted = {bucket.at: bucket for bucket in buckets}
-    full = counted.pop(start)
-    assert (full.accepted, full.delivered, full.failed) == (3, 1, 1)
-    assert (full.attempts, full.attempts_failed) == (3, 2)
-    empty = {
-        (one.accepted, one.delivered, one.failed, one.attempts, one.attempts_failed)
-        for one in counted.values()
-    }
-    assert empty == {(0, 0, 0, 0, 0)}
-
-
-async def test_stats_count_a_delivery_when_it_ends(world: World) -> None:
-    """A retry that succeeds shows in the chart of the hour in which it did."""
-    merchant, endpoint = await _lane(world)
-    await world.publish(merchant, endpoint)
-    await world.settle(world.failed(await world.lease_one(), delay_s=60))
-    await world.advance(61)
-    since = world.now()
-    await world.advance(1)
-    await world.deliver(await world.lease_one())
-    [bucket] = await world.store.stats(merchant.id, since=since, step_s=3_600, steps=1)
-    assert (bucket.accepted, bucket.delivered, bucket.failed) == (0, 1, 0)
-    assert (bucket.attempts, bucket.attempts_failed) == (1, 0)
-
-
-def _minutes(since: datetime, number: int) -> datetime:
-    return since + timedelta(minutes=number)

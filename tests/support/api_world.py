@@ -23,6 +23,7 @@ from payhooks.control.secrets import opener
 from payhooks.flow.accept import Acceptor
 from payhooks.flow.fan_out import order_key
 from payhooks.flow.routing import Directory
+from payhooks.flow.tally import Tallier
 from payhooks.ids import IdSource, TimeOrderedIds
 from payhooks.model.attempt import Attempt, Reason, Timing
 from payhooks.model.delivery import Trigger
@@ -61,6 +62,8 @@ class World:
         clock = self._opened.clock
         self.ids: IdSource = TimeOrderedIds(clock, random)
         keyring = Keyring([os.urandom(32)], random_bytes=os.urandom)
+        telemetry = QuietTelemetry()
+        self.tallier = Tallier(store=self.store, clock=clock, telemetry=telemetry)
         self.control = Control(
             store=self.store,
             clock=clock,
@@ -68,6 +71,7 @@ class World:
             keyring=keyring,
             random_bytes=random.randbytes,
             order_key=order_key,
+            settled=self.tallier.settled,
         )
         self.directory = Directory(self.store, opener(keyring), clock)
         self.caller = SYSTEM
@@ -78,7 +82,8 @@ class World:
             handoff=NoHandoff(),
             clock=clock,
             ids=self.ids,
-            telemetry=QuietTelemetry(),
+            telemetry=telemetry,
+            tallier=self.tallier,
             owner=OWNER,
         )
         self.services = Services(
@@ -236,6 +241,7 @@ async def finish(world: World, trigger: Trigger, why: Reason = Reason.HTTP_5XX) 
     for _ in range(100):
         lease = await world.store.lease(owner=OWNER, lanes_max=50, per_lane_max=50, skip=())
         if not lease.leased:
+            await world.tallier.hand_over()
             return ended
         reason = None if trigger is Trigger.SUCCEED else why
         settlements = [
@@ -265,5 +271,7 @@ async def finish(world: World, trigger: Trigger, why: Reason = Reason.HTTP_5XX) 
             for leased in lease.leased
         ]
         assert all(await world.store.settle(settlements))
+        for settlement in settlements:
+            world.tallier.settled(settlement, held=True)
         ended += len(settlements)
     raise AssertionError("the queue does not end")

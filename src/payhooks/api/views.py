@@ -13,6 +13,7 @@ from payhooks import ids
 from payhooks.control.deliveries import status_of
 from payhooks.control.keys import NewKey
 from payhooks.control.secrets import Revealed
+from payhooks.control.statistics import Bucket
 from payhooks.model.attempt import REASON_SENTENCES, Attempt
 from payhooks.model.audit import ChainedAuditEntry
 from payhooks.model.delivery import Delivery
@@ -22,7 +23,7 @@ from payhooks.model.event_type import EventType
 from payhooks.model.key import ApiKey
 from payhooks.model.merchant import Merchant
 from payhooks.model.replay import Replay
-from payhooks.ports.reading import Bucket, FeedEntry, StoredEvent
+from payhooks.ports.reading import FeedEntry, StoredEvent
 
 View = dict[str, object]
 

@@ -4,7 +4,6 @@ A delivery is found in the queue while it is undone, in history when it is over;
 know one (a replay), the queue is right about its state.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -88,17 +87,6 @@ class EventFacts(msgspec.Struct, frozen=True, kw_only=True):
     deliveries: tuple[DeliveryFacts, ...]
 
 
-class Bucket(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts of one step of time, for charts."""
-
-    at: datetime
-    accepted: int
-    delivered: int
-    failed: int
-    attempts: int
-    attempts_failed: int
-
-
 class ReadStore(Protocol):
     """What was accepted and what became of it."""
 
@@ -158,15 +146,4 @@ class ReadStore(Protocol):
         self, merchant_id: MerchantId, *, after: EventId | None, before: EventId, limit: int
     ) -> list[EventFacts]:
         """Return events with their deliveries by id, upwards; both bounds exclusive."""
-        ...
-
-    async def stats(
-        self, merchant_id: MerchantId, *, since: datetime, step_s: int, steps: int
-    ) -> Sequence[Bucket]:
-        """Return counts per step, oldest first, empty steps included.
-
-        Events count when they were accepted, deliveries when they ended (last), attempts when
-        they began, abandoned ones included. So that it costs no more than its span, deliveries
-        of events accepted more than as much time again before *since* may be missing.
-        """
         ...

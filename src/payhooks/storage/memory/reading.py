@@ -1,7 +1,7 @@
 """What was accepted and what became of it."""
 
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from itertools import islice
 
 from payhooks.ids import (
@@ -11,14 +11,12 @@ from payhooks.ids import (
     MerchantId,
     event_id_of,
     first_id_at,
-    made_at,
 )
 from payhooks.model.attempt import Attempt
 from payhooks.model.delivery import Delivery, State
 from payhooks.policy.match import matches
 from payhooks.ports.controlling import Window
 from payhooks.ports.reading import (
-    Bucket,
     DeliveryFacts,
     DeliveryFilter,
     EventFacts,
@@ -130,34 +128,6 @@ class MemoryRead:
         )
         return [self._facts(merchant_id, id_) for id_ in islice(ids, limit)]
 
-    async def stats(
-        self, merchant_id: MerchantId, *, since: datetime, step_s: int, steps: int
-    ) -> Sequence[Bucket]:
-        """See ReadStore."""
-        step = timedelta(seconds=step_s)
-        deliveries = self._tables.deliveries_of.get(merchant_id, [])
-        attempts = [
-            one for id_ in deliveries for one in self._tables.attempts.get(id_, {}).values()
-        ]
-        accepted = [made_at(id_) for id_ in self._tables.events_of.get(merchant_id, [])]
-        delivered = list(self._finished(deliveries, State.DELIVERED))
-        failed = list(self._finished(deliveries, State.FAILED))
-        attempted = [attempt.at for attempt in attempts]
-        attempts_failed = [attempt.at for attempt in attempts if attempt.reason is not None]
-        buckets = []
-        for start in (since + step * number for number in range(steps)):
-            count = _counter(start, start + step)
-            bucket = Bucket(
-                at=start,
-                accepted=count(accepted),
-                delivered=count(delivered),
-                failed=count(failed),
-                attempts=count(attempted),
-                attempts_failed=count(attempts_failed),
-            )
-            buckets.append(bucket)
-        return buckets
-
     def _row(self, id_: DeliveryId) -> QueueRow | FinalRow | None:
         return self._tables.queue.rows.get(id_) or self._tables.deliveries.get(id_)
 
@@ -237,16 +207,6 @@ class MemoryRead:
             order_of=row.event.order_of,
             deliveries=tuple(self._delivery_facts(id_) for id_ in ids),
         )
-
-    def _finished(self, ids: Sequence[DeliveryId], state: State) -> Iterator[datetime]:
-        for id_ in ids:
-            final = self._tables.deliveries.get(id_)
-            if final is not None and final.state is state:
-                yield from_us(final.finished_at)
-
-
-def _counter(start: datetime, end: datetime) -> Callable[[Sequence[datetime]], int]:
-    return lambda times: sum(start <= at < end for at in times)
 
 
 def _bound(at: datetime | None) -> bytes | None:

@@ -22,7 +22,6 @@ from payhooks.model.delivery import Delivery
 from payhooks.model.event import Event
 from payhooks.ports.controlling import Window
 from payhooks.ports.reading import (
-    Bucket,
     DeliveryFacts,
     DeliveryFilter,
     EventFacts,
@@ -42,9 +41,6 @@ _LEAST_ID: Final = bytes(16)
 _GREATEST_ID: Final = b"\xff" * 16
 # Rows that committed after one with a greater id is numbered are found this far back.
 _FEED_LATE: Final = timedelta(minutes=2)
-# An attempt in the range of a chart may belong to an older event: as old as the default
-# policy lasts. Older ones are left out, because the range would have no end.
-_STATS_LATE: Final = timedelta(days=4)
 _HEADERS: Final = msgspec.json.Decoder(tuple[tuple[str, str], ...])
 
 
@@ -190,19 +186,6 @@ class PostgresRead:
             deliveries.get(event_id_of(one.id), []).append(one)
         return [_facts(row, deliveries[row["id"]]) for row in rows]
 
-    async def stats(
-        self, merchant_id: MerchantId, *, since: datetime, step_s: int, steps: int
-    ) -> Sequence[Bucket]:
-        """See ReadStore."""
-        rows = await self._control.call(
-            _SQL["stats"], merchant_id, first_id_at(since - _STATS_LATE), since, step_s, steps
-        )
-        counts = {row["step"]: row for row in rows}
-        return [
-            _bucket(since + timedelta(seconds=step * step_s), counts.get(step))
-            for step in range(steps)
-        ]
-
     async def _deliveries(
         self,
         merchant_id: MerchantId,
@@ -315,9 +298,3 @@ def _facts(row: Row, deliveries: list[DeliveryFacts]) -> EventFacts:
         order_of=order_of,
         deliveries=tuple(deliveries),
     )
-
-
-def _bucket(at: datetime, row: Row | None) -> Bucket:
-    names = ("accepted", "delivered", "failed", "attempts", "attempts_failed")
-    counts = {name: 0 if row is None else int(row[name]) for name in names}
-    return Bucket(at=at, **counts)

@@ -162,26 +162,3 @@ WHERE merchant_id = $1 AND id > $2 AND id < $3 ORDER BY id LIMIT $4
 -- name: facts_deliveries
 SELECT id, state, reason FROM deliveries_all
 WHERE merchant_id = $1 AND id > $2 AND id <= payhooks_last_of($3) ORDER BY id
-
--- name: stats
-WITH bounds AS (
-  SELECT $3::timestamptz AS since, $3 + make_interval(secs => $4::int * $5::int) AS until
-), facts AS (
-  SELECT payhooks_made_at(e.id) AS at, 0 AS kind, false AS bad FROM events e
-  WHERE e.merchant_id = $1 AND e.id >= $2
-  UNION ALL
-  SELECT d.finished_at, 1, d.state = 4 FROM deliveries d
-  WHERE d.merchant_id = $1 AND d.id >= $2 AND d.state IN (3, 4)
-  UNION ALL
-  SELECT a.at, 2, a.reason IS NOT NULL FROM attempts a
-  WHERE a.merchant_id = $1 AND a.delivery_id >= $2
-)
-SELECT floor(extract(epoch FROM f.at - b.since) / $4)::int AS step,
-  count(*) FILTER (WHERE f.kind = 0) AS accepted,
-  count(*) FILTER (WHERE f.kind = 1 AND NOT f.bad) AS delivered,
-  count(*) FILTER (WHERE f.kind = 1 AND f.bad) AS failed,
-  count(*) FILTER (WHERE f.kind = 2) AS attempts,
-  count(*) FILTER (WHERE f.kind = 2 AND f.bad) AS attempts_failed
-FROM facts f, bounds b
-WHERE f.at >= b.since AND f.at < b.until
-GROUP BY 1

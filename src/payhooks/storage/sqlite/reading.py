@@ -1,20 +1,18 @@
 """What was accepted and what became of it: reads on their own connections."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from typing import Final
 
 import apsw
 import msgspec
 
-from payhooks.ids import DeliveryId, EndpointId, EventId, MerchantId, event_id_of, first_id_at
+from payhooks.ids import DeliveryId, EndpointId, EventId, MerchantId, event_id_of
 from payhooks.ids import last_delivery_id_of as last_of
 from payhooks.model.attempt import Attempt, Reason, Timing
 from payhooks.model.delivery import Delivery, State
 from payhooks.model.event import Event
 from payhooks.ports.controlling import Window
 from payhooks.ports.reading import (
-    Bucket,
     DeliveryFacts,
     DeliveryFilter,
     EventFacts,
@@ -30,7 +28,6 @@ from payhooks.storage.sqlite.connection import (
     from_us,
     optional_time,
     rows,
-    to_us,
 )
 from payhooks.storage.sqlite.parts import STATES, Part
 from payhooks.storage.sqlite.selecting import (
@@ -43,7 +40,6 @@ from payhooks.storage.sqlite.selecting import (
 
 _SQL: Final = statements.load(__package__, "reading.sql")
 _HEADERS: Final = msgspec.json.Decoder(tuple[tuple[str, str], ...])
-_US_PER_S: Final = 1_000_000
 
 
 class SqliteRead(Part):
@@ -121,16 +117,6 @@ class SqliteRead(Part):
         """See ReadStore."""
         bounds = (merchant_id, after or b"", before, limit)
         return await self._read(lambda db: _facts(db, merchant_id, bounds))
-
-    async def stats(
-        self, merchant_id: MerchantId, *, since: datetime, step_s: int, steps: int
-    ) -> Sequence[Bucket]:
-        """See ReadStore.
-
-        Deliveries are looked for among those accepted in the span or in as much time before
-        it: one that ended late in a long life of retries may be missing from a short chart.
-        """
-        return await self._read(lambda db: _stats(db, merchant_id, since, step_s, steps))
 
 
 def events(
@@ -292,31 +278,3 @@ def _fact(row: Row, deliveries: Sequence[DeliveryFacts]) -> EventFacts:
         order_of=by_object if ordering_key is None else ordering_key,
         deliveries=tuple(deliveries),
     )
-
-
-def _stats(
-    db: apsw.Connection, merchant_id: MerchantId, since: datetime, step_s: int, steps: int
-) -> list[Bucket]:
-    step = timedelta(seconds=step_s)
-    starts = [since + step * number for number in range(steps + 1)]
-    looked_from = first_id_at(since - step * steps)
-    bindings = (merchant_id, looked_from, to_us(since), step_s * _US_PER_S)
-    finished = {row[:2]: row[2] for row in rows(db, _SQL["stats_finished"], bindings)}
-    attempts = {row[:2]: row[2] for row in rows(db, _SQL["stats_attempts"], bindings)}
-    buckets = []
-    for number in range(steps):
-        span = (merchant_id, first_id_at(starts[number]), first_id_at(starts[number + 1]))
-        accepted = first(db, _SQL["stats_accepted"], span)
-        assert accepted is not None
-        failed_attempts = attempts.get((number, 1), 0)
-        buckets.append(
-            Bucket(
-                at=starts[number],
-                accepted=accepted[0],
-                delivered=finished.get((number, STATES.index(State.DELIVERED)), 0),
-                failed=finished.get((number, STATES.index(State.FAILED)), 0),
-                attempts=attempts.get((number, 0), 0) + failed_attempts,
-                attempts_failed=failed_attempts,
-            )
-        )
-    return buckets

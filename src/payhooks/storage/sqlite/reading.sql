@@ -74,19 +74,3 @@ WHERE merchant_id = ? AND id > ? AND id < ? ORDER BY id LIMIT ?;
 -- name: fact_states
 SELECT id, state, reason FROM deliveries WHERE merchant_id = ?1 AND id BETWEEN ?2 AND ?3
 UNION ALL SELECT id, state, reason FROM queue WHERE merchant_id = ?1 AND id BETWEEN ?2 AND ?3;
-
--- name: stats_accepted
-SELECT count(*) FROM events WHERE merchant_id = ? AND id >= ? AND id < ?;
-
--- name: stats_finished
-SELECT (d.finished_at - ?3) / ?4, d.state, count(*) FROM deliveries AS d
-WHERE d.merchant_id = ?1 AND d.id >= ?2 AND d.finished_at >= ?3
-GROUP BY 1, 2;
-
--- name: stats_attempts
-WITH mine (id) AS (
-  SELECT id FROM deliveries WHERE merchant_id = ?1 AND id >= ?2
-  UNION SELECT id FROM queue WHERE merchant_id = ?1 AND id >= ?2)
-SELECT (a.at - ?3) / ?4, a.reason IS NOT NULL, count(*)
-FROM mine CROSS JOIN attempts AS a ON a.delivery_id = mine.id
-WHERE a.at >= ?3 GROUP BY 1, 2;
