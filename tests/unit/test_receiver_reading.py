@@ -271,6 +271,13 @@ def test_the_merchant_consoles_time_zone_is_the_receivers_to_say() -> None:
         Verifier(SECRET, dialect="merchant-console", time_zone="Mars/Olympus")
 
 
+@pytest.mark.parametrize("dialect", [name for name in DIALECTS if name != "merchant-console"])
+def test_a_time_zone_is_refused_where_none_can_be_chosen(dialect: str) -> None:
+    """It would be passed over without a word, or put right times hours off."""
+    with pytest.raises(TypeError, match="one zone"):
+        Verifier(SECRET, dialect=dialect, time_zone="Europe/Berlin")
+
+
 @pytest.mark.parametrize(
     ("dialect", "sent", "read"),
     [

@@ -24,6 +24,7 @@ class Dialect:
     read: reading.Reader
     wanted: str  # ends the sentence "The body is not …"
     time_zone: str = "UTC"  # whose the times are that name none
+    is_zone_chosen: bool = False  # whether the sender lets each endpoint have its own
 
 
 _STANDARD: Final = StandardWay()
@@ -66,6 +67,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = MappingProxyType(
             read=reading.merchant_console,
             wanted="a JSON object with event_id, event_type and event_body.object",
             time_zone=CONSOLE_TIME_ZONE,
+            is_zone_chosen=True,
         ),
         "foloosi": Dialect(
             way=HeaderWay(HexOfBody("X-Foloosi-Signature", "sha256")),

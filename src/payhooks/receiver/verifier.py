@@ -72,6 +72,8 @@ class Verifier:
             raise TypeError("tolerance is a timedelta")
         if tolerance is not None and not found.way.signs_time:
             raise TypeError(f"{dialect} signs no time that could be held against a tolerance")
+        if time_zone is not None and not found.is_zone_chosen:
+            raise TypeError(f"{dialect} has times of one zone; there is no other to name")
         if not isinstance(max_body, int):
             raise TypeError("max_body is a number of bytes")
         self.dialect = dialect
