@@ -196,7 +196,7 @@ async def test_the_last_owner_of_a_team_is_disabled_only_where_that_is_said() ->
     with pytest.raises(WrongStateError) as refused:
         await users.disable(people.control, SYSTEM, user)
     printed = ids.to_text(ids.MERCHANT, mine.id)
-    assert str(refused.value) == f"maria is the last owner of Bakery ({printed})."
+    assert str(refused.value) == f"Nobody but maria owns Bakery ({printed})."
     assert (await people.found_user(user)).disabled_at is None
     await users.disable(people.control, SYSTEM, user, leave_ownerless=True)
     assert (await people.found_user(user)).disabled_at is not None

@@ -16,6 +16,7 @@ from payhooks.control.context import Caller, Control, audit_entry
 from payhooks.control.faults import Faults
 from payhooks.errors import NotFoundError, WrongStateError
 from payhooks.ids import MerchantId, UserId
+from payhooks.model.audit import AuditEntry
 from payhooks.model.merchant import Merchant
 from payhooks.model.user import SCOPES, Membership, Role, User
 from payhooks.ports.controlling import Window
@@ -167,21 +168,17 @@ async def disable(
     disabled = msgspec.structs.replace(
         user, disabled_at=control.clock.now(), version=user.version + 1
     )
-    entry = audit_entry(
-        control,
-        caller,
-        merchant_id=None,
-        action="user.disabled",
-        target=ids.to_text(ids.USER, user.id),
-    )
     change = IdentityChange(
-        audit=entry, user=disabled, end_sessions_of=user.id, stays_owned=not leave_ownerless
+        audit=_entry(control, caller, user, "user.disabled"),
+        user=disabled,
+        end_sessions_of=user.id,
+        stays_owned=not leave_ownerless,
     )
     try:
         await control.store.apply_identity(change)
     except WrongStateError as error:
         names = ", ".join(await _owned_alone(control, user))
-        raise WrongStateError(f"{user.username} is the last owner of {names}.") from error
+        raise WrongStateError(f"Nobody but {user.username} owns {names}.") from error
     return disabled
 
 
@@ -212,25 +209,27 @@ async def change_password(
     """
     user = signed_in.user
     await sessions.demand_password(control, caller, user, current)
-    faults = Faults()
-    passwords.check(new, faults, pointer="/new_password", names=(user.username, user.email))
-    faults.check()
-    changed = msgspec.structs.replace(
-        user, password_hash=await control.passwords.hash(new), version=user.version + 1
-    )
-    entry = audit_entry(
-        control,
-        caller,
-        merchant_id=None,
-        action="user.password_changed",
-        target=ids.to_text(ids.USER, user.id),
-    )
+    changed = await _with_password(control, user, new, pointer="/new_password")
     change = IdentityChange(
-        audit=entry,
+        audit=_entry(control, caller, user, "user.password_changed"),
         user=changed,
         end_sessions_of=user.id,
         except_session=signed_in.session.id,
     )
+    await control.store.apply_identity(change)
+    return changed
+
+
+async def set_password(control: Control, caller: Caller, user: User, new: str) -> User:
+    """Return the user with another password, signed out everywhere; for who forgot theirs.
+
+    Raises:
+        InvalidError: It is not good enough.
+
+    """
+    changed = await _with_password(control, user, new, pointer="/password")
+    entry = _entry(control, caller, user, "user.password_set")
+    change = IdentityChange(audit=entry, user=changed, end_sessions_of=user.id)
     await control.store.apply_identity(change)
     return changed
 
@@ -296,6 +295,21 @@ async def remove(control: Control, caller: Caller, member: Member) -> None:
     )
     change = IdentityChange(audit=entry, leaving=membership, announcements=(told,))
     await control.store.apply_identity(change)
+
+
+async def _with_password(control: Control, user: User, new: str, *, pointer: str) -> User:
+    """Return the user with a password that was checked, not stored."""
+    faults = Faults()
+    passwords.check(new, faults, pointer=pointer, names=(user.username, user.email))
+    faults.check()
+    password_hash = await control.passwords.hash(new)
+    return msgspec.structs.replace(user, password_hash=password_hash, version=user.version + 1)
+
+
+def _entry(control: Control, caller: Caller, user: User, action: str) -> AuditEntry:
+    """Return the entry of what happened to a user, whatever teams they are in."""
+    target = ids.to_text(ids.USER, user.id)
+    return audit_entry(control, caller, merchant_id=None, action=action, target=target)
 
 
 def demand_no_more(caller: Caller, role: Role) -> None:
