@@ -322,6 +322,22 @@ async def test_a_cancelled_job_advances_no_more(world: World) -> None:
     assert await world.lease() == []
 
 
+@pytest.mark.shows("F67")
+async def test_a_job_that_moved_on_before_it_was_cancelled_keeps_its_count(world: World) -> None:
+    """What was sent again has to be on record, also the slice of the last moment."""
+    merchant, endpoint = await _lane(world)
+    event = await _failed(world, merchant, endpoint)
+    job = await _job(world, merchant)
+    item = world.again(event, endpoint)
+    moved = msgspec.structs.replace(job, queued=1, cursor=item.delivery_id)
+    assert await world.store.advance_replay(moved, after=job.cursor, items=[item], bulk=True)
+    over = msgspec.structs.replace(job, state=ReplayState.CANCELLED, finished_at=world.now())
+    await world.store.apply(Change(audit=world.audit(merchant.id), replay=over))
+    assert await world.store.replay(merchant.id, job.id) == msgspec.structs.replace(
+        over, queued=1, cursor=item.delivery_id
+    )
+
+
 async def test_a_job_that_is_over_is_not_changed_any_more(world: World) -> None:
     """Its last worker ends it while a person cancels it: the first of them wins."""
     merchant, _ = await _lane(world)

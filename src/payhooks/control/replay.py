@@ -147,7 +147,8 @@ async def cancel(control: Control, caller: Caller, replay: Replay) -> Replay:
     if replay.state is ReplayState.RUNNING:
         replay = await _stopped(control, caller, replay)
     await control.store.cancel_replay_backlog(replay.id)
-    return replay
+    # A slice may have been put on its way between reading the job and stopping it.
+    return await control.store.replay(replay.merchant_id, replay.id) or replay
 
 
 async def _stopped(control: Control, caller: Caller, replay: Replay) -> Replay:

@@ -32,7 +32,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     ending_secrets: tuple[SealedSecret, ...] = ()
     forget_secrets: tuple[bytes, ...] = ()  # ids, removed at once
     key: ApiKey | None = None  # inserted, or replaced where the id exists
-    replay: Replay | None = None  # inserted, or replaced where the id exists and it runs
+    replay: Replay | None = None  # inserted, or replaced while it runs, but for how far it is
     event_type: EventType | None = None  # an operator's own; version as for merchant
     announcements: tuple[Announcement, ...] = ()
 

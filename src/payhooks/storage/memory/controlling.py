@@ -14,7 +14,7 @@ from payhooks.model.endpoint import Endpoint, EndpointStatus
 from payhooks.model.event_type import EventType
 from payhooks.model.key import ApiKey
 from payhooks.model.merchant import Merchant
-from payhooks.model.replay import ReplayState
+from payhooks.model.replay import Replay, ReplayState
 from payhooks.model.secret import SealedSecret
 from payhooks.ports.controlling import Change, Window
 from payhooks.ports.reading import Subscription
@@ -55,7 +55,7 @@ class MemoryControl:
         if change.key is not None:
             self._tables.api_keys[change.key.id] = change.key
         if change.replay is not None:
-            self._tables.replays[change.replay.id] = change.replay
+            self._put_replay(change.replay)
         if change.event_type is not None:
             type_ = change.event_type
             self._tables.event_types[type_.family, type_.name] = type_
@@ -197,6 +197,13 @@ class MemoryControl:
         stored = self._tables.replays.get(change.replay.id)
         if stored is not None and stored.state is not ReplayState.RUNNING:
             raise WrongStateError("the replay is over")
+
+    def _put_replay(self, replay: Replay) -> None:
+        stored = self._tables.replays.get(replay.id, replay)
+        # How far it is stays: a slice may have been put on its way since it was read.
+        self._tables.replays[replay.id] = msgspec.structs.replace(
+            replay, queued=stored.queued, cursor=stored.cursor
+        )
 
     def _raise_versions(self, change: Change) -> None:
         """Raise the routing version of the merchant whose routing this change touches."""

@@ -76,9 +76,12 @@ ON CONFLICT (id) DO UPDATE SET (merchant_id, digest, expires_at, revoked_at, doc
   (excluded.merchant_id, excluded.digest, excluded.expires_at, excluded.revoked_at,
     excluded.document)
 
+-- How far it is stays: a slice may have been put on its way since it was read.
 -- name: replay_put
 INSERT INTO replays AS r (merchant_id, id, state, document) VALUES ($1, $2, $3, $4)
-ON CONFLICT (merchant_id, id) DO UPDATE SET (state, document) = (excluded.state, excluded.document)
+ON CONFLICT (merchant_id, id) DO UPDATE SET (state, document) = (excluded.state,
+  (excluded.document::jsonb || jsonb_build_object('queued', r.document::jsonb -> 'queued',
+    'cursor', r.document::jsonb -> 'cursor'))::text)
 WHERE r.state = 'running' RETURNING id
 
 -- name: type_insert

@@ -61,9 +61,13 @@ VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, revoked = excluded.revoked,
   document = excluded.document;
 
+-- How far it is stays: a slice may have been put on its way since it was read.
 -- name: write_replay
 INSERT INTO replays (id, merchant_id, running, document) VALUES (?1, ?2, ?3, ?4)
-ON CONFLICT (id) DO UPDATE SET running = ?3, document = ?4 WHERE running = 1;
+ON CONFLICT (id) DO UPDATE SET running = ?3, document = CAST(json_set(CAST(?4 AS TEXT),
+  '$.queued', json_extract(CAST(document AS TEXT), '$.queued'),
+  '$.cursor', json_extract(CAST(document AS TEXT), '$.cursor')) AS BLOB)
+WHERE running = 1;
 
 -- name: insert_event_type
 INSERT INTO event_types (family, name, version, document) VALUES (?1, ?2, ?3, ?4)
