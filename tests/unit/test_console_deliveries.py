@@ -241,6 +241,26 @@ async def test_the_request_is_shown_without_what_authenticates_us(
         assert "whsec_" not in page
 
 
+@pytest.mark.parametrize(
+    ("role", "sees"),
+    [(Role.OWNER, True), (Role.DEVELOPER, True), (Role.SUPPORT, False), (Role.VIEWER, False)],
+)
+async def test_headers_of_the_webhook_are_read_by_who_may_write_them(
+    world: ConsoleWorld,
+    role: Role,
+    sees: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    """People put keys into them, though the form says that they are not for secrets."""
+    merchant = await shop(world, headers={"X-Gateway-Key": "hunter2-hunter2"})
+    text = await published(world, merchant)
+    await finish(world, Trigger.GIVE_UP)
+    browser = await signed_in(world, merchant, role)
+    for part in ("request", "response", "timing", "signature"):
+        seen = unescape((await browser.get(f"{LIST}/{text}?view={part}")).text).lower()
+        assert ("hunter2" in seen) is sees
+        assert ("x-gateway-key: ••••••••" in seen) is not sees
+
+
 async def test_the_signature_is_verified_step_by_step(world: ConsoleWorld) -> None:
     """With the words of the receiver's own tool, so that both sides speak of the same steps."""
     merchant = await shop(world)

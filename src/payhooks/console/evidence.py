@@ -2,7 +2,8 @@
 
 Requests are not kept, but made again from what is: the event, the webhook and its secrets, by the
 same functions that sent them, at the time of the attempt. What authenticates us is never in it;
-a signature is, since it gives nothing away and is what there is to compare.
+a signature is, since it gives nothing away and is what there is to compare. Headers of the
+webhook's own are for those who may write them: there are secrets among them, whatever we ask for.
 """
 
 import shlex
@@ -45,10 +46,19 @@ class Request:
     curl: str
 
 
-async def request_of(
-    parts: Parts, delivery: Delivery, event: Event, endpoint: Endpoint, attempt: Attempt | None
+async def request_of(  # noqa: PLR0913 - a request has many parts
+    parts: Parts,
+    delivery: Delivery,
+    event: Event,
+    endpoint: Endpoint,
+    attempt: Attempt | None,
+    *,
+    whole: bool,
 ) -> Request | None:
-    """Return the request of an attempt, or of the next; None where its dialect cannot say it."""
+    """Return the request of an attempt, or of the next; None where its dialect cannot say it.
+
+    Unless *whole*, what the webhook's own headers say is hidden.
+    """
     table = await parts.directory.reload(delivery.merchant_id)
     at = parts.control.clock.now() if attempt is None else attempt.at
     leased = _leased(delivery, event)
@@ -71,7 +81,8 @@ async def request_of(
         ("user-agent", USER_AGENT),
         *signed.headers,
     )
-    shown = (*common, *_masked(endpoint), *endpoint.headers)
+    own = tuple((name, value if whole else HIDDEN) for name, value in endpoint.headers)
+    shown = (*common, *_masked(endpoint), *own)
     return Request(
         headers=shown,
         head=f"POST {endpoint.url}\n{head(shown)}",
@@ -80,7 +91,7 @@ async def request_of(
         dialect=delivery.dialect,
         at=at,
         unsigned=unsigned,
-        curl=_curl(endpoint, (*common, *endpoint.headers), signed.body),
+        curl=_curl(endpoint, (*common, *own), signed.body),
     )
 
 

@@ -128,7 +128,10 @@ async def delivery(visit: Visit) -> Response:
     status = shown_status(found)
     request = None
     if stored is not None and endpoint is not None and not stored.expunged:
-        request = await evidence.request_of(visit.parts, found, stored.event, endpoint, attempt)
+        whole = visit.may(Scope.ENDPOINTS_WRITE)
+        request = await evidence.request_of(
+            visit.parts, found, stored.event, endpoint, attempt, whole=whole
+        )
     there = endpoint is not None and endpoint.status is not EndpointStatus.DELETED
     steps: Sequence[Step] = ()
     if view == "signature" and request is not None and endpoint is not None:
