@@ -40,8 +40,11 @@ from payhooks.ports.identity import SignedIn
 SESSION_COOKIE: Final = "__Host-payhooks"
 GUEST_COOKIE: Final = "__Host-payhooks-guest"
 _GUEST_BYTES: Final = 16
-# Only what this console serves: one slash at the start, no host, nothing a browser would mend.
-_NEXT: Final = re.compile(r"/console(?:/[A-Za-z0-9_~.-]+)*/?(?:\?[A-Za-z0-9_~.%&=+*:,\[\]/-]*)?")
+# Only what this console serves: one slash at the start, no host, nothing a browser would mend,
+# such as a part of dots, which leads out of it again.
+_NEXT: Final = re.compile(
+    r"/console(?:/(?!\.+(?:[/?]|$))[A-Za-z0-9_~.-]+)*/?(?:\?[A-Za-z0-9_~.%&=+*:,\[\]/-]*)?"
+)
 _NEXT_CHARS_MAX: Final = 1_000
 FACTOR_NEEDED: Final = "Two-factor authentication is needed"
 WRONG_CODE: Final = "That code did not match. Codes change every 30 seconds."
