@@ -6,6 +6,8 @@ store, so nothing that happens to a request can stop it.
 
 import asyncio
 import contextlib
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -102,10 +104,17 @@ class _Child:
         try:
             await asyncio.wait([ended, stopping], return_when=asyncio.FIRST_COMPLETED)
             if not ended.done():
-                process.terminate()
+                _tell(process, signal.SIGTERM)
                 with contextlib.suppress(TimeoutError):
                     return await asyncio.wait_for(asyncio.shield(ended), self.grace_s)
-                process.kill()
+                _tell(process, signal.SIGKILL)
             return await ended
         finally:
             stopping.cancel()
+
+
+def _tell(process: asyncio.subprocess.Process, number: int) -> None:
+    # Not by the process object: it looks first whether the child has ended, and would take its
+    # exit code away from who waits for it.
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process.pid, number)
