@@ -1,10 +1,10 @@
 """A shop whose sales and events are one transaction: both are there, or neither.
 
     python examples/outbox/app.py shop.db MERCHANT ORDER TOTAL
-    PAYHOOKS_KEY=… python -m payhooks.publisher forward --database sqlite:///shop.db --url https://…
+    python -m payhooks.publisher forward --database sqlite:///shop.db --url https://…
 
 The first sells, as often as you call it, whether Payhooks can be reached or not. The second runs
-beside it and tells what was sold.
+beside it, with PAYHOOKS_API_KEY set, and tells what was sold.
 """
 
 import sqlite3

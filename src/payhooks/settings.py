@@ -31,8 +31,8 @@ from payhooks.policy.address_guard import AllowList
 
 PREFIX: Final = "PAYHOOKS_"
 FILE_SUFFIX: Final = "_FILE"
-# What scripts and tests of this repository set; they are no settings of the product.
-FOREIGN: Final = ("PAYHOOKS_TEST_", "PAYHOOKS_API_")
+# What tests of this repository set, and what clients of a server read; they are no settings of it.
+FOREIGN: Final = ("PAYHOOKS_TEST_", "PAYHOOKS_API_", "PAYHOOKS_OUTBOX_")
 SECRETS: Final = frozenset(
     {"database_url", "secret_key", "operator_key", "egress_proxy", "smtp_url"}
 )

@@ -21,6 +21,7 @@ from tests.support.server import ROOT, Server, Tenant
 from tests.support.soak import OtherProcess, wait_until_settled
 
 from payhooks.publisher import OutboxTable, open_table
+from payhooks.publisher.__main__ import KEY_VARIABLE
 
 APPLICATIONS: Final = 3
 FORWARDERS: Final = 2
@@ -109,7 +110,7 @@ class Child:
 def environment_of_children(key: str) -> dict[str, str]:
     """Return what applications and forwarders are started with."""
     ours = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
-    return {**ours, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "PAYHOOKS_KEY": key}
+    return {**ours, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", KEY_VARIABLE: key}
 
 
 @contextmanager

@@ -252,4 +252,4 @@ def test_the_command_without_a_key_names_its_variable(
     monkeypatch.delenv(KEY_VARIABLE, raising=False)
     command = ["forward", "--database", "sqlite:///shop.db", "--url", "https://hooks.example.com"]
     assert main(command) == EXIT_USAGE
-    assert "Set PAYHOOKS_KEY" in capsys.readouterr().err
+    assert "Set PAYHOOKS_API_KEY" in capsys.readouterr().err

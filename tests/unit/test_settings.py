@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from payhooks.errors import InvalidError
+from payhooks.publisher.__main__ import DATABASE_VARIABLE, KEY_VARIABLE
 from payhooks.settings import Settings, load
 
 KEY = base64.b64encode(bytes(range(32))).decode()
@@ -132,3 +133,9 @@ def test_no_refusal_repeats_a_value() -> None:
 
 def test_what_is_not_ours_is_left_alone() -> None:
     assert load({**LEAST, "PATH": "/bin", "PAYHOOKS_TEST_POSTGRES_URL": "x"}).workers == 1
+
+
+@pytest.mark.parametrize("name", ["PAYHOOKS_API_URL", KEY_VARIABLE, DATABASE_VARIABLE])
+def test_what_clients_read_does_not_keep_a_server_from_starting(name: str) -> None:
+    """A shop on one machine with its server has one file with the variables of both."""
+    assert load({**LEAST, name: "x"}).workers == 1

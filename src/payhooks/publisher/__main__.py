@@ -23,7 +23,7 @@ from payhooks.publisher.table import OutboxTable
 EXIT_DONE: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
-KEY_VARIABLE: Final = "PAYHOOKS_KEY"
+KEY_VARIABLE: Final = "PAYHOOKS_API_KEY"
 DATABASE_VARIABLE: Final = "PAYHOOKS_OUTBOX_DATABASE"
 _REPORT_S: Final = 10.0
 _LOOK_S: Final = 0.1
