@@ -71,7 +71,6 @@ def _read(drawn: str) -> ET.Element:
                 Series(label="Failed <b>", tone="bad", values=[0.0] * 59 + [1_000.0]),
             ],
         ),
-        chart.line("Times", ["a", "b"], [Series(label="p95", tone="wait", values=[0.0, 3.5])]),
         chart.sparkline("Idle", [0.0] * 24),
         chart.sparkline("Nothing", []),
         chart.sparkline("Busy", [float(hour) for hour in range(24)]),
@@ -90,6 +89,18 @@ def test_a_chart_says_what_it_shows_and_stays_in_its_frame(drawn: str) -> None:
         assert x + w <= width + 1
         assert y + h <= height + 1
     assert "style" not in drawn
+
+
+def test_large_numbers_are_told_in_full_and_shortened_on_the_axis() -> None:
+    """2.5e+06 is no number to most people, and 2500000 has no room beside a chart."""
+    series = [Series(label="Delivered", tone="good", values=[2_500_000.0])]
+    drawn = chart.stacked("Deliveries", ["10:00"], series)
+    root = _read(drawn)
+    assert root.findtext("desc") == "In all: Delivered 2500000."
+    texts = [text.text for text in root.iter("text")]
+    assert texts[:5] == ["0", "1M", "2M", "3M", "4M"]
+    small = chart.stacked("Deliveries", ["10:00"], [Series(label="x", tone="bad", values=[50_000])])
+    assert [text.text for text in _read(small).iter("text")][4] == "60k"
 
 
 def test_bars_stand_upon_each_other() -> None:

@@ -1,15 +1,20 @@
 """The overview of the console: figures, what fails, and the first steps."""
 
+import re
 from collections.abc import Sequence
+from datetime import datetime
+from html import unescape
 
 import pytest
 from tests.support.api_world import OWNER, finish
 from tests.support.browsing import Browser, ConsoleWorld, Seen
 
 from payhooks import ids
+from payhooks.ids import EndpointId
 from payhooks.model.delivery import Trigger
 from payhooks.model.merchant import Merchant
 from payhooks.model.user import Role
+from payhooks.ports.tallying import HOUR_S, NO_RESPONSES, Tally
 
 OVERVIEW = "/console/overview"
 
@@ -139,3 +144,52 @@ async def test_another_merchants_deliveries_are_not_counted(
     seen = await look(world, merchant)
     assert tiles(seen)[:3] == ["0", "0", "0"]
     assert "Theirs alone" not in seen.text
+
+
+def tally(
+    merchant: Merchant, endpoint: dict[str, str], at: datetime, counts: dict[int, int]
+) -> Tally:
+    id_ = ids.from_text(ids.ENDPOINT, endpoint["id"])
+    assert id_ is not None
+    responses = tuple(counts.get(place, 0) for place in range(len(NO_RESPONSES)))
+    return Tally(
+        merchant_id=merchant.id,
+        endpoint_id=EndpointId(id_),
+        step_s=HOUR_S,
+        at=at.replace(minute=0, second=0, microsecond=0),
+        attempts=sum(responses),
+        responses=responses,
+    )
+
+
+async def test_how_long_answers_take_is_told_as_a_bound(
+    world: ConsoleWorld, merchant: Merchant
+) -> None:
+    """Counted under bounds, a figure to the millisecond would be a lie."""
+    assert "no answers in 1 h" in (await look(world, merchant)).text
+    await world.endpoint(printed(merchant))
+    await world.publish(printed(merchant))
+    await finish(world, Trigger.SUCCEED)
+    seen = await look(world, merchant)
+    assert tiles(seen)[4] == "≤ 50 ms"
+    assert "19 of 20 answers of your servers in 1 h" in seen.text
+
+
+async def test_the_slowest_webhooks_are_named_slowest_first(
+    world: ConsoleWorld, merchant: Merchant
+) -> None:
+    """Whose server takes long loses deliveries to time-outs next."""
+    assert "Slowest webhooks" not in (await look(world, merchant)).text
+    labels = ("Quick", "Slow", "Hangs", "Gone")
+    made = {label: await world.endpoint(printed(merchant), label=label) for label in labels}
+    times = {"Quick": {0: 8}, "Slow": {0: 18, 5: 2}, "Hangs": {8: 3}, "Gone": {8: 9}}
+    now = world.control.clock.now()
+    await world.store.add_tallies(
+        [tally(merchant, made[label], now, counts) for label, counts in times.items()]
+    )
+    gone = f"/v1/merchants/{printed(merchant)}/endpoints/{made['Gone']['id']}"
+    assert (await world.call("DELETE", gone)).status == 204
+    text = (await look(world, merchant)).text.partition("Slowest webhooks</h2>")[2]
+    figures = re.findall(r">(≤ [^<]+|&gt; [^<]+)</td>", text)
+    assert [unescape(figure) for figure in figures] == ["> 15 s", "≤ 2 s", "≤ 50 ms"]
+    assert re.findall(r">(Quick|Slow|Hangs|Gone)</a>", text) == ["Hangs", "Slow", "Quick"]

@@ -19,6 +19,10 @@ _LABELS_MAX: Final = 8
 _SPARK_WIDTH: Final = 96
 _SPARK_HEIGHT: Final = 20
 _BAR_HEIGHT: Final = 24
+# A million is 1000000 to who reads it aloud, not 1e+06.
+_WHOLE: Final = ".12g"
+_MILLION: Final = 1_000_000
+_TEN_THOUSAND: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +42,7 @@ def stacked(title: str, labels: Sequence[str], series: Sequence[Series]) -> Mark
     parts = _axes(top, labels, step)
     for place, label in enumerate(labels):
         left, level = _LEFT + place * step, 0.0
-        words = ", ".join(f"{one.label} {one.values[place]:g}" for one in series)
+        words = ", ".join(f"{one.label} {one.values[place]:{_WHOLE}}" for one in series)
         bars = []
         for one in series:
             value = one.values[place]
@@ -48,28 +52,8 @@ def stacked(title: str, labels: Sequence[str], series: Sequence[Series]) -> Mark
                 level += value
         if bars:
             parts.append(f"<g><title>{escape(label)}: {escape(words)}</title>{''.join(bars)}</g>")
-    description = ", ".join(f"{one.label} {sum(one.values):g}" for one in series)
+    description = ", ".join(f"{one.label} {sum(one.values):{_WHOLE}}" for one in series)
     return _svg("chart", title, f"In all: {description}.", size=(_WIDTH, _HEIGHT), parts=parts)
-
-
-def line(title: str, labels: Sequence[str], series: Sequence[Series]) -> Markup:
-    """Return one line per series over the labels."""
-    highest = max((value for one in series for value in one.values), default=0)
-    top = _nice(highest)
-    step = (_WIDTH - _LEFT) / max(1, len(labels))
-    parts = _axes(top, labels, step)
-    for one in series:
-        points = " ".join(
-            f"{_LEFT + (place + 0.5) * step:.1f},{_y(value, top):.1f}"
-            for place, value in enumerate(one.values)
-        )
-        name = escape(one.label)
-        parts.append(
-            f'<polyline class="line {one.tone}" points="{points}"><title>{name}</title></polyline>'
-        )
-    return _svg(
-        "chart", title, f"The highest value is {highest:g}.", size=(_WIDTH, _HEIGHT), parts=parts
-    )
 
 
 def sparkline(title: str, values: Sequence[float]) -> Markup:
@@ -83,7 +67,7 @@ def sparkline(title: str, values: Sequence[float]) -> Markup:
         parts.append(
             _rect(place * step, _SPARK_HEIGHT - height, max(0.5, step * 0.7), height, tone)
         )
-    description = f"{sum(values):g} in all, at most {top:g} at a time."
+    description = f"{sum(values):{_WHOLE}} in all, at most {top:{_WHOLE}} at a time."
     return _svg("spark", title, description, size=(_SPARK_WIDTH, _SPARK_HEIGHT), parts=parts)
 
 
@@ -109,7 +93,7 @@ def _axes(top: float, labels: Sequence[str], step: float) -> list[str]:
         y = _y(value, top)
         parts.append(
             f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
+            f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{_short(value)}</text>'
         )
     every = max(1, -(-len(labels) // _LABELS_MAX))
     for place in range(0, len(labels), every):
@@ -126,6 +110,15 @@ def _nice(highest: float) -> float:
     while size * 10 < highest:
         size *= 10
     return next(size * step for step in (1, 2, 4, 6, 8, 10) if size * step >= highest)
+
+
+def _short(value: float) -> str:
+    """Return a number for the axis, where there is room for four signs."""
+    if value >= _MILLION:
+        return f"{value / _MILLION:g}M"
+    if value >= _TEN_THOUSAND:
+        return f"{value / 1_000:g}k"
+    return f"{value:g}"
 
 
 def _y(value: float, top: float) -> float:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import isinf
 from typing import Final
 from urllib.parse import urlencode
 
@@ -20,9 +21,10 @@ from payhooks.ids import EndpointId
 from payhooks.limits import WORKER_SILENT_S
 from payhooks.model.attempt import REASON_SENTENCES
 from payhooks.model.delivery import Delivery, State
-from payhooks.model.endpoint import Endpoint
+from payhooks.model.endpoint import Endpoint, EndpointStatus
 from payhooks.model.key import Scope
 from payhooks.model.merchant import Merchant
+from payhooks.policy.fitness import RESPONSE_MS
 from payhooks.ports.controlling import Window
 from payhooks.ports.reading import DeliveryFilter, EventFilter
 
@@ -32,6 +34,8 @@ _WAITING: Final = (State.SCHEDULED, State.LEASED, State.BLOCKED)
 # By which webhooks fail and what waits longest is judged.
 _SAMPLE: Final = 200
 _FAILING_MAX: Final = 5
+_SLOWEST_MAX: Final = 5
+_MS_PER_S: Final = 1_000
 # Longer than the standard policy tries, so that what has just been given up is among them.
 _FAILED_DAYS: Final = 7
 _ONE: Final = Window(limit=1)
@@ -55,6 +59,15 @@ class Bars:
     labels: Sequence[str]
     series: Sequence[Series]
     rows: Sequence[tuple[str, int, int, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slow:
+    """A webhook whose server takes long."""
+
+    endpoint: Endpoint
+    within: str
+    responses: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +122,9 @@ async def overview(visit: Visit) -> Response:
         failed_days=_FAILED_DAYS,
         recover=_recover(None, since),
         failing=await _failing(visit, undone, since),
+        within=_within(statistics.p95_ms(buckets)),
+        slowest=await _slowest(visit),
+        slowest_hours=statistics.FITNESS_HOURS,
         bars=_bars(buckets, span),
         todo=todo,
         silent=all(worker.seen_s_ago > WORKER_SILENT_S for worker in health.workers),
@@ -164,6 +180,33 @@ async def _failing(visit: Visit, undone: Sequence[Delivery], since: datetime) ->
             )
         )
     return found
+
+
+async def _slowest(visit: Visit) -> Sequence[Slow]:
+    paces = await statistics.slowest(
+        visit.control.store, visit.merchant.id, now=visit.now, limit=_SLOWEST_MAX
+    )
+    endpoints = await labelled(visit, [pace.endpoint_id for pace in paces])
+    return [
+        Slow(
+            endpoint=endpoints[pace.endpoint_id],
+            within=_within(pace.p95_ms),
+            responses=pace.responses,
+        )
+        for pace in paces
+        if endpoints[pace.endpoint_id].status is not EndpointStatus.DELETED
+    ]
+
+
+def _within(bound_ms: float | None) -> str:
+    """Return in words what most responses took at most; empty where there were none."""
+    if bound_ms is None:
+        return ""
+    if isinf(bound_ms):
+        return f"> {RESPONSE_MS[-1] // _MS_PER_S} s"
+    if bound_ms < _MS_PER_S:
+        return f"≤ {bound_ms:g} ms"
+    return f"≤ {bound_ms / _MS_PER_S:g} s"
 
 
 def _recover(endpoint_id: EndpointId | None, since: datetime) -> str:

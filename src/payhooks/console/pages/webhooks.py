@@ -3,9 +3,6 @@
 The dialog is the page's own part: with our script it opens over the list, without it is a page.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 
 from starlette.responses import Response
@@ -18,21 +15,16 @@ from payhooks.console.pages import webhooks_form as forms
 from payhooks.console.pages.webhooks_form import Entered
 from payhooks.console.pages.webhooks_picker import picker
 from payhooks.console.pages.webhooks_proof import SIGNERS, proof_of
-from payhooks.control import endpoints, keys, sessions
+from payhooks.control import endpoints, keys, sessions, statistics
 from payhooks.dialects.registry import DIALECTS
 from payhooks.errors import InvalidError
-from payhooks.model.delivery import Delivery, State
-from payhooks.model.endpoint import DisabledReason, Endpoint
-from payhooks.model.key import ApiKey, Scope
+from payhooks.model.endpoint import DisabledReason
+from payhooks.model.key import Scope
 from payhooks.model.merchant import Merchant
 from payhooks.policy.retry import POLICIES
 from payhooks.ports.controlling import Window
-from payhooks.ports.reading import DeliveryFilter
 
 LIST: Final = "/settings/webhooks"
-_HOURS: Final = 24
-# One read per row of the list: 50 rows cost 15 ms, with 100 deliveries each 41 ms.
-_SAMPLE_MAX: Final = 50
 DISABLED: Final = {
     DisabledReason.GONE: "It answered 410 Gone.",
     DisabledReason.FAILING: "It did nothing but fail for days.",
@@ -41,28 +33,23 @@ DISABLED: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """How a webhook fared lately, by its newest deliveries."""
-
-    by_hour: tuple[int, ...]  # of the last day, oldest first
-    success: str  # in per cent; empty where nothing ended
-
-
 @page("GET", LIST, needs=Scope.ENDPOINTS_READ, factor=Factor.GATE)
 async def webhooks(visit: Visit) -> Response:
     """List them, newest first."""
     control = visit.control
     found = await control.store.endpoints(visit.merchant.id, window_of(visit, ids.ENDPOINT))
     shown = listed(visit, ids.ENDPOINT, found, id_of=lambda one: one.id)
+    fitness = await statistics.fitness(
+        control.store, visit.merchant.id, [one.id for one in shown.items], now=visit.now
+    )
     return visit.show(
         "webhooks/list.html",
         title="Webhooks",
-        webhooks=[(one, await _health(visit, one)) for one in shown.items],
+        webhooks=[(one, fitness[one.id]) for one in shown.items],
         pages=shown,
         signers=SIGNERS,
         disabled=DISABLED,
-        sample=_SAMPLE_MAX,
+        hours=statistics.FITNESS_HOURS,
     )
 
 
@@ -124,7 +111,7 @@ async def _new(visit: Visit, entered: Entered, messages: Messages) -> Response:
 
 async def _source_keys(visit: Visit) -> list[tuple[str, str]]:
     """Return the keys that may sign, as options of a dropdown."""
-    found: Sequence[ApiKey] = await visit.control.store.keys(
+    found = await visit.control.store.keys(
         visit.merchant.id, Window(limit=limits.KEYS_PER_MERCHANT_MAX)
     )
     return [
@@ -138,23 +125,3 @@ def _dialects(merchant: Merchant, chosen: str) -> tuple[str, ...]:
     """Return the dialects that the merchant may choose; custom is offered once it is defined."""
     names = [name for name in DIALECTS if name != "custom" or merchant.custom_dialect]
     return tuple(dict.fromkeys([*names, chosen]))
-
-
-async def _health(visit: Visit, endpoint: Endpoint) -> Health:
-    since = visit.now - timedelta(hours=_HOURS)
-    found = await visit.control.store.deliveries(
-        visit.merchant.id,
-        DeliveryFilter(endpoint_id=endpoint.id, created_gte=since),
-        Window(limit=_SAMPLE_MAX),
-    )
-    by_hour = [0] * _HOURS
-    for delivery in found:
-        age_s = ids.age_s(ids.event_id_of(delivery.id), visit.now)
-        by_hour[max(0, _HOURS - 1 - int(max(0.0, age_s) // 3600))] += 1
-    return Health(by_hour=tuple(by_hour), success=_success(found))
-
-
-def _success(found: Sequence[Delivery]) -> str:
-    delivered = sum(one.state is State.DELIVERED for one in found)
-    ended = delivered + sum(one.state is State.FAILED for one in found)
-    return f"{100 * delivered / ended:.1f} %" if ended else ""
