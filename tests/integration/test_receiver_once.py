@@ -233,6 +233,18 @@ def test_a_connection_that_commits_by_itself_is_refused(
     connection.close()
 
 
+def test_a_pipeline_is_refused(postgres: str) -> None:
+    """In it nobody is told of being first: no work was done, and the mark was there still."""
+    with (
+        pytest.raises(TypeError, match="pipeline"),
+        psycopg.connect(postgres) as connection,
+        connection.pipeline(),
+        once(connection, EVENT),
+    ):
+        pass
+    assert _seen(postgres) == 0
+
+
 def test_djangos_connection_must_be_in_a_transaction(tmp_path: Path) -> None:
     """Outside of atomic() Django commits each statement, so also the mark alone."""
     with django_connection(f"sqlite:///{tmp_path / 'a.db'}") as (connection, _):

@@ -60,7 +60,11 @@ def once(
 
     """
     at = _seconds(SystemClock().now() if now is None else now)
-    yield _execute(connection, _INSERT, (source or event.format, event.id, at)) == 1
+    marked = _execute(connection, _INSERT, (source or event.format, event.id, at))
+    if marked not in {0, 1}:
+        # Taken for 0 it would be an event that nobody ever did the work of.
+        raise TypeError("once asks whether it is first; in a pipeline the answer comes too late")
+    yield marked == 1
 
 
 def forget(connection: Any, before: datetime) -> int:  # noqa: ANN401 - see once
@@ -111,7 +115,8 @@ def _refuse_autocommit(connection: Any) -> None:  # noqa: ANN401 - see once
     """Raise TypeError where the mark would be committed before the work is done."""
     if hasattr(connection, "in_atomic_block"):  # Django
         alone = not connection.in_atomic_block
-    elif hasattr(connection, "pgconn"):  # psycopg; 0 is libpq's "idle"
+    elif hasattr(getattr(connection, "info", None), "transaction_status"):
+        # psycopg, and its predecessor below SQLAlchemy; 0 is libpq's "idle".
         alone = connection.autocommit and connection.info.transaction_status == 0
     elif isinstance(connection, sqlite3.Connection):
         mode = getattr(connection, "autocommit", _LEGACY)
