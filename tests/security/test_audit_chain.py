@@ -15,10 +15,10 @@ from tests.support.stores import open_store
 
 from payhooks import ids
 from payhooks.control import audit
-from payhooks.control.audit import ChainReport, Mark
+from payhooks.control.audit import ChainReport
 from payhooks.control.keyring import new_key_text
 from payhooks.ids import MerchantId
-from payhooks.model.audit import GENESIS, AuditEntry, chain
+from payhooks.model.audit import GENESIS, AuditEntry, Mark, chain
 from payhooks.storage import documents
 
 ENTRIES: Final = 6  # one makes the merchant, five its endpoints
@@ -63,10 +63,18 @@ class _Hand:
             self.delete(place)
             self._put(place, entry, hash_)
 
-    def cut(self, number: int) -> None:
-        """Take this entry and all behind it away, and say so where the end is kept."""
+    def tear(self, number: int) -> None:
+        """Take this entry and all behind it away."""
         for each in range(number, ENTRIES + 1):
             self.delete(each)
+
+    def cut(self, number: int) -> None:
+        """Take this entry and all behind it away, and say so where the end is kept."""
+        self.tear(number)
+        self._end(number - 1)
+
+    def append(self, number: int) -> None:
+        """Let the end be kept as if this entry, which is there, were none yet."""
         self._end(number - 1)
 
     def rewrite(self, number: int) -> None:
@@ -101,6 +109,8 @@ _DEEDS: list[tuple[str, Callable[[_Hand, int], None], range, Callable[[int], int
     ("deleted", _Hand.delete, range(1, ENTRIES), lambda number: number),
     # The forged one follows from what is before it; what was there does not follow from it.
     ("inserted", _Hand.insert, range(1, ENTRIES), lambda number: number + 1),
+    ("torn off", _Hand.tear, _ROWS, lambda number: number),
+    ("behind the end", _Hand.append, range(2, ENTRIES + 1), lambda number: number),
     ("swapped", _Hand.swap, range(1, ENTRIES), lambda number: number),
     ("cut", _Hand.cut, range(2, ENTRIES + 1), lambda _number: None),
     ("rewritten", _Hand.rewrite, _ROWS, lambda _number: None),

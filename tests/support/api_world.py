@@ -30,6 +30,7 @@ from payhooks.model.delivery import Trigger
 from payhooks.ports.handoff import NoHandoff
 from payhooks.ports.settling import Settlement
 from payhooks.storage.memory import MemoryStore
+from payhooks.storage.memory.tables import Tables
 from payhooks.testing.clock import ManualClock
 from payhooks.testing.telemetry import QuietTelemetry
 
@@ -197,11 +198,33 @@ class World:
 
     def edit_audit_entry(self, merchant_id: ids.MerchantId, *, number: int, actor: str) -> None:
         """Rewrite the past, as somebody with a way to the tables could."""
-        assert isinstance(self.store, MemoryStore)
-        log = self.store._tables.audit_log[merchant_id]  # noqa: SLF001 - no port rewrites it
+        log = self._audit_tables().audit_log[merchant_id]
         chained = log[number - 1]
         edited = msgspec.structs.replace(chained.entry, actor=actor)
         log[number - 1] = msgspec.structs.replace(chained, entry=edited)
+
+    def fill_audit_log(self, merchant_id: ids.MerchantId, *, entries: int) -> None:
+        """Chain so many entries, as years of changes would."""
+        tables = self._audit_tables()
+        template = tables.audit_log[merchant_id][0].entry
+        for _ in range(entries):
+            tables.log(template)
+
+    def cut_audit_log(self, merchant_id: ids.MerchantId, *, number: int) -> None:
+        """Take an entry and all behind it away, as somebody with a way to the tables could."""
+        del self._audit_tables().audit_log[merchant_id][number - 1 :]
+
+    def rewrite_audit_log(self, merchant_id: ids.MerchantId, *, actor: str) -> None:
+        """Write a whole chain anew, so that it holds."""
+        tables = self._audit_tables()
+        entries = tables.audit_log.pop(merchant_id)
+        del tables.audit_heads[merchant_id]
+        for chained in entries:
+            tables.log(msgspec.structs.replace(chained.entry, actor=actor))
+
+    def _audit_tables(self) -> Tables:
+        assert isinstance(self.store, MemoryStore)
+        return self.store._tables  # noqa: SLF001 - no port rewrites the past
 
     async def audit_actions(self, merchant: str | None) -> list[str]:
         """Return what the audit log says was done, oldest first."""

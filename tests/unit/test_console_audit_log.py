@@ -1,9 +1,13 @@
 """The audit log in the console: read, filtered, checked."""
 
+import re
+from hashlib import blake2b
+
 import pytest
 from tests.support.browsing import Browser, ConsoleWorld
 
 from payhooks import ids
+from payhooks.console.tokens import Tokens, Use
 from payhooks.model.merchant import Merchant
 from payhooks.model.user import Role
 
@@ -110,6 +114,76 @@ async def test_a_chain_that_somebody_rewrote_is_shown_as_broken(
     seen = await viewer.get(f"{LOG}/chain")
     assert "broken at entry 2" in seen.text
     assert "The chain holds" not in seen.text
+
+
+async def test_a_long_chain_is_checked_in_steps_that_tell_how_far(
+    world: ConsoleWorld, merchant: Merchant, viewer: Browser
+) -> None:
+    """A log of years must not hold everybody else up for as long as it takes to compute."""
+    before = (await world.store.audit_head(merchant.id)).number
+    world.fill_audit_log(merchant.id, entries=6_000 - before)
+    first = await viewer.get(f"{LOG}/chain")
+    assert "Checked up to entry 5,000. So far the chain holds." in first.text
+    assert "1,000 entries are left" in first.text
+    [further] = re.findall(r'href="([^"]*so_far=[^"]*)">Go on', first.text)
+    second = await viewer.get(further)
+    assert "The chain holds: 6,000 entries" in second.text
+    assert "Go on" not in second.text
+    world.cut_audit_log(merchant.id, number=5_500)
+    assert "broken at entry 5,500" in (await viewer.get(further)).text
+
+
+async def test_a_log_written_anew_as_a_whole_shows_against_a_mark_kept_elsewhere(
+    world: ConsoleWorld, merchant: Merchant, viewer: Browser
+) -> None:
+    """Whoever writes the records can compute hashes too; a mark on paper they cannot change."""
+    for _ in range(3):
+        await world.key(printed(merchant), "events:read")
+    [mark] = re.findall(r"<pre[^>]*>(\d+ [0-9a-f]{64})<", (await viewer.get(f"{LOG}/chain")).text)
+    query = mark.replace(" ", "+")
+    await world.key(printed(merchant), "events:read")
+    seen = await viewer.get(f"{LOG}/chain?mark={query}")
+    assert "lies on the way" in seen.text
+    world.rewrite_audit_log(merchant.id, actor="somebody else")
+    assert "The chain holds" in (await viewer.get(f"{LOG}/chain")).text
+    seen = await viewer.get(f"{LOG}/chain?mark={query}")
+    assert f"broken at entry {mark.split()[0]}" in seen.text
+    world.cut_audit_log(merchant.id, number=3)
+    assert "broken at entry 3" in (await viewer.get(f"{LOG}/chain")).text
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        pytest.param("mark=nonsense", id="no mark"),
+        pytest.param("mark=0+" + "0" * 64, id="an entry that cannot be"),
+        pytest.param("mark=1+" + "g" * 64, id="no hash"),
+        pytest.param("so_far=nonsense", id="a place that nobody sealed"),
+        pytest.param("so_far=" + "A" * 400, id="a long one"),
+        pytest.param("so_far=%F0%9F%92%A9", id="one of no letters"),
+    ],
+)
+async def test_a_check_goes_on_only_from_where_one_came(viewer: Browser, query: str) -> None:
+    """Else a link makes the page say that all holds, and nobody looked."""
+    seen = await viewer.get(f"{LOG}/chain?{query}")
+    assert seen.status == 422
+    assert "The chain holds" not in seen.text
+
+
+async def test_how_far_a_check_came_counts_for_its_own_merchant_alone(
+    world: ConsoleWorld, merchant: Merchant, viewer: Browser
+) -> None:
+    """An empty chain would hold from the end of another."""
+    other = await world.tenant("Other")
+    tokens = Tokens(blake2b(b"forms", key=world.services.cursor_key).digest())
+    hash_ = (await world.store.audit_head(merchant.id)).hash.hex()
+    for use, whose, status in (
+        (Use.CHAIN, merchant, 200),
+        (Use.CHAIN, other, 422),
+        (Use.SAID, merchant, 422),
+    ):
+        sealed = tokens.seal(use, f"{printed(whose)} 1 {hash_}")
+        assert (await viewer.get(f"{LOG}/chain?so_far={sealed}")).status == status
 
 
 async def test_another_merchants_entries_are_not_there(

@@ -7,9 +7,10 @@ from payhooks import ids
 from payhooks.cli import local
 from payhooks.cli.inputs import read_bytes
 from payhooks.control import audit, merchants
-from payhooks.control.audit import ChainReport, Mark
+from payhooks.control.audit import ChainReport
 from payhooks.errors import InvalidError
 from payhooks.ids import MerchantId
+from payhooks.model.audit import Mark
 
 _INSTALLATION: Final = "installation"
 _OPTION: Final = "--against"

@@ -52,7 +52,7 @@ from payhooks.console.forms import Form
 from payhooks.console.menu import Group
 from payhooks.console.parts import Parts
 from payhooks.console.render import Renderer
-from payhooks.console.tokens import Tokens
+from payhooks.console.tokens import Tokens, Use
 from payhooks.control.context import Caller, Control
 from payhooks.model.key import Scope
 from payhooks.model.merchant import Merchant
@@ -160,7 +160,7 @@ class Guest:
     @property
     def said(self) -> str:
         """What the page before has to say: the result of what was done there."""
-        return self.tokens.unseal(self.request.cookies.get(SAID_COOKIE, ""))
+        return self.tokens.unseal(Use.SAID, self.request.cookies.get(SAID_COOKIE, ""))
 
     def show(
         self, template: str, *, status: int = 200, part: str | None = None, **values: object
@@ -189,7 +189,7 @@ class Guest:
         if said:
             response.set_cookie(
                 SAID_COOKIE,
-                self.tokens.seal(said),
+                self.tokens.seal(Use.SAID, said),
                 max_age=_SAID_S,
                 path="/",
                 secure=True,

@@ -1,4 +1,4 @@
-"""Texts that only we can have written: the token of a form, and the word carried to the next page.
+"""Texts that only we can have written: the token of a form, and what is carried to the next page.
 
 Both are keyed with a secret of the installation and need no row in the store.
 """
@@ -6,10 +6,18 @@ Both are keyed with a secret of the installation and need no row in the store.
 import base64
 import hashlib
 import hmac
+from enum import StrEnum
 from typing import Final
 
 _MAC_BYTES: Final = 24
-_SAID_CHARS_MAX: Final = 300
+_CARRIED_CHARS_MAX: Final = 300
+
+
+class Use(StrEnum):
+    """What a text is carried for; none counts as another."""
+
+    SAID = "said"  # the result of what was done
+    CHAIN = "chain"  # how far a check of the audit log came
 
 
 class Tokens:
@@ -26,18 +34,18 @@ class Tokens:
         """Whether the form's token belongs to the cookie."""
         return hmac.compare_digest(self.token(cookie).encode(), token.encode())
 
-    def seal(self, sentence: str) -> str:
-        """Return a cookie's text that carries a sentence of ours over a redirect."""
-        said = sentence[:_SAID_CHARS_MAX].encode()
-        return base64.urlsafe_b64encode(self._mac(said, b"said") + said).decode()
+    def seal(self, use: Use, text: str) -> str:
+        """Return what a cookie or a URL can carry of a text of ours."""
+        carried = text[:_CARRIED_CHARS_MAX].encode()
+        return base64.urlsafe_b64encode(self._mac(carried, use.encode()) + carried).decode()
 
-    def unseal(self, text: str) -> str:
-        """Return the sentence; empty where somebody else wrote the text."""
+    def unseal(self, use: Use, sealed: str) -> str:
+        """Return the text; empty where somebody else wrote it, or it was carried for other use."""
         try:
-            raw = base64.urlsafe_b64decode(text.encode())
-            said = raw[_MAC_BYTES:]
-            genuine = hmac.compare_digest(raw[:_MAC_BYTES], self._mac(said, b"said"))
-            return said.decode() if genuine else ""
+            raw = base64.urlsafe_b64decode(sealed.encode())
+            carried = raw[_MAC_BYTES:]
+            genuine = hmac.compare_digest(raw[:_MAC_BYTES], self._mac(carried, use.encode()))
+            return carried.decode() if genuine else ""
         except ValueError:
             return ""
 

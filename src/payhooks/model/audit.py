@@ -10,6 +10,16 @@ from payhooks.ids import MerchantId
 GENESIS = bytes(32)  # what the first entry of a chain follows
 
 
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a chain was when somebody looked: its last entry then."""
+
+    number: int
+    hash: bytes
+
+
+BEGINNING = Mark(number=0, hash=GENESIS)
+
+
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One change, before it has its place in the chain."""
 

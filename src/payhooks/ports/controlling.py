@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from payhooks.ids import DeliveryId, EndpointId, MerchantId, ReplayId
-from payhooks.model.audit import AuditEntry, ChainedAuditEntry
+from payhooks.model.audit import AuditEntry, ChainedAuditEntry, Mark
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.event_type import EventType
 from payhooks.model.key import ApiKey
@@ -130,6 +130,10 @@ class ControlStore(Protocol):
         self, merchant_id: MerchantId | None, *, after: int, limit: int
     ) -> list[ChainedAuditEntry]:
         """Return entries with a greater number, oldest first."""
+        ...
+
+    async def audit_head(self, merchant_id: MerchantId | None) -> Mark:
+        """Return the last entry of a chain as it is kept beside the entries; else the beginning."""
         ...
 
     async def audit_chains(self) -> list[MerchantId | None]:

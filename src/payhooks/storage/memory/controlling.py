@@ -9,7 +9,7 @@ import msgspec
 from payhooks import limits
 from payhooks.errors import StaleVersionError, WrongStateError
 from payhooks.ids import EndpointId, MerchantId
-from payhooks.model.audit import ChainedAuditEntry
+from payhooks.model.audit import BEGINNING, ChainedAuditEntry, Mark
 from payhooks.model.endpoint import Endpoint, EndpointStatus
 from payhooks.model.event_type import EventType
 from payhooks.model.key import ApiKey
@@ -142,6 +142,10 @@ class MemoryControl:
     ) -> list[ChainedAuditEntry]:
         """See ControlStore."""
         return self._tables.audit_log.get(merchant_id, [])[after : after + limit]
+
+    async def audit_head(self, merchant_id: MerchantId | None) -> Mark:
+        """See ControlStore."""
+        return self._tables.audit_heads.get(merchant_id, BEGINNING)
 
     async def audit_chains(self) -> list[MerchantId | None]:
         """See ControlStore."""

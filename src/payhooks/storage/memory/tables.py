@@ -24,7 +24,7 @@ from payhooks.ids import (
     UserId,
 )
 from payhooks.model.attempt import Attempt
-from payhooks.model.audit import GENESIS, AuditEntry, ChainedAuditEntry, chain
+from payhooks.model.audit import BEGINNING, AuditEntry, ChainedAuditEntry, Mark, chain
 from payhooks.model.delivery import State, Trigger
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.event_type import EventType
@@ -71,6 +71,7 @@ class Tables:
     replay_claims: dict[ReplayId, tuple[int, int]] = field(default_factory=dict)  # owner, until
     announcements: dict[bytes, Announcement] = field(default_factory=dict)
     audit_log: dict[MerchantId | None, list[ChainedAuditEntry]] = field(default_factory=dict)
+    audit_heads: dict[MerchantId | None, Mark] = field(default_factory=dict)
 
     # People.
     users: dict[UserId, User] = field(default_factory=dict)
@@ -202,10 +203,11 @@ class Tables:
     def log(self, entry: AuditEntry) -> None:
         """Chain an entry to those before it."""
         entries = self.audit_log.setdefault(entry.merchant_id, [])
-        number = len(entries) + 1
-        previous = entries[-1].hash if entries else GENESIS
-        hash_ = chain(previous, number, entry)
+        head = self.audit_heads.get(entry.merchant_id, BEGINNING)
+        number = head.number + 1
+        hash_ = chain(head.hash, number, entry)
         entries.append(ChainedAuditEntry(number=number, entry=entry, hash=hash_))
+        self.audit_heads[entry.merchant_id] = Mark(number=number, hash=hash_)
 
 
 def newest_first(

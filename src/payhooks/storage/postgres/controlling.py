@@ -8,7 +8,7 @@ import msgspec
 
 from payhooks.errors import StaleVersionError, WrongStateError
 from payhooks.ids import EndpointId, MerchantId
-from payhooks.model.audit import ChainedAuditEntry
+from payhooks.model.audit import BEGINNING, ChainedAuditEntry, Mark
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.event_type import EventType
 from payhooks.model.key import ApiKey
@@ -108,6 +108,11 @@ class PostgresControl:
         """See ControlStore."""
         rows = await self._control.call(_SQL["audit"], merchant_id or NOBODY, after, limit)
         return [chained(row) for row in rows]
+
+    async def audit_head(self, merchant_id: MerchantId | None) -> Mark:
+        """See ControlStore."""
+        rows = await self._control.call(_SQL["audit_head"], merchant_id or NOBODY)
+        return Mark(number=rows[0]["number"], hash=rows[0]["hash"]) if rows else BEGINNING
 
     async def audit_chains(self) -> list[MerchantId | None]:
         """See ControlStore."""

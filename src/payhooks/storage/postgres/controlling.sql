@@ -143,6 +143,9 @@ SELECT number, hash, document FROM audit_log
 WHERE merchant_id = $1 AND ($2::bigint IS NULL OR number < $2)
 ORDER BY number DESC LIMIT $3
 
+-- name: audit_head
+SELECT number, hash FROM audit_heads WHERE merchant_id = $1
+
 -- name: audit_chains
 SELECT merchant_id FROM audit_heads WHERE number > 0 ORDER BY merchant_id
 

@@ -8,7 +8,7 @@ import msgspec
 
 from payhooks.errors import NotFoundError
 from payhooks.ids import EndpointId, MerchantId
-from payhooks.model.audit import AuditEntry, ChainedAuditEntry
+from payhooks.model.audit import BEGINNING, AuditEntry, ChainedAuditEntry, Mark
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.event_type import EventType
 from payhooks.model.key import ApiKey
@@ -97,6 +97,12 @@ class SqliteControl(Part):
         """See ControlStore."""
         bindings = (merchant_id or OPERATOR_CHAIN, after, limit)
         return _chained(await self._read(lambda db: rows(db, _SQL["audit"], bindings)))
+
+    async def audit_head(self, merchant_id: MerchantId | None) -> Mark:
+        """See ControlStore."""
+        whose = merchant_id or OPERATOR_CHAIN
+        found = await self._read(lambda db: first(db, _SQL["chain_head"], (whose,)))
+        return BEGINNING if found is None else Mark(number=found[0], hash=found[1])
 
     async def audit_chains(self) -> list[MerchantId | None]:
         """See ControlStore."""
