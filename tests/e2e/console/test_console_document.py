@@ -114,7 +114,7 @@ def fill(modal: Locator, label: str, url: str, *events: str) -> None:
 def pick(modal: Locator, *events: str, on: bool = True) -> None:
     """Open the dropdown and choose events of it, or no longer choose them."""
     # It is open already where the events are what was refused.
-    if not modal.locator("details[data-picker][open]").count():
+    if not modal.locator("details.picker[open]").count():
         modal.locator("#events").click()
     for name in events:
         line = modal.get_by_role("checkbox", name=re.compile(rf"^{re.escape(name)} "))

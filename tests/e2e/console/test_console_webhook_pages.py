@@ -133,6 +133,8 @@ def test_a_webhook_is_added_edited_and_deleted_as_the_manual_has_it(chromium: Ch
     expect(page.get_by_role("status").filter(has_text="Fulfilment was saved.")).to_be_visible()
     dialog = editing(window, "Fulfilment")
     expect(dialog.get_by_text("3 selected")).to_be_visible()
+    dialog.get_by_role("checkbox", name=re.compile("^ach.failed ")).uncheck()
+    expect(dialog.get_by_text("2 selected")).to_be_visible()
     dialog.get_by_role("button", name="Delete Hook").click()
     second = page.get_by_role("dialog", name="Delete Fulfilment?")
     expect(second.get_by_role("button", name="Close")).to_be_focused()

@@ -1,6 +1,10 @@
-"""The dropdown of events: a group for each beginning, its types, and what else is selected."""
+"""The dropdown of events: what is selected, and a group for each beginning of what is not.
 
-from dataclasses import dataclass
+What is selected stands above the dropdown, where it is seen and let go of without opening it. So
+each type has one box: a second one in its group would say the opposite as soon as one is clicked.
+"""
+
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final
 
@@ -17,26 +21,25 @@ class Line:
 
     value: str  # a type, or a pattern
     words: str
-    ticked: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Types that begin alike."""
+    """Types that begin alike and are not selected."""
 
     name: str
-    pattern: Line | None  # the group, and what will be added to it
+    pattern: Line | None  # the group, and what will be added to it; none if that is selected
     lines: tuple[Line, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picker:
-    """What there is to choose from, and what is chosen."""
+    """What is selected, and what else there is to choose from."""
 
-    everything: Line
+    selected: tuple[Line, ...]
+    everything: Line | None
     groups: tuple[Group, ...]
     types: int
-    chosen: tuple[str, ...]
 
 
 def picker(catalogue: Catalogue, merchant: Merchant, chosen: tuple[str, ...]) -> Picker:
@@ -45,38 +48,41 @@ def picker(catalogue: Catalogue, merchant: Merchant, chosen: tuple[str, ...]) ->
     known = {
         type_.name: type_ for type_ in catalogue.types if not families or type_.family in families
     }
-    ticked = frozenset(chosen)
     names = sorted(known, key=lambda name: (_beginning(name), name))
+    everything = Line(value=_EVERYTHING, words="All events, and future ones")
     groups = [
-        _group(beginning, [known[name] for name in of_group], ticked)
+        _group(beginning, [known[name] for name in of_group])
         for beginning, of_group in groupby(names, _beginning)
     ]
-    offered = {_EVERYTHING, *known, *(one.pattern.value for one in groups if one.pattern)}
-    others = tuple(
-        Line(value=value, words="Selected before; no type of yours.", ticked=True)
-        for value in chosen
-        if value not in offered
+    patterns = [group.pattern for group in groups if group.pattern]
+    lines = [everything, *patterns, *(line for group in groups for line in group.lines)]
+    words = {line.value: line.words for line in lines}
+    unknown = "No type of yours."
+    return Picker(
+        selected=tuple(
+            Line(value=value, words=words.get(value, unknown)) for value in dict.fromkeys(chosen)
+        ),
+        everything=None if _EVERYTHING in chosen else everything,
+        groups=tuple(_without(group, frozenset(chosen)) for group in groups),
+        types=len(known),
     )
-    if others:
-        groups.insert(0, Group(name="Others", pattern=None, lines=others))
-    everything = Line(
-        value=_EVERYTHING,
-        words="All events, and future ones",
-        ticked=_EVERYTHING in ticked,
-    )
-    return Picker(everything=everything, groups=tuple(groups), types=len(known), chosen=chosen)
 
 
-def _group(beginning: str, types: list[EventType], ticked: frozenset[str]) -> Group:
+def _group(beginning: str, types: list[EventType]) -> Group:
     pattern = f"{beginning}*"
     return Group(
         name=pattern,
-        pattern=Line(
-            value=pattern, words=f"All {pattern} events, and future ones", ticked=pattern in ticked
-        ),
-        lines=tuple(
-            Line(value=one.name, words=one.words, ticked=one.name in ticked) for one in types
-        ),
+        pattern=Line(value=pattern, words=f"All {pattern} events, and future ones"),
+        lines=tuple(Line(value=one.name, words=one.words) for one in types),
+    )
+
+
+def _without(group: Group, selected: frozenset[str]) -> Group:
+    pattern = group.pattern
+    return replace(
+        group,
+        pattern=None if pattern is None or pattern.value in selected else pattern,
+        lines=tuple(line for line in group.lines if line.value not in selected),
     )
 
 
