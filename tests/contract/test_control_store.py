@@ -8,7 +8,7 @@ from tests.support.world import World, events_of
 
 from payhooks.errors import StaleVersionError, WrongStateError
 from payhooks.ids import EndpointId
-from payhooks.model.audit import GENESIS, chain
+from payhooks.model.audit import BEGINNING, GENESIS, Mark, chain
 from payhooks.model.endpoint import (
     Authentication,
     AuthenticationType,
@@ -293,6 +293,9 @@ async def test_audit_entries_are_read_both_ways(world: World) -> None:
     assert [one.number for one in upwards] == [2, 3]
     assert [one.number for one in latest] == [5, 4]
     assert [one.number for one in earlier] == [3, 2]
+    head = await world.store.audit_head(merchant.id)
+    assert head == Mark(number=5, hash=latest[0].hash)
+    assert await world.store.audit_head(None) == BEGINNING
 
 
 async def test_the_operators_own_entries_have_their_own_chain(world: World) -> None:

@@ -282,6 +282,7 @@ _LISTS: Mapping[str, Callable[[World, _Tenant], Any]] = {
         m.merchant_id, after=None, before=EventId(b"\xff" * 16), limit=100
     ),
     "audit": lambda a, m: a.store.audit(m.merchant_id, after=0, limit=100),
+    "audit_head": lambda a, m: a.store.audit_head(m.merchant_id),
     "audit_latest": lambda a, m: a.store.audit_latest(m.merchant_id, before=None, limit=100),
     "merchant_tallies": lambda a, m: a.store.merchant_tallies(
         m.merchant_id, step_s=HOUR_S, since=_LONG_AGO, until=_LATER
