@@ -1,6 +1,6 @@
 """What was accepted and what became of it: reads on their own connections."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import apsw
@@ -22,21 +22,17 @@ from payhooks.ports.reading import (
 )
 from payhooks.storage import findings, statements
 from payhooks.storage.documents import decode
+from payhooks.storage.sqlite import listing
 from payhooks.storage.sqlite.connection import (
     Row,
+    blobs,
     first,
     from_us,
     optional_time,
     rows,
 )
 from payhooks.storage.sqlite.parts import STATES, Part
-from payhooks.storage.sqlite.selecting import (
-    Where,
-    index_for,
-    where_events,
-    where_final,
-    where_undone,
-)
+from payhooks.storage.sqlite.selecting import BY_ID, Leg, Where, where_events, where_undone
 
 _SQL: Final = statements.load(__package__, "reading.sql")
 _HEADERS: Final = msgspec.json.Decoder(tuple[tuple[str, str], ...])
@@ -49,8 +45,7 @@ class SqliteRead(Part):
         self, merchant_id: MerchantId, filter_: EventFilter, window: Window
     ) -> list[StoredEvent]:
         """See ReadStore."""
-        where = where_events(filter_, window.after, status=_SQL["status"])
-        return await self._read(lambda db: events(db, merchant_id, where, window.limit))
+        return await self._read(lambda db: _events(db, merchant_id, filter_, window))
 
     async def event(self, merchant_id: MerchantId, event_id: EventId) -> StoredEvent | None:
         """See ReadStore."""
@@ -77,7 +72,7 @@ class SqliteRead(Part):
             where.narrow("d.id BETWEEN ? AND ?", event_id, last_of(event_id))
             if window.after is not None:
                 where.narrow("d.id < ?", window.after)
-            return merged(db, merchant_id, where, where, limit=window.limit)
+            return _merged(db, merchant_id, where, [Leg(index=BY_ID, where=where)], window.limit)
 
         return await self._read(read)
 
@@ -133,26 +128,43 @@ def one_delivery(
     """Return the delivery, if there is one."""
     where = Where()
     where.narrow("d.id = ?", delivery_id)
-    return merged(db, merchant_id, where, where, limit=1)
+    return _merged(db, merchant_id, where, [Leg(index=BY_ID, where=where)], 1)
 
 
-def merged(  # noqa: PLR0913 - two halves of one list
+def _events(
+    db: apsw.Connection, merchant_id: MerchantId, filter_: EventFilter, window: Window
+) -> list[StoredEvent]:
+    found = listing.event_ids(db, merchant_id, filter_, window, status=_SQL["status"])
+    if found is None:
+        where = where_events(filter_, window.after, status=_SQL["status"])
+    else:
+        where = Where()
+        where.narrow("e.id IN (SELECT value FROM carray(?))", blobs(found))
+    return events(db, merchant_id, where, window.limit)
+
+
+def _merged(
     db: apsw.Connection,
     merchant_id: MerchantId,
     undone: Where | None,
-    final: Where | None,
-    *,
+    final: Sequence[Leg],
     limit: int,
-    index: str = "",
 ) -> list[Delivery]:
     """Return deliveries of both tables, newest event first."""
     found: list[Row] = []
-    for where, sql in ((undone, _SQL["undone"]), (final, _SQL["final"])):
-        if where is not None:
-            text = sql.replace("{where}", where.sql).replace("{index}", index)
-            found += rows(db, text, (merchant_id, *where.bindings, limit))
+    for text, where in _sides(undone, final):
+        found += rows(db, text, (merchant_id, *where.bindings, limit))
     found.sort(key=lambda row: row[0], reverse=True)
     return [_delivery(row) for row in found[:limit]]
+
+
+def _sides(undone: Where | None, final: Sequence[Leg]) -> Iterator[tuple[str, Where]]:
+    """Yield every statement that a list is read by, with what it is narrowed to."""
+    if undone is not None:
+        yield _SQL["undone"].replace("{where}", undone.sql), undone
+    for leg in final:
+        text = _SQL["final"].replace("{where}", leg.where.sql).replace("{index}", leg.index)
+        yield text, leg.where
 
 
 def _deliveries(
@@ -162,26 +174,19 @@ def _deliveries(
     after: bytes | None,
     limit: int,
 ) -> list[Delivery]:
-    return merged(
-        db,
-        merchant_id,
-        where_undone(filter_, after),
-        where_final(filter_, after),
-        limit=limit,
-        index=index_for(filter_),
-    )
+    undone = where_undone(filter_, after)
+    return _merged(db, merchant_id, undone, listing.final(db, merchant_id, filter_, after), limit)
 
 
 def _count(
     db: apsw.Connection, merchant_id: MerchantId, filter_: DeliveryFilter, at_most: int
 ) -> int:
     count = 0
-    sides = ((where_undone(filter_, None), "undone"), (where_final(filter_, None), "final"))
-    for where, name in sides:
-        if where is not None and count < at_most:
-            listed = _SQL[name].replace("{where}", where.sql)
+    final = listing.final(db, merchant_id, filter_, None)
+    for text, where in _sides(where_undone(filter_, None), final):
+        if count < at_most:
             # Counted inside, so that one row comes back however many match.
-            sql = f"SELECT count(*) FROM ({listed.replace('{index}', index_for(filter_))})"  # noqa: S608 - constant fragments
+            sql = f"SELECT count(*) FROM ({text})"  # noqa: S608 - constant fragments
             found = first(db, sql, (merchant_id, *where.bindings, at_most - count))
             assert found is not None
             count += found[0]

@@ -1,15 +1,26 @@
-"""Filters as SQL: constant fragments with bound values, never a caller's text."""
+"""Filters as SQL: constant fragments with bound values, never a caller's text.
 
-from collections.abc import Sequence
+What a filter selects is read in *legs*: each walks one index from its newest end, and no row is in
+two of them, so that a page is the newest rows of all its legs.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from payhooks.ids import first_id_at
 from payhooks.model.delivery import FINAL_STATES, State
 from payhooks.ports.reading import DeliveryFilter, EventFilter
 from payhooks.storage.sqlite.parts import CODES
 
+# The rows as they lie: by merchant and id.
+BY_ID: Final = "NOT INDEXED"
+EVENTS_BY_ID: Final = "INDEXED BY sqlite_autoindex_events_1"
 _STAR: Final = "*"
 _HELD: Final = "d.state <> 1 AND l.state IN (1, 2)"
+_INDEXED: Final = "INDEXED BY deliveries_{}"
 
 
 class Where:
@@ -28,6 +39,14 @@ class Where:
     def sql(self) -> str:
         """What follows the condition that every list has: whose rows they are."""
         return " ".join(self._conditions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leg:
+    """Where to look, and for what."""
+
+    index: str
+    where: Where
 
 
 def where_events(filter_: EventFilter, after: bytes | None, *, status: str) -> Where:
@@ -57,20 +76,52 @@ def where_undone(filter_: DeliveryFilter, after: bytes | None) -> Where | None:
     return where
 
 
-def where_final(filter_: DeliveryFilter, after: bytes | None) -> Where | None:
-    """Return the conditions on rows of history; None where none can match."""
+def final_legs(
+    filter_: DeliveryFilter, after: bytes | None, types: Sequence[str] | None
+) -> Iterator[Leg]:
+    """Yield the legs on rows of history; none where none can match.
+
+    *types* are those that the filter's patterns select, or None where they are not known.
+    """
     if filter_.held or not _may_hold(filter_, undone=False):
-        return None
-    return _where_either(filter_, after)
+        return
+    ends = [state for state in filter_.states if state in FINAL_STATES]
+    if filter_.reason is not None:
+        yield Leg(index=_INDEXED.format("reason"), where=_where_either(filter_, after))
+    elif ends and State.DELIVERED not in ends:
+        for state in ends:
+            yield _undelivered(filter_, after, state)
+    elif filter_.endpoint_id is not None:
+        yield Leg(index=_INDEXED.format("endpoint"), where=_where_either(filter_, after))
+    elif filter_.event_types and types is not None:
+        for type_ in types:
+            where = _where_either(replace(filter_, event_types=(type_,)), after)
+            yield Leg(index=_INDEXED.format("type"), where=where)
+    else:
+        yield Leg(index=BY_ID, where=_where_either(filter_, after))
 
 
-def index_for(filter_: DeliveryFilter) -> str:
-    """Return which index of history serves this filter best."""
-    if filter_.endpoint_id is None:
-        return ""
-    if filter_.states == (State.FAILED,):
-        return "INDEXED BY deliveries_failed"
-    return "INDEXED BY deliveries_endpoint"
+def unsubscribed_legs(
+    filter_: EventFilter, after: bytes | None, types: Sequence[str] | None, *, status: str
+) -> Iterator[Leg]:
+    """Yield the legs on events that nobody had selected."""
+    if types is None:
+        yield Leg(index=EVENTS_BY_ID, where=where_events(filter_, after, status=status))
+        return
+    for type_ in types:
+        where = where_events(replace(filter_, types=(type_,)), after, status=status)
+        yield Leg(index="INDEXED BY events_unsubscribed", where=where)
+
+
+def _undelivered(filter_: DeliveryFilter, after: bytes | None, state: State) -> Leg:
+    # As literals, and in its own words: a partial index is found by those only.
+    where = _where_either(filter_, after)
+    if state is State.FAILED and filter_.endpoint_id is not None:
+        where.narrow("d.state = 4")
+        return Leg(index=_INDEXED.format("failed"), where=where)
+    where.narrow("d.state > 3")
+    where.narrow(f"d.state = {CODES[state]}")
+    return Leg(index=_INDEXED.format("undelivered"), where=where)
 
 
 def _where_either(filter_: DeliveryFilter, after: bytes | None) -> Where:
@@ -84,9 +135,7 @@ def _where_either(filter_: DeliveryFilter, after: bytes | None) -> Where:
     if filter_.endpoint_id is not None:
         where.narrow("d.endpoint_id = ?", filter_.endpoint_id)
     if filter_.states:
-        # As literals: a partial index is found by its own words only.
-        codes = [f"d.state = {CODES[state]}" for state in filter_.states]
-        where.narrow(" OR ".join(codes))
+        where.narrow(" OR ".join(f"d.state = {CODES[state]}" for state in filter_.states))
     if filter_.reason is not None:
         where.narrow("d.reason = ?", filter_.reason)
     _narrow_types(where, "d.event_type", filter_.event_types)
