@@ -83,6 +83,9 @@ class Forwarder:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._resting: dict[str, float] = {}  # merchants, and until when
+        # Those whose events had no answer lately. The trouble may be theirs alone, so the others
+        # are asked for first the next time.
+        self._last: set[str] = set()
         self._troubles_in_a_row = 0
         self._progress = Progress()
 
@@ -127,7 +130,8 @@ class Forwarder:
         now_s = time.monotonic()
         self._resting = {name: s for name, s in self._resting.items() if s > now_s}
         try:
-            with self._table.taken(_ROWS_MAX, sorted(self._resting)) as (rows, settlement):
+            taken = self._table.taken(_ROWS_MAX, sorted(self._resting), sorted(self._last))
+            with taken as (rows, settlement):
                 one = _Pass(self, rows, settlement, ends_s=now_s + _PASS_S_MAX)
                 one.run()
         except self._table.errors as error:
@@ -140,7 +144,9 @@ class Forwarder:
             refused=self._progress.refused + len(settlement.refused),
         )
         if one.trouble is not None:
+            self._last |= one.troubled
             return self._rest(one.trouble, one.rest_s)
+        self._last.clear()
         self._troubles_in_a_row = 0
         if not self._resting:
             self._progress = replace(self._progress, trouble=None)
@@ -205,6 +211,7 @@ class _Pass:
             self._queues[row.order_key or f"#{row.id}"].append(row)
         self.replayed = 0
         self.trouble: str | None = None
+        self.troubled: set[str] = set()  # merchants
         self.rest_s = 0.0
 
     def run(self) -> None:
@@ -259,6 +266,7 @@ class _Pass:
             case UnansweredError():
                 # The pass ends here, so nothing of its key overtakes it.
                 self.trouble = outcome.reason
+                self.troubled.add(row.merchant)
                 self.rest_s = max(self.rest_s, outcome.retry_after_s)
                 self._settlement.troubled.append((row.id, outcome.reason))
 

@@ -97,15 +97,19 @@ class OutboxTable:
 
     @contextmanager
     def taken(
-        self, rows_max: int, resting: Sequence[str]
+        self, rows_max: int, resting: Sequence[str], last: Sequence[str] = ()
     ) -> Iterator[tuple[list[Row], Settlement]]:
         """Yield rows that are nobody else's, none of the *resting* merchants, until the end.
 
-        The settlement is written then; if the block raises, the rows wait on as they were.
+        Those of the merchants named *last* are taken where there are no others. The settlement
+        is written at the end; if the block raises, the rows wait on as they were.
         """
         with self._held() as held:
             settlement = Settlement()
-            yield (self._take(rows_max, resting) if held else []), settlement
+            rows = self._take(rows_max, [*resting, *last]) if held else []
+            if held and last and not rows:
+                rows = self._take(rows_max, resting)
+            yield rows, settlement
             # Not where there is nothing: on SQLite even that would wait for whoever writes.
             if settlement.forwarded or settlement.refused or settlement.troubled:
                 self._write(settlement)
