@@ -42,6 +42,7 @@ EMAIL_CHARS_MAX: Final = 254  # RFC 5321, what an address in a mail can have
 PASSWORD_CHARS_MIN: Final = 12
 PASSWORD_CHARS_MAX: Final = 256  # Long sentences fit; hashing one costs no more than another.
 MEMBERS_PER_MERCHANT_MAX: Final = 500
+TEAMS_PER_USER_MAX: Final = 500  # read with each request of theirs
 INVITATIONS_PER_MERCHANT_MAX: Final = 100  # that wait
 INVITATION_DAYS: Final = 7
 SESSIONS_PER_USER_MAX: Final = 20

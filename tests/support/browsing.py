@@ -13,13 +13,14 @@ from tests.support.api_world import World
 from payhooks import ids
 from payhooks.api.asgi import Message
 from payhooks.control import factors, merchants, sessions, users
-from payhooks.control.context import SYSTEM
+from payhooks.control.context import SYSTEM, audit_entry
 from payhooks.control.merchants import MerchantDraft
 from payhooks.control.secrets import open_secret
 from payhooks.control.sessions import Visitor
 from payhooks.control.users import UserDraft
 from payhooks.model.merchant import Merchant, Mode
 from payhooks.model.user import NO_MERCHANT, Role, User
+from payhooks.ports.identity import IdentityChange
 
 PASSWORD: Final = "seven tall herons wade"
 OWN: Final = "own"
@@ -148,6 +149,14 @@ class ConsoleWorld(World):
         found = await self.store.user(user.id)
         assert found is not None
         return found
+
+    async def joins(self, user: User, merchant: Merchant, role: Role) -> None:
+        """Let somebody who is a user already into another team."""
+        entry = audit_entry(self.control, SYSTEM, merchant_id=merchant.id, action="x", target="x")
+        change = users.joining(
+            self.control, IdentityChange(audit=entry), user, merchant_id=merchant.id, role=role
+        )
+        await self.store.apply_identity(change)
 
     async def code(self, user: User) -> str:
         """Return a code that was not used: that of the next step."""

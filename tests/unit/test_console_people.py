@@ -169,6 +169,46 @@ async def test_one_switches_between_ones_own_merchants_alone(world: ConsoleWorld
 
 
 @pytest.mark.shows("W9")
+async def test_whoever_has_many_merchants_looks_for_one_on_a_page_of_its_own(
+    world: ConsoleWorld,
+) -> None:
+    """Hundreds of options in the menu would be read and sent with every page."""
+    tenants = [await world.tenant(f"Shop {number:02}") for number in range(60)]
+    user = await world.person(tenants[0], factor=False)
+    for tenant in tenants[1:]:
+        await world.joins(user, tenant, Role.VIEWER)
+    browser = await Browser(world).sign_in(user)
+    seen = await browser.get(ACCOUNT)
+    assert "Shop 01" not in seen.text
+    assert 'href="/console/merchants"' in seen.text
+    seen = await browser.get("/console/merchants")
+    assert seen.text.count('aria-label="Switch to Shop') == 50 - 1
+    further = seen.text.split('rel="next"')[0].rsplit('href="', 1)[1].split('"')[0]
+    seen = await browser.get(further)
+    assert seen.text.count('aria-label="Switch to Shop') == 10
+    seen = await browser.get("/console/merchants?name=SHOP+42")
+    assert seen.text.count('aria-label="Switch to Shop') == 1
+    seen = await browser.post("/console/merchant", {"merchant": _id(tenants[42])})
+    assert seen.goes_to == "/console/"
+    seen = await browser.get("/console/merchants?name=shop+42")
+    assert "This one" in seen.text
+    assert '<p class="tenant">Shop 42</p>' in seen.text
+    for query, status in (("name=%3Cb%3E", 200), ("after=mer_x", 422)):
+        seen = await browser.get(f"/console/merchants?{query}")
+        assert seen.status == status
+        assert "<b>" not in seen.text
+
+
+async def test_the_merchants_of_others_are_on_nobodys_page(world: ConsoleWorld) -> None:
+    """W12: who is a merchant here is nobody's business."""
+    here, _ = await world.tenant("Here"), await world.tenant("Foreign")
+    browser = await Browser(world).sign_in(await world.person(here, factor=False))
+    assert "Foreign" not in (await browser.get("/console/merchants?name=")).text
+    alone = await Browser(world).sign_in(await world.person(None, factor=False))
+    assert "You are in no team" in (await alone.get("/console/merchants")).text
+    assert (await Browser(world).get("/console/merchants")).status == 303
+
+
 async def test_another_password_ends_the_other_sessions(world: ConsoleWorld) -> None:
     """W9: whoever changes it suspects that somebody knows the old one."""
     user = await world.person(await world.tenant(), factor=False)

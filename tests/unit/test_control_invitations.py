@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 from tests.support.people import EVERYTHING, PASSWORD, VISITOR, People, caller_of
 
@@ -114,6 +115,21 @@ async def test_somebody_who_has_a_user_already_joins_with_it() -> None:
 
 
 @pytest.mark.shows("W17")
+async def test_a_user_is_in_so_many_teams_and_no_more() -> None:
+    """All of them are read with each of the user's requests."""
+    people = People()
+    first, second = await people.merchant("First"), await people.merchant("Second")
+    await people.user("maria", first)
+    _, signed_in = await people.sign_in()
+    busy = msgspec.structs.replace(
+        signed_in, memberships=signed_in.memberships * limits.TEAMS_PER_USER_MAX
+    )
+    text = text_of(await invite(people, second, "maria@other.example"))
+    with pytest.raises(WrongStateError):
+        await invitations.accept(people.control, caller_of(busy), busy, text)
+    await invitations.accept(people.control, caller_of(signed_in), signed_in, text)
+
+
 async def test_an_invitation_ends_after_seven_days_or_when_it_is_revoked() -> None:
     people = People()
     merchant, other = await people.merchant(), await people.merchant("Other")

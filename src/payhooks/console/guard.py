@@ -26,15 +26,23 @@ from payhooks.console.forms import (
     wait_words,
 )
 from payhooks.console.menu import visible
-from payhooks.console.page import ROOT, Factor, Guest, Page, PublicPage, Visit
+from payhooks.console.page import (
+    ROOT,
+    SWITCHER_MERCHANTS_MAX,
+    Factor,
+    Guest,
+    Page,
+    PublicPage,
+    Visit,
+)
 from payhooks.console.parts import Parts
 from payhooks.console.render import Renderer
 from payhooks.console.tokens import Tokens
 from payhooks.control import factors, sessions
 from payhooks.errors import ConflictError, ForbiddenError, InvalidError, RateLimitedError
+from payhooks.ids import MerchantId
 from payhooks.model.key import Scope
 from payhooks.model.merchant import Merchant
-from payhooks.model.user import Membership
 from payhooks.ports.identity import SignedIn
 
 SESSION_COOKIE: Final = "__Host-payhooks"
@@ -163,9 +171,8 @@ class Guard:
     async def _visit(self, request: Request, signed_in: SignedIn, form: Form) -> Visit:
         guest = self.guest(request, form)
         membership = sessions.current(signed_in)
-        merchants = await self._merchants(signed_in.memberships)
         looked_at = None if membership is None else membership.merchant_id
-        tenant = next((one for one in merchants if one.id == looked_at), None)
+        tenant, merchants = await self._merchants(signed_in, looked_at)
         caller = sessions.caller_of(signed_in, request_id=guest.request_id, ip=guest.address)
         return Visit(
             request=request,
@@ -183,9 +190,17 @@ class Guard:
             menu=() if tenant is None else visible(caller, self._needs),
         )
 
-    async def _merchants(self, memberships: tuple[Membership, ...]) -> tuple[Merchant, ...]:
-        found = [await self._control.store.merchant(one.merchant_id) for one in memberships]
-        return tuple(merchant for merchant in found if merchant is not None)
+    async def _merchants(
+        self, signed_in: SignedIn, looked_at: MerchantId | None
+    ) -> tuple[Merchant | None, tuple[Merchant, ...]]:
+        """Return the merchant that is looked at, and those in the menu: none where too many."""
+        store = self._control.store
+        if looked_at is None:
+            return None, ()
+        if len(signed_in.memberships) > SWITCHER_MERCHANTS_MAX:
+            return await store.merchant(looked_at), ()
+        merchants = tuple(await store.merchants_of(signed_in.user.id))
+        return next((one for one in merchants if one.id == looked_at), None), merchants
 
     async def _anew(self, request: Request) -> SignedIn:
         signed_in = await self._signed_in(request)

@@ -64,6 +64,8 @@ ROOT: Final = "/console"
 SAID_COOKIE: Final = "__Host-payhooks-said"
 THEME_COOKIE: Final = "payhooks-theme"
 SHORTCUTS_COOKIE: Final = "payhooks-no-shortcuts"
+# More are not in the menu of each page, but on one of their own where they can be searched.
+SWITCHER_MERCHANTS_MAX: Final = 20
 THEMES: Final = ("auto", "light", "dark")
 _SAID_S: Final = 60
 
@@ -215,7 +217,7 @@ class Visit(Guest):
     caller: Caller
     tenant: Merchant | None  # None: the user is in no team (any more)
     role: Role | None
-    merchants: tuple[Merchant, ...]  # all that the user may switch to
+    merchants: tuple[Merchant, ...]  # all that the user may switch to; none where they are many
     menu: tuple[Group, ...]
 
     @property
@@ -238,6 +240,11 @@ class Visit(Guest):
     def form_merchant(self) -> str:
         """The merchant that the forms of this page are for, as printed; empty for nobody's."""
         return "" if self.tenant is None else ids.to_text(ids.MERCHANT, self.tenant.id)
+
+    @property
+    def many_merchants(self) -> bool:
+        """Whether the user may switch to more merchants than a menu can hold."""
+        return len(self.signed_in.memberships) > SWITCHER_MERCHANTS_MAX
 
     def may(self, scope: Scope) -> bool:
         """Whether the role has the permission: what a button is shown by."""

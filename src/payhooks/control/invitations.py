@@ -142,7 +142,7 @@ async def accept(control: Control, caller: Caller, signed_in: SignedIn, text: st
     """Return the invitation that was used: who is signed in joins the team.
 
     Raises:
-        WrongStateError: The user is in the team already.
+        WrongStateError: The user is in the team already, or in as many as may be.
         NotFoundError: The invitation does not count any more.
 
     """
@@ -150,6 +150,8 @@ async def accept(control: Control, caller: Caller, signed_in: SignedIn, text: st
     user = signed_in.user
     if await control.store.member(invitation.merchant_id, user.id) is not None:
         raise WrongStateError("You are in this team already.")
+    if len(signed_in.memberships) >= limits.TEAMS_PER_USER_MAX:
+        raise WrongStateError(f"A user is in at most {limits.TEAMS_PER_USER_MAX} teams.")
     await _join(control, caller, invitation, user, new=False)
     return invitation
 

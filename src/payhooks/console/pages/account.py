@@ -6,10 +6,12 @@ from starlette.responses import Response
 
 from payhooks import ids
 from payhooks.console.forms import NO_MESSAGES, Messages, wait_words
+from payhooks.console.listing import Filters, listed, window_of
 from payhooks.console.page import Factor, Visit, page
 from payhooks.control import sessions, users
 from payhooks.errors import InvalidError, NotFoundError, RateLimitedError
 from payhooks.ids import MerchantId, SessionId
+from payhooks.model.user import Role
 
 _FIELDS: Final = {"/new_password": "new_password", "/password": "current_password"}
 
@@ -66,13 +68,42 @@ async def switch_merchant(visit: Visit) -> Response:
     return visit.go("/")
 
 
+@page("GET", "/merchants", needs=None, factor=Factor.ONCE)
+async def merchants(visit: Visit) -> Response:
+    """Show the merchants whose teams the user is in, by name, to switch to one."""
+    filters = Filters(visit.query)
+    wanted = filters.text("name").casefold()
+    found = [
+        one
+        for one in await visit.control.store.merchants_of(visit.user.id)
+        if wanted in one.name.casefold() or wanted in (one.reference or "").casefold()
+    ]
+    found.sort(key=lambda one: (one.name.casefold(), one.id))
+    window = window_of(visit, ids.MERCHANT)
+    before = [at for at, one in enumerate(found, 1) if one.id == window.after]
+    start = before[0] if before else 0
+    return visit.show(
+        "merchants.html",
+        title="Your merchants",
+        listed=listed(
+            visit, ids.MERCHANT, found[start : start + window.limit], id_of=lambda one: one.id
+        ),
+        roles=_roles(visit),
+        filters=filters,
+    )
+
+
+def _roles(visit: Visit) -> dict[MerchantId, Role]:
+    return {one.merchant_id: one.role for one in visit.signed_in.memberships}
+
+
 async def _account(visit: Visit, messages: Messages) -> Response:
-    roles = {one.merchant_id: one.role for one in visit.signed_in.memberships}
+    roles = _roles(visit)
     return visit.show(
         "account.html",
         status=422 if messages else 200,
         title="Your account",
         sessions=await sessions.of_user(visit.control, visit.user),
-        teams=[(merchant, roles[merchant.id]) for merchant in visit.merchants],
+        teams=[(one, roles[one.id]) for one in visit.merchants if one.id in roles],
         messages=messages,
     )
