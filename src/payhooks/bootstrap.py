@@ -264,16 +264,7 @@ async def open_process(
     )
     settler_and_dispatcher = _make_dispatcher(base, metrics) if sends else None
     handoff: Handoff = settler_and_dispatcher[2] if settler_and_dispatcher else NoHandoff()
-    acceptor = Acceptor(
-        store=store,
-        directory=base.directory,
-        handoff=handoff,
-        clock=clock,
-        ids=base.ids,
-        telemetry=telemetry,
-        tallier=tallier,
-        owner=base.owner,
-    )
+    acceptor = _make_acceptor(base, handoff)
     sending = None
     if settler_and_dispatcher is not None:
         sending = _make_sending(base, acceptor, *settler_and_dispatcher)
@@ -300,6 +291,19 @@ async def _examine(control: Control, telemetry: Telemetry, lines: LineSink) -> N
         await control.store.close()
         lines.close()
         raise
+
+
+def _make_acceptor(base: _Base, handoff: Handoff) -> Acceptor:
+    return Acceptor(
+        store=base.store,
+        directory=base.directory,
+        handoff=handoff,
+        clock=base.clock,
+        ids=base.ids,
+        telemetry=base.telemetry,
+        tallier=base.tallier,
+        owner=base.owner,
+    )
 
 
 def _make_dispatcher(base: _Base, metrics: Metrics) -> tuple[CurlTransport, Settler, Dispatcher]:
