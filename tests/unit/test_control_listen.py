@@ -65,6 +65,9 @@ async def test_a_stream_delivers_signed_requests_and_an_ack_settles_them() -> No
     assert (acknowledged.status, acknowledged.json) == (200, {"settled": True})
     read = await world.call("GET", f"/v1/merchants/{merchant}/deliveries/{sent['delivery_id']}")
     assert (read.json["status"], read.json["attempts"][0]["status"]) == ("delivered", 204)
+    await world.tallier.hand_over()
+    chart = await world.call("GET", f"/v1/merchants/{merchant}/stats?range=1h&step=1h")
+    assert (chart.json["data"][0]["delivered"], chart.json["data"][0]["attempts"]) == (1, 1)
     await listener.hang_up()
     for _ in range(10):
         await asyncio.sleep(0)

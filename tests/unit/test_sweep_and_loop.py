@@ -29,6 +29,7 @@ from payhooks.ports.controlling import Change, Window
 from payhooks.ports.leasing import LaneNews, Lease, Trial
 from payhooks.ports.reading import DeliveryFilter, EventFilter
 from payhooks.ports.sweeping import Announcement
+from payhooks.ports.tallying import HOUR_S, MINUTE_S, Tally
 from payhooks.storage.memory import MemoryStore
 from payhooks.testing import ManualClock
 from payhooks.worker.loop import Worker
@@ -71,6 +72,25 @@ class Upkeep:
 def world() -> World:
     clock = ManualClock()
     return World(OpenedStore(store=MemoryStore(clock=clock), clock=clock))
+
+
+async def test_counts_go_when_no_chart_shows_them_any_more(world: World) -> None:
+    """Two days by the minute, a month by the hour; the charts of a day and a month stay whole."""
+    upkeep = Upkeep(world)
+    merchant = await world.merchant()
+    now = world.now()
+    for step_s, ages in ((MINUTE_S, (1, 3)), (HOUR_S, (3, 31, 33))):
+        for days in ages:
+            at = now - timedelta(days=days)
+            tally = Tally(merchant_id=merchant.id, endpoint_id=None, step_s=step_s, at=at)
+            await world.store.add_tallies([tally])
+    assert [await upkeep.sweep.forget_tallies() for _ in range(2)] == [2, 0]
+    since = now - timedelta(days=40)
+    for step_s, left in ((MINUTE_S, 1), (HOUR_S, 2)):
+        found = await world.store.merchant_tallies(
+            merchant.id, step_s=step_s, since=since, until=now
+        )
+        assert len(found) == left
 
 
 async def test_a_lease_that_ran_out_goes_out_again_and_the_kill_costs_no_attempt(
