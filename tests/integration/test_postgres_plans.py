@@ -4,41 +4,28 @@ The database has 100,000 undone and 100,000 finished deliveries. The plans are t
 statements inside our functions: the server tells them, by its module auto_explain.
 """
 
-import asyncio
-import json
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import asyncpg  # type: ignore[import-untyped]  # it ships no types
 import pytest
-from tests.support.postgres_hand import Hand
-from tests.support.stores import postgres_database
+from tests.support.postgres_plans import Explained, explaining, filled_database
+from tests.support.postgres_plans import id_text as _id
+from tests.support.postgres_plans import small_id as _small
 
+from payhooks.ids import MerchantId
+from payhooks.ports.reading import DeliveryFilter
 from payhooks.storage import statements
-from payhooks.storage.postgres.connections import Target
+from payhooks.storage.postgres import listing
 
 _ROWS = 100_000
 _LANES = 5_000
 _MERCHANTS = 1_000
-# Below this a table is walked because that is quicker: days without rows, a small installation.
-_BIG_ROWS = 1_000
 
-# Ids as in life: events of the last hour, deliveries with the endpoint's number at the end.
-_HOUR_AGO_MS = "(extract(epoch FROM now()) * 1000)::bigint - 3600000"
 _AT = datetime(2026, 1, 1, tzinfo=UTC)
-_MERCHANT = bytes(15) + bytes([17])
+_MERCHANT = MerchantId(bytes(15) + bytes([17]))
 _WHOLE = bytes(16)
 _DAY = datetime(2026, 1, 2, tzinfo=UTC)  # the newest of 30 days of counts begins here
-
-
-def _id(end: str) -> str:
-    time = f"lpad(to_hex({_HOUR_AGO_MS} + n), 12, '0')"
-    return f"({time} || lpad(to_hex(n), 15, '0') || '{end}')::uuid"
-
-
-def _small(n: str) -> str:
-    return f"lpad(to_hex({n}), 32, '0')::uuid"
 
 
 _FILL = f"""
@@ -72,92 +59,18 @@ INSERT INTO tallies SELECT {_small("n % 50")}, {_small("CASE n % 3 WHEN 0 THEN 0
   1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 FROM generate_series(1, 43200) n;
 ANALYZE;
 """  # noqa: S608 - our own words only
-_PATIENCE = "SET statement_timeout = 0; SET lock_timeout = 0;"
 
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[str]:
-    with postgres_database() as url:
-        asyncio.run(_fill(url))
+    with filled_database(_FILL) as url:
         yield url
-
-
-async def _fill(url: str) -> None:
-    connection = await Target.of(url).connect(command_timeout_s=None)
-    try:
-        await connection.execute(_PATIENCE + _FILL)
-    finally:
-        await connection.close()
-
-
-class Explained(Hand):
-    """A hand that hears from the server how each statement found its rows."""
-
-    def __init__(self, connection: Any) -> None:  # noqa: ANN401 - it ships no types
-        super().__init__(connection)
-        self.plans: list[dict[str, Any]] = []
-        connection.add_log_listener(self._hear)
-
-    def _hear(self, _: object, message: asyncpg.PostgresLogMessage) -> None:
-        _, found, plan = message.message.partition("plan:\n")
-        if found:
-            self.plans.append(json.loads(plan))
-
-    async def hear_all(self) -> None:
-        """Return when the plans of all statements so far were heard."""
-        # The server tells when the portal closes: with the next statement.
-        await self.script("SELECT 1")
-        await asyncio.sleep(0)  # The driver hands messages to the loop.
-
-    def walked(self) -> set[str]:
-        """Return the tables that were read from one end to the other."""
-        scans = {scan for plan in self.plans for scan in _scans(plan["Plan"])}
-        return {name for way, name in scans if way == "Seq Scan"}
-
-    def indexes(self) -> set[str]:
-        """Return the indexes used, days left out."""
-        scans = {scan for plan in self.plans for scan in _scans(plan["Plan"])}
-        return {name.partition("_p2")[0] for way, name in scans if "Index" in way}
 
 
 @pytest.fixture
 async def explained(database: str) -> AsyncIterator[Explained]:
-    connection = await asyncpg.connect(database)
-    await connection.set_type_codec(
-        "uuid", schema="pg_catalog", encoder=bytes, decoder=bytes, format="binary"
-    )
-    await connection.execute(
-        "LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0;"
-        " SET auto_explain.log_nested_statements = on; SET auto_explain.log_format = json;"
-        " SET auto_explain.log_level = notice; SET client_min_messages = notice;"
-        # Later calls use the generic plan, made without knowing the parameters.
-        " SET plan_cache_mode = force_generic_plan"
-    )
-    hand = Explained(connection)
-    try:
-        await hand.begin()
+    async with explaining(database) as hand:
         yield hand
-    finally:
-        await hand.roll_back()
-        await connection.close()
-
-
-def _scans(node: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield (way, table or index) of each node that reads a table."""
-    if "Scan" in node["Node Type"]:
-        yield node["Node Type"], node.get("Index Name", node.get("Relation Name", ""))
-    for child in node.get("Plans", ()):
-        yield from _scans(child)
-
-
-async def _assert_no_walk(explained: Explained) -> None:
-    await explained.hear_all()
-    assert explained.plans
-    walked = explained.walked()
-    big = await explained.run(
-        "SELECT relname FROM pg_class WHERE relkind = 'r' AND reltuples > $1", _BIG_ROWS
-    )
-    assert not walked & {row["relname"] for row in big}
 
 
 async def _rows(explained: Explained, statement: str, *arguments: object) -> list[Any]:
@@ -179,7 +92,7 @@ async def test_lease_finds_lanes_and_deliveries_by_index(explained: Explained) -
 
     assert await explained.lease()
 
-    await _assert_no_walk(explained)
+    await explained.assert_no_walk()
     assert {"lanes_look", "queue_due", "queue_blocked", "queue_active"} <= explained.indexes()
 
 
@@ -190,7 +103,7 @@ async def test_lease_finds_what_is_on_probation_by_index(explained: Explained) -
 
     assert await explained.lease(together_max=64)
 
-    await _assert_no_walk(explained)
+    await explained.assert_no_walk()
     assert "queue_probation" in explained.indexes()
 
 
@@ -212,7 +125,7 @@ async def test_settle_finds_deliveries_by_key(explained: Explained) -> None:
         *([], [], [], [], [], []),
     )
 
-    await _assert_no_walk(explained)
+    await explained.assert_no_walk()
     assert "queue_pkey" in explained.indexes()
 
 
@@ -236,7 +149,7 @@ async def test_accept_looks_up_lanes_routing_and_repeated_keys_by_index(
         *(["standard"] * 50, [1] * 50, [30.0] * 50),
     )
 
-    await _assert_no_walk(explained)
+    await explained.assert_no_walk()
     assert {"idempotency_pkey", "lanes_pkey"} <= explained.indexes()
 
 
@@ -250,7 +163,7 @@ async def test_expire_finds_leases_by_their_end(explained: Explained) -> None:
 
     await explained.expire()
 
-    await _assert_no_walk(explained)
+    await explained.assert_no_walk()
     assert "queue_lease" in explained.indexes()
 
 
@@ -268,11 +181,12 @@ async def test_pages_of_events_walk_nothing_else(
     """People page through lists while publishers publish."""
     sql = statements.load("payhooks.storage.postgres", "reading.sql")
     merchant, below, at_least = _MERCHANT, b"\xff" * 16, bytes(16)
+    text = sql[name].replace("{status}", sql["status"])
 
-    rows = await explained.run(sql[name], merchant, below, at_least, *arguments)
+    rows = await explained.run(text, merchant, below, at_least, *arguments)
 
     assert rows
-    await _assert_no_walk(explained)
+    await explained.assert_no_walk()
 
 
 @pytest.mark.parametrize("status", ["pending", "delivered", "failed", "cancelled", "unsubscribed"])
@@ -285,7 +199,7 @@ async def test_a_rare_status_is_found_without_reading_every_event(
 
     await explained.run(sql[f"events_{status}"], merchant, below, at_least, None, 20)
 
-    await _assert_no_walk(explained)
+    await explained.assert_no_walk()
     # Those of days have their names cut: the default partition speaks for them.
     by = {
         "pending": "queue_pkey",
@@ -297,15 +211,12 @@ async def test_a_rare_status_is_found_without_reading_every_event(
 
 async def test_pages_of_deliveries_walk_nothing_else(explained: Explained) -> None:
     """A page joins queue and history and must stop when it is full."""
-    sql = statements.load("payhooks.storage.postgres", "reading.sql")
-    merchant, below, at_least = _MERCHANT, b"\xff" * 16, bytes(16)
+    page = listing.Page(DeliveryFilter(), None)
 
-    rows = await explained.run(
-        sql["deliveries"], merchant, below, at_least, None, None, None, None, None, 20
-    )
+    rows = await explained.run(page.sql, _MERCHANT, b"\xff" * 16, bytes(16), 20)
 
     assert len(rows) == 20
-    await _assert_no_walk(explained)
+    await explained.assert_no_walk()
 
 
 async def test_a_delivery_and_its_attempts_are_found_by_key(explained: Explained) -> None:
@@ -316,7 +227,7 @@ async def test_a_delivery_and_its_attempts_are_found_by_key(explained: Explained
     attempts = await explained.run(sql["attempts"], row["merchant_id"], row["id"])
 
     assert len(attempts) == 1
-    await _assert_no_walk(explained)
+    await explained.assert_no_walk()
 
 
 @pytest.mark.parametrize(
@@ -335,7 +246,7 @@ async def test_counts_are_read_by_merchant_and_time(
 
     await explained.run(sql[name], _MERCHANT, *arguments)
 
-    await _assert_no_walk(explained)
+    await explained.assert_no_walk()
     assert index in explained.indexes()
 
 
@@ -346,5 +257,5 @@ async def test_counts_that_are_old_are_found_by_their_age(explained: Explained) 
     [row] = await explained.run(sql["forget"], 60, _DAY - timedelta(days=40), 500)
 
     assert row["count"] == 0
-    await _assert_no_walk(explained)
+    await explained.assert_no_walk()
     assert "tallies_age" in explained.indexes()

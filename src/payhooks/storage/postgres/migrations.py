@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Final
 
 from payhooks.errors import UnavailableError
-from payhooks.storage.postgres import partitions
+from payhooks.storage.postgres import indexes, partitions
 from payhooks.storage.postgres.connections import Connection, Target
 
 _PACKAGE: Final = "payhooks.storage.postgres"
@@ -80,6 +80,7 @@ async def migrate(url: str, *, pre_only: bool = False) -> int:
         for migration in known():
             if migration.phase == _PRE or not pre_only:
                 run += await _apply(connection, migration)
+        await indexes.complete(connection)
         await partitions.ensure(connection)
     finally:
         await connection.close()

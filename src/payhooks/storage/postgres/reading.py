@@ -31,11 +31,14 @@ from payhooks.ports.reading import (
     Subscription,
 )
 from payhooks.storage import findings, statements
+from payhooks.storage.postgres import listing
 from payhooks.storage.postgres.connections import Connections, Row
-from payhooks.storage.postgres.rows import CODES, STATES, delivery, event, reason
+from payhooks.storage.postgres.listing import Page, is_by_type, likes, types_of
+from payhooks.storage.postgres.rows import STATES, delivery, event, reason
 
 _SQL: Final = statements.load("payhooks.storage.postgres", "reading.sql")
-_COUNT: Final = _SQL["count"].replace("{deliveries}", _SQL["deliveries"])
+_LISTS: Final = listing.SQL
+_EVERY: Final = Page(DeliveryFilter(), None)
 
 _LEAST_ID: Final = bytes(16)
 _GREATEST_ID: Final = b"\xff" * 16
@@ -54,26 +57,25 @@ class PostgresRead:
     ) -> list[StoredEvent]:
         """See ReadStore."""
         below, at_least = _bounds(filter_.created_gte, filter_.created_lt, window.after)
-        types = _likes(filter_.types)
+        span = (merchant_id, below, at_least)
+        types = likes(filter_.types)
+        by_type = listing.events_by_type(filter_)
+        if by_type is not None:
+            some = await types_of(self._control, merchant_id, filter_.types)
+            if some is not None:
+                waiting = (types,) if filter_.status is None else ()
+                return await self._events(by_type, *span, some, window.limit, *waiting)
         by_status = _SQL.get(f"events_{filter_.status}")
         if by_status is not None and filter_.object_id is None:
-            rows = await self._control.call(
-                by_status, merchant_id, below, at_least, types, window.limit
-            )
-        else:
-            rows = await self._control.call(
-                _SQL["events"],
-                *(merchant_id, below, at_least),
-                *(types, filter_.object_id, filter_.status, window.limit),
-            )
-        return [_stored(row) for row in rows]
+            return await self._events(by_status, *span, types, window.limit)
+        narrow = (types, filter_.object_id, filter_.status)
+        return await self._events(_SQL["events"], *span, *narrow, window.limit)
 
     async def event(self, merchant_id: MerchantId, event_id: EventId) -> StoredEvent | None:
         """See ReadStore."""
-        rows = await self._control.call(
-            _SQL["events"], merchant_id, _next(event_id), event_id, None, None, None, 1
-        )
-        return _stored(rows[0]) if rows else None
+        bounds = (_next(event_id), event_id)
+        found = await self._events(_SQL["events"], merchant_id, *bounds, None, None, None, 1)
+        return found[0] if found else None
 
     async def deliveries(
         self, merchant_id: MerchantId, filter_: DeliveryFilter, window: Window
@@ -94,7 +96,7 @@ class PostgresRead:
 
     async def delivery(self, merchant_id: MerchantId, delivery_id: DeliveryId) -> Delivery | None:
         """See ReadStore."""
-        found = await self._control.call(_SQL["deliveries"], *_just(merchant_id, delivery_id))
+        found = await self._control.call(_EVERY.sql, *_just(merchant_id, delivery_id))
         return delivery(found[0]) if found else None
 
     async def delivery_with_attempts(
@@ -104,19 +106,27 @@ class PostgresRead:
         arguments = _just(merchant_id, delivery_id)
         # A settle between two reads would show an attempt of a delivery that was never tried.
         async with self._control.snapshot() as connection:
-            found = await connection.fetchrow(_SQL["deliveries"], *arguments)
+            found = await connection.fetchrow(_EVERY.sql, *arguments)
             if found is None:
                 return None
             attempts = await connection.fetch(_SQL["attempts"], merchant_id, delivery_id)
         return delivery(found), [_attempt(row) for row in attempts]
+
+    async def last_statuses(
+        self, merchant_id: MerchantId, delivery_ids: Sequence[DeliveryId]
+    ) -> dict[DeliveryId, int | None]:
+        """See ReadStore."""
+        found = await self._control.call(_SQL["last_statuses"], merchant_id, list(delivery_ids))
+        return {DeliveryId(row["delivery_id"]): row["status"] for row in found}
 
     async def count_deliveries(
         self, merchant_id: MerchantId, filter_: DeliveryFilter, *, at_most: int
     ) -> int:
         """See ReadStore."""
         bounds = _bounds(filter_.created_gte, filter_.created_lt, None)
-        arguments = _delivery_arguments(merchant_id, filter_, bounds, at_most)
-        rows = await self._control.call(_COUNT, *arguments)
+        page = await self._page(merchant_id, filter_)
+        counted = _LISTS["count"].replace("{page}", page.sql)
+        rows = await self._control.call(counted, merchant_id, *bounds, at_most, *page.arguments)
         return int(rows[0]["count"])
 
     async def feed(
@@ -193,29 +203,23 @@ class PostgresRead:
         bounds: tuple[bytes, bytes],
         limit: int,
     ) -> list[Delivery]:
-        arguments = _delivery_arguments(merchant_id, filter_, bounds, limit)
-        return [delivery(row) for row in await self._control.call(_SQL["deliveries"], *arguments)]
+        page = await self._page(merchant_id, filter_)
+        arguments = (merchant_id, *bounds, limit, *page.arguments)
+        return [delivery(row) for row in await self._control.call(page.sql, *arguments)]
+
+    async def _page(self, merchant_id: MerchantId, filter_: DeliveryFilter) -> Page:
+        if not is_by_type(filter_):
+            return Page(filter_, None)
+        types = await types_of(self._control, merchant_id, filter_.event_types)
+        return Page(filter_, types)
+
+    async def _events(self, statement: str, *arguments: object) -> list[StoredEvent]:
+        text = statement.replace("{status}", _SQL["status"])
+        return [_stored(row) for row in await self._control.call(text, *arguments)]
 
 
-def _just(merchant_id: MerchantId, delivery_id: DeliveryId) -> list[object]:
-    bounds = (_next(delivery_id), delivery_id)
-    return _delivery_arguments(merchant_id, DeliveryFilter(), bounds, 1)
-
-
-def _delivery_arguments(
-    merchant_id: MerchantId, filter_: DeliveryFilter, bounds: tuple[bytes, bytes], limit: int
-) -> list[object]:
-    states = [CODES[state] for state in filter_.states]
-    return [
-        merchant_id,
-        *bounds,
-        states or None,
-        filter_.endpoint_id,
-        _likes(filter_.event_types),
-        filter_.reason,
-        filter_.held,
-        limit,
-    ]
+def _just(merchant_id: MerchantId, delivery_id: DeliveryId) -> tuple[object, ...]:
+    return merchant_id, _next(delivery_id), delivery_id, 1
 
 
 def _bounds(
@@ -231,17 +235,6 @@ def _bounds(
 def _next(id_: bytes) -> bytes:
     """Return the least id above this one: no other lies between."""
     return (int.from_bytes(id_, "big") + 1).to_bytes(len(id_), "big")
-
-
-def _likes(patterns: Sequence[str]) -> list[str] | None:
-    """Return the patterns as LIKE has them; None where everything is wanted."""
-    return [_like(pattern) for pattern in patterns] or None
-
-
-def _like(pattern: str) -> str:
-    beginning = pattern.removesuffix("*")
-    escaped = beginning.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return escaped if beginning == pattern else f"{escaped}%"
 
 
 def _stored(row: Row) -> StoredEvent:

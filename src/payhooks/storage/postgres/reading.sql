@@ -1,16 +1,17 @@
 Reads, each bounded. Parameters that are NULL narrow nothing.
 
+-- name: status
+CASE WHEN EXISTS (SELECT FROM queue q WHERE q.merchant_id = e.merchant_id
+  AND q.id > e.id AND q.id <= payhooks_last_of(e.id)) THEN 'pending'
+ELSE (SELECT CASE WHEN count(*) = 0 THEN 'unsubscribed'
+    WHEN bool_or(d.state = 4) THEN 'failed'
+    WHEN bool_or(d.state = 3) THEN 'delivered' ELSE 'cancelled' END
+  FROM deliveries d WHERE d.merchant_id = e.merchant_id
+    AND d.id > e.id AND d.id <= payhooks_last_of(e.id)) END
+
 -- name: events
 SELECT e.* FROM (
-  SELECT e.*, CASE
-    WHEN EXISTS (SELECT FROM queue q WHERE q.merchant_id = e.merchant_id
-      AND q.id > e.id AND q.id <= payhooks_last_of(e.id)) THEN 'pending'
-    ELSE (SELECT CASE WHEN count(*) = 0 THEN 'unsubscribed'
-        WHEN bool_or(d.state = 4) THEN 'failed'
-        WHEN bool_or(d.state = 3) THEN 'delivered' ELSE 'cancelled' END
-      FROM deliveries d WHERE d.merchant_id = e.merchant_id
-        AND d.id > e.id AND d.id <= payhooks_last_of(e.id)) END AS status
-  FROM events e
+  SELECT e.*, {status} AS status FROM events e
   WHERE e.merchant_id = $1 AND e.id < $2 AND e.id >= $3
     AND ($4::text[] IS NULL OR e.type LIKE ANY ($4))
     AND ($5::text IS NULL OR e.object_id = $5)
@@ -74,39 +75,6 @@ WHERE e.merchant_id = $1 AND e.fan_out = 0 AND e.id < $2 AND e.id >= $3
     AND d.id > e.id AND d.id <= payhooks_last_of(e.id))
 ORDER BY e.id DESC LIMIT $5
 
--- name: deliveries
-SELECT a.* FROM (
-  (SELECT q.merchant_id, q.id, q.endpoint_id, q.order_key, q.replay_id, q.position, q.due_at,
-    NULL::timestamptz AS finished_at, q.delivered_at, q.fence, q.attempts_made,
-    q.dialect_version, q.state, q.event_type, q.dialect, q.reason,
-    q.state <> 1 AND l.state IN (1, 2) AS held
-  FROM queue q JOIN lanes l ON l.endpoint_id = q.endpoint_id
-  WHERE q.merchant_id = $1 AND q.id < $2 AND q.id >= $3
-    AND ($4::smallint[] IS NULL OR q.state = ANY ($4))
-    AND ($5::uuid IS NULL OR q.endpoint_id = $5)
-    AND ($6::text[] IS NULL OR q.event_type LIKE ANY ($6))
-    AND ($7::text IS NULL OR q.reason = $7)
-    AND ($8::boolean IS NULL OR $8 = (q.state <> 1 AND l.state IN (1, 2)))
-  ORDER BY q.id DESC LIMIT $9)
-  UNION ALL
-  (SELECT d.merchant_id, d.id, d.endpoint_id, d.order_key, d.replay_id, NULL, NULL,
-    d.finished_at, d.delivered_at, d.fence, d.attempts_made,
-    d.dialect_version, d.state, d.event_type, d.dialect, d.reason, false
-  FROM deliveries d
-  WHERE d.merchant_id = $1 AND d.id < $2 AND d.id >= $3
-    AND ($4::smallint[] IS NULL OR d.state = ANY ($4))
-    AND ($5::uuid IS NULL OR d.endpoint_id = $5)
-    AND ($6::text[] IS NULL OR d.event_type LIKE ANY ($6))
-    AND ($7::text IS NULL OR d.reason = $7)
-    AND $8::boolean IS NOT TRUE
-    AND NOT EXISTS (SELECT FROM queue q WHERE q.merchant_id = d.merchant_id AND q.id = d.id)
-  ORDER BY d.id DESC LIMIT $9)
-) a
-ORDER BY a.id DESC LIMIT $9
-
--- name: count
-SELECT count(*) AS count FROM ({deliveries}) x
-
 -- name: attempts
 SELECT a.delivery_id, a.fence, a.late, a.at, a.status, a.reason, a.detail, a.peer,
   a.dns_s, a.connect_s, a.tls_s, a.wait_s, a.total_s, b.headers, b.body, b.truncated
@@ -115,6 +83,13 @@ LEFT JOIN bodies b ON b.merchant_id = a.merchant_id AND b.delivery_id = a.delive
   AND b.kind = 1 AND b.fence = a.fence AND b.late = a.late
 WHERE a.merchant_id = $1 AND a.delivery_id = $2
 ORDER BY a.fence, a.late
+
+-- name: last_statuses
+SELECT a.delivery_id, a.status FROM unnest($2::uuid[]) w(id)
+CROSS JOIN LATERAL (
+  SELECT x.delivery_id, x.status FROM attempts x
+  WHERE x.merchant_id = $1 AND x.delivery_id = w.id AND NOT x.late
+  ORDER BY x.fence DESC LIMIT 1) a
 
 -- name: feed_lane
 SELECT sequence_last FROM lanes WHERE endpoint_id = $1 AND merchant_id = $2 FOR UPDATE

@@ -1,0 +1,76 @@
+"""Indexes of history that came late: built day by day, while publishers publish.
+
+A migration makes them ``ON ONLY`` the parent, which holds for days yet to come. The days that are
+there get theirs here, those of any size concurrently and so in no transaction: such a build keeps
+nobody waiting. Until all have theirs, lists that ask for them are slower.
+"""
+
+import asyncio
+from typing import Final
+
+import asyncpg  # type: ignore[import-untyped] # See connections.py.
+
+from payhooks.storage.postgres.connections import Connection, Row
+
+# Of those that lack it, the newest day first: that is what people look at.
+_LACKING: Final = """
+SELECT parent.relname AS index, day.relname AS day, pg_relation_size(day.oid) AS bytes,
+  pg_get_indexdef(parent.oid) AS definition
+FROM pg_index i
+JOIN pg_class parent ON parent.oid = i.indexrelid AND parent.relkind = 'I'
+JOIN pg_inherits h ON h.inhparent = i.indrelid
+JOIN pg_class day ON day.oid = h.inhrelid
+WHERE NOT i.indisvalid AND parent.relnamespace = current_schema()::regnamespace
+  AND NOT EXISTS (SELECT FROM pg_inherits ch JOIN pg_index c ON c.indexrelid = ch.inhrelid
+    WHERE ch.inhparent = i.indexrelid AND c.indrelid = day.oid)
+ORDER BY parent.relname, day.relname DESC LIMIT 1
+"""
+_BEGUN: Final = """
+SELECT i.indisvalid AS valid, EXISTS (SELECT FROM pg_stat_progress_create_index p
+  WHERE p.index_relid = i.indexrelid) AS building
+FROM pg_index i WHERE i.indexrelid = to_regclass($1)
+"""
+_POLL_S: Final = 0.5
+# Built in some milliseconds, for which a writer may wait.
+SMALL_BYTES: Final = 4 * 1024 * 1024
+# Another process began in the same moment, or somebody holds for long what attaching needs.
+_IN_THE_WAY: Final = (
+    asyncpg.DuplicateTableError,
+    asyncpg.UniqueViolationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.LockNotAvailableError,
+)
+
+
+async def complete(connection: Connection) -> None:
+    """Build what days lack of indexes; what another process builds just now is waited for."""
+    while lacking := await connection.fetch(_LACKING):
+        # For the rest of the connection, as no transaction can say it. Waiting for a lock is
+        # harmless here: nobody who reads or writes rows queues up behind it.
+        await connection.execute("SET statement_timeout = 0")
+        await connection.execute("SET lock_timeout = 0")
+        await _build(connection, lacking[0])
+
+
+async def _build(connection: Connection, lacking: Row) -> None:
+    name = f"{lacking['day']}_{lacking['index']}"
+    begun = await connection.fetch(_BEGUN, name)
+    if begun and begun[0]["building"]:
+        await asyncio.sleep(_POLL_S)
+        return
+    if begun and not begun[0]["valid"]:
+        # What a process left behind that died while it built.
+        await connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+    columns = lacking["definition"].partition(" USING ")[2]
+    on = f"IF NOT EXISTS {name} ON {lacking['day']} USING {columns}"
+    small = lacking["bytes"] <= SMALL_BYTES
+    try:
+        if not small:
+            await connection.execute(f"CREATE INDEX CONCURRENTLY {on}")
+        async with connection.transaction():
+            await connection.execute("SET LOCAL lock_timeout = '2s'")
+            if small:
+                await connection.execute(f"CREATE INDEX {on}")
+            await connection.execute(f"ALTER INDEX {lacking['index']} ATTACH PARTITION {name}")
+    except _IN_THE_WAY:
+        await asyncio.sleep(_POLL_S)
