@@ -79,6 +79,17 @@ def test_a_batch_of_large_events_goes_in_several_requests() -> None:
     assert max(len(body) for _, _, body in script.requests) <= BATCH_BODY_BYTES_MAX
 
 
+def test_of_several_requests_none_is_made_after_one_that_nobody_answers() -> None:
+    """Ten seconds each: a batch of large events to a server that is away would take an hour."""
+    script = Script(*[TimeoutError("slow")] * 5)
+    large = [NewEvent(type="a.b", data={"x": "y" * 200_000}) for _ in range(60)]
+    results = script.client().publish_batch(large)
+    assert len(script.requests) == 5
+    assert [type(result) for result in results] == [UnansweredError] * 60
+    keys = {result.idempotency_key for result in results if isinstance(result, UnansweredError)}
+    assert len(keys) == 60
+
+
 def test_a_bad_event_of_a_batch_is_named_by_its_place_and_nothing_is_sent() -> None:
     script = Script()
     with pytest.raises(InvalidError) as caught:

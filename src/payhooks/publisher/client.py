@@ -10,7 +10,6 @@ import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import chain
 from typing import Final
 
 from payhooks import __version__
@@ -119,7 +118,7 @@ class Client:
             raise TooLargeError(f"A batch has at most {BATCH_EVENTS_MAX} events.")
         return self._until_answered(
             [_keyed_at(place, event) for place, event in enumerate(events)],
-            lambda open_events: [*chain.from_iterable(self.attempt_batch(open_events))],
+            self._publish_together,
         )
 
     def attempt_batch(self, events: Sequence[Keyed]) -> Iterator[list[Outcome]]:
@@ -142,6 +141,21 @@ class Client:
         key = event.idempotency_key
         answer = self._ask(self._url, event.body, {"idempotency-key": key})
         return [of_event(answer, key) if isinstance(answer, Answer) else _nobody(answer, key)]
+
+    def _publish_together(self, events: Sequence[Keyed]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for said in self.attempt_batch(events):
+            outcomes += said
+            silent = [each for each in said if isinstance(each, UnansweredError)]
+            if len(silent) == len(said):
+                # Whoever answers nothing at all gets no more requests before a rest.
+                why, rest_s = silent[0].reason, silent[0].retry_after_s
+                outcomes += [
+                    UnansweredError(why, idempotency_key=key, retry_after_s=rest_s)
+                    for key in [event.idempotency_key for event in events[len(outcomes) :]]
+                ]
+                break
+        return outcomes
 
     def _until_answered(
         self, events: Sequence[Keyed], attempt: Callable[[Sequence[Keyed]], list[Outcome]]
