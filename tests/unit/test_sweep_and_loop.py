@@ -108,6 +108,10 @@ async def test_a_lease_that_ran_out_goes_out_again_and_the_kill_costs_no_attempt
     assert delivery.state is State.DELIVERED
     assert delivery.attempts_made == 1
     assert upkeep.flow.quiet.swept_counts == {"lease_expired": 1}
+    await upkeep.flow.tallier.hand_over()
+    long_ago = world.now() - timedelta(days=1)
+    [counted] = await world.store.endpoint_tallies(merchant.id, [endpoint.id], since=long_ago)
+    assert (counted.attempts, counted.attempts_failed, counted.delivered) == (2, 1, 1)
 
 
 @pytest.mark.shows("F70")
