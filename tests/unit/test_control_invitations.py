@@ -8,8 +8,8 @@ from tests.support.people import EVERYTHING, PASSWORD, VISITOR, People, caller_o
 
 from payhooks import ids, limits
 from payhooks.control import invitations, sessions
-from payhooks.control.context import SYSTEM, Caller
-from payhooks.control.invitations import NewInvitation
+from payhooks.control.context import SYSTEM, Caller, UrlPolicy
+from payhooks.control.invitations import Mailing, NewInvitation
 from payhooks.errors import (
     ForbiddenError,
     InvalidError,
@@ -64,7 +64,7 @@ async def test_a_link_makes_a_user_in_the_team_who_can_sign_in() -> None:
     people = People()
     merchant = await people.merchant()
     new = await invite(people, merchant, role=Role.SUPPORT)
-    assert not new.mailed
+    assert new.mailing is Mailing.NO_SERVER
     found = await invitations.find(people.control, text_of(new))
     assert found == new.invitation
     await accept(people, text_of(new))
@@ -230,7 +230,7 @@ async def test_the_link_is_mailed_where_there_is_a_server_for_it() -> None:
     merchant = await people.merchant()
     new = await invite(people, merchant)
     [mail] = post.mails
-    assert new.mailed
+    assert new.mailing is Mailing.SENT
     assert mail.to == "ines@shop.example"
     assert new.url in mail.text
     assert "Bakery" in mail.subject
@@ -241,9 +241,45 @@ async def test_a_mail_that_does_not_leave_costs_nothing_but_itself() -> None:
     people = People(mailer=Post(takes=False))
     merchant = await people.merchant()
     new = await invite(people, merchant)
-    assert not new.mailed
+    assert new.mailing is Mailing.NOT_TAKEN
     await accept(people, text_of(new))
     assert sessions.actor_of((await people.sign_in("ines"))[1].user).startswith("user:usr_")
+
+
+async def test_nobodys_mailbox_is_filled_by_inviting_them_again_and_again() -> None:
+    """Invited, revoked, invited: each was a mail of ours to somebody who asked for none."""
+    post = Post()
+    people = People(mailer=post)
+    merchant = await people.merchant()
+    made = []
+    for _ in range(8):
+        new = await invite(people, merchant)
+        made.append(new.mailing)
+        printed = ids.to_text(ids.INVITATION, new.invitation.id)
+        await invitations.revoke(people.control, SYSTEM, merchant.id, printed)
+    assert made == [Mailing.SENT] * 5 + [Mailing.TOO_MANY] * 3
+    assert (await invite(people, merchant, "rosa@shop.example")).mailing is Mailing.SENT
+    assert len(post.mails) == 6
+
+
+async def test_a_mail_leads_to_no_other_name_where_ours_is_known() -> None:
+    """A key that may invite could send links to anywhere, in mails that come from us."""
+    post = Post()
+    people = People(mailer=post)
+    object.__setattr__(people.control, "urls", UrlPolicy(own_hosts=frozenset({"hooks.example"})))
+    merchant = await people.merchant()
+    assert (await invite(people, merchant)).mailing is Mailing.SENT
+    for base in (
+        "https://evil.example",
+        "https://hooks.example.evil",
+        "https://hooks.example@evil",
+    ):
+        new = await invitations.invite(
+            people.control, SYSTEM, merchant, email="a@b.example", role=Role.VIEWER, base_url=base
+        )
+        assert new.mailing is Mailing.OTHER_NAME
+        assert new.url.startswith(base)
+    assert len(post.mails) == 1
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ async def test_a_new_user_is_in_a_team_or_in_none() -> None:
         ("email", "root,maria@shop.example", "malformed"),
         ("email", "<maria>@shop.example", "malformed"),
         ("email", ".maria@shop.example", "malformed"),
+        ("email", "=?utf-8?q?a=0Ab?=@shop.example", "malformed"),
         ("email", f"{'a' * 250}@b.example", "too_long"),
         ("password", "short", "too_short"),
         ("password", "password1234", "too_common"),

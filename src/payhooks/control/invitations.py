@@ -1,23 +1,26 @@
 """Invitations: a place in a team for whoever opens the link, once, within seven days.
 
 The link is shown to the inviter, and mailed where the operator has set a mail server; a mail that
-does not leave costs nothing but itself.
+does not leave costs nothing but itself, and the inviter is told why.
 """
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
 from payhooks import ids, limits
-from payhooks.control import announcements, sessions, users
+from payhooks.control import announcements, lockout, sessions, users
 from payhooks.control.context import Caller, Control, audit_entry
 from payhooks.control.faults import Faults
+from payhooks.control.lockout import Tried
 from payhooks.control.sessions import Visitor
 from payhooks.control.users import UserDraft
 from payhooks.errors import (
     InvalidError,
     NotFoundError,
+    RateLimitedError,
     UnavailableError,
     WrongStateError,
 )
@@ -35,13 +38,23 @@ _TEXT_CHARS_MAX: Final = 64
 _THIS_MACHINE: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
+class Mailing(StrEnum):
+    """What became of the mail with the link."""
+
+    SENT = "sent"
+    NO_SERVER = "no_server"  # none is set
+    NOT_TAKEN = "not_taken"  # the server is away, or refused it
+    TOO_MANY = "too_many"  # to this address; whoever lives there may not have asked for any
+    OTHER_NAME = "other_name"  # the link would lead to a name that is not ours
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewInvitation:
     """An invitation that was just made; the only moment at which its link is known."""
 
     invitation: Invitation
     url: str = field(repr=False)
-    mailed: bool  # False: no mail server is set, or it did not take the mail
+    mailing: Mailing
 
 
 async def invite(  # noqa: PLR0913 - every part is named at the call site
@@ -81,8 +94,8 @@ async def invite(  # noqa: PLR0913 - every part is named at the call site
     change = IdentityChange(audit=entry, invitation=invitation, announcements=(told,))
     await control.store.apply_identity(change)
     url = f"{base_url}{PATH}{text}"
-    mailed = await _mail(control, merchant, invitation, url)
-    return NewInvitation(invitation=invitation, url=url, mailed=mailed)
+    mailing = await _mail(control, merchant, invitation, url)
+    return NewInvitation(invitation=invitation, url=url, mailing=mailing)
 
 
 def base_url_of(authority: str) -> str:
@@ -237,9 +250,17 @@ async def _join(
     await control.store.apply_identity(joining)
 
 
-async def _mail(control: Control, merchant: Merchant, invitation: Invitation, url: str) -> bool:
+async def _mail(control: Control, merchant: Merchant, invitation: Invitation, url: str) -> Mailing:
     if control.mailer is None:
-        return False
+        return Mailing.NO_SERVER
+    # Whoever asks us names the host, and a mail of ours that leads elsewhere is a trap.
+    ours = control.urls.own_hosts
+    if ours and urlsplit(url).hostname not in ours:
+        return Mailing.OTHER_NAME
+    try:
+        await lockout.begin(control, lockout.subjects(Tried.MAIL, invitation.email, None))
+    except RateLimitedError:
+        return Mailing.TOO_MANY
     text = (
         f"You are invited to the webhook console of {merchant.name} as {invitation.role}.\n\n"
         f"Open this link within {limits.INVITATION_DAYS} days:\n{url}\n\n"
@@ -249,5 +270,5 @@ async def _mail(control: Control, merchant: Merchant, invitation: Invitation, ur
     try:
         await control.mailer.send(mail)
     except UnavailableError:
-        return False
-    return True
+        return Mailing.NOT_TAKEN
+    return Mailing.SENT

@@ -21,6 +21,7 @@ class Tried(StrEnum):
 
     PASSWORD = "password"  # noqa: S105 - a kind, no password
     CODE = "code"
+    MAIL = "mail"  # no guess, but what somebody gets from us unasked
 
 
 def subjects(what: Tried, whose: bytes | str, ip: str | None) -> list[Subject]:

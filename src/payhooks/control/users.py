@@ -24,9 +24,10 @@ from payhooks.ports.identity import IdentityChange, Member, SignedIn
 
 # No @, so that no username can be another's e-mail.
 _USERNAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-# Words and dots before the @: what else may stand there separates addresses in a mail's header.
+# Words and dots before the @: what else may stand there separates addresses in a mail's header,
+# and with a question mark it may be a word in another encoding.
 _EMAIL: Final = re.compile(
-    r"[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*",
+    r"[\w!#$%&'*+/=^`{|}~-]+(\.[\w!#$%&'*+/=^`{|}~-]+)*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*",
     re.ASCII,
 )
 _WHOLE_TEAM: Final = Window(limit=limits.MEMBERS_PER_MERCHANT_MAX)

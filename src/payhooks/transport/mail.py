@@ -17,6 +17,9 @@ from payhooks.errors import UnavailableError
 from payhooks.ports.mailing import Mail
 
 _PORTS: Final = {"smtp": 587, "smtps": 465}
+# Begins an encoded word of RFC 2047. The library decodes those in a subject that it is given, and
+# what comes out goes into the mail as it is: a line feed, and a header behind it.
+_ENCODED: Final = "=?"
 _OWN_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -45,20 +48,24 @@ class SmtpMailer:
         try:
             async with asyncio.timeout(limits.MAIL_TIMEOUT_S):
                 await sending
-        except (OSError, smtplib.SMTPException) as error:
-            # TimeoutError is an OSError. What the server said may repeat what it was told.
+        except (OSError, smtplib.SMTPException, ValueError) as error:
+            # TimeoutError is an OSError, and what cannot be written as a mail is a ValueError.
+            # None is quoted: what the server said may repeat what it was told.
             raise UnavailableError(f"the mail server: {type(error).__name__}") from None
 
     def _send(self, mail: Mail) -> None:
         message = EmailMessage()
         message["From"] = self._from
         message["To"] = mail.to
-        message["Subject"] = mail.subject
+        # A header is one line; what were more would be refused, or be headers of somebody else's.
+        line = "".join(filter(str.isprintable, mail.subject))
+        message["Subject"] = line.replace(_ENCODED, "= ?")
         message["Date"] = formatdate()
         message["Message-ID"] = make_msgid(domain="payhooks.invalid")
         message.set_content(mail.text)
         with self._connected() as server:
-            server.send_message(message)
+            # Named, rather than read from the header: what is one address here stays one there.
+            server.send_message(message, to_addrs=[mail.to])
 
     def _connected(self) -> smtplib.SMTP:
         where = (self._host, self._port)

@@ -20,6 +20,7 @@ from payhooks.api.schemas.team import (
     UserCreate,
 )
 from payhooks.control import invitations, users
+from payhooks.control.invitations import Mailing
 from payhooks.control.users import UserDraft
 from payhooks.errors import StaleVersionError
 from payhooks.model.user import Invitation, Role, User
@@ -97,7 +98,7 @@ async def invite(granted: TeamWrite, body: InvitationCreate, request: Request) -
         role=body.role,
         base_url=invitations.base_url_of(request.url.netloc),
     )
-    shown = {**_invitation(new.invitation), "url": new.url, "mailed": new.mailed}
+    shown = {**_invitation(new.invitation), "url": new.url, "mailed": new.mailing is Mailing.SENT}
     return views.reply(shown, status=201)
 
 

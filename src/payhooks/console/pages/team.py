@@ -1,5 +1,6 @@
 """The team: who may do what for this merchant, and who is invited."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.responses import Response
@@ -7,6 +8,7 @@ from starlette.responses import Response
 from payhooks.console.forms import NO_MESSAGES, Messages
 from payhooks.console.page import Factor, Visit, page
 from payhooks.control import invitations, users
+from payhooks.control.invitations import Mailing
 from payhooks.errors import InvalidError, WrongStateError
 from payhooks.limits import MEMBERS_PER_MERCHANT_MAX, PAGE_SIZE_MAX
 from payhooks.model.key import Scope
@@ -20,6 +22,17 @@ _ROLES: Final = (
     (Role.SUPPORT, "Support", "sees everything but secrets; sends deliveries again"),
     (Role.VIEWER, "Viewer", "sees everything but secrets, changes nothing"),
 )
+
+_MAILING: Final[Mapping[Mailing, str]] = {
+    Mailing.SENT: "The link below went out by mail.",
+    Mailing.NO_SERVER: "No mail went out, for this installation has no mail server: send the link "
+    "yourself.",
+    Mailing.NOT_TAKEN: "The mail server did not take the mail: send the link yourself, and tell "
+    "whoever runs this installation.",
+    Mailing.TOO_MANY: "Too many mails went to this address lately: send the link yourself.",
+    Mailing.OTHER_NAME: "No mail went out, for you see this console under a name that is not its "
+    "public one: send the link yourself.",
+}
 
 
 @page("GET", _PATH, needs=Scope.TEAM_READ, factor=Factor.ONCE)
@@ -50,7 +63,7 @@ async def invite(visit: Visit) -> Response:
         return _new(visit, Messages.from_error(error, {"/email": "email", "/role": "role"}))
     except WrongStateError as error:
         return _new(visit, Messages({}, [str(error)]))
-    return visit.show("invited.html", title="Invitation", made=made)
+    return visit.show("invited.html", title="Invitation", made=made, mailing=_MAILING[made.mailing])
 
 
 @page(
