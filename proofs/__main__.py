@@ -5,6 +5,7 @@
     python -m proofs scale [--store …] [--quick]
     python -m proofs faults [--only F27 …]              and likewise input, security
     python -m proofs dialects [--only table|cost|outbox|V03 …] [--quick]
+    python -m proofs console [--only weight|memory|M07 …] [--quick]
 
 Exits with 1 where a line failed. With --quick everything runs in small, to see that it runs;
 neither figures nor report are written then. Rows that were not asked for keep their last line.
@@ -17,7 +18,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Final
 
-from proofs import arrival, backlog, dialects, isolation, kills, scale, simulator, speed
+from proofs import arrival, backlog, console, dialects, isolation, kills, scale, simulator, speed
 from proofs.ground import FULL, QUICK, Size, Store, open_store
 from proofs.lines import Line, machine, write
 from proofs.report import write_report
@@ -48,7 +49,10 @@ def main(arguments: Sequence[str]) -> int:
         passed &= all(line.passed for lines in shown.values() for line in lines)
         if not asked.quick:
             write(
-                what, shown, about, some_lines=what in (*ROW_KINDS, "dialects") and bool(asked.only)
+                what,
+                shown,
+                about,
+                some_lines=what in (*ROW_KINDS, *WITH_PARTS) and bool(asked.only),
             )
             write_report()
     return 0 if passed else 1
@@ -69,16 +73,18 @@ def _prove_rows(asked: argparse.Namespace, kind: str) -> dict[str, list[Line]]:
     return {kind: _printed(_guarded(kind, prove_rows(kind, asked.only or ())))}
 
 
-def _prove_dialects(asked: argparse.Namespace) -> dict[str, list[Line]]:
+def _prove_rows_and_parts(
+    asked: argparse.Namespace, kind: str, parts: Mapping[str, Callable[[Size], Iterator[Line]]]
+) -> dict[str, list[Line]]:
     size = QUICK if asked.quick else FULL
-    only = asked.only or ["rows", *dialects.PARTS]
-    rows = [id_ for id_ in only if id_ not in dialects.PARTS and id_ != "rows"]
+    only = asked.only or ["rows", *parts]
+    rows = [id_ for id_ in only if id_ not in parts and id_ != "rows"]
     shown: dict[str, list[Line]] = {}
     if rows or "rows" in only:
-        shown["dialects"] = _printed(_guarded("dialects", prove_rows("dialects", rows)))
-    for name in dialects.PARTS:
+        shown[kind] = _printed(_guarded(kind, prove_rows(kind, rows)))
+    for name, part in parts.items():
         if name in only:
-            shown[name] = _printed(_guarded(name, dialects.PARTS[name](size)))
+            shown[name] = _printed(_guarded(name, part(size)))
     return shown
 
 
@@ -106,12 +112,16 @@ def _guarded(part: str, lines: Iterator[Line]) -> Iterator[Line]:
 
 
 ROW_KINDS: Final = ("faults", "input", "security")
+WITH_PARTS: Final = {"dialects": dialects.PARTS, "console": console.PARTS}
 PROOFS: Final[dict[str, Callable[[argparse.Namespace], dict[str, list[Line]]]]] = {
     "engine": partial(_prove_stores, parts=ENGINE),
     "scale": partial(_prove_stores, parts=SCALE),
     "simulator": _prove_simulator,
     **{kind: partial(_prove_rows, kind=kind) for kind in ROW_KINDS},
-    "dialects": _prove_dialects,
+    **{
+        kind: partial(_prove_rows_and_parts, kind=kind, parts=parts)
+        for kind, parts in WITH_PARTS.items()
+    },
 }
 
 

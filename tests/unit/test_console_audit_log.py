@@ -73,11 +73,11 @@ async def test_filters_are_in_the_address_and_kept_from_page_to_page(
         await world.key(printed(merchant), "events:read", label=f"Till {number}")
         await world.endpoint(printed(merchant), label=f"Hook {number}")
     first = await viewer.get(f"{LOG}?action=key.&actor=operator")
-    assert first.text.count("<code>key.created</code>") == 50
+    assert first.text.count("<code>key.created</code>") == 40
     assert "endpoint.created" not in first.text
     following = first.text.split('rel="next"')[0].rsplit('href="', 1)[1].split('"')[0]
     second = await viewer.get(following.replace("&amp;", "&"))
-    assert second.text.count("<code>key.created</code>") == 10
+    assert second.text.count("<code>key.created</code>") == 20
     assert "Till 0" in second.text
     assert "Next page" not in second.text
 

@@ -88,7 +88,17 @@ def test_a_chart_says_what_it_shows_and_stays_in_its_frame(drawn: str) -> None:
         assert min(x, y) >= 0
         assert x + w <= width + 1
         assert y + h <= height + 1
+    for path in root.iter("path"):
+        strokes = re.findall(r"M([\d.]+) (\d+)V(-?\d+)", path.get("d") or "")
+        assert strokes
+        assert all(0 < float(x) < width and int(low) == height for x, low, _ in strokes)
+        assert all(0 <= int(top) < height for _x, _low, top in strokes)
     assert "style" not in drawn
+
+
+def test_the_bars_of_a_row_weigh_little() -> None:
+    """Fifty of them are on one page, which has to come over a bad line too."""
+    assert len(chart.sparkline("Busy", [float(hour) for hour in range(24)])) < 700
 
 
 def test_large_numbers_are_told_in_full_and_shortened_on_the_axis() -> None:

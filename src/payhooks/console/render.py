@@ -52,9 +52,13 @@ class Renderer:
     def render(self, template: str, *, block: str | None, values: Mapping[str, object]) -> str:
         """Return the text of a template, or of one block of it."""
         found = self.environment.get_template(template)
-        if block is None:
-            return found.render(values)
-        return "".join(found.blocks[block](found.new_context(dict(values))))
+        context = found.new_context(dict(values))
+        draw = found.root_render_func if block is None else found.blocks[block]
+        text = "".join(draw(context))
+        # A template's own macros know the context, and it knows them: what a page was made of
+        # would stay until the next collection, of which a serving process makes few.
+        context.vars.clear()
+        return text
 
 
 def ago(at: datetime, now: datetime) -> str:

@@ -22,7 +22,8 @@ from payhooks.model.audit import BEGINNING, AuditEntry, ChainedAuditEntry, Mark
 from payhooks.model.key import Scope
 
 _PATH: Final = "/settings/audit-log"
-_ROWS_MAX: Final = 50
+# With every member of every change a row has 1.5 KB, and a page at most 100.
+_ROWS_MAX: Final = 40
 # A filter is looked for in so many entries at a time, so that a page costs the same however
 # long the log is; what lies further back is a link away.
 _LOOKED_MAX: Final = 2_000
