@@ -62,15 +62,15 @@ async def _build(connection: Connection, lacking: Row) -> None:
         # What a process left behind that died while it built.
         await connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
     columns = lacking["definition"].partition(" USING ")[2]
-    on = f"IF NOT EXISTS {name} ON {lacking['day']} USING {columns}"
+    of = f"ON {lacking['day']} USING {columns}"
     small = lacking["bytes"] <= SMALL_BYTES
     try:
         if not small:
-            await connection.execute(f"CREATE INDEX CONCURRENTLY {on}")
+            await connection.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} {of}")
         async with connection.transaction():
             await connection.execute("SET LOCAL lock_timeout = '2s'")
             if small:
-                await connection.execute(f"CREATE INDEX {on}")
+                await connection.execute(f"CREATE INDEX IF NOT EXISTS {name} {of}")
             await connection.execute(f"ALTER INDEX {lacking['index']} ATTACH PARTITION {name}")
     except _IN_THE_WAY:
         await asyncio.sleep(_POLL_S)

@@ -26,7 +26,7 @@ from payhooks.storage.sqlite.selecting import (
     where_undone,
 )
 
-_SQL: Final = statements.load(__package__, "listing.sql")
+SQL: Final = statements.load(__package__, "listing.sql")
 # A merchant has some dozens. One that makes up a type per event has lists that walk: each leg
 # costs a few microseconds, and a page of each of so many is what 50 ms are enough for.
 TYPES_MAX: Final = 200
@@ -46,7 +46,7 @@ def final(
     db: apsw.Connection, merchant_id: MerchantId, filter_: DeliveryFilter, after: bytes | None
 ) -> list[Leg]:
     """Return where in history the filter's deliveries are."""
-    types = _types(db, merchant_id, filter_.event_types, _SQL["delivered_types"])
+    types = _types(db, merchant_id, filter_.event_types, SQL["delivered_types"])
     return list(final_legs(filter_, after, types))
 
 
@@ -88,7 +88,7 @@ def _event_sides(
         undone = where_undone(_as_deliveries(filter_, ()), after)
         assert undone is not None
         where = narrowed(undone)
-        yield _SQL["events_of_undone"].replace("{where}", where.sql), where
+        yield SQL["events_of_undone"].replace("{where}", where.sql), where
     if filter_.status in _BY:
         states = _BY[filter_.status]
         same = "".join(f"AND x.state = {CODES[state]}" for state in states)
@@ -97,13 +97,13 @@ def _event_sides(
             yield _text("events_of_final", leg).replace("{same}", same), where
     if filter_.status in {None, _UNSUBSCRIBED}:
         patterns = filter_.types or (_STAR,)
-        types = _types(db, merchant_id, patterns, _SQL["unsubscribed_types"])
+        types = _types(db, merchant_id, patterns, SQL["unsubscribed_types"])
         for leg in unsubscribed_legs(filter_, after, types, status=status):
             yield _text("events_unsubscribed", leg), leg.where
 
 
 def _text(name: str, leg: Leg) -> str:
-    return _SQL[name].replace("{index}", leg.index).replace("{where}", leg.where.sql)
+    return SQL[name].replace("{index}", leg.index).replace("{where}", leg.where.sql)
 
 
 def _as_deliveries(filter_: EventFilter, states: tuple[State, ...]) -> DeliveryFilter:

@@ -1,6 +1,10 @@
 -- Lists that are narrowed. Each statement reads one index from its newest end and stops when the
 -- page is full; which index is named, as no statistics are kept. {where} stands for the narrowing.
 
+-- name: count
+-- Counted inside, so that one row comes back however many match.
+SELECT count(*) FROM ({listed});
+
 -- name: delivered_types
 -- The merchant's event types, from one entry of the index to the next type.
 WITH RECURSIVE found (type) AS (

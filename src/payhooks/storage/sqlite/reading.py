@@ -185,9 +185,8 @@ def _count(
     final = listing.final(db, merchant_id, filter_, None)
     for text, where in _sides(where_undone(filter_, None), final):
         if count < at_most:
-            # Counted inside, so that one row comes back however many match.
-            sql = f"SELECT count(*) FROM ({text})"  # noqa: S608 - constant fragments
-            found = first(db, sql, (merchant_id, *where.bindings, at_most - count))
+            counted = listing.SQL["count"].replace("{listed}", text)
+            found = first(db, counted, (merchant_id, *where.bindings, at_most - count))
             assert found is not None
             count += found[0]
     return count
