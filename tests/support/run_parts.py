@@ -45,7 +45,8 @@ def _pytest(folder: str, *options: str) -> tuple[str, ...]:
 
 # What decides has no line and no branch that its tests do not take.
 _PURE: Final = (
-    "address_guard", "breaker", "classify", "decide", "delivery_states", "echo", "hook_url",
+    "address_guard", "breaker", "classify", "decide", "delivery_states", "echo", "fitness",
+    "hook_url",
     "lockout", "match", "model", "people", "retry", "throttle",
 )  # fmt: skip
 

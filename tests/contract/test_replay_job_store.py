@@ -1,0 +1,168 @@
+"""What ControlStore promises of replays as jobs: claimed, advanced, cancelled."""
+
+import msgspec
+import pytest
+from tests.support.replays import all_failed, lane
+from tests.support.world import World, events_of
+
+from payhooks.errors import WrongStateError
+from payhooks.model.delivery import State
+from payhooks.model.merchant import Merchant
+from payhooks.model.replay import Include, Replay, ReplayFilter, ReplayState
+from payhooks.ports.controlling import Change, Window
+
+OBJECT = b"o" * 16
+OWNER, OTHER_OWNER = 1, 2
+
+
+async def _job(world: World, merchant: Merchant, **members: object) -> Replay:
+    job = world.job(merchant, **members)
+    await world.store.apply(Change(audit=world.audit(merchant.id), replay=job))
+    return job
+
+
+async def test_a_job_reads_back_as_it_was_written(world: World) -> None:
+    merchant, endpoint = await lane(world)
+    job = await _job(
+        world,
+        merchant,
+        filter=ReplayFilter(endpoint_id=endpoint.id, event_types=("a.*",), created_gte=world.now()),
+        include=(Include.FAILED, Include.MISSED),
+        matched=7,
+        cursor=b"c" * 16,
+    )
+    other = await _job(world, merchant)
+    stranger = await world.merchant()
+    assert await world.store.replay(merchant.id, job.id) == job
+    assert await world.store.replay(stranger.id, job.id) is None
+    assert await world.store.replays(merchant.id, Window(limit=10)) == [other, job]
+    assert await world.store.replays(merchant.id, Window(limit=10, after=other.id)) == [job]
+
+
+@pytest.mark.shows("F67")
+async def test_a_job_is_advanced_by_one_process_at_a_time(world: World) -> None:
+    """Two would send twice what one was asked to."""
+    merchant, _ = await lane(world)
+    job = await _job(world, merchant)
+    await _job(world, merchant, state=ReplayState.DONE, finished_at=world.now())
+    claim = world.store.claim_replays
+    assert await claim(owner=OWNER, limit=10, for_s=30) == [job]
+    assert await claim(owner=OTHER_OWNER, limit=10, for_s=30) == []
+    await world.advance(31)
+    assert await claim(owner=OTHER_OWNER, limit=10, for_s=30) == [job]
+
+
+async def test_a_process_claims_no_more_jobs_than_asked(world: World) -> None:
+    merchant, _ = await lane(world)
+    for _ in range(3):
+        await _job(world, merchant)
+    claim = world.store.claim_replays
+    taken = [len(await claim(owner=OWNER, limit=2, for_s=30)) for _ in range(1)]
+    taken.append(len(await claim(owner=OTHER_OWNER, limit=2, for_s=30)))
+    assert taken == [2, 1]
+
+
+async def test_a_job_advances_its_cursor_with_what_it_sends(world: World) -> None:
+    """In one transaction, so that a kill neither skips nor repeats a slice."""
+    merchant, endpoint = await lane(world)
+    event = await all_failed(world, merchant, endpoint)
+    job = await _job(world, merchant)
+    item = world.again(event, endpoint)
+    advanced = msgspec.structs.replace(job, queued=1, cursor=item.delivery_id)
+    assert await world.store.advance_replay(advanced, after=job.cursor, items=[item], bulk=True)
+    assert await world.store.replay(merchant.id, job.id) == advanced
+    assert await world.store.replay_backlog(job.id) == [(endpoint.id, 1)]
+    leased = await world.lease_one()
+    assert (leased.replay_id, leased.replay_bulk) == (job.id, True)
+    assert await world.store.replay_backlog(job.id) == [(endpoint.id, 1)]
+    await world.deliver(leased)
+    assert await world.store.replay_backlog(job.id) == []
+    assert (await world.delivery(event, endpoint)).replay_id == job.id
+
+
+@pytest.mark.shows("F67")
+async def test_a_cancelled_job_advances_no_more(world: World) -> None:
+    merchant, endpoint = await lane(world)
+    event = await all_failed(world, merchant, endpoint)
+    job = await _job(world, merchant)
+    over = msgspec.structs.replace(job, state=ReplayState.CANCELLED, finished_at=world.now())
+    await world.store.apply(Change(audit=world.audit(merchant.id), replay=over))
+    advanced = msgspec.structs.replace(job, queued=1)
+    item = world.again(event, endpoint)
+    assert not await world.store.advance_replay(advanced, after=job.cursor, items=[item], bulk=True)
+    assert await world.store.replay(merchant.id, job.id) == over
+    assert await world.lease() == []
+
+
+@pytest.mark.shows("F67")
+async def test_a_job_that_moved_on_before_it_was_cancelled_keeps_its_count(world: World) -> None:
+    """What was sent again has to be on record, also the slice of the last moment."""
+    merchant, endpoint = await lane(world)
+    event = await all_failed(world, merchant, endpoint)
+    job = await _job(world, merchant)
+    item = world.again(event, endpoint)
+    moved = msgspec.structs.replace(job, queued=1, cursor=item.delivery_id)
+    assert await world.store.advance_replay(moved, after=job.cursor, items=[item], bulk=True)
+    over = msgspec.structs.replace(job, state=ReplayState.CANCELLED, finished_at=world.now())
+    await world.store.apply(Change(audit=world.audit(merchant.id), replay=over))
+    assert await world.store.replay(merchant.id, job.id) == msgspec.structs.replace(
+        over, queued=1, cursor=item.delivery_id
+    )
+
+
+async def test_a_job_that_is_over_is_not_changed_any_more(world: World) -> None:
+    """Its last worker ends it while a person cancels it: the first of them wins."""
+    merchant, _ = await lane(world)
+    job = await _job(world, merchant)
+    done = msgspec.structs.replace(job, state=ReplayState.DONE, finished_at=world.now())
+    assert await world.store.advance_replay(done, after=job.cursor, items=[], bulk=True)
+    over = msgspec.structs.replace(job, state=ReplayState.CANCELLED, finished_at=world.now())
+    with pytest.raises(WrongStateError):
+        await world.store.apply(Change(audit=world.audit(merchant.id), replay=over))
+    assert await world.store.replay(merchant.id, job.id) == done
+
+
+@pytest.mark.shows("F67")
+async def test_a_cancelled_job_takes_back_what_still_waits(world: World) -> None:
+    """Each reads again as it ended before; what nobody had sent before ends cancelled."""
+    merchant, endpoint = await lane(world)
+    failed = await all_failed(world, merchant, endpoint)
+    succeeded = await world.publish(merchant, endpoint)
+    await world.deliver(*await world.lease())
+    ended = [await world.delivery(one, endpoint) for one in (failed, succeeded)]
+    missed = await world.publish(merchant)
+    job = await _job(world, merchant)
+    items = [world.again(one, endpoint) for one in (failed, succeeded, missed)]
+    assert await world.store.advance_replay(job, after=job.cursor, items=items, bulk=True)
+    assert await world.store.cancel_replay_backlog(job.id) == 3
+    assert [await world.delivery(one, endpoint) for one in (failed, succeeded)] == ended
+    assert (await world.delivery(missed, endpoint)).state is State.CANCELLED
+    assert await world.store.replay_backlog(job.id) == []
+    assert await world.lease() == []
+
+
+async def test_taking_a_job_back_leaves_what_is_being_sent(world: World) -> None:
+    merchant, endpoint = await lane(world)
+    event = await all_failed(world, merchant, endpoint)
+    job = await _job(world, merchant)
+    await world.store.advance_replay(
+        job, after=job.cursor, items=[world.again(event, endpoint)], bulk=False
+    )
+    leased = await world.lease_one()
+    assert not leased.replay_bulk
+    assert await world.store.cancel_replay_backlog(job.id) == 0
+    await world.deliver(leased)
+
+
+async def test_taking_a_job_back_lets_those_behind_it_go(world: World) -> None:
+    merchant, endpoint = await lane(world)
+    old = await world.publish(merchant, endpoint, order_key=OBJECT)
+    await world.fail(await world.lease_one())
+    job = await _job(world, merchant)
+    item = world.again(old, endpoint, OBJECT)
+    await world.store.advance_replay(job, after=job.cursor, items=[item], bulk=True)
+    await world.settle(world.failed(await world.lease_one(), delay_s=3_600))
+    behind = await world.publish(merchant, endpoint, order_key=OBJECT)
+    assert await world.lease() == []
+    assert await world.store.cancel_replay_backlog(job.id) == 1
+    assert events_of(await world.lease()) == [behind.id]
