@@ -6,8 +6,6 @@ but the standard library.
 
 import base64
 import csv
-import hashlib
-import hmac
 import json
 import re
 from collections.abc import Iterator
@@ -15,9 +13,9 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from tests.support.captured import Capture, Captured, capturing
+from tests.support.captured import Capture, capturing
 from tests.support.chromium import NARROW, PASSWORD, WIDE, Chromium, Installation, Window
-from tests.support.server import Api
+from tests.support.console_systems import Systems, signs
 
 from payhooks import ids
 from payhooks.model.user import Role
@@ -36,57 +34,10 @@ def capture() -> Iterator[Capture]:
         yield receiver
 
 
-class Shop:
-    """What the merchant's own systems do: publish, and receive."""
-
-    def __init__(self, installation: Installation, capture: Capture) -> None:
-        self.api = Api(installation.server.port)
-        self.path = installation.merchant_path
-        self.capture = capture
-
-    def source_key(self, label: str) -> str:
-        """Make an API key that may sign, and return its text."""
-        said = {"label": label, "scopes": ["events:read"], "signing": True}
-        text: str = self.api.post(f"{self.path}/keys", said)["key"]
-        return text
-
-    def signature_key(self, merchant_path: str | None = None) -> str:
-        """Return the key that is unique to a merchant."""
-        found = self.api.get(f"{merchant_path or self.path}/signature-key")
-        text: str = found["data"][0]["secret"]
-        return text
-
-    def publish(self, type_: str) -> str:
-        """Let an event happen and return its id."""
-        said = {
-            "type": type_,
-            "data": {
-                "type": "transaction",
-                "key": "1nftvzx7xtcggm3",
-                "amount_detail": {"amount": "5.00"},
-                "authcode": "538228",
-            },
-        }
-        text: str = self.api.post(f"{self.path}/events", said)["id"]
-        return text
-
-    def sent_to(self, event_id: str) -> int:
-        """Return to how many webhooks an event is sent."""
-        return len(self.api.get(f"{self.path}/events/{event_id}/deliveries")["data"])
-
-    def got(self, path: str, count: int = 1) -> list[Captured]:
-        """Return what came to one path, once so much has come there."""
-        for total in range(1, 200):
-            found = [one for one in self.capture.until(total) if one.path == path]
-            if len(found) >= count:
-                return found
-        raise AssertionError(f"nothing came to {path}")
-
-
 @pytest.fixture(scope="module")
-def shop(installation: Installation, capture: Capture) -> Shop:
+def shop(installation: Installation, capture: Capture) -> Systems:
     """Return the merchant's own systems."""
-    return Shop(installation, capture)
+    return Systems(installation, capture)
 
 
 @pytest.fixture
@@ -161,12 +112,6 @@ def box(locator: Locator) -> tuple[float, float, float, float]:
     found = locator.bounding_box()
     assert found is not None
     return found["x"], found["y"], found["x"] + found["width"], found["y"] + found["height"]
-
-
-def signs(key: str, sent: Captured) -> bool:
-    """Whether the X-Signature is the HMAC of the body with the key, by the standard library."""
-    made = hmac.new(key.encode(), sent.body, hashlib.sha256).hexdigest()
-    return hmac.compare_digest(made, sent.named["x-signature"])
 
 
 @pytest.mark.shows("M01", "M05")
@@ -298,7 +243,7 @@ def test_the_dropdown_has_the_documents_events_with_words(window: Window) -> Non
 
 
 @pytest.mark.shows("M10", "M11", "M12", "M16", "M18", "M28")
-def test_what_is_added_gets_the_data_of_its_events(window: Window, shop: Shop) -> None:
+def test_what_is_added_gets_the_data_of_its_events(window: Window, shop: Systems) -> None:
     """The document's example, to its members and their order: nobody is told who sends it."""
     for label, event in (("Plain sales", SALE), ("Plain returns", RETURNED)):
         modal = adding(window)
@@ -326,7 +271,7 @@ def test_what_is_added_gets_the_data_of_its_events(window: Window, shop: Shop) -
 
 @pytest.mark.shows("M17", "M19", "M20")
 def test_what_is_sent_authenticates_and_signs_as_it_was_chosen(
-    window: Window, shop: Shop, installation: Installation
+    window: Window, shop: Systems, installation: Installation
 ) -> None:
     """Basic with what was typed; a signature of the one key that was chosen and of no other."""
     till, reader = shop.source_key("Till"), shop.source_key("Reader")
@@ -350,7 +295,7 @@ def test_what_is_sent_authenticates_and_signs_as_it_was_chosen(
 
 @pytest.mark.shows("M21", "M22", "M23", "M24", "M25")
 def test_an_edit_is_saved_or_abandoned_and_the_password_outlives_a_look(
-    window: Window, shop: Shop
+    window: Window, shop: Systems
 ) -> None:
     """Reset and Keep are looked at by everybody once; the password must still be sent after."""
     modal = adding(window)
@@ -387,7 +332,7 @@ def test_an_edit_is_saved_or_abandoned_and_the_password_outlives_a_look(
 
 
 @pytest.mark.shows("M23")
-def test_a_reset_that_is_saved_changes_what_is_sent(window: Window, shop: Shop) -> None:
+def test_a_reset_that_is_saved_changes_what_is_sent(window: Window, shop: Systems) -> None:
     """The other half: whoever changes the password on their server changes it here."""
     modal = adding(window)
     fill(modal, "Reset", shop.capture.url("/reset"), "transaction.sale.adjusted")
@@ -408,7 +353,7 @@ def test_a_reset_that_is_saved_changes_what_is_sent(window: Window, shop: Shop) 
 
 @pytest.mark.shows("M26", "M27")
 def test_delete_hook_asks_in_a_second_modal_and_then_nothing_more_is_sent(
-    window: Window, shop: Shop
+    window: Window, shop: Systems
 ) -> None:
     """At the bottom of the modal, and not on the first click."""
     for label, path in (("Doomed", "/doomed"), ("Witness", "/witness")):
