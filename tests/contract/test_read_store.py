@@ -323,6 +323,26 @@ async def test_the_history_of_subscriptions_is_kept(world: World) -> None:
     assert (found[-1].endpoint_id, found[-1].listening) == (listener.id, True)
 
 
+async def test_the_last_status_is_that_of_the_newest_attempt(world: World) -> None:
+    """What a webhook's server answers with, told for many deliveries at once."""
+    merchant, endpoint = await _lane(world)
+    stranger, of_stranger = await _lane(world)
+    for whose, lane in ((merchant, endpoint), (merchant, endpoint), (stranger, of_stranger)):
+        await world.publish(whose, lane)
+    mended, gone, theirs = await world.lease()
+    await world.settle(world.failed(mended), world.given_up(gone), world.given_up(theirs))
+    await world.advance(60)
+    again = await world.lease_one()
+    assert again.id == mended.id
+    await world.deliver(again)
+    await world.settle(world.failed(mended))  # too late: a lease that is not held any more
+    waiting = await world.publish(merchant, endpoint)
+    asked = [mended.id, gone.id, theirs.id, delivery_id(waiting.id, endpoint.number)]
+    found = await world.store.last_statuses(merchant.id, asked)
+    assert found == {mended.id: 200, gone.id: 400}
+    assert await world.store.last_statuses(merchant.id, []) == {}
+
+
 async def test_event_facts_tell_what_was_planned_and_what_there_is(world: World) -> None:
     """The two sides of reconcile, from different tables."""
     merchant = await world.merchant()

@@ -88,6 +88,7 @@ async def test_what_failed_is_counted_and_one_click_from_being_recovered(
     assert "/console/replays/new?include=failed" in seen.text
     assert f"webhook={broken['id']}" in seen.text
     assert "Your server answered with a 5xx error." in seen.text
+    assert "reason=http_5xx" in seen.text
     reader = await look(world, merchant, Role.VIEWER)
     assert "Recover" not in reader.text
     assert "Ledger" in reader.text

@@ -15,10 +15,11 @@ from starlette.datastructures import QueryParams
 
 from payhooks import ids
 from payhooks.console.forms import Messages
-from payhooks.console.page import Visit
+from payhooks.console.page import ROOT, Visit
 from payhooks.errors import Fault, InvalidError
 from payhooks.ids import EndpointId
 from payhooks.limits import PAGE_SIZE_MAX
+from payhooks.model.attempt import Reason
 from payhooks.model.endpoint import Endpoint
 from payhooks.policy.match import is_valid_pattern
 from payhooks.ports.controlling import Window
@@ -192,6 +193,18 @@ def searched(text: str) -> str:
         if ids.from_text(prefix, text) is not None:
             return f"/{place}/{text}"
     return f"/events?{urlencode({'object': text})}"
+
+
+def recovery(
+    *, since: datetime, endpoint_id: EndpointId | None = None, reason: Reason | None = None
+) -> str:
+    """Return where what failed since can be sent again, of one webhook or for one reason alone."""
+    asked = {"include": "failed", "from": f"{since:%Y-%m-%dT%H:%M}", "count": "1"}
+    if endpoint_id is not None:
+        asked["webhook"] = ids.to_text(ids.ENDPOINT, endpoint_id)
+    if reason is not None:
+        asked["reason"] = reason
+    return f"{ROOT}/replays/new?{urlencode(asked)}"
 
 
 def address(visit: Visit, changed: Mapping[str, str | None]) -> str:

@@ -57,17 +57,28 @@ async def stats(
     """
     assert step_s % MINUTE_S == 0
     assert since.timestamp() % step_s == 0
-    step = timedelta(seconds=step_s)
     found = await store.merchant_tallies(
         merchant_id,
         step_s=HOUR_S if step_s % HOUR_S == 0 else MINUTE_S,
         since=since,
-        until=since + steps * step,
+        until=since + timedelta(seconds=steps * step_s),
     )
-    of_step: list[list[Tally]] = [[] for _ in range(steps)]
-    for one in found:
-        of_step[(one.at - since) // step].append(one)
-    return [_bucket(since + at * step, of_step[at]) for at in range(steps)]
+    return _buckets(found, since=since, step_s=step_s, steps=steps)
+
+
+async def endpoint_stats(  # noqa: PLR0913 - as stats, and of which endpoint
+    store: TallyStore,
+    merchant_id: MerchantId,
+    endpoint_id: EndpointId,
+    *,
+    since: datetime,
+    step_s: int,
+    steps: int,
+) -> list[Bucket]:
+    """Return one endpoint's counts per step of whole hours until now, as ``stats`` does."""
+    assert step_s % HOUR_S == 0
+    found = await store.endpoint_tallies(merchant_id, [endpoint_id], since=since)
+    return _buckets(found, since=since, step_s=step_s, steps=steps)
 
 
 async def fitness(
@@ -105,6 +116,15 @@ async def slowest(
 def p95_ms(buckets: Iterable[Bucket]) -> float | None:
     """Return the time that nineteen of twenty responses took at most; None where there are none."""
     return percentile_ms(_added(bucket.responses for bucket in buckets), _SHARE)
+
+
+def _buckets(tallies: Sequence[Tally], *, since: datetime, step_s: int, steps: int) -> list[Bucket]:
+    step = timedelta(seconds=step_s)
+    of_step: list[list[Tally]] = [[] for _ in range(steps)]
+    for one in tallies:
+        # A process whose clock is ahead counts under a step that has not begun here.
+        of_step[min((one.at - since) // step, steps - 1)].append(one)
+    return [_bucket(since + at * step, of_step[at]) for at in range(steps)]
 
 
 def _fitness(attempts: Sequence[int], failed: Sequence[int]) -> Fitness:

@@ -4,6 +4,7 @@ A delivery is found in the queue while it is undone, in history when it is over;
 know one (a replay), the queue is right about its state.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -120,6 +121,15 @@ class ReadStore(Protocol):
         self, merchant_id: MerchantId, delivery_id: DeliveryId
     ) -> tuple[Delivery, list[Attempt]] | None:
         """Return one delivery and its attempts, oldest first, as they were at one moment."""
+        ...
+
+    async def last_statuses(
+        self, merchant_id: MerchantId, delivery_ids: Sequence[DeliveryId]
+    ) -> dict[DeliveryId, int | None]:
+        """Return what the newest attempt of each was answered with; None where with nothing.
+
+        Those of other merchants, and those that were never tried, are left out.
+        """
         ...
 
     async def count_deliveries(

@@ -15,6 +15,7 @@ from payhooks.console.listing import (
     address,
     labelled,
     listed,
+    recovery,
     searched,
     webhook_options,
     window_of,
@@ -212,14 +213,7 @@ def _recover_alike(visit: Visit, found: Delivery) -> str | None:
     if not failed or not visit.may(Scope.DELIVERIES_WRITE):
         return None
     since = min(ids.made_at(found.id), visit.now - timedelta(days=_ALIKE_DAYS))
-    asked = {
-        "include": State.FAILED.value,
-        "webhook": ids.to_text(ids.ENDPOINT, found.endpoint_id),
-        "reason": found.reason,
-        "from": f"{since:%Y-%m-%dT%H:%M}",
-        "count": "1",
-    }
-    return f"{ROOT}/replays/new?{urlencode(asked)}"
+    return recovery(since=since, endpoint_id=found.endpoint_id, reason=found.reason)
 
 
 def _phases(attempt: Attempt) -> list[tuple[str, float, str]]:

@@ -3,28 +3,23 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from math import isinf
+from datetime import datetime, timedelta
 from typing import Final
-from urllib.parse import urlencode
 
 from starlette.responses import Response
 
 from payhooks import ids
 from payhooks.catalogue import CATALOGUE
-from payhooks.console.chart import Series
-from payhooks.console.listing import Filters, labelled
+from payhooks.console.listing import Filters, labelled, recovery
+from payhooks.console.metrics import Span, bars, within
 from payhooks.console.page import ROOT, Factor, Visit, page
 from payhooks.control import statistics
-from payhooks.control.statistics import Bucket
-from payhooks.ids import EndpointId
 from payhooks.limits import WORKER_SILENT_S
-from payhooks.model.attempt import REASON_SENTENCES
+from payhooks.model.attempt import REASON_SENTENCES, Reason
 from payhooks.model.delivery import Delivery, State
 from payhooks.model.endpoint import Endpoint, EndpointStatus
 from payhooks.model.key import Scope
 from payhooks.model.merchant import Merchant
-from payhooks.policy.fitness import RESPONSE_MS
 from payhooks.ports.controlling import Window
 from payhooks.ports.reading import DeliveryFilter, EventFilter
 
@@ -35,30 +30,9 @@ _WAITING: Final = (State.SCHEDULED, State.LEASED, State.BLOCKED)
 _SAMPLE: Final = 200
 _FAILING_MAX: Final = 5
 _SLOWEST_MAX: Final = 5
-_MS_PER_S: Final = 1_000
 # Longer than the standard policy tries, so that what has just been given up is among them.
 _FAILED_DAYS: Final = 7
 _ONE: Final = Window(limit=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """A stretch of time that the chart can show."""
-
-    words: str
-    step_s: int
-    steps: int
-    step_words: str
-    label: str  # how a step is labelled
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bars:
-    """The chart, and the rows of its table: the steps in which something happened."""
-
-    labels: Sequence[str]
-    series: Sequence[Series]
-    rows: Sequence[tuple[str, int, int, int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +54,8 @@ class Failing:
     why: str
     at: datetime
     recover: str
+    reason: Reason | None  # of the last, if it is given up
+    recover_alike: str  # what failed with this reason alone
 
 
 _SPANS: Final[Mapping[str, Span]] = {
@@ -95,7 +71,13 @@ async def overview(visit: Visit) -> Response:
     filters = Filters(visit.query)
     name = filters.choice("range", _SPANS) or "1h"
     span = _SPANS[name]
-    buckets = await _buckets(visit, span)
+    buckets = await statistics.stats(
+        visit.control.store,
+        visit.merchant.id,
+        since=span.since(visit.now),
+        step_s=span.step_s,
+        steps=span.steps,
+    )
     since = visit.now - timedelta(days=_FAILED_DAYS)
     failed = await _count(visit, DeliveryFilter(states=(State.FAILED,), created_gte=since))
     undone = await _newest(visit, DeliveryFilter(states=_WAITING))
@@ -120,42 +102,16 @@ async def overview(visit: Visit) -> Response:
         failed=failed,
         counted_max=_COUNTED_MAX,
         failed_days=_FAILED_DAYS,
-        recover=_recover(None, since),
+        recover=recovery(since=since),
         failing=await _failing(visit, undone, since),
-        within=_within(statistics.p95_ms(buckets)),
+        within=within(statistics.p95_ms(buckets)),
         slowest=await _slowest(visit),
         slowest_hours=statistics.FITNESS_HOURS,
-        bars=_bars(buckets, span),
+        bars=bars(buckets, span),
         todo=todo,
         silent=all(worker.seen_s_ago > WORKER_SILENT_S for worker in health.workers),
         silent_s=int(WORKER_SILENT_S),
     )  # fmt: skip
-
-
-async def _buckets(visit: Visit, span: Span) -> Sequence[Bucket]:
-    # On whole steps, so that a bar has the same edges at every look.
-    ends_s = (int(visit.now.timestamp()) // span.step_s + 1) * span.step_s
-    since = datetime.fromtimestamp(ends_s - span.steps * span.step_s, UTC)
-    return await statistics.stats(
-        visit.control.store, visit.merchant.id, since=since, step_s=span.step_s, steps=span.steps
-    )
-
-
-def _bars(buckets: Sequence[Bucket], span: Span) -> Bars:
-    labels = [f"{bucket.at:{span.label}}" for bucket in buckets]
-    delivered = [bucket.delivered for bucket in buckets]
-    # A failed attempt is followed by another, or was the last of a delivery that failed.
-    retried = [max(0, bucket.attempts_failed - bucket.failed) for bucket in buckets]
-    failed = [bucket.failed for bucket in buckets]
-    return Bars(
-        labels=labels,
-        series=[
-            Series(label="Delivered", tone="good", values=delivered),
-            Series(label="Tried again", tone="wait", values=retried),
-            Series(label="Failed", tone="bad", values=failed),
-        ],
-        rows=[row for row in zip(labels, delivered, retried, failed, strict=True) if any(row[1:])],
-    )
 
 
 async def _failing(visit: Visit, undone: Sequence[Delivery], since: datetime) -> Sequence[Failing]:
@@ -176,7 +132,9 @@ async def _failing(visit: Visit, undone: Sequence[Delivery], since: datetime) ->
                 retrying=sum(one.endpoint_id == endpoint_id for one in retrying),
                 why="" if last.reason is None else REASON_SENTENCES[last.reason],
                 at=last.finished_at or ids.made_at(last.id),
-                recover=_recover(endpoint_id, since),
+                recover=recovery(since=since, endpoint_id=endpoint_id),
+                reason=last.reason if last.state is State.FAILED else None,
+                recover_alike=recovery(since=since, endpoint_id=endpoint_id, reason=last.reason),
             )
         )
     return found
@@ -190,31 +148,12 @@ async def _slowest(visit: Visit) -> Sequence[Slow]:
     return [
         Slow(
             endpoint=endpoints[pace.endpoint_id],
-            within=_within(pace.p95_ms),
+            within=within(pace.p95_ms),
             responses=pace.responses,
         )
         for pace in paces
         if endpoints[pace.endpoint_id].status is not EndpointStatus.DELETED
     ]
-
-
-def _within(bound_ms: float | None) -> str:
-    """Return in words what most responses took at most; empty where there were none."""
-    if bound_ms is None:
-        return ""
-    if isinf(bound_ms):
-        return f"> {RESPONSE_MS[-1] // _MS_PER_S} s"
-    if bound_ms < _MS_PER_S:
-        return f"≤ {bound_ms:g} ms"
-    return f"≤ {bound_ms / _MS_PER_S:g} s"
-
-
-def _recover(endpoint_id: EndpointId | None, since: datetime) -> str:
-    """Return where what failed can be sent again."""
-    asked = {"include": "failed", "from": f"{since:%Y-%m-%dT%H:%M}", "count": "1"}
-    if endpoint_id is not None:
-        asked["webhook"] = ids.to_text(ids.ENDPOINT, endpoint_id)
-    return f"{ROOT}/replays/new?{urlencode(asked)}"
 
 
 async def _todo(visit: Visit) -> Sequence[tuple[str, bool, str]]:

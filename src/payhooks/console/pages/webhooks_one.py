@@ -6,9 +6,10 @@ from starlette.responses import Response
 
 from payhooks import ids, limits
 from payhooks.console.forms import NO_MESSAGES, Messages
-from payhooks.console.listing import Listed, listed, window_of
+from payhooks.console.listing import Listed, address, listed, window_of
 from payhooks.console.page import Factor, Visit, page
 from payhooks.console.pages.webhooks import DISABLED, LIST
+from payhooks.console.pages.webhooks_metrics import FAILED_MAX, SPANS, metrics_of
 from payhooks.console.pages.webhooks_proof import SIGNERS, Proof, proof_of, source_key_label
 from payhooks.console.pages.webhooks_records import records_of
 from payhooks.control import deliveries, endpoints, secrets
@@ -21,7 +22,7 @@ from payhooks.model.key import Scope
 from payhooks.ports.reading import DeliveryFilter
 
 _ONE: Final = LIST + "/{endpoint_id}"
-_TABS: Final = ("deliveries", "settings", "activity")
+_TABS: Final = ("deliveries", "metrics", "settings", "activity")
 _RECORDS_MAX: Final = 50
 _MOVES: Final = {
     "pause": (Move.PAUSE, "is paused. New deliveries wait."),
@@ -46,6 +47,9 @@ async def webhook(visit: Visit) -> Response:
     rows: Listed[Delivery] = Listed()
     if tab == "deliveries" and visit.may(Scope.DELIVERIES_READ):
         rows = await _deliveries(visit, endpoint)
+    span = visit.query.get("range", "24h")
+    span = span if span in SPANS else "24h"
+    with_metrics = tab == "metrics" and visit.may(Scope.DELIVERIES_READ)
     with_records = tab == "activity" and visit.may(Scope.AUDIT_READ)
     return visit.show(
         "webhooks/one.html",
@@ -54,6 +58,12 @@ async def webhook(visit: Visit) -> Response:
         tab=tab,
         tabs=[name for name in _TABS if name != "activity" or visit.may(Scope.AUDIT_READ)],
         rows=rows,
+        metrics=await metrics_of(visit, endpoint, SPANS[span]) if with_metrics else None,
+        spans=[
+            (address(visit, {"range": name}), one.words, name == span)
+            for name, one in SPANS.items()
+        ],
+        failed_max=FAILED_MAX,
         records=await records_of(visit, endpoint, at_most=_RECORDS_MAX) if with_records else [],
         signer=SIGNERS[endpoint.signature.type],
         source_key=await source_key_label(visit, endpoint),

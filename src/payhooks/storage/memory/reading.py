@@ -85,6 +85,19 @@ class MemoryRead:
         attempts = self._tables.attempts.get(delivery_id, {})
         return found, [attempts[key] for key in sorted(attempts)]
 
+    async def last_statuses(
+        self, merchant_id: MerchantId, delivery_ids: Sequence[DeliveryId]
+    ) -> dict[DeliveryId, int | None]:
+        """See ReadStore."""
+        found = {}
+        for id_ in delivery_ids:
+            row = self._row(id_)
+            attempts = self._tables.attempts.get(id_, {})
+            in_time = [key for key in attempts if not key[1]]
+            if row is not None and row.merchant_id == merchant_id and in_time:
+                found[id_] = attempts[max(in_time)].status
+        return found
+
     async def count_deliveries(
         self, merchant_id: MerchantId, filter_: DeliveryFilter, *, at_most: int
     ) -> int:

@@ -95,6 +95,14 @@ class SqliteRead(Part):
 
         return await self._read(read)
 
+    async def last_statuses(
+        self, merchant_id: MerchantId, delivery_ids: Sequence[DeliveryId]
+    ) -> dict[DeliveryId, int | None]:
+        """See ReadStore."""
+        asked = (merchant_id, blobs(delivery_ids))
+        found = await self._read(lambda db: rows(db, _SQL["last_statuses"], asked))
+        return {DeliveryId(id_): status for id_, status in found}
+
     async def count_deliveries(
         self, merchant_id: MerchantId, filter_: DeliveryFilter, *, at_most: int
     ) -> int:

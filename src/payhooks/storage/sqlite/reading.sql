@@ -40,6 +40,14 @@ FROM attempts AS a LEFT JOIN bodies AS b
 ON b.delivery_id = a.delivery_id AND b.fence = a.fence AND b.late = a.late
 WHERE a.delivery_id = ? ORDER BY a.fence, a.late;
 
+-- name: last_statuses
+SELECT w.value, a.status FROM carray(?2) AS w
+CROSS JOIN attempts AS a ON a.delivery_id = w.value AND a.late = 0
+WHERE a.fence = (
+  SELECT max(x.fence) FROM attempts AS x WHERE x.delivery_id = w.value AND x.late = 0)
+AND (EXISTS (SELECT 1 FROM deliveries AS d WHERE d.merchant_id = ?1 AND d.id = w.value)
+  OR EXISTS (SELECT 1 FROM queue AS q WHERE q.merchant_id = ?1 AND q.id = w.value));
+
 -- name: lane_feed
 SELECT feed_last, feed_id FROM lanes WHERE endpoint_id = ? AND merchant_id = ?;
 
