@@ -55,11 +55,15 @@ def fill_scheduled(place: Place, deliveries: int) -> None:
 
 def _fill(place: Place, count: int, what: str, names: Sequence[str]) -> None:
     """Run the statements of *names* over slices of the numbers from 1 to *count*."""
-    texts = _statements(place, count, what, names)
-    if place.is_sqlite:
-        _fill_sqlite(Path(place.database_url.removeprefix("sqlite:///")), texts)
+    write(place.database_url, _statements(place, count, what, names))
+
+
+def write(database_url: str, texts: Iterator[str]) -> None:
+    """Run statements that write very much, as quickly as the database can; nobody else may."""
+    if database_url.startswith("sqlite:"):
+        _fill_sqlite(Path(database_url.removeprefix("sqlite:///")), texts)
     else:
-        asyncio.run(_fill_postgres(place.database_url, texts))
+        asyncio.run(_fill_postgres(database_url, texts))
 
 
 def _statements(place: Place, count: int, what: str, names: Sequence[str]) -> Iterator[str]:
