@@ -52,6 +52,18 @@ async def test_an_entry_says_who_did_what_with_before_and_after(
     assert "<del>developer</del> → viewer<" in seen.text
 
 
+async def test_a_key_reads_as_a_key_whatever_it_is_called(
+    world: ConsoleWorld, merchant: Merchant, viewer: Browser
+) -> None:
+    """Called like a colleague, it would pass for one."""
+    text = await world.key(printed(merchant), "keys:write", "events:read", label="maria")
+    said = {"label": "Another", "scopes": ["events:read"]}
+    await world.call("POST", f"/v1/merchants/{printed(merchant)}/keys", said, key=text)
+    seen = await viewer.get(LOG)
+    assert "<span>Key maria" in seen.text
+    assert "<span>maria" not in seen.text
+
+
 async def test_secrets_are_in_no_entry(
     world: ConsoleWorld, merchant: Merchant, viewer: Browser
 ) -> None:

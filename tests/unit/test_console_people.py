@@ -110,6 +110,22 @@ async def test_an_invitation_makes_a_user_who_goes_on_to_a_second_factor(
     assert (await Browser(world).get(path)).status == 404, "it counts once"
 
 
+async def test_who_was_made_by_a_link_signs_in_later_where_the_address_has_to_wait(
+    world: ConsoleWorld,
+) -> None:
+    """A colleague's typos must not show a failure where the user was made and the link is used."""
+    path = await invited(world, await world.tenant())
+    browser = Browser(world)
+    await browser.get(SIGN_IN)
+    for number in range(20):
+        await browser.post(SIGN_IN, {"name": f"user{number}", "password": "not it, not it"})
+    await browser.get(path)
+    good = {"username": "newcomer", "password": PASSWORD, "password_again": PASSWORD}
+    assert (await browser.post(path, good)).goes_to == SIGN_IN
+    assert "Your user is made. Sign in with it." in (await browser.get(SIGN_IN)).text
+    assert (await users.find(world.control, "newcomer")).email == "new@example.com"
+
+
 async def test_an_invitation_is_for_those_who_have_a_user_too(world: ConsoleWorld) -> None:
     """One person may look after several merchants with one sign-in."""
     here, there = await world.tenant("Here"), await world.tenant("There", Mode.LIVE)

@@ -7,9 +7,10 @@ import pytest
 from tests.support.people import EVERYTHING, PASSWORD, VISITOR, People, caller_of
 
 from payhooks import ids, limits
-from payhooks.control import invitations, sessions
+from payhooks.control import invitations, keys, sessions
 from payhooks.control.context import SYSTEM, Caller, UrlPolicy
 from payhooks.control.invitations import Mailing, NewInvitation
+from payhooks.control.keys import KeyDraft
 from payhooks.errors import (
     ForbiddenError,
     InvalidError,
@@ -19,7 +20,7 @@ from payhooks.errors import (
 )
 from payhooks.model.key import Scope
 from payhooks.model.merchant import Merchant
-from payhooks.model.user import Role
+from payhooks.model.user import SCOPES, Role
 from payhooks.ports.mailing import Mail
 
 BASE = "https://hooks.example"
@@ -115,6 +116,25 @@ async def test_somebody_who_has_a_user_already_joins_with_it() -> None:
 
 
 @pytest.mark.shows("W17")
+async def test_a_link_that_a_key_made_counts_while_the_key_is_not_revoked() -> None:
+    """Whoever had a stolen key would come in by a link made before it was closed."""
+    people = People()
+    merchant = await people.merchant()
+    for owner in (merchant, None):
+        soon = people.clock.now() + timedelta(days=1)
+        draft = KeyDraft(label="k", scopes=sorted(SCOPES[Role.OWNER]), expires_at=soon)
+        made = await keys.create(people.control, SYSTEM, owner, draft)
+        caller = keys.caller_of(made.key, request_id=None, ip=None)
+        new = await invitations.invite(
+            people.control, caller, merchant, email="a@b.example", role=Role.OWNER, base_url=BASE
+        )
+        people.clock.advance(timedelta(days=2))
+        await invitations.find(people.control, text_of(new))
+        await keys.revoke(people.control, SYSTEM, made.key)
+        with pytest.raises(NotFoundError):
+            await invitations.find(people.control, text_of(new))
+
+
 async def test_a_user_is_in_so_many_teams_and_no_more() -> None:
     """All of them are read with each of the user's requests."""
     people = People()

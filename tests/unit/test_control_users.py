@@ -61,6 +61,7 @@ async def test_a_new_user_is_in_a_team_or_in_none() -> None:
         ("username", "-first", "malformed"),
         ("username", "mariä", "malformed"),
         ("username", "a" * 65, "too_long"),
+        ("username", "Operator", "reserved"),
         ("email", "nobody", "malformed"),
         ("email", "a@b\n.example", "malformed"),
         ("email", "root,maria@shop.example", "malformed"),

@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from payhooks import ids, limits
-from payhooks.control import announcements, lockout, sessions, users
+from payhooks.control import announcements, keys, lockout, sessions, users
 from payhooks.control.context import Caller, Control, audit_entry
 from payhooks.control.faults import Faults
 from payhooks.control.lockout import Tried
@@ -201,8 +201,11 @@ _EVERY: Final = Window(limit=limits.INVITATIONS_PER_MERCHANT_MAX)
 
 
 async def _may_still_invite(control: Control, invitation: Invitation) -> bool:
-    """Whether a user who invited could do so now: or a link to oneself undoes being removed."""
+    """Whether who invited could do so now: or a link to oneself undoes a removal."""
     kind, _, printed = invitation.invited_by.partition(":")
+    if kind == "key":
+        # One that has run out since was in good hands when it invited; one that was revoked is not.
+        return not await keys.was_revoked(control, invitation.merchant_id, printed)
     user_id = ids.from_text(ids.USER, printed) if kind == "user" else None
     if user_id is None:
         return True

@@ -177,6 +177,16 @@ async def is_still_live(control: Control, caller: Caller) -> bool:
     return key is not None and is_live(key, control.clock.now())
 
 
+async def was_revoked(control: Control, merchant_id: MerchantId, text: str) -> bool:
+    """Return whether the key with this printed id was closed: the merchant's, or the operator's."""
+    key_id = ids.from_text(ids.KEY, text)
+    for owner in (merchant_id, None):
+        key = None if key_id is None else await _with_id(control, owner, KeyId(key_id))
+        if key is not None:
+            return key.revoked_at is not None
+    return True
+
+
 async def users_of(control: Control, merchant_id: MerchantId) -> dict[KeyId, list[Endpoint]]:
     """Return the endpoints that sign with a Source Key, by the key."""
     found: dict[KeyId, list[Endpoint]] = {}
@@ -225,7 +235,9 @@ async def _check(control: Control, merchant: Merchant | None, draft: KeyDraft) -
             raise InvalidError.at("", "quota", detail)
 
 
-async def _with_id(control: Control, merchant_id: MerchantId, key_id: KeyId) -> ApiKey | None:
+async def _with_id(
+    control: Control, merchant_id: MerchantId | None, key_id: KeyId
+) -> ApiKey | None:
     # Where the list goes on after the next higher id, so that a key is found however many are
     # newer: one that could not be found could not be revoked.
     above = (int.from_bytes(key_id, "big") + 1) % (1 << 8 * len(key_id))

@@ -24,6 +24,8 @@ from payhooks.ports.identity import IdentityChange, Member, SignedIn
 
 # No @, so that no username can be another's e-mail.
 _USERNAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# Who acts that is nobody: somebody called so would be taken for it by whoever reads the audit log.
+_RESERVED: Final = frozenset({"operator", "system", "cli", "payhooks"})
 # Words and dots before the @: what else may stand there separates addresses in a mail's header,
 # and with a question mark it may be a word in another encoding.
 _EMAIL: Final = re.compile(
@@ -343,6 +345,8 @@ def check_username(username: str, faults: Faults) -> None:
     elif not _USERNAME.fullmatch(username):
         detail = "A username is letters, digits, dots, dashes and underscores."
         faults.add("/username", "malformed", detail)
+    elif username.casefold() in _RESERVED:
+        faults.add("/username", "reserved", "The audit log calls something else so.")
 
 
 def check_email(email: str, faults: Faults) -> None:

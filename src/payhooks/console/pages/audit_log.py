@@ -192,7 +192,7 @@ class _Names:
         self._known: dict[str, str] = {}
 
     async def of(self, actor: str) -> str:
-        """Return the Username or the key's label; what is neither is as it is printed."""
+        """Return the Username or the key by its label; what is neither is as it is printed."""
         if actor not in self._known:
             self._known[actor] = await self._find(actor)
         return self._known[actor]
@@ -209,10 +209,12 @@ class _Names:
             return actor if user is None else user.username
         if kind == "key":
             try:
-                return (await keys.find(control, self._visit.merchant, text)).label
+                found = await keys.find(control, self._visit.merchant, text)
             except NotFoundError:
                 # A key of the operator: what it is called is not the merchant's to read.
                 return "Operator"
+            # With a blank, so that no label reads as somebody's Username.
+            return f"Key {found.label}"
         return actor.capitalize()
 
 

@@ -9,7 +9,7 @@ from payhooks.console.page import Factor, Guest, Visit, page, public
 from payhooks.console.pages.sign_in import begin, visitor
 from payhooks.control import invitations, sessions
 from payhooks.control.context import Control
-from payhooks.errors import InvalidError, NotFoundError, WrongStateError
+from payhooks.errors import InvalidError, NotFoundError, UnavailableError, WrongStateError
 from payhooks.model.merchant import Merchant
 from payhooks.model.user import Invitation
 
@@ -42,9 +42,13 @@ async def accept(guest: Guest) -> Response:
         return await _welcome(guest, Messages.from_error(error, _FIELDS))
     except WrongStateError as error:
         return await _welcome(guest, Messages({}, [str(error)]))
-    opened = await sessions.sign_in(
-        guest.control, visitor(guest), name=user.username, password=password
-    )
+    try:
+        opened = await sessions.sign_in(
+            guest.control, visitor(guest), name=user.username, password=password
+        )
+    except UnavailableError:
+        # The user is made, and the link used up: what cannot be done now is done by signing in.
+        return guest.go("/sign-in", said="Your user is made. Sign in with it.")
     return begin(guest, opened.text, "/account/two-factor")
 
 
