@@ -45,10 +45,6 @@ _IN_THE_WAY: Final = (
 async def complete(connection: Connection) -> None:
     """Build what days lack of indexes; what another process builds just now is waited for."""
     while lacking := await connection.fetch(_LACKING):
-        # For the rest of the connection, as no transaction can say it. Waiting for a lock is
-        # harmless here: nobody who reads or writes rows queues up behind it.
-        await connection.execute("SET statement_timeout = 0")
-        await connection.execute("SET lock_timeout = 0")
         await _build(connection, lacking[0])
 
 
@@ -58,14 +54,18 @@ async def _build(connection: Connection, lacking: Row) -> None:
     if begun and begun[0]["building"]:
         await asyncio.sleep(_POLL_S)
         return
-    if begun and not begun[0]["valid"]:
-        # What a process left behind that died while it built.
-        await connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
     columns = lacking["definition"].partition(" USING ")[2]
     of = f"ON {lacking['day']} USING {columns}"
-    small = lacking["bytes"] <= SMALL_BYTES
+    small = not begun and lacking["bytes"] <= SMALL_BYTES
     try:
         if not small:
+            # For the rest of the connection, as no transaction can say it. Waiting for a lock is
+            # harmless here: nobody who reads or writes rows queues up behind it.
+            await connection.execute("SET statement_timeout = 0")
+            await connection.execute("SET lock_timeout = 0")
+            if begun and not begun[0]["valid"]:
+                # What a process left behind that died while it built.
+                await connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
             await connection.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} {of}")
         async with connection.transaction():
             await connection.execute("SET LOCAL lock_timeout = '2s'")
