@@ -230,6 +230,19 @@ async def test_a_delivery_and_its_attempts_are_found_by_key(explained: Explained
     await explained.assert_no_walk()
 
 
+async def test_the_last_answers_of_many_deliveries_are_found_by_key(explained: Explained) -> None:
+    """Asked of two hundred at once, for a page."""
+    sql = statements.load("payhooks.storage.postgres", "reading.sql")
+    [row] = await _rows(explained, "SELECT merchant_id FROM deliveries LIMIT 1")
+    of_one = "SELECT id FROM deliveries WHERE merchant_id = $1 LIMIT 200"
+    ids = [each["id"] for each in await _rows(explained, of_one, row["merchant_id"])]
+
+    found = await explained.run(sql["last_statuses"], row["merchant_id"], ids)
+
+    assert len(found) == len(ids)
+    await explained.assert_no_walk()
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "index"),
     [

@@ -128,6 +128,7 @@ def _walks(plan: list[str]) -> list[str]:
         ("controlling", "key_by_digest", 0, ["api_keys USING INDEX sqlite_autoindex_api_keys_2"]),
         ("reading", "unnumbered_final", 0, ["d USING COVERING INDEX deliveries_endpoint"]),
         ("reading", "fact_states", 0, ["deliveries USING PRIMARY KEY (merchant_id=? AND id>? AN"]),
+        ("reading", "last_statuses", 0, ["a USING PRIMARY KEY (delivery_id=? AND fence=? AND"]),
         ("tallying", "of_merchant", 0, ["tallies USING PRIMARY KEY (merchant_id=? AND endpoint"]),
         ("tallying", "of_endpoints", 0, ["tallies USING PRIMARY KEY (merchant_id=? AND endpoin"]),
         ("tallying", "totals", 0, ["tallies USING INDEX tallies_hours (merchant_id=? AND step_s"]),
