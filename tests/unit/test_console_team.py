@@ -6,6 +6,9 @@ import pytest
 from tests.support.browsing import PASSWORD, Browser, ConsoleWorld
 
 from payhooks import ids
+from payhooks.control import users
+from payhooks.control.context import SYSTEM
+from payhooks.control.users import UserDraft
 from payhooks.model.merchant import Merchant
 from payhooks.model.user import Role, User
 from payhooks.ports.controlling import Window
@@ -124,6 +127,47 @@ async def test_the_last_owner_stays_and_is_told_why(
         assert 'role="alert"' in seen.text
     assert await role_of(world, merchant, user) is Role.OWNER
     assert (await owner.post(place(user, "role"), {"role": "king"})).status == 422
+
+
+async def test_a_button_that_was_meant_for_somebody_else_does_nothing(
+    world: ConsoleWorld, merchant: Merchant
+) -> None:
+    """Whoever removes a viewer must not remove somebody whom a colleague has just made an owner."""
+    owner = await signed_in(world, await world.person(merchant))
+    colleague = await world.person(merchant, Role.VIEWER)
+    await owner.post(place(colleague, "role"), {"role": "owner", "seen": "viewer"})
+    for what, fields in (("role", {"role": "developer"}), ("remove", {})):
+        seen = await owner.post(place(colleague, what), {**fields, "seen": "viewer"})
+        assert (seen.status, seen.heading) == (412, "Somebody else changed this")
+    assert await role_of(world, merchant, colleague) is Role.OWNER
+    page = (await owner.get(TEAM)).text
+    assert page.count('name="seen" value="owner"') == 4
+
+
+async def test_a_large_team_is_read_in_pages_and_searched(
+    world: ConsoleWorld, merchant: Merchant
+) -> None:
+    """Five hundred members with their buttons would be a page of a megabyte."""
+    browser = await signed_in(world, await world.person(merchant))
+    for number in range(55):
+        draft = UserDraft(
+            username=f"member{number}",
+            email=f"m{number}@example.com",
+            password=PASSWORD,
+            merchant=merchant,
+            role=Role.VIEWER,
+        )
+        await users.create(world.control, SYSTEM, draft)
+    first = await browser.get(TEAM)
+    assert first.text.count('data-label="Member"') == 50
+    following = first.text.split('rel="next"')[0].rsplit('href="', 1)[1].split('"')[0]
+    second = await browser.get(following)
+    assert second.text.count('data-label="Member"') == 6
+    found = await browser.get(f"{TEAM}?name=MEMBER42")
+    assert found.text.count('data-label="Member"') == 1
+    assert "m42@example.com" in found.text
+    assert "Nobody matches" in (await browser.get(f"{TEAM}?name=nobody")).text
+    assert (await browser.get(f"{TEAM}?after=usr_x")).status == 422
 
 
 async def test_whoever_only_reads_sees_the_team_and_no_buttons(

@@ -167,6 +167,17 @@ def listed(
     return Listed(items=shown, next=following, first=first)
 
 
+def part_of(
+    visit: Visit, prefix: str, whole: Sequence[Item], *, id_of: Callable[[Item], bytes]
+) -> Listed[Item]:
+    """Return the part that the URL asks for of a list that was read as a whole, in any order."""
+    window = window_of(visit, prefix)
+    places = [place for place, item in enumerate(whole, 1) if id_of(item) == window.after]
+    # Who is there no more leaves the reader at the beginning.
+    start = places[0] if places else 0
+    return listed(visit, prefix, whole[start : start + window.limit], id_of=id_of)
+
+
 async def labelled(visit: Visit, endpoint_ids: Iterable[EndpointId]) -> dict[EndpointId, Endpoint]:
     """Return the merchant's webhooks by id: those to choose from, and all that are asked for.
 

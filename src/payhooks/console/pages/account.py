@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from payhooks import ids
 from payhooks.console.forms import NO_MESSAGES, Messages, wait_words
-from payhooks.console.listing import Filters, listed, window_of
+from payhooks.console.listing import Filters, part_of
 from payhooks.console.page import Factor, Visit, page
 from payhooks.control import sessions, users
 from payhooks.errors import InvalidError, NotFoundError, RateLimitedError
@@ -79,15 +79,10 @@ async def merchants(visit: Visit) -> Response:
         if wanted in one.name.casefold() or wanted in (one.reference or "").casefold()
     ]
     found.sort(key=lambda one: (one.name.casefold(), one.id))
-    window = window_of(visit, ids.MERCHANT)
-    before = [at for at, one in enumerate(found, 1) if one.id == window.after]
-    start = before[0] if before else 0
     return visit.show(
         "merchants.html",
         title="Your merchants",
-        listed=listed(
-            visit, ids.MERCHANT, found[start : start + window.limit], id_of=lambda one: one.id
-        ),
+        listed=part_of(visit, ids.MERCHANT, found, id_of=lambda one: one.id),
         roles=_roles(visit),
         filters=filters,
     )

@@ -5,15 +5,18 @@ from typing import Final
 
 from starlette.responses import Response
 
+from payhooks import ids
 from payhooks.console.forms import NO_MESSAGES, Messages
+from payhooks.console.listing import Filters, part_of
 from payhooks.console.page import Factor, Visit, page
 from payhooks.control import invitations, users
 from payhooks.control.invitations import Mailing
-from payhooks.errors import InvalidError, WrongStateError
+from payhooks.errors import InvalidError, StaleVersionError, WrongStateError
 from payhooks.limits import MEMBERS_PER_MERCHANT_MAX, PAGE_SIZE_MAX
 from payhooks.model.key import Scope
 from payhooks.model.user import Role
 from payhooks.ports.controlling import Window
+from payhooks.ports.identity import Member
 
 _PATH: Final = "/settings/team"
 _ROLES: Final = (
@@ -81,7 +84,7 @@ async def revoke(visit: Visit) -> Response:
 @page("POST", _PATH + "/{user_id}/role", needs=Scope.TEAM_WRITE, factor=Factor.FRESH)
 async def change_role(visit: Visit) -> Response:
     """Give a member another role; the last owner stays one."""
-    member = await users.find_member(visit.control, visit.merchant.id, visit.parameter["user_id"])
+    member = await _member(visit)
     try:
         changed = await users.set_role(visit.control, visit.caller, member, _role(visit))
     except InvalidError as error:
@@ -95,7 +98,7 @@ async def change_role(visit: Visit) -> Response:
 @page("POST", _PATH + "/{user_id}/remove", needs=Scope.TEAM_WRITE, factor=Factor.FRESH)
 async def remove(visit: Visit) -> Response:
     """Take a member out of the team; the last owner stays."""
-    member = await users.find_member(visit.control, visit.merchant.id, visit.parameter["user_id"])
+    member = await _member(visit)
     try:
         await users.remove(visit.control, visit.caller, member)
     except WrongStateError as error:
@@ -105,18 +108,41 @@ async def remove(visit: Visit) -> Response:
     return visit.go(_PATH, said=f"{member.user.username} is in the team no more.")
 
 
+async def _member(visit: Visit) -> Member:
+    """Return the member as the page had them.
+
+    Raises:
+        NotFoundError: They are in the team no more.
+        StaleVersionError: They have another role since: the button was meant for somebody else.
+
+    """
+    member = await users.find_member(visit.control, visit.merchant.id, visit.parameter["user_id"])
+    if visit.form.text("seen", member.membership.role) != member.membership.role:
+        raise StaleVersionError("the member has another role by now")
+    return member
+
+
 async def _team(visit: Visit, messages: Messages, *, status: int = 200) -> Response:
     store, merchant_id = visit.control.store, visit.merchant.id
-    # A team is small enough to be read as a whole.
-    members = await store.members(merchant_id, Window(limit=MEMBERS_PER_MERCHANT_MAX))
-    invited = await store.invitations(merchant_id, Window(limit=PAGE_SIZE_MAX))
+    filters = Filters(visit.query)
+    wanted = filters.text("name").casefold()
+    # A team is small enough to be read as a whole, and too large to be shown as one.
+    members = [
+        member
+        for member in await store.members(merchant_id, Window(limit=MEMBERS_PER_MERCHANT_MAX))
+        if wanted in member.user.username.casefold() or wanted in member.user.email.casefold()
+    ]
     members.sort(key=lambda member: member.user.username.casefold())
+    listed = part_of(visit, ids.USER, members, id_of=lambda member: member.user.id)
+    invited = await store.invitations(merchant_id, Window(limit=PAGE_SIZE_MAX))
     return visit.show(
         "team.html",
         status=status,
         title="Team",
-        members=members,
-        invited=invited,
+        listed=listed,
+        filters=filters,
+        # Once: they are below the first page.
+        invited=[] if listed.first or wanted else invited,
         roles=_ROLES,
         messages=messages,
     )
