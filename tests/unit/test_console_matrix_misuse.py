@@ -1,5 +1,6 @@
 """What the table of misuse asks of the whole console, and no page alone can answer."""
 
+import asyncio
 import re
 
 import pyotp
@@ -95,6 +96,26 @@ async def test_the_code_of_somebody_else_opens_nothing(world: ConsoleWorld) -> N
         )
         assert seen.status in {422, 429}, code
     assert (await browser.get("/console/account")).status == 403
+
+
+@pytest.mark.shows("W6", "W8")
+@pytest.mark.parametrize("kind", ["recovery", "app"])
+async def test_of_two_who_give_one_code_at_once_one_gets_in(world: ConsoleWorld, kind: str) -> None:
+    """The thief's tab and the owner's, in the same second."""
+    user = await world.person(await world.tenant())
+    first = await Browser(world).sign_in(user)
+    shown = await first.post("/console/account/two-factor/codes")
+    code = re.findall(r"<code>([a-z2-7-]+)</code>", shown.text)[0]
+    if kind == "app":
+        code = await world.code(user)
+    tabs = [await Browser(world).sign_in(user, factor=False) for _ in range(4)]
+    for tab in tabs:
+        await tab.get("/console/account")
+    said = {"second_factor": code, "next": "/console/account"}
+    seen = await asyncio.gather(*(tab.post("/console/factor", said) for tab in tabs))
+    assert [one.status for one in seen].count(303) == 1
+    assert (await tabs[0].post("/console/factor", said)).status != 303
+    assert not world.bugs
 
 
 @pytest.mark.shows("W13")
