@@ -113,6 +113,15 @@ def test_large_numbers_are_told_in_full_and_shortened_on_the_axis() -> None:
     assert [text.text for text in _read(small).iter("text")][4] == "60k"
 
 
+@pytest.mark.parametrize("highest", [*range(1, 30), 47, 99, 101])
+def test_the_axis_counts_in_whole_numbers(highest: int) -> None:
+    """There is no half of a delivery."""
+    series = [Series(label="Delivered", tone="good", values=[highest])]
+    texts = [text.text for text in _read(chart.stacked("x", ["10:00"], series)).iter("text")]
+    assert all((text or "").isdecimal() for text in texts[:5])
+    assert int(texts[4] or "") >= highest
+
+
 def test_bars_stand_upon_each_other() -> None:
     """A bar hidden behind another would lie about the sum."""
     series = [Series(label=tone, tone=tone, values=[2.0]) for tone in ("good", "wait", "bad")]

@@ -108,13 +108,14 @@ def _axes(top: float, labels: Sequence[str], step: float) -> list[str]:
 
 
 def _nice(highest: float) -> float:
-    """Return the end of the axis: above the highest value, and its quarters are round."""
+    """Return the end of the axis: above the highest value, and its quarters are whole and round."""
     if highest <= _LINES:
         return _LINES
     size = 1.0
     while size * 10 < highest:
         size *= 10
-    return next(size * step for step in (1, 2, 4, 6, 8, 10) if size * step >= highest)
+    steps = [size * step for step in (1, 2, 4, 6, 8, 10, 12)]
+    return next(end for end in steps if end >= highest and end % _LINES == 0)
 
 
 def _short(value: float) -> str:
