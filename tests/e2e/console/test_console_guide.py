@@ -1,0 +1,346 @@
+r"""The console's guide, followed step by step in one installation, with its pictures.
+
+    PAYHOOKS_TEST_SCREENSHOTS=docs/images/console python -m pytest -m long \
+        tests/e2e/console/test_console_guide.py
+
+Each step clicks what the guide says to click. In the end every word that the guide has in bold,
+which is every word that it says is on the screen, must have been on it.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pyotp
+import pytest
+from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
+from tests.support.cafe import HOST, SALE, STOCK, Cafe, cafe
+from tests.support.chromium import NARROW, PASSWORD, SCREENSHOTS, WIDE, Theme, Window
+
+GUIDE: Final = Path(__file__).parents[3] / "docs" / "console.md"
+BOLD: Final = re.compile(r"\*\*(.+?)\*\*", re.DOTALL)
+_HEIGHT: Final = 800
+_AROUND_PX: Final = 24
+_BELOW_PX: Final = 8  # less: what comes next is not to be seen
+_LIVE_MS: Final = 15_000
+
+
+class Reader:
+    """Somebody who does what the guide says, and remembers what the screen said."""
+
+    def __init__(self, window: Window, merchant: Cafe) -> None:
+        self.window = window
+        self.page: Page = window.page
+        self.merchant = merchant
+        self.read: list[str] = []
+        self.look()
+
+    def look(self, width: int = WIDE, theme: Theme = "light") -> None:
+        """Take a screen of this width."""
+        self.page.set_viewport_size({"width": width, "height": _HEIGHT})
+        self.page.emulate_media(color_scheme=theme)
+
+    def sees(self, *words: str) -> None:
+        """Wait for what the guide says comes now, and remember all that is there with it."""
+        for each in words:
+            expect(self.page.get_by_text(each).locator("visible=true").first).to_be_visible()
+        self.read.append(self.page.inner_text("body"))
+
+    def press(self, name: str, *, within: Locator | None = None) -> None:
+        """Press the button that says so."""
+        (within or self.page).get_by_role("button", name=name, exact=True).click()
+
+    def follow(self, name: str) -> None:
+        """Follow the link that says so."""
+        self.page.get_by_role("link", name=name, exact=True).first.click()
+
+    def modal(self, name: str) -> Locator:
+        """Return the modal of this name, once it is there."""
+        found = self.page.get_by_role("dialog", name=name)
+        expect(found).to_be_visible()
+        self.read.append(self.page.inner_text("body"))
+        return found
+
+    def section(self, name: str) -> None:
+        """Open Settings in the side menu, and a section of it."""
+        link = self.page.get_by_role("navigation", name="Main").get_by_role("link", name=name)
+        if not link.is_visible():
+            self.page.locator("summary", has_text="Settings").click()
+        link.click()
+        expect(self.page.get_by_role("heading", name=name, level=1)).to_be_visible()
+
+    def picture(self, name: str, of: Locator | None = None, to: Locator | None = None) -> None:
+        """Keep what the screen shows: all, or what is around something, down to something."""
+        self.read.append(self.page.inner_text("body"))
+        folder = os.environ.get(SCREENSHOTS)
+        if not folder:
+            return
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        left, top, right, bottom = _edges(of or self.page.locator("body"))
+        bottom = bottom + _AROUND_PX if to is None else _edges(to)[3] + _BELOW_PX
+        screen = self.page.viewport_size
+        assert screen is not None
+        left, top = max(0.0, left - _AROUND_PX), max(0.0, top - _AROUND_PX)
+        right = min(screen["width"], right + _AROUND_PX)
+        bottom = min(screen["height"], bottom)
+        clip = FloatRect(x=left, y=top, width=right - left, height=bottom - top)
+        self.page.screenshot(path=Path(folder) / f"{name}.png", clip=clip)
+
+
+def _edges(of: Locator) -> tuple[float, float, float, float]:
+    box = of.bounding_box()
+    assert box is not None
+    return box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"]
+
+
+@pytest.fixture
+def merchant(tmp_path: Path) -> Iterator[Cafe]:
+    """Yield a merchant with a day behind it."""
+    with cafe(tmp_path) as made:
+        yield made
+
+
+@pytest.mark.shows("K15")
+@pytest.mark.long
+def test_every_step_of_the_guide_can_be_followed(chromium_process: Browser, merchant: Cafe) -> None:
+    """Whoever reads it stops reading at the first word that is not on the page."""
+    context = chromium_process.new_context(reduced_motion="reduce")
+    try:
+        reader = Reader(Window(context, merchant.url), merchant)
+        come_in(reader)
+        add_a_webhook(reader)
+        edit(reader)
+        read_the_list(reader)
+        delete(reader)
+        recover(reader)
+        look_at_events(reader)
+        manage_keys(reader)
+        manage_the_team(reader)
+        read_the_log(reader)
+    finally:
+        context.close()
+    read = " ".join("\n".join(reader.read).split())
+    bold = [" ".join(words.split()) for words in BOLD.findall(GUIDE.read_text(encoding="utf-8"))]
+    assert bold
+    assert [words for words in bold if words not in read] == []
+
+
+def come_in(reader: Reader) -> None:
+    """Be invited, enable a second factor, sign in with it."""
+    page = reader.page
+    page.goto(reader.merchant.invite("anna@harbour-coffee.example", "owner"))
+    reader.sees("You are invited", "Join the team of")
+    page.get_by_label("Username").fill("anna")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_label("Password once more").fill(PASSWORD)
+    reader.press("Create your user")
+    reader.sees("Two-factor authentication")
+    page.locator("summary", has_text="Settings").click()
+    reader.follow("Webhooks")
+    reader.sees("Two-factor authentication is needed", "for your Username")
+    reader.follow("Set up two-factor")
+    reader.press("Set up two-factor")
+    reader.sees("1. Scan this code", "2. Enter the six digits")
+    reader.picture("two-factor", page.locator("main .slim"))
+    seed = page.locator(".code pre").inner_text()
+    page.get_by_label("Code").fill(pyotp.TOTP(seed).now())
+    reader.press("Enable two-factor")
+    reader.sees("Two-factor authentication is on.", "Copy all")
+    codes = page.locator(".codes code").all_inner_texts()
+    assert len(codes) == 10
+    reader.follow("I have kept them")
+    expect(page.get_by_role("heading", name="Webhooks", level=1)).to_be_visible()
+    reader.press("Sign out")
+    page.get_by_label("Username or e-mail").fill("anna")
+    page.get_by_label("Password").fill(PASSWORD)
+    reader.sees("Forgot your password?")
+    reader.press("Sign in")
+    reader.sees("Enter one of your two factor authentication methods")
+    reader.picture("second-factor", page.locator("main"), page.locator("main"))
+    page.get_by_label("Code").fill("000000")
+    reader.press("Continue")
+    reader.sees("That code did not match")
+    page.get_by_label("Code").fill(codes[0])
+    reader.press("Continue")
+    reader.sees("Overview")
+
+
+def add_a_webhook(reader: Reader) -> None:
+    """Fill in the modal, copy the key, send a test event."""
+    reader.section("Webhooks")
+    reader.follow("Add Webhook")
+    modal = reader.modal("Add Webhook")
+    modal.get_by_label("Webhook Label").fill("Stock in the web shop")
+    modal.get_by_label("Hook URL").fill(f"https://{HOST}{STOCK}")
+    modal.locator("#events").click()
+    for name in ("product.inventory.adjusted", "product.inventory.ordered"):
+        modal.get_by_role("checkbox", name=re.compile(f"^{re.escape(name)} ")).check()
+    reader.sees("2 selected")
+    modal.locator("#events").click()
+    modal.get_by_role("radio", name="Basic").check()
+    modal.get_by_label("Username").fill("payhooks")
+    modal.get_by_label("Password").fill("a-password-of-the-shop")
+    signature = modal.get_by_role("group", name="Signature")
+    signature.get_by_role("radio", name="Source Key").check()
+    reader.sees("There is no Source Key yet.")
+    signature.get_by_role("radio", name="Signature Key").check()
+    reader.sees("All of the fields are required", "Advanced")
+    reader.picture("add-webhook", modal)
+    reader.press("Add Hook", within=modal)
+    modal = reader.modal("The webhook was added")
+    reader.sees("Signed with the", "Copy the key", "Verify it on your server")
+    reader.press("Copy the key")
+    reader.picture("webhook-added", modal)
+    reader.press("Send test event", within=modal)
+    reader.sees("Your server took the test event.")
+    reader.press("Close", within=modal)
+
+
+def edit(reader: Reader) -> None:
+    """Change a webhook in the ways there are, and lose nothing by mistake."""
+    label = "Stock in the web shop"
+    reader.follow(label)
+    modal = reader.modal(f"Edit {label}")
+    reader.press("Reset Webhook Authentication")
+    reader.sees("Will be replaced when you save.", "Keep Current Configuration")
+    reader.picture("edit-webhook", modal)
+    reader.press("Keep Current Configuration")
+    reader.sees("Reset Webhook Authentication", "Basic · user")
+    modal.get_by_label("Webhook Label").fill("Stock")
+    reader.press("Close", within=modal)
+    reader.press("Keep Editing", within=reader.modal("Abandon your changes?"))
+    expect(modal.get_by_label("Webhook Label")).to_have_value("Stock")
+    reader.press("Close", within=modal)
+    reader.press("Abandon Changes", within=reader.modal("Abandon your changes?"))
+    reader.follow(label)
+    modal = reader.modal(f"Edit {label}")
+    modal.get_by_label("Webhook Label").fill("Shop stock")
+    reader.merchant.relabel(label, "Stock")
+    reader.press("Save Changes", within=modal)
+    reader.sees("changed this webhook", "See differences", "Load their version")
+    reader.press("Save Changes", within=reader.page.get_by_role("dialog").first)
+    reader.sees("Shop stock was saved.")
+
+
+def read_the_list(reader: Reader) -> None:
+    """How webhooks fare, and what one of them may be told."""
+    reader.follow("Open Shop stock")
+    reader.sees("Send test event", "Activity")
+    reader.press("Pause")
+    reader.sees("Resume")
+    reader.section("Webhooks")
+    reader.sees("Last 24 h", "Success", "State", "Active", "Paused")
+    reader.picture("webhooks", to=reader.page.locator("main .hint"))
+
+
+def delete(reader: Reader) -> None:
+    """Be asked, and lose the webhook."""
+    reader.follow("Shop stock")
+    reader.press("Delete Hook", within=reader.modal("Edit Shop stock"))
+    second = reader.modal("Delete Shop stock?")
+    reader.picture("delete-webhook", second)
+    reader.press("Delete Hook", within=second)
+    expect(reader.page.get_by_role("link", name="Shop stock")).to_have_count(0)
+
+
+def recover(reader: Reader) -> None:
+    """From the overview to what failed, to why, and to what is sent again."""
+    page = reader.page
+    reader.follow("Overview")
+    reader.follow("24 h")
+    reader.sees("Failing webhooks", "Recover 2 deliveries", "Oldest that waits")
+    reader.picture(
+        "overview", page.locator(".heading"), page.get_by_role("table", name="Failing webhooks")
+    )
+    page.locator("main td").get_by_role("link", name="Ledger").first.click()
+    reader.sees("Replay selected", "Replay all that match…", "Live tail")
+    page.locator("tbody a").first.click()
+    reader.sees("Your server answered 503", "Attempt 2 · 503", "Copy as curl")
+    reader.picture("delivery", page.locator(".heading"), page.locator(".timeline").first)
+    reader.follow("Response")
+    reader.sees("the ledger is closed for maintenance")
+    reader.follow("Timing")
+    reader.sees("ms in all")
+    reader.follow("Signature")
+    reader.sees("What a receiver finds")
+    reader.look(NARROW, "dark")
+    reader.picture("delivery-on-a-phone")
+    reader.look()
+    reader.merchant.shop.ledger_is_down = False
+    reader.press("Replay now")
+    reader.sees("Fixed: the replay was delivered.")
+    reader.follow("Overview")
+    reader.follow("Recover 1 delivery")
+    reader.sees("delivery matches")
+    count = page.get_by_role("button", name="Count again")
+    reader.picture("recover", page.locator(".heading"), count)
+    reader.press("Replay 1 delivery")
+    expect(page.locator("main .chip.good")).to_have_text("Done", timeout=_LIVE_MS)
+    reader.sees("sent on their way")
+
+
+def look_at_events(reader: Reader) -> None:
+    """Find an event, and send it to somebody once more."""
+    page = reader.page
+    reader.follow("Events")
+    reader.sees("Object id", "Live tail", "Search")
+    page.get_by_label("Event type").fill(SALE)
+    reader.press("Filter")
+    page.locator("tbody a").first.click()
+    reader.sees("Facts", "Payload")
+    page.get_by_text("Resend to…").click()
+    page.get_by_label("Ledger").check()
+    button = page.get_by_role("button", name="Resend", exact=True)
+    reader.picture("event", page.locator(".heading"), button)
+    button.click()
+    reader.sees("It is on its way to 1 of 1 webhooks.")
+
+
+def manage_keys(reader: Reader) -> None:
+    """Make a Source Key, look at the Signature Key, rotate it."""
+    page = reader.page
+    reader.section("API keys")
+    reader.follow("Create key")
+    page.get_by_label("Label").fill("Web shop")
+    page.get_by_label("Source Key").check()
+    page.get_by_label("Publish events").check()
+    reader.sees("Expires", "Permissions")
+    reader.press("Create key")
+    reader.sees("Its text is shown this once.", "Copy key")
+    reader.follow("I have kept it")
+    reader.sees("Reveal Signature Key", "Revoke")
+    reader.picture("keys", page.locator(".heading"), page.locator("table"))
+    reader.press("Reveal Signature Key")
+    reader.sees("Signs now")
+    reader.follow("Close")
+    reader.press("Rotate…")
+    reader.sees("The old key goes on signing for")
+    reader.press("Rotate key")
+    reader.sees("The Signature Key is rotated.")
+
+
+def manage_the_team(reader: Reader) -> None:
+    """Invite somebody."""
+    page = reader.page
+    reader.section("Team")
+    reader.follow("Invite")
+    page.get_by_label("E-mail").fill("accounts@harbour-coffee.example")
+    page.get_by_label("Role").select_option("support")
+    reader.press("Invite")
+    reader.sees("is invited as support.", "Copy link")
+    reader.follow("Back to the team")
+    reader.sees("Invited", "What the roles may do")
+
+
+def read_the_log(reader: Reader) -> None:
+    """Who did what, and that nobody wrote it anew."""
+    page = reader.page
+    reader.section("Audit log")
+    page.get_by_label("Action begins with").fill("endpoint.")
+    reader.press("Filter")
+    page.locator("main summary").first.click()
+    reader.picture("audit-log", page.locator(".heading"), page.locator("tbody tr").nth(2))
+    reader.follow("Check the chain")
+    reader.sees("The chain holds", "Copy mark")
