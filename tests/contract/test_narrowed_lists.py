@@ -2,7 +2,7 @@
 
 from tests.support.world import World
 
-from payhooks.ids import EventId
+from payhooks.ids import EventId, event_id_of
 from payhooks.model.delivery import State
 from payhooks.ports.controlling import Window
 from payhooks.ports.reading import DeliveryFilter, EventFilter
@@ -36,6 +36,9 @@ async def test_a_pattern_finds_events_of_all_its_types_once_and_in_order(world: 
     assert await listed("a.*") == newest("a.x", "a.y", "a.z")
     assert await listed("a.x", "b.*") == newest("a.x", "b.x")
     assert await listed("c.*") == []
+    filter_ = DeliveryFilter(event_types=("a.*",), endpoint_id=two.id)
+    sent = await world.store.deliveries(merchant.id, filter_, Window(limit=20))
+    assert [event_id_of(got.id) for got in sent] == newest("a.x", "a.y")
     assert await listed("a.*", status="unsubscribed") == newest("a.z")
     assert await listed("a.*", status="delivered") == [made[at].id for at in (5, 4, 1)]
     waiting = {made[at].id for at in (0, 8, 9, 12, 13)}
@@ -63,5 +66,6 @@ async def test_more_types_than_are_read_one_by_one_are_found_all_the_same(world:
     count = world.store.count_deliveries
     delivered = DeliveryFilter(event_types=("made.*",), states=(State.DELIVERED,))
     assert await count(merchant.id, delivered, at_most=300) == 205
-    many = DeliveryFilter(event_types=tuple(types))
-    assert await count(merchant.id, many, at_most=300) == 205
+    for endpoint_id in (None, endpoint.id):
+        many = DeliveryFilter(event_types=tuple(types), endpoint_id=endpoint_id)
+        assert await count(merchant.id, many, at_most=300) == 205

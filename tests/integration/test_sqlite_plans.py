@@ -183,6 +183,11 @@ def test_a_hot_statement_finds_its_rows_by_an_index(
             id="of one type",
         ),
         pytest.param(
+            DeliveryFilter(event_types=(_TYPE,), endpoint_id=EndpointId(bytes(16))),
+            "INDEX deliveries_type (merchant_id=? AND event_type=? AND id<?)",
+            id="of one endpoint and a type of which there are few",
+        ),
+        pytest.param(
             DeliveryFilter(event_types=("payment.*",)),
             "INDEX deliveries_type (merchant_id=? AND event_type=? AND id<?)",
             id="of a pattern of types",

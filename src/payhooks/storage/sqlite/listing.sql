@@ -15,6 +15,10 @@ WITH RECURSIVE found (type) AS (
   FROM found WHERE found.type IS NOT NULL LIMIT ?2)
 SELECT type FROM found WHERE type IS NOT NULL;
 
+-- name: of_type
+SELECT 1 FROM deliveries INDEXED BY deliveries_type
+WHERE merchant_id = ? AND event_type = ? LIMIT ?;
+
 -- name: unsubscribed_types
 WITH RECURSIVE found (type) AS (
   SELECT min(type) FROM events INDEXED BY events_unsubscribed

@@ -81,7 +81,7 @@ def final_legs(
 ) -> Iterator[Leg]:
     """Yield the legs on rows of history; none where none can match.
 
-    *types* are those that the filter's patterns select, or None where they are not known.
+    *types* are those that the filter's patterns select, or None where they are not to lead.
     """
     if filter_.held or not _may_hold(filter_, undone=False):
         return
@@ -91,12 +91,12 @@ def final_legs(
     elif ends and State.DELIVERED not in ends:
         for state in ends:
             yield _undelivered(filter_, after, state)
-    elif filter_.endpoint_id is not None:
-        yield Leg(index=_INDEXED.format("endpoint"), where=_where_either(filter_, after))
     elif filter_.event_types and types is not None:
         for type_ in types:
             where = _where_either(replace(filter_, event_types=(type_,)), after)
             yield Leg(index=_INDEXED.format("type"), where=where)
+    elif filter_.endpoint_id is not None:
+        yield Leg(index=_INDEXED.format("endpoint"), where=_where_either(filter_, after))
     else:
         yield Leg(index=BY_ID, where=_where_either(filter_, after))
 
