@@ -15,7 +15,8 @@ from tests.support.console_pages import furnish, templates
 from tests.support.ports import free_port
 from tests.support.server import Api
 
-from proofs.ground import QUICK, Size
+from proofs import console_lists
+from proofs.ground import QUICK, Size, open_store
 from proofs.lines import Line, at_most
 
 FIRST_LOAD_KB_MAX: Final = 100.0
@@ -24,6 +25,8 @@ _LOADS: Final = 2_000
 _WARM: Final = 200
 _QUICK_LOADS: Final = 90
 _QUICK_WARM: Final = 30
+_QUICK_DELIVERIES: Final = 20_000
+STORES: Final = ("sqlite", "postgres")
 # What the first screen of a list shows where there is much of everything.
 _WEBHOOKS: Final = 50
 _EVENTS: Final = 60
@@ -69,9 +72,21 @@ def prove_memory(size: Size) -> Iterator[Line]:
     yield at_most(name, more_mb, RSS_MB_MORE_MAX, "MB more")
 
 
+def prove_lists(size: Size) -> Iterator[Line]:
+    """Yield how long each list takes where a million deliveries are stored, on both stores."""
+    deliveries = _QUICK_DELIVERIES if size == QUICK else console_lists.DELIVERIES
+    for kind in STORES:
+        with ExitStack() as stack:
+            store = open_store(stack, kind)
+            for timed in console_lists.measure(store, deliveries=deliveries):
+                name = f"{store.name}: {timed.name}, {timed.rows} rows"
+                yield at_most(name, timed.ms, console_lists.LIMIT_MS, "ms")
+
+
 PARTS: Final[dict[str, Callable[[Size], Iterator[Line]]]] = {
     "weight": prove_weight,
     "memory": prove_memory,
+    "lists": prove_lists,
 }
 
 

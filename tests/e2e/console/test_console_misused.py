@@ -141,7 +141,10 @@ def test_after_signing_out_the_way_back_shows_nothing(
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Webhooks", level=1)).to_be_visible()
     page.get_by_role("link", name="Add Webhook").first.click()
-    page.keyboard.press("Escape")
+    dialog = page.get_by_role("dialog", name="Add Webhook")
+    expect(dialog).to_be_visible()
+    dialog.get_by_role("button", name="Close").click()
+    expect(dialog).to_have_count(0)
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     for _ in range(3):
