@@ -90,7 +90,7 @@ def write(
     """Keep the lines of each part of *proof* that was shown, as figures and as a report.
 
     Parts that were not shown this time keep the lines of last time, and the day of it. With
-    *some_lines* those of last time stay that have another name.
+    *some_lines* those of last time stay that have another name, in the part of the rows.
     """
     figures = RESULTS / f"proof-{proof}.json"
     kept: dict[str, dict[str, Any]] = {}
@@ -99,7 +99,7 @@ def write(
     at = datetime.now(tz=UTC).isoformat(timespec="seconds")
     for name, lines in shown.items():
         found = {line.name: asdict(line) for line in lines}
-        if some_lines and name in kept:
+        if some_lines and name == proof and name in kept:
             found = {line["name"]: line for line in kept[name]["lines"]} | found
         kept[name] = {"at": at, "lines": list(found.values())}
     figures.parent.mkdir(parents=True, exist_ok=True)
