@@ -70,7 +70,10 @@ async def test_a_webhook_that_fails_often_reads_degraded_while_it_is_active(shop
     failing = await shop.added(label="Failing")
     await requested(shop, failing, attempts=50, failed=20)
     assert ">Degraded</span>" in cell(await row(shop, "Failing"), "State")
+    place = f"/console/settings/webhooks/{ids.to_text(ids.ENDPOINT, failing.id)}"
+    assert "at least one in five failed" in (await shop.browser.get(place)).text
     pause = f"/v1/merchants/{ids.to_text(ids.MERCHANT, shop.merchant.id)}/endpoints"
     paused = await shop.world.call("POST", f"{pause}/{ids.to_text(ids.ENDPOINT, failing.id)}/pause")
     assert paused.status == 200
     assert ">Paused</span>" in cell(await row(shop, "Failing"), "State")
+    assert "at least one in five failed" not in (await shop.browser.get(place)).text

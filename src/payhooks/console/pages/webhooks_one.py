@@ -12,12 +12,12 @@ from payhooks.console.pages.webhooks import DISABLED, LIST
 from payhooks.console.pages.webhooks_metrics import FAILED_MAX, SPANS, metrics_of
 from payhooks.console.pages.webhooks_proof import SIGNERS, Proof, proof_of, source_key_label
 from payhooks.console.pages.webhooks_records import records_of
-from payhooks.control import deliveries, endpoints, secrets
+from payhooks.control import deliveries, endpoints, secrets, statistics
 from payhooks.control.endpoints import Move
 from payhooks.errors import InvalidError, RateLimitedError, WrongStateError
 from payhooks.model.attempt import REASON_SENTENCES
 from payhooks.model.delivery import FINAL_STATES, Delivery
-from payhooks.model.endpoint import Endpoint, SignatureType
+from payhooks.model.endpoint import Endpoint, EndpointStatus, SignatureType
 from payhooks.model.key import Scope
 from payhooks.ports.reading import DeliveryFilter
 
@@ -51,10 +51,14 @@ async def webhook(visit: Visit) -> Response:
     span = span if span in SPANS else "24h"
     with_metrics = tab == "metrics" and visit.may(Scope.DELIVERIES_READ)
     with_records = tab == "activity" and visit.may(Scope.AUDIT_READ)
+    fitness = await statistics.fitness(
+        visit.control.store, visit.merchant.id, [endpoint.id], now=visit.now
+    )
     return visit.show(
         "webhooks/one.html",
         title=endpoint.label,
         webhook=endpoint,
+        degraded=endpoint.status is EndpointStatus.ACTIVE and fitness[endpoint.id].degraded,
         tab=tab,
         tabs=[name for name in _TABS if name != "activity" or visit.may(Scope.AUDIT_READ)],
         rows=rows,
