@@ -76,6 +76,19 @@ async def test_a_replay_that_fails_again_says_so(world: ConsoleWorld) -> None:
     assert "Still failing." in (await browser.get(after)).text
 
 
+async def test_what_its_dialect_could_not_say_can_be_replayed_once_that_is_mended(
+    world: ConsoleWorld,
+) -> None:
+    """Its page says to mend the cause and replay it; nothing can be shown of a request then."""
+    merchant = await shop(world, dialect="treezor")
+    text = await published(world, merchant)
+    await finish(world, Trigger.GIVE_UP)
+    browser = await signed_in(world, merchant, Role.SUPPORT)
+    seen = await browser.get(f"{LIST}/{text}")
+    assert "cannot say this event, so nothing was sent" in seen.text
+    assert f'action="{LIST}/{text}/replay"' in seen.text
+
+
 async def test_a_viewer_sees_no_way_to_replay_and_is_refused_one(world: ConsoleWorld) -> None:
     """A button that is only hidden is no permission."""
     merchant = await shop(world)

@@ -134,6 +134,8 @@ async def delivery(visit: Visit) -> Response:
             visit.parts, found, stored.event, endpoint, attempt, whole=whole
         )
     there = endpoint is not None and endpoint.status is not EndpointStatus.DELETED
+    # Where its dialect could not say it there is no request, but a replay asks today's dialect.
+    kept = stored is not None and not stored.expunged
     steps: Sequence[Step] = ()
     if view == "signature" and request is not None and endpoint is not None:
         steps = await evidence.steps_of(visit.parts, request, endpoint)
@@ -167,7 +169,7 @@ async def delivery(visit: Visit) -> Response:
         request=request,
         steps=steps,
         undone=undone,
-        may_replay=there and request is not None and visit.may(Scope.DELIVERIES_WRITE),
+        may_replay=there and kept and visit.may(Scope.DELIVERIES_WRITE),
         may_cancel=undone and found.state is not State.LEASED and visit.may(Scope.DELIVERIES_WRITE),
     )
 
