@@ -1,6 +1,7 @@
 """Deliveries in the console: who may see and do what, what is said, and what is never said."""
 
 import re
+from datetime import timedelta
 from html import unescape
 
 import pytest
@@ -87,6 +88,24 @@ async def test_what_its_dialect_could_not_say_can_be_replayed_once_that_is_mende
     seen = await browser.get(f"{LIST}/{text}")
     assert "cannot say this event, so nothing was sent" in seen.text
     assert f'action="{LIST}/{text}/replay"' in seen.text
+
+
+async def test_a_replay_that_a_resting_webhook_holds_back_says_so(world: ConsoleWorld) -> None:
+    """After an outage the webhook rests: a next attempt "a minute ago" would explain nothing."""
+    merchant = await shop(world)
+    text = await published(world, merchant)
+    await finish(world, Trigger.GIVE_UP)
+    browser = await signed_in(world, merchant)
+    await browser.get(f"{LIST}/{text}")
+    await browser.post(f"{LIST}/{text}/replay")
+    seen = await browser.get(f"{LIST}/{text}")
+    assert "The next attempt is" in seen.text
+    assert "It is due" not in seen.text
+    world.clock.advance(timedelta(minutes=1))
+    seen = await browser.get(f"{LIST}/{text}")
+    assert "The next attempt is" not in seen.text
+    assert "It is due" in seen.text
+    assert "click Pause and Resume there" in seen.text
 
 
 async def test_a_viewer_sees_no_way_to_replay_and_is_refused_one(world: ConsoleWorld) -> None:

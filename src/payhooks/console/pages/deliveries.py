@@ -1,6 +1,6 @@
 """Deliveries: the list across webhooks, and the story of one of them."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
@@ -54,6 +54,8 @@ _PHASES: Final = (
     ("Waiting for the answer", "wait_s", "wait"),
 )
 _SELECTED_MAX: Final = 100
+# What is due goes within a second where its webhook is well and not far behind.
+_OVERDUE: Final = timedelta(seconds=5)
 _ALIKE_DAYS: Final = 7  # what failed like a delivery, or since then where that is older
 
 
@@ -169,6 +171,7 @@ async def delivery(visit: Visit) -> Response:
         request=request,
         steps=steps,
         undone=undone,
+        overdue=there and status in {"scheduled", "retrying"} and _is_overdue(found, visit.now),
         may_replay=there and kept and visit.may(Scope.DELIVERIES_WRITE),
         may_cancel=undone and found.state is not State.LEASED and visit.may(Scope.DELIVERIES_WRITE),
     )
@@ -216,6 +219,10 @@ def _recover_alike(visit: Visit, found: Delivery) -> str | None:
         return None
     since = min(ids.made_at(found.id), visit.now - timedelta(days=_ALIKE_DAYS))
     return recovery(since=since, endpoint_id=found.endpoint_id, reason=found.reason)
+
+
+def _is_overdue(found: Delivery, now: datetime) -> bool:
+    return found.due_at is not None and now - found.due_at > _OVERDUE
 
 
 def _phases(attempt: Attempt) -> list[tuple[str, float, str]]:
