@@ -89,6 +89,13 @@ def place(locator: Locator) -> dict[str, float]:
     return {"left": left, "top": top, "right": left + box["width"], "bottom": top + box["height"]}
 
 
+def told(dialog: Locator, words: str) -> None:
+    """Return once *words* are there: not under the foot, where nobody looks after a click."""
+    result = dialog.get_by_text(words)
+    expect(result).to_be_visible()
+    assert place(result)["bottom"] <= place(dialog.locator(".dialog-foot"))["top"]
+
+
 @pytest.mark.shows("K09", "M01", "M05", "M07", "M21", "M22", "M26", "M27")
 @pytest.mark.long
 def test_a_webhook_is_added_edited_and_deleted_as_the_manual_has_it(chromium: Chromium) -> None:
@@ -121,10 +128,7 @@ def test_a_webhook_is_added_edited_and_deleted_as_the_manual_has_it(chromium: Ch
     shown = page.get_by_role("dialog", name="The webhook was added")
     expect(shown.get_by_role("button", name="Copy the key")).to_be_visible()
     shown.get_by_role("button", name="Send test event").click()
-    result = shown.get_by_text("Nothing accepts connections")
-    expect(result).to_be_visible()
-    # Not below the fold, where nobody looks for what came of a click.
-    assert place(result)["bottom"] <= place(shown.locator(".dialog-foot"))["top"]
+    told(shown, "Nothing accepts connections")
     examined(window, "webhook-added", dialog=True)
     shown.get_by_role("button", name="Close").click()
     expect(page.get_by_role("link", name="Order fulfilment", exact=True)).to_be_visible()
