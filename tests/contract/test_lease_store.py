@@ -302,6 +302,31 @@ async def test_resuming_starts_afresh(world: World) -> None:
     assert await world.store.failing_lanes(for_s=0, limit=10) == []
 
 
+async def test_another_url_starts_afresh(world: World) -> None:
+    """Who has mended the address wants to see it work, not to wait for the old one's rest."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    for _ in range(3):
+        await world.publish(merchant, endpoint)
+    await world.report(endpoint, LaneNews.TRIPPED, rest_s=3_600)
+    assert await world.lease() == []
+    await world.edit(endpoint, url="https://shop.example.com/mended")
+    leased = await world.lease()
+    assert len(leased) == 3
+    assert not leased[0].lane_probe
+    assert await world.store.failing_lanes(for_s=0, limit=10) == []
+
+
+async def test_another_url_does_not_open_what_is_paused(world: World) -> None:
+    """Whoever paused it says when it goes on."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    await world.publish(merchant, endpoint)
+    endpoint = await world.edit(endpoint, status=EndpointStatus.PAUSED)
+    await world.edit(endpoint, url="https://shop.example.com/mended")
+    assert await world.lease() == []
+
+
 async def test_an_edit_of_an_active_endpoint_does_not_end_its_rest(world: World) -> None:
     """A new label is no reason to call a receiver that asked for quiet."""
     merchant = await world.merchant()

@@ -117,7 +117,8 @@ class World:
     async def edit(self, endpoint: Endpoint, **members: object) -> Endpoint:
         """Return the next version of an endpoint, stored."""
         edited = msgspec.structs.replace(endpoint, version=endpoint.version + 1, **members)
-        await self.store.apply(Change(audit=self.audit(endpoint.merchant_id), endpoint=edited))
+        audit, moved = self.audit(endpoint.merchant_id), edited.url != endpoint.url
+        await self.store.apply(Change(audit=audit, endpoint=edited, moved=moved))
         return edited
 
     def secret(self, merchant: Merchant, owner_id: bytes, **members: object) -> SealedSecret:

@@ -383,6 +383,7 @@ def _change(  # noqa: PLR0913 - every part of a change is named at the call site
     return Change(
         audit=entry,
         endpoint=after,
+        moved=before is not None and before.url != after.url,
         secrets=new_secrets,
         forget_secrets=forget,
         announcements=(announcements.of_endpoint(control, announced, after),),

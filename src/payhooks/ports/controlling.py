@@ -27,6 +27,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     audit: AuditEntry
     merchant: Merchant | None = None  # version 1 inserts; else updates version - 1
     endpoint: Endpoint | None = None  # likewise; its number came from ``next_number``
+    # The endpoint has another URL: its lane forgets rest, circuit and failures, as on resuming.
+    moved: bool = False
     secrets: tuple[SealedSecret, ...] = ()  # inserted, or replaced where the id exists
     # Given their end where they are still there: never inserted, and never an end that is later.
     ending_secrets: tuple[SealedSecret, ...] = ()

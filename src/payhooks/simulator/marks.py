@@ -27,6 +27,7 @@ MUST_BE_REACHED: Final = frozenset(
         "lane rests as its receiver asked",
         "missed while disabled",
         "opened with a backlog",
+        "moved to another URL",
         # People
         "cancelled with its endpoint",
         "endpoint edited",

@@ -164,8 +164,8 @@ class NobodyWaits(WatchedStore):
 class ShortLease(WatchedStore):
     """A lease is shorter than the request may take."""
 
-    def _write_lane(self, endpoint: Endpoint) -> None:
-        super()._write_lane(endpoint)
+    def _write_lane(self, endpoint: Endpoint, *, moved: bool) -> None:
+        super()._write_lane(endpoint, moved=moved)
         self._tables.lanes[endpoint.id].lease_us = span_us(_SHORT_LEASE_S)
 
 
@@ -200,11 +200,11 @@ class KeptBacklog(WatchedStore):
 class ForgetfulPause(WatchedStore):
     """What waited while an endpoint was paused is not looked at when it is resumed."""
 
-    def _write_lane(self, endpoint: Endpoint) -> None:
+    def _write_lane(self, endpoint: Endpoint, *, moved: bool) -> None:
         lane = self._tables.lanes.get(endpoint.id)
         paused = lane is not None and lane.state is LaneState.PAUSED
         look_at = 0 if lane is None else lane.look_at
-        super()._write_lane(endpoint)
+        super()._write_lane(endpoint, moved=moved)
         if lane is not None and paused and lane.state is LaneState.OPEN:
             lane.look_at = look_at
             self._tables.wakes.pop(endpoint.id, None)
@@ -227,8 +227,8 @@ class StaleFanOut(WatchedStore):
 class DeadEars(WatchedStore):
     """A lane stays open when its endpoint is disabled."""
 
-    def _write_lane(self, endpoint: Endpoint) -> None:
-        super()._write_lane(endpoint)
+    def _write_lane(self, endpoint: Endpoint, *, moved: bool) -> None:
+        super()._write_lane(endpoint, moved=moved)
         if endpoint.status is EndpointStatus.DISABLED:
             self._tables.lanes[endpoint.id].state = LaneState.OPEN
 

@@ -108,6 +108,9 @@ class WatchedStore(MemoryStore):
         was = before[-2][1]
         if was.rate_limit_per_s != endpoint.rate_limit_per_s:
             auditor.record.tokens.pop(endpoint.id, None)
+        if change.moved:
+            auditor.mark("moved to another URL")
+            auditor.record.rests.pop(endpoint.id, None)
         if endpoint.status is EndpointStatus.ACTIVE and was.status is not EndpointStatus.ACTIVE:
             # Opened by a person: nothing of before counts.
             auditor.record.rests.pop(endpoint.id, None)

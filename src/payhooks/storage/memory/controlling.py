@@ -45,7 +45,7 @@ class MemoryControl:
         if change.merchant is not None:
             self._tables.merchants[change.merchant.id] = change.merchant
         if change.endpoint is not None:
-            self._write_endpoint(change.endpoint)
+            self._write_endpoint(change.endpoint, moved=change.moved)
         for secret in change.secrets:
             self._tables.secrets[secret.id] = secret
         for secret in change.ending_secrets:
@@ -220,7 +220,7 @@ class MemoryControl:
         if merchant_id is not None:
             self._tables.routing[merchant_id] = self._tables.routing.get(merchant_id, 0) + 1
 
-    def _write_endpoint(self, endpoint: Endpoint) -> None:
+    def _write_endpoint(self, endpoint: Endpoint, *, moved: bool) -> None:
         self._tables.endpoints[endpoint.id] = endpoint
         subscription = Subscription(
             endpoint_id=endpoint.id,
@@ -231,12 +231,12 @@ class MemoryControl:
             listening=endpoint.listening,
         )
         self._tables.endpoint_history.setdefault(endpoint.merchant_id, []).append(subscription)
-        self._write_lane(endpoint)
+        self._write_lane(endpoint, moved=moved)
         if endpoint.status is EndpointStatus.DELETED:
             blocks = self._tables.order_blocks.items()
             self._tables.order_blocks = {k: holder for k, holder in blocks if k[0] != endpoint.id}
 
-    def _write_lane(self, endpoint: Endpoint) -> None:
+    def _write_lane(self, endpoint: Endpoint, *, moved: bool) -> None:
         now = self._tables.now()
         state = _lane_state(endpoint)
         lane = self._tables.lanes.get(endpoint.id)
@@ -251,8 +251,8 @@ class MemoryControl:
             )
             self._tables.lanes[endpoint.id] = lane
         elif state is LaneState.OPEN:
-            if lane.state is not LaneState.OPEN:
-                # Opened by a person who believes it works now: nothing of before counts.
+            if moved or lane.state is not LaneState.OPEN:
+                # By a person who believes it works now: nothing of before counts.
                 lane.circuit_open, lane.rest_until, lane.probe_until = False, now, 0
                 lane.failing_since, lane.warned = None, 0
             lane.look_at = max(min(lane.look_at, now), lane.still_until)

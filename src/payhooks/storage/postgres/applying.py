@@ -45,7 +45,7 @@ async def write(connection: Connection, change: Change) -> None:
         await _merchant(connection, change.merchant)
     version = await _raise_version(connection, change)
     if change.endpoint is not None:
-        await _endpoint(connection, change.endpoint, version)
+        await _endpoint(connection, change.endpoint, version, moved=change.moved)
     for secret in change.secrets:
         await write_secret(connection, secret)
     for secret in change.ending_secrets:
@@ -117,7 +117,9 @@ async def _merchant(connection: Connection, merchant: Merchant) -> None:
         raise StaleVersionError(f"merchant version {version} does not follow the stored one")
 
 
-async def _endpoint(connection: Connection, endpoint: Endpoint, version: int) -> None:
+async def _endpoint(
+    connection: Connection, endpoint: Endpoint, version: int, *, moved: bool
+) -> None:
     id_, merchant_id, number = endpoint.id, endpoint.merchant_id, endpoint.number
     document = documents.encode(endpoint).decode()
     name = "endpoint_insert" if endpoint.version == 1 else "endpoint_update"
@@ -133,12 +135,12 @@ async def _endpoint(connection: Connection, endpoint: Endpoint, version: int) ->
         *(merchant_id, version, id_, number, endpoint.status, endpoint.listening),
         list(endpoint.events),
     )
-    await _lane(connection, endpoint)
+    await _lane(connection, endpoint, moved=moved)
     if endpoint.status is EndpointStatus.DELETED:
         await connection.execute(_SQL["unblock_lane"], id_)
 
 
-async def _lane(connection: Connection, endpoint: Endpoint) -> None:
+async def _lane(connection: Connection, endpoint: Endpoint, *, moved: bool) -> None:
     state = _LANE_STATES[endpoint.status]
     if endpoint.listening and endpoint.status is EndpointStatus.ACTIVE:
         state = _LISTENING
@@ -150,7 +152,7 @@ async def _lane(connection: Connection, endpoint: Endpoint) -> None:
     await connection.execute(
         _SQL["lane"],
         *(endpoint.id, endpoint.merchant_id, shard(endpoint.merchant_id), state),
-        *(lease_s, interval_us, burst),
+        *(lease_s, interval_us, burst, moved),
     )
 
 

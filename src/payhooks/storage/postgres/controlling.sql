@@ -43,13 +43,14 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, payhooks_now())
 ON CONFLICT (endpoint_id) DO UPDATE SET
   (state, lease_s, interval_us, burst, circuit_open, failing_since, warned, rest_until, look_at) =
   (excluded.state, excluded.lease_s, excluded.interval_us, excluded.burst,
-    -- Opened by a person who believes that it works now: nothing of before counts.
-    CASE WHEN excluded.state = 0 AND l.state <> 0 THEN false ELSE l.circuit_open END,
-    CASE WHEN excluded.state = 0 AND l.state <> 0 THEN NULL ELSE l.failing_since END,
-    CASE WHEN excluded.state = 0 AND l.state <> 0 THEN 0 ELSE l.warned END,
-    CASE WHEN excluded.state = 0 AND l.state <> 0 THEN '-infinity' ELSE l.rest_until END,
+    -- Opened, or moved to another URL ($8), by a person who believes that it works now: nothing
+    -- of before counts.
+    CASE WHEN excluded.state = 0 AND (l.state <> 0 OR $8) THEN false ELSE l.circuit_open END,
+    CASE WHEN excluded.state = 0 AND (l.state <> 0 OR $8) THEN NULL ELSE l.failing_since END,
+    CASE WHEN excluded.state = 0 AND (l.state <> 0 OR $8) THEN 0 ELSE l.warned END,
+    CASE WHEN excluded.state = 0 AND (l.state <> 0 OR $8) THEN '-infinity' ELSE l.rest_until END,
     CASE WHEN excluded.state <> 0 THEN l.look_at
-      WHEN l.state <> 0 THEN excluded.listened_at
+      WHEN l.state <> 0 OR $8 THEN excluded.listened_at
       ELSE greatest(least(l.look_at, excluded.listened_at), l.rest_until,
         CASE WHEN l.circuit_open THEN l.probe_until END) END)
 

@@ -39,7 +39,7 @@ def write_change(db: apsw.Connection, change: Change, *, now: int) -> None:
         _write_merchant(db, change.merchant)
     version = _raise_version(db, change)
     if change.endpoint is not None:
-        _write_endpoint(db, change.endpoint, version, now)
+        _write_endpoint(db, change.endpoint, version, now, moved=change.moved)
     for secret in change.secrets:
         write_secret(db, secret)
     for secret in change.ending_secrets:
@@ -128,7 +128,9 @@ def _raise_version(db: apsw.Connection, change: Change) -> int:
     return int(found[0])
 
 
-def _write_endpoint(db: apsw.Connection, endpoint: Endpoint, version: int, now: int) -> None:
+def _write_endpoint(
+    db: apsw.Connection, endpoint: Endpoint, version: int, now: int, *, moved: bool
+) -> None:
     deleted = endpoint.status is EndpointStatus.DELETED
     statement = "insert_endpoint" if endpoint.version == 1 else "update_endpoint"
     values = (
@@ -160,6 +162,7 @@ def _write_endpoint(db: apsw.Connection, endpoint: Endpoint, version: int, now: 
         endpoint.rate_limit_per_s,
         delay_us(lease_s),
         now,
+        moved,
     )
     run(db, _SQL["write_lane"], lane)
     if deleted:

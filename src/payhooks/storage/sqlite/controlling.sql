@@ -26,19 +26,20 @@ WHERE id = ?1 AND merchant_id = ?2 AND number = ?3 AND version = ?4 - 1;
 INSERT INTO endpoint_history (merchant_id, number, version, endpoint_id, document)
 VALUES (?, ?, ?, ?, ?);
 
--- Opening anew forgets rest, circuit and failures: a person believes that it works now.
+-- Opened anew, or moved to another URL (?8), it forgets rest, circuit and failures: a person
+-- believes that it works now.
 -- name: write_lane
 INSERT INTO lanes (endpoint_id, merchant_id, state, look_at, rate_per_s, lease_us, listened_at)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
 ON CONFLICT (endpoint_id) DO UPDATE SET
   state = ?3, rate_per_s = ?5, lease_us = ?6,
-  look_at = CASE WHEN ?3 <> 0 THEN look_at WHEN state <> 0 THEN ?7
+  look_at = CASE WHEN ?3 <> 0 THEN look_at WHEN state <> 0 OR ?8 THEN ?7
     ELSE max(min(look_at, ?7), rest_until, probe_until) END,
-  rest_until = CASE WHEN ?3 = 0 AND state <> 0 THEN ?7 ELSE rest_until END,
-  circuit_open = CASE WHEN ?3 = 0 AND state <> 0 THEN 0 ELSE circuit_open END,
-  probe_until = CASE WHEN ?3 = 0 AND state <> 0 THEN 0 ELSE probe_until END,
-  failing_since = CASE WHEN ?3 = 0 AND state <> 0 THEN NULL ELSE failing_since END,
-  warned = CASE WHEN ?3 = 0 AND state <> 0 THEN 0 ELSE warned END;
+  rest_until = CASE WHEN ?3 = 0 AND (state <> 0 OR ?8) THEN ?7 ELSE rest_until END,
+  circuit_open = CASE WHEN ?3 = 0 AND (state <> 0 OR ?8) THEN 0 ELSE circuit_open END,
+  probe_until = CASE WHEN ?3 = 0 AND (state <> 0 OR ?8) THEN 0 ELSE probe_until END,
+  failing_since = CASE WHEN ?3 = 0 AND (state <> 0 OR ?8) THEN NULL ELSE failing_since END,
+  warned = CASE WHEN ?3 = 0 AND (state <> 0 OR ?8) THEN 0 ELSE warned END;
 
 -- name: forget_order_blocks
 DELETE FROM order_blocks WHERE endpoint_id = ?;
