@@ -74,7 +74,7 @@ PARTS: Final = (
     Part(
         name="integration",
         command=_pytest("tests/integration"),
-        budget_s=95,
+        budget_s=120,
         needs_postgres=True,
     ),
     Part(name="input", command=_pytest("tests/input"), budget_s=25),
@@ -95,7 +95,7 @@ PARTS: Final = (
     Part(
         name="console",
         command=_pytest("tests/e2e/console", "-n", "2", "--dist", "loadfile"),
-        budget_s=160,
+        budget_s=135,
     ),
     Part(name="simulator", command=_pytest("tests/simulator"), budget_s=55),
 )
@@ -190,6 +190,8 @@ def main(names: Sequence[str]) -> int:
     # Told to end, end as on Ctrl-C: unwinding is what stops the cluster.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _frame: sys.exit(128 + received))
+    # Started in the background, a shell has Ctrl-C ignored: by us and by whatever tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     environment = dict(os.environ)
     results = []
     with ExitStack() as stack:
