@@ -1,16 +1,17 @@
 """Event types by family and name: those we ship, and those an operator adds.
 
-A type is (family, name): the same name in two families is two types. ``events.tsv`` beside
-this file is the data; it is read once, at import, from inside the package.
+A type is (family, name): the same name in two families is two types.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
-from importlib.resources import files
+from types import MappingProxyType
 from typing import Final
 
-from payhooks.model.event_type import EventType, Provenance
+from payhooks.catalogue.life_cycle import ObjectKind
+from payhooks.catalogue.shipped import Family, read, undescribed
+from payhooks.model.event_type import EventType
 
 PAYHOOKS: Final = "payhooks"
 # Addressed to one endpoint, whatever it selected; only we may publish it.
@@ -23,11 +24,24 @@ _NEAREST_KEPT: Final = 4_096
 class Catalogue:
     """Event types, looked up by name. Never edited: an addition makes another one."""
 
-    def __init__(self, types: Iterable[EventType]) -> None:
+    def __init__(
+        self,
+        types: Iterable[EventType],
+        *,
+        kinds: Mapping[tuple[str, str], ObjectKind] = MappingProxyType({}),
+        families: Mapping[str, Family] = MappingProxyType({}),
+    ) -> None:
+        self.kinds = kinds
+        self.families = families
         self._types = {(type_.family, type_.name): type_ for type_ in types}
         self._families: dict[str, list[str]] = {}
         for family, name in self._types:
             self._families.setdefault(name, []).append(family)
+        self._aliases = {
+            (type_.family, alias): type_
+            for type_ in self._types.values()
+            for alias in type_.aliases
+        }
         # A search costs as much as accepting an event, and a merchant with a word of its own
         # publishes it over and over.
         self._nearest = lru_cache(maxsize=_NEAREST_KEPT)(self._look_near)
@@ -43,6 +57,14 @@ class Catalogue:
     def find(self, family: str, name: str) -> EventType | None:
         """Return the type of this family and name."""
         return self._types.get((family, name))
+
+    def meant_by(self, family: str, name: str) -> EventType | None:
+        """Return the type of this family that has *name* for another name of its own."""
+        return self._aliases.get((family, name))
+
+    def kind_of(self, type_: EventType) -> ObjectKind | None:
+        """Return the kind of object that the type is about; an operator's own has none."""
+        return self.kinds.get((type_.family, type_.kind))
 
     def family_of(self, name: str, families: Sequence[str]) -> str | None:
         """Return whose word *name* is: the first of a merchant's families that knows it.
@@ -68,14 +90,13 @@ class Catalogue:
 
     def with_own(self, types: Iterable[EventType]) -> "Catalogue":
         """Return this catalogue with an operator's types added."""
-        return Catalogue([*self._types.values(), *types])
+        every = [*self._types.values(), *types]
+        return Catalogue(every, kinds=self.kinds, families=self.families)
 
 
-def _shipped() -> Iterable[EventType]:
-    text = (files(__package__) / "events.tsv").read_text(encoding="utf-8")
-    for line in text.splitlines()[1:]:
-        family, _solution, _object, name, provenance, words = line.split("\t")
-        yield EventType(family=family, name=name, words=words, provenance=Provenance(provenance))
-
-
-CATALOGUE: Final = Catalogue(_shipped())
+_SHIPPED: Final = read()
+CATALOGUE: Final = Catalogue(
+    [*undescribed(_SHIPPED.types), *_SHIPPED.types],
+    kinds=_SHIPPED.kinds,
+    families=_SHIPPED.families,
+)

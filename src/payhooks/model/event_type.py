@@ -22,6 +22,12 @@ class EventType(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     words: str  # what it means, in the source's words
     provenance: Provenance
+    note: str = ""  # what the source leaves out, in ours
+    solution: str = ""  # the product of the provider's, as its document divides them
+    title: str = ""  # the heading under which its document has it
+    kind: str = ""  # the kind of object that it is about, of the same family
+    object_type: str = ""  # what publishers name in object.type
+    aliases: tuple[str, ...] = ()  # other names under which it is published
     schema: bytes | None = None  # JSON Schema 2020-12
     example: bytes | None = None  # JSON
     version: int = 1
