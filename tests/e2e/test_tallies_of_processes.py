@@ -19,6 +19,18 @@ async def receiver() -> AsyncIterator[Receiver]:
     await receiver.close()
 
 
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    """Yield a process that serves on SQLite, started."""
+    with sqlite_url(tmp_path) as url:
+        server = Server(tmp_path / "server", url)
+        try:
+            await server.start_async()
+            yield server
+        finally:
+            server.close()
+
+
 def _publish(server: Server, url: str) -> Tenant:
     tenant = Tenant(Api(server.port))
     tenant.endpoint(url)
@@ -36,43 +48,31 @@ def _counted(server: Server, tenant: Tenant) -> tuple[int, int, int]:
 
 
 async def test_a_process_that_stops_has_counted_everything(
-    tmp_path: Path, receiver: Receiver
+    server: Server, receiver: Receiver
 ) -> None:
     """A deployment a day must not eat away at the charts."""
-    with sqlite_url(tmp_path) as url:
-        server = Server(tmp_path / "server", url)
-        try:
-            await server.start_async()
-            tenant = await asyncio.to_thread(_publish, server, receiver.url("/hooks"))
-            await receiver.until(lambda came: len(came) == EVENTS)
-            # Much sooner than it hands over by itself.
-            assert await asyncio.to_thread(server.stop) == 0
-            await server.start_async()
-            accepted, delivered, attempts = await asyncio.to_thread(_counted, server, tenant)
-        finally:
-            server.close()
+    tenant = await asyncio.to_thread(_publish, server, receiver.url("/hooks"))
+    await receiver.until(lambda came: len(came) == EVENTS)
+    # Much sooner than it hands over by itself.
+    assert await asyncio.to_thread(server.stop) == 0
+    await server.start_async()
+    accepted, delivered, attempts = await asyncio.to_thread(_counted, server, tenant)
     assert (delivered, attempts) == (EVENTS, EVENTS)
     # That the endpoint was made is an event too, told when its turn comes.
     assert accepted in {EVENTS, EVENTS + 1}
 
 
 async def test_a_kill_costs_counts_and_nothing_of_the_record(
-    tmp_path: Path, receiver: Receiver
+    server: Server, receiver: Receiver
 ) -> None:
     """They are statistics; events and deliveries were on the disk before anybody was told."""
-    with sqlite_url(tmp_path) as url:
-        server = Server(tmp_path / "server", url)
-        try:
-            await server.start_async()
-            tenant = await asyncio.to_thread(_publish, server, receiver.url("/hooks"))
-            await receiver.until(lambda came: len(came) == EVENTS)
-            await asyncio.to_thread(server.kill)
-            await server.start_async()
-            accepted, _, _ = await asyncio.to_thread(_counted, server, tenant)
-            asking = f"{tenant.path}/events?type={EVENT_TYPE}"
-            asked = Tenant.at(tenant, server.port).api
-            events = await asyncio.to_thread(lambda: list(asked.pages(asking)))
-        finally:
-            server.close()
+    tenant = await asyncio.to_thread(_publish, server, receiver.url("/hooks"))
+    await receiver.until(lambda came: len(came) == EVENTS)
+    await asyncio.to_thread(server.kill)
+    await server.start_async()
+    accepted, _, _ = await asyncio.to_thread(_counted, server, tenant)
+    asking = f"{tenant.path}/events?type={EVENT_TYPE}"
+    asked = Tenant.at(tenant, server.port).api
+    events = await asyncio.to_thread(lambda: list(asked.pages(asking)))
     assert len(events) == EVENTS
     assert accepted <= EVENTS + 1

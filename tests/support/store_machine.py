@@ -23,6 +23,7 @@ from tests.support.stores import OpenedStore, open_store
 from tests.support.world import OWNER, World
 
 from payhooks.errors import PayhooksError
+from payhooks.flow.fan_out import handed_off
 from payhooks.ids import DeliveryId
 from payhooks.model.endpoint import DisabledReason, Endpoint, EndpointStatus
 from payhooks.model.event import Event
@@ -305,7 +306,7 @@ class Actors(RuleBasedStateMachine):
             for planned in arrival.deliveries:
                 self.wishes.setdefault(planned.id, _wish(arrival, planned))
                 if planned.id in acceptance.leased:
-                    self.hold(_leased(arrival, planned))
+                    self.hold(handed_off(planned, arrival))
 
     def hold(self, *leased: Leased) -> None:
         """Remember the newest leases, late ones among them."""
@@ -338,26 +339,4 @@ def _wish(arrival: Arrival, planned: PlannedDelivery) -> Requeue:
         order_key=planned.order_key,
         dialect=planned.dialect,
         dialect_version=planned.dialect_version,
-    )
-
-
-def _leased(arrival: Arrival, planned: PlannedDelivery) -> Leased:
-    assert planned.lease_s is not None
-    return Leased(
-        id=planned.id,
-        endpoint_id=planned.endpoint_id,
-        merchant_id=arrival.event.merchant_id,
-        event=arrival.event,
-        fence=1,
-        attempts_made=0,
-        lease_s=planned.lease_s,
-        order_key=None,
-        dialect=planned.dialect,
-        dialect_version=planned.dialect_version,
-        replay_id=None,
-        replay_bulk=None,
-        rendered=None,
-        routing_version=arrival.routing_version,
-        lane_failing=False,
-        lane_probe=False,
     )

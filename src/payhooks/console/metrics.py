@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from math import isinf
 from typing import Final
 
 from payhooks.console.chart import Series
+from payhooks.control import statistics
 from payhooks.control.statistics import Bucket
 from payhooks.policy.fitness import RESPONSE_MS
 
@@ -24,9 +25,8 @@ class Span:
     label: str  # how a step is labelled
 
     def since(self, now: datetime) -> datetime:
-        """Return where it begins: on a whole step, so that a bar has the same edges always."""
-        ends_s = (int(now.timestamp()) // self.step_s + 1) * self.step_s
-        return datetime.fromtimestamp(ends_s, UTC) - timedelta(seconds=self.step_s * self.steps)
+        """Return where it begins when it ends now."""
+        return statistics.since(now, step_s=self.step_s, steps=self.steps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Counts for charts, and how webhooks fare: all from tallies, so that the record may grow."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -44,6 +44,15 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     endpoint_id: EndpointId
     p95_ms: float  # a bound of RESPONSE_MS, or infinity
     responses: int
+
+
+def since(now: datetime, *, step_s: int, steps: int) -> datetime:
+    """Return where a chart of so many steps until *now* begins.
+
+    On a whole step since 1970, so that a bar has the same edges at every look.
+    """
+    ends_s = (int(now.timestamp()) // step_s + 1) * step_s
+    return datetime.fromtimestamp(ends_s - steps * step_s, UTC)
 
 
 async def stats(

@@ -1,6 +1,5 @@
 """The audit log, and the counts for charts."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Response
@@ -57,9 +56,7 @@ async def stats(
         detail = f"A range has 1 to {_STEPS_MAX} steps; choose another step."
         raise InvalidError.at("?step", "out_of_range", detail)
     now = granted.control.clock.now()
-    # On whole steps, so that the same bar has the same edges at every look.
-    ends_s = (int(now.timestamp()) // step_s + 1) * step_s
-    since = datetime.fromtimestamp(ends_s - steps * step_s, UTC)
+    since = statistics.since(now, step_s=step_s, steps=steps)
     found = await statistics.stats(
         granted.control.store, granted.merchant.id, since=since, step_s=step_s, steps=steps
     )
