@@ -31,6 +31,7 @@ from payhooks.dialects.registry import ENTRY_POINTS, register, retry_policy
 from payhooks.errors import InvalidError, PayhooksError
 from payhooks.flow.accept import Acceptor
 from payhooks.flow.fan_out import order_key
+from payhooks.flow.play import Player
 from payhooks.flow.routing import Directory
 from payhooks.flow.send import Sender
 from payhooks.flow.settle import Settler
@@ -142,8 +143,7 @@ def make_control(
     endpoint_changed: Callable[[MerchantId], None] = lambda _merchant_id: None,
 ) -> Control:
     """Return the control plane over a store."""
-    keys = parse_keys(settings.secret_key.get_secret_value())
-    smtp_url = settings.smtp_url
+    keys, smtp_url = parse_keys(settings.secret_key.get_secret_value()), settings.smtp_url
     return Control(
         store=store,
         clock=clock,
@@ -372,6 +372,7 @@ def _make_sending(
         clock=base.clock,
         telemetry=base.telemetry,
         owner=base.owner,
+        advance_runs=Player(base.control, acceptor, TypeBook(base.control), owner=base.owner).step,
     )
     return Sending(worker=worker, dispatcher=dispatcher, transport=transport)
 

@@ -37,6 +37,7 @@ from payhooks.api.routes import (
     merchants,
     records,
     replays,
+    sandbox,
     team,
 )
 from payhooks.api.services import Services
@@ -58,6 +59,8 @@ _ROUTERS: Final = (
     keys.router,
     team.router,
     event_types.router,
+    sandbox.catalogue,
+    sandbox.router,
     records.router,
     health.router,
 )

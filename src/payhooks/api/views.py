@@ -62,6 +62,7 @@ def merchant(value: Merchant) -> View:
         "card_numbers": value.card_numbers,
         "type_check": value.type_check,
         "custom_dialect": msgspec.to_builtins(value.custom_dialect),
+        "sandbox_auto_capture": value.sandbox_auto_capture,
         "version": value.version,
         "created_at": time(value.created_at),
         "updated_at": time(value.updated_at),

@@ -35,6 +35,7 @@ class MerchantDraft(msgspec.Struct, frozen=True, kw_only=True):
     card_numbers: CardNumbers | UnsetType = UNSET
     type_check: TypeCheck | UnsetType = UNSET
     custom_dialect: CustomDialectDraft | UnsetType | None = UNSET  # whole; None removes it
+    sandbox_auto_capture: bool | UnsetType = UNSET
 
 
 async def create(control: Control, caller: Caller, mode: Mode, draft: MerchantDraft) -> Merchant:
@@ -138,6 +139,7 @@ def facts(merchant: Merchant) -> dict[str, object]:
         "card_numbers": merchant.card_numbers,
         "type_check": merchant.type_check,
         "custom_dialect": msgspec.to_builtins(merchant.custom_dialect),
+        "sandbox_auto_capture": merchant.sandbox_auto_capture,
     }
 
 

@@ -48,3 +48,4 @@ class Merchant(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     custom_dialect: CustomDialect | None = None  # what its endpoints with dialect custom speak
+    sandbox_auto_capture: bool = True  # whether scenarios capture what was authorised by themselves

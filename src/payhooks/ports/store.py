@@ -6,6 +6,7 @@ from payhooks.ports.accepting import AcceptStore
 from payhooks.ports.controlling import ControlStore
 from payhooks.ports.identity import IdentityStore
 from payhooks.ports.leasing import LeaseStore
+from payhooks.ports.playing import PlayStore
 from payhooks.ports.reading import ReadStore
 from payhooks.ports.settling import SettleStore
 from payhooks.ports.sweeping import SweepStore
@@ -18,6 +19,7 @@ class Store(
     SettleStore,
     SweepStore,
     ControlStore,
+    PlayStore,
     IdentityStore,
     ReadStore,
     TallyStore,

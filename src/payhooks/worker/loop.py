@@ -40,6 +40,7 @@ EXPIRE_EVERY_S: Final = 1.0
 ORPHANS_EVERY_S: Final = 2.0
 ANNOUNCE_EVERY_S: Final = 1.0
 REPLAY_EVERY_S: Final = 0.2
+PLAY_EVERY_S: Final = 0.2
 HEARTBEAT_EVERY_S: Final = 5.0
 MEND_EVERY_S: Final = 60.0
 TEND_EVERY_S: Final = 60.0
@@ -63,14 +64,20 @@ class Worker:
         clock: Clock,
         telemetry: Telemetry,
         owner: int,
+        advance_runs: Callable[[], Awaitable[float]] | None = None,
     ) -> None:
-        """Take the parts; *advance_replays* does one slice of every running replay."""
+        """Take the parts; *advance_replays* does one slice of every running replay.
+
+        *advance_runs* does one of every sandbox run and returns how many seconds the next may
+        wait; None: this process plays nothing.
+        """
         self._lease_store = lease_store
         self._sweep_store = sweep_store
         self._dispatcher = dispatcher
         self._settler = settler
         self._sweep = sweep
         self._advance_replays = advance_replays
+        self._advance_runs = advance_runs
         self._clock = clock
         self._telemetry = telemetry
         self._owner = owner
@@ -98,6 +105,8 @@ class Worker:
             ("tallies", RETIRE_EVERY_S, lambda: _until_done(self._sweep.forget_tallies)),
             ("overdue", OVERDUE_EVERY_S, self._give_back_overdue),
         ]
+        if self._advance_runs is not None:
+            upkeep.append(("play", PLAY_EVERY_S, self._play))
         self._tasks = [asyncio.create_task(self._lease_forever(), name="lease")]
         self._tasks += [
             asyncio.create_task(self._every(pause_s, work, name), name=name)
@@ -224,6 +233,13 @@ class Worker:
 
     async def _replay(self) -> None:
         if await self._advance_replays():
+            self._dispatcher.hint()
+
+    async def _play(self) -> None:
+        assert self._advance_runs is not None
+        # Events of a life that is played fast are due sooner than the next turn.
+        while (wait_s := await self._advance_runs()) < PLAY_EVERY_S:
+            await asyncio.sleep(wait_s)
             self._dispatcher.hint()
 
     async def _give_back_overdue(self) -> None:

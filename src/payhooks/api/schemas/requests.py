@@ -104,6 +104,7 @@ class MerchantCreate(Body):
     custom_dialect: CustomDialectBody | None = Field(
         default=None, description="Given whole; null removes it."
     )
+    sandbox_auto_capture: StrictBool = True
 
 
 class MerchantEdit(Body):
@@ -118,6 +119,7 @@ class MerchantEdit(Body):
     custom_dialect: CustomDialectBody | None = Field(
         default=None, description="Given whole; null removes it."
     )
+    sandbox_auto_capture: StrictBool = True
 
 
 class NoAuthentication(Body):

@@ -108,6 +108,7 @@ class MerchantView(View):
     card_numbers: CardNumbers
     type_check: TypeCheck
     custom_dialect: CustomDialectView | None
+    sandbox_auto_capture: bool
     version: int
     created_at: str
     updated_at: str

@@ -5,6 +5,7 @@ from payhooks.storage.memory.accepting import MemoryAccept
 from payhooks.storage.memory.controlling import MemoryControl
 from payhooks.storage.memory.identity import MemoryIdentity
 from payhooks.storage.memory.leasing import MemoryLease
+from payhooks.storage.memory.playing import MemoryPlay
 from payhooks.storage.memory.reading import MemoryRead
 from payhooks.storage.memory.replaying import MemoryReplay
 from payhooks.storage.memory.rows import Observer
@@ -20,6 +21,7 @@ class MemoryStore(
     MemorySettle,
     MemorySweep,
     MemoryControl,
+    MemoryPlay,
     MemoryReplay,
     MemoryIdentity,
     MemoryRead,

@@ -20,6 +20,7 @@ from payhooks.ids import (
     KeyId,
     MerchantId,
     ReplayId,
+    RunId,
     SessionId,
     UserId,
 )
@@ -31,6 +32,7 @@ from payhooks.model.event_type import EventType
 from payhooks.model.key import ApiKey
 from payhooks.model.merchant import Merchant
 from payhooks.model.replay import Replay
+from payhooks.model.sandbox_run import SandboxRun
 from payhooks.model.secret import SealedSecret
 from payhooks.model.user import Invitation, Membership, Session, User
 from payhooks.policy.lockout import Tries
@@ -69,6 +71,8 @@ class Tables:
     event_types: dict[tuple[str, str], EventType] = field(default_factory=dict)
     replays: dict[ReplayId, Replay] = field(default_factory=dict)
     replay_claims: dict[ReplayId, tuple[int, int]] = field(default_factory=dict)  # owner, until
+    runs: dict[RunId, SandboxRun] = field(default_factory=dict)
+    run_claims: dict[RunId, tuple[int, int]] = field(default_factory=dict)  # owner, until
     announcements: dict[bytes, Announcement] = field(default_factory=dict)
     audit_log: dict[MerchantId | None, list[ChainedAuditEntry]] = field(default_factory=dict)
     audit_heads: dict[MerchantId | None, Mark] = field(default_factory=dict)

@@ -49,7 +49,7 @@ class PostgresReplay:
         async def once() -> int:
             async with self._control.transaction() as connection:
                 chain = None if audit is None else await Chain.lock(connection, audit)
-                count = await _requeue(connection, items, replay_id=replay_id, bulk=bulk)
+                count = await put_again(connection, items, replay_id=replay_id, bulk=bulk)
                 if count and chain is not None:
                     await chain.add()
                 return count
@@ -99,7 +99,7 @@ class PostgresReplay:
                 advanced = await connection.fetchrow(_SQL["advance"], *bindings)
                 if advanced is None:
                     return False
-                await _requeue(connection, items, replay_id=replay.id, bulk=bulk)
+                await put_again(connection, items, replay_id=replay.id, bulk=bulk)
                 return True
 
         return await self._control.persist(once)
@@ -130,9 +130,10 @@ async def _call_off(
     return Cancelled.FINAL if freed is None else Cancelled.UNBLOCKED
 
 
-async def _requeue(
+async def put_again(
     connection: Connection, items: Sequence[Requeue], *, replay_id: ReplayId | None, bulk: bool
 ) -> int:
+    """Put deliveries (back) on their way inside a transaction; return how many."""
     if not items:
         return 0
     await connection.execute(

@@ -13,6 +13,7 @@ from payhooks.storage.postgres.connections import Connections, Reachability, Tar
 from payhooks.storage.postgres.controlling import PostgresControl
 from payhooks.storage.postgres.identity import PostgresIdentity
 from payhooks.storage.postgres.leasing import PostgresLease
+from payhooks.storage.postgres.playing import PostgresPlay
 from payhooks.storage.postgres.reading import PostgresRead
 from payhooks.storage.postgres.replaying import PostgresReplay
 from payhooks.storage.postgres.settling import PostgresSettle
@@ -29,6 +30,7 @@ class PostgresStore(
     PostgresSweep,
     PostgresControl,
     PostgresReplay,
+    PostgresPlay,
     PostgresIdentity,
     PostgresRead,
     PostgresTally,

@@ -58,7 +58,7 @@ class SqliteReplay(Part):
 
         def work(db: apsw.Connection) -> int:
             positions = self._positions.take(len(items))
-            count = _requeue(
+            count = put_again(
                 db, items, positions, replay_id=replay_id, bulk=bulk, now=self._now_us()
             )
             if count and audit is not None:
@@ -119,7 +119,7 @@ class SqliteReplay(Part):
             if run(db, _SQL["advance_replay"], bindings) == 0:
                 return False
             positions = self._positions.take(len(items))
-            _requeue(db, items, positions, replay_id=replay.id, bulk=bulk, now=self._now_us())
+            put_again(db, items, positions, replay_id=replay.id, bulk=bulk, now=self._now_us())
             return True
 
         return await self._write(Kind.SLOW, work)
@@ -152,7 +152,7 @@ def _call_off(
     return Cancelled.UNBLOCKED if freed else Cancelled.FINAL
 
 
-def _requeue(  # noqa: PLR0913 - what every item shares
+def put_again(  # noqa: PLR0913 - what every item shares
     db: apsw.Connection,
     items: Sequence[Requeue],
     positions: Sequence[int],
@@ -161,6 +161,7 @@ def _requeue(  # noqa: PLR0913 - what every item shares
     bulk: bool,
     now: int,
 ) -> int:
+    """Put deliveries (back) on their way inside a transaction; return how many."""
     count = 0
     wakes: dict[tuple[EndpointId, bytes | None], None] = {}
     for item, position in zip(items, positions, strict=True):

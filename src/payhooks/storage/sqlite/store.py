@@ -25,6 +25,7 @@ from payhooks.storage.sqlite.identity import SqliteIdentity
 from payhooks.storage.sqlite.leasing import SqliteLease
 from payhooks.storage.sqlite.lockfile import LockFile
 from payhooks.storage.sqlite.parts import Positions
+from payhooks.storage.sqlite.playing import SqlitePlay
 from payhooks.storage.sqlite.readers import Readers
 from payhooks.storage.sqlite.reading import SqliteRead
 from payhooks.storage.sqlite.replaying import SqliteReplay
@@ -49,6 +50,7 @@ class SqliteStore(
     SqliteRetire,
     SqliteControl,
     SqliteReplay,
+    SqlitePlay,
     SqliteIdentity,
     SqliteRead,
     SqliteFeed,

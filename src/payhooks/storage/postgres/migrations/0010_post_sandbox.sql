@@ -1,0 +1,2 @@
+-- Nothing is there that only old code would need.
+COMMENT ON TABLE sandbox_runs IS 'Scenarios that are played for sandbox merchants.';
