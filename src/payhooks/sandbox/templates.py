@@ -23,8 +23,7 @@ _SPANS: Final = MappingProxyType(
     {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 )
 _SPAN: Final = re.compile(r"([0-9]{1,6})(ms|s|m|h|d)")
-# No quotes inside: the braces of JSON in a text are no placeholder, those within its values are.
-_PLACEHOLDER: Final = re.compile(r"\{([^{}\"]*)\}")
+_PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _INSIDE: Final = re.compile(
     r"(?P<name>[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)?)"
     r"(?P<offset>[+-][0-9]{1,6}(?:ms|s|m|h|d))?(?:\|(?P<form>[a-z_]+))?"
