@@ -18,7 +18,7 @@ from payhooks.api.peers import Peers
 from payhooks.api.problems import ProblemError
 from payhooks.api.publication import decode_batch, decode_event, idempotency_key_of
 from payhooks.api.routes.common import if_version
-from payhooks.catalogue import CATALOGUE
+from payhooks.catalogue import CATALOGUE, validation
 from payhooks.control import key_text
 from payhooks.errors import InvalidError, StaleVersionError, TooLargeError
 from payhooks.flow.routing import RoutingTable
@@ -123,6 +123,35 @@ def test_an_event_is_read_or_its_faults_are_named() -> None:
         assert publication.metadata is None or publication.metadata in body
 
     hunt(lambda body, keyed: check(body, keyed=keyed), mutated(_EVENTS, _JSON), st.booleans())
+
+
+def test_any_json_satisfies_a_schema_or_its_faults_are_named() -> None:
+    """Whatever stands where, the faults are few, short and in places that can be said."""
+
+    def check(body: bytes, number: int) -> None:
+        if _refusal(strict_json.check, body) is not None:
+            return
+        type_ = CATALOGUE.types[number % len(CATALOGUE.types)]
+        for found in validation.faults(type_, body, at_most=limits.EVENT_FINDINGS_MAX):
+            assert found.pointer.startswith("/data")
+            assert len(found.pointer) < 300
+            assert 0 < len(found.detail) <= limits.FINDING_CHARS_MAX
+
+    examples = [type_.example for type_ in CATALOGUE.types if type_.example is not None]
+    hunt(check, mutated([*_EVENTS, *examples], _JSON), st.integers(0, len(CATALOGUE.types)))
+
+
+def test_any_json_is_a_schema_or_is_refused() -> None:
+    """An operator's slip must be an answer, and never the end of the process."""
+
+    def check(body: bytes) -> None:
+        if _refusal(strict_json.check, body) is not None:
+            return
+        fault = validation.fault_of_schema(body)
+        assert fault is None or fault.pointer.startswith("/schema")
+
+    schemas = [type_.schema for type_ in CATALOGUE.types if type_.schema is not None]
+    hunt(check, mutated(schemas, [*_JSON, b'"$ref":"#"', b'"type":"string"', b'"pattern":"("']))
 
 
 def test_a_batch_is_read_or_refused() -> None:

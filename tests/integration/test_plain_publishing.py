@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pytest
 from tests.support.api_world import OPERATOR_KEY
 from tests.support.served_api import RawAnswer, Served, served
+from tests.support.shipped import example_of
 
 from payhooks.control import merchants
 from payhooks.control.merchants import MerchantDraft
@@ -171,7 +172,9 @@ async def test_stricter_rules_hold_for_the_next_event() -> None:
         assert short.status == 422
         assert publisher.server.by_app.empty()
         assert _said(short) == _said(await publisher.long(typo))
-        assert (await publisher.short()).status == 202
+        example = example_of("owngateway", "payment_succeeded")
+        known_type = json.dumps({"type": "payment_succeeded", "data": example}).encode()
+        assert (await publisher.short(known_type)).status == 202
 
 
 @pytest.mark.shows("S27")

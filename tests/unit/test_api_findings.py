@@ -2,6 +2,7 @@
 
 import pytest
 from tests.support.api_world import World
+from tests.support.shipped import example_of
 
 from payhooks import ids, limits
 from payhooks.api.publication import decode_event
@@ -34,7 +35,9 @@ async def test_what_the_publisher_was_told_is_kept_with_the_event(world: World) 
     """Whoever asks a week later why a merchant heard nothing did not read that answer."""
     merchant = await world.merchant()
     event, told = await _published(world, merchant)
-    good = await world.publish(merchant, data={"payins": []})
+    good = await world.publish(
+        merchant, type="payin.create", data=example_of("treezor", "payin.create")
+    )
 
     read = await world.call("GET", f"/v1/merchants/{merchant}/events/{event}")
     listed = await world.call("GET", f"/v1/merchants/{merchant}/events")
@@ -49,7 +52,8 @@ async def test_what_the_publisher_was_told_is_kept_with_the_event(world: World) 
 async def test_each_event_of_a_batch_keeps_its_own(world: World) -> None:
     """One bad type among a hundred must not be said of its neighbours."""
     merchant = await world.merchant()
-    known = {"type": "payment_succeeded", "data": {}}
+    example = example_of("owngateway", "payment_succeeded")
+    known = {"type": "payment_succeeded", "data": example}
     target = f"/v1/merchants/{merchant}/events"
     bad = {"type": "no type", "data": {}}
     answer = await world.call("POST", f"{target}/batch", {"events": [known, bad, SAID, known]})

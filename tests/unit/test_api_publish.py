@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from tests.support.api_world import World
+from tests.support.shipped import example_of
 
 from payhooks.control import merchants
 from payhooks.control.merchants import MerchantDraft
@@ -225,7 +226,11 @@ async def test_rules_that_another_process_changed_hold_too(world: World) -> None
     stricter = MerchantDraft(type_check=TypeCheck.STRICT)
     await merchants.edit(world.control, world.caller, known, stricter, if_version=None)
     assert (await world.call("POST", target, typo)).status == 422
-    good = await world.call("POST", target, {"type": "payment_succeeded", "data": {}})
+    said = {
+        "type": "payment_succeeded",
+        "data": example_of("owngateway", "payment_succeeded"),
+    }
+    good = await world.call("POST", target, said)
     assert good.status == 202
     listed = await world.call("GET", target)
     assert len(listed.json["data"]) == 2

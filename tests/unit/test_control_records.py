@@ -26,16 +26,11 @@ async def test_an_entry_that_was_edited_breaks_the_chain_where_it_was_edited() -
     assert (report.broken_at, report.entries) == (2, 1)
 
 
-async def test_the_catalogue_has_every_event_of_the_documents_and_ours() -> None:
-    """A name that is missing here is a typo to the publisher who uses it."""
-    counts: dict[str, int] = {}
+async def test_every_name_of_the_catalogue_may_be_published() -> None:
+    """A type that the door refuses for its spelling would be one that nobody can send."""
     for type_ in CATALOGUE.types:
-        counts[type_.family] = counts.get(type_.family, 0) + 1
-        assert is_valid_event_type(type_.name), type_.name
-    assert counts == {
-        "owlpay": 50, "treezor": 12, "merchant-console": 23, "foloosi": 2, "owngateway": 13,
-        "payhooks": 12,
-    }  # fmt: skip
+        for name in (type_.name, *type_.aliases):
+            assert is_valid_event_type(name), name
 
 
 async def test_an_operators_type_is_known_at_once_and_may_be_edited() -> None:

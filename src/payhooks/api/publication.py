@@ -9,12 +9,13 @@ import msgspec
 
 from payhooks import limits
 from payhooks.api import asgi
-from payhooks.catalogue import Catalogue
+from payhooks.catalogue import Catalogue, validation
 from payhooks.catalogue.registry import PAYHOOKS, TEST_TYPE
 from payhooks.errors import Fault, InvalidError, TooLargeError
 from payhooks.flow.publication import Publication
 from payhooks.flow.routing import RoutingTable
 from payhooks.model.event import Finding
+from payhooks.model.event_type import EventType
 from payhooks.model.merchant import Merchant, TypeCheck
 from payhooks.policy.match import is_valid_event_type
 
@@ -89,12 +90,14 @@ def decode_event(
     faults = list(_faults(said))
     if faults:
         raise InvalidError(faults)
-    family, findings = _family(said, table.merchant, book)
+    family, type_, findings = _meant(said, table.merchant, book)
+    data = bytes(said.data)
+    amiss = () if type_ is None else _not_satisfied(type_, data, table.merchant)
     metadata = bytes(said.metadata)
     publication = Publication(
-        type=said.type,
+        type=said.type if type_ is None else type_.name,
         family=family,
-        data=bytes(said.data),
+        data=data,
         object_type=None if said.object is None else said.object.type,
         object_id=None if said.object is None else said.object.id,
         occurred_at=None if said.occurred_at is None else said.occurred_at.astimezone(UTC),
@@ -104,9 +107,9 @@ def decode_event(
         findings=findings,
     )
     refusals = table.refusals(publication)
-    if not refusals:
+    if not refusals and not amiss:
         return publication
-    findings = (*findings, *_not_carried(refusals, table.merchant))
+    findings = (*findings, *_not_carried(refusals, table.merchant), *amiss)
     return msgspec.structs.replace(publication, findings=findings[: limits.EVENT_FINDINGS_MAX])
 
 
@@ -191,36 +194,57 @@ def _faults(said: _EventBody) -> Sequence[Fault]:
     return found
 
 
-def _family(
+def _meant(
     said: _EventBody, merchant: Merchant, book: Catalogue
-) -> tuple[str, tuple[Finding, ...]]:
-    """Return whose word the type is, and what there is to say if it is nobody's."""
+) -> tuple[str, EventType | None, tuple[Finding, ...]]:
+    """Return whose word the type is, the type if it is known, and what there is to say of it."""
     if said.family == PAYHOOKS or said.type == TEST_TYPE:
         detail = "Events of this family are ours to publish."
         raise InvalidError.at("/family", "not_allowed", detail)
-    if said.family is None:
-        family = book.family_of(said.type, merchant.families)
-        if family is not None and family != PAYHOOKS:
-            return family, ()
-        family = merchant.families[0] if merchant.families else CUSTOM_FAMILY
-    else:
-        family = said.family
-        if book.find(family, said.type) is not None:
-            return family, ()
+    families = merchant.families if said.family is None else (said.family,)
+    family = book.family_of(said.type, families)
+    if family is not None and family != PAYHOOKS:
+        return family, book.find(family, said.type), ()
+    type_ = book.meant(said.type, families)
+    if type_ is not None and type_.family != PAYHOOKS:
+        return type_.family, type_, _other_name(said.type, type_, merchant)
+    family = families[0] if families else CUSTOM_FAMILY
+    return family, None, _not_known(said.type, merchant, book)
+
+
+def _other_name(name: str, type_: EventType, merchant: Merchant) -> tuple[Finding, ...]:
     if merchant.type_check is TypeCheck.OFF:
-        return family, ()
-    nearest = book.nearest(said.type)
+        return ()
+    return (Finding(pointer="/type", code="alias", detail=f"{name} is taken as {type_.name}."),)
+
+
+def _not_known(name: str, merchant: Merchant, book: Catalogue) -> tuple[Finding, ...]:
+    if merchant.type_check is TypeCheck.OFF:
+        return ()
+    nearest = book.nearest(name)
     hint = f" Did you mean {nearest}?" if nearest else ""
     detail = f"No such event type is known.{hint}"
     if merchant.type_check is TypeCheck.STRICT:
         raise InvalidError.at("/type", "unknown_event_type", detail)
-    return family, (Finding(pointer="/type", code="unknown_event_type", detail=detail),)
+    return (Finding(pointer="/type", code="unknown_event_type", detail=detail),)
+
+
+def _not_satisfied(type_: EventType, data: bytes, merchant: Merchant) -> tuple[Finding, ...]:
+    """Return what is not as the type's schema says."""
+    if merchant.type_check is TypeCheck.OFF:
+        return ()
+    found = validation.faults(type_, data, at_most=limits.EVENT_FINDINGS_MAX)
+    if found and merchant.type_check is TypeCheck.STRICT:
+        raise InvalidError(
+            [Fault(pointer=each.pointer, code=each.code, detail=each.detail) for each in found]
+        )
+    return found
 
 
 def _not_carried(refusals: Mapping[str, str], merchant: Merchant) -> list[Finding]:
     """Return what to say of dialects that cannot carry the event; its deliveries will fail."""
     said = [_cut(f"{name} cannot carry this event: {why}") for name, why in refusals.items()]
-    if merchant.type_check is TypeCheck.STRICT:
+    if said and merchant.type_check is TypeCheck.STRICT:
         faults = [Fault(pointer="/data", code="not_carried", detail=detail) for detail in said]
         raise InvalidError(faults)
     return [Finding(pointer="/data", code="not_carried", detail=detail) for detail in said]

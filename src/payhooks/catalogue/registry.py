@@ -42,6 +42,9 @@ class Catalogue:
             for type_ in self._types.values()
             for alias in type_.aliases
         }
+        self._alias_families: dict[str, list[str]] = {}
+        for family, name in self._aliases:
+            self._alias_families.setdefault(name, []).append(family)
         # A search costs as much as accepting an event, and a merchant with a word of its own
         # publishes it over and over.
         self._nearest = lru_cache(maxsize=_NEAREST_KEPT)(self._look_near)
@@ -61,6 +64,14 @@ class Catalogue:
     def meant_by(self, family: str, name: str) -> EventType | None:
         """Return the type of this family that has *name* for another name of its own."""
         return self._aliases.get((family, name))
+
+    def meant(self, name: str, families: Sequence[str]) -> EventType | None:
+        """Return the type that has *name* for another name, in the first family that has one."""
+        for family in families or self._alias_families.get(name, ()):
+            type_ = self._aliases.get((family, name))
+            if type_ is not None:
+                return type_
+        return None
 
     def kind_of(self, type_: EventType) -> ObjectKind | None:
         """Return the kind of object that the type is about; an operator's own has none."""

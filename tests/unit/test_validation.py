@@ -1,0 +1,235 @@
+"""What an event's data is told when it is not what its type's schema says."""
+
+import json
+import time
+
+import jsonschema_rs
+import pytest
+
+from payhooks import limits
+from payhooks.catalogue import validation
+from payhooks.model.event_type import EventType, Provenance
+
+_SECRET = "4111-secret-of-somebody"
+
+
+def _type(schema: object) -> EventType:
+    raw = schema if isinstance(schema, bytes) else json.dumps(schema).encode()
+    return EventType(
+        family="shop", name="a.b", words="", provenance=Provenance.OPERATOR, schema=raw
+    )
+
+
+def _found(schema: object, data: object) -> list[tuple[str, str]]:
+    found = validation.faults(_type(schema), json.dumps(data).encode(), at_most=10)
+    assert {each.code for each in found} <= {"schema"}
+    return [(each.pointer, each.detail) for each in found]
+
+
+_UNKNOWN = "There is a member that is not known."
+_FORMS = "This has none of the forms that are allowed."
+_CONTAINED = "There are too few or too many items of the kind that is wanted."
+
+
+@pytest.mark.parametrize(
+    ("schema", "data", "pointer", "detail"),
+    [
+        ({"required": ["a/b"]}, {}, "/data/a~1b", "This member is required."),
+        (
+            {"dependentRequired": {"a": ["b"]}},
+            {"a": _SECRET},
+            "/data/b",
+            "This member is required.",
+        ),
+        (
+            {"type": ["string", "null", "integer"]},
+            {},
+            "/data",
+            "This must be a whole number, null or text.",
+        ),
+        ({"items": {"type": "boolean"}}, [True, _SECRET], "/data/1", "This must be true or false."),
+        ({"const": "EUR"}, _SECRET, "/data", 'This must be "EUR".'),
+        ({"enum": ["a", "b", None]}, _SECRET, "/data", 'This must be "a", "b" or null.'),
+        ({"pattern": "^[a-z]{3}$"}, _SECRET, "/data", 'This must match "^[a-z]{3}$".'),
+        ({"minimum": 3}, 1, "/data", "This must be at least 3."),
+        ({"maximum": 3}, 5, "/data", "This must be at most 3."),
+        ({"exclusiveMinimum": 3}, 3, "/data", "This must be more than 3."),
+        ({"exclusiveMaximum": 3}, 3, "/data", "This must be less than 3."),
+        ({"multipleOf": 0.01}, 0.005, "/data", "This must be a multiple of 0.01."),
+        ({"minLength": 1}, "", "/data", "This must have at least 1 character."),
+        ({"maxLength": 3}, _SECRET, "/data", "This must have at most 3 characters."),
+        ({"minItems": 2}, [], "/data", "This must have at least 2 items."),
+        ({"maxItems": 1}, [1, 2], "/data", "This must have at most 1 item."),
+        ({"minProperties": 1}, {}, "/data", "This must have at least 1 member."),
+        ({"maxProperties": 0}, {_SECRET: 1}, "/data", "This must have at most 0 members."),
+        ({"uniqueItems": True}, [_SECRET, _SECRET], "/data", "No two items may be equal."),
+        ({"contains": {"type": "null"}}, [_SECRET], "/data", _CONTAINED),
+        ({"additionalProperties": False}, {_SECRET: 1}, "/data", _UNKNOWN),
+        ({"properties": {"a": {}}, "additionalProperties": False}, {"b": 1}, "/data", _UNKNOWN),
+        ({"unevaluatedProperties": False}, {_SECRET: 1}, "/data", _UNKNOWN),
+        (
+            {"prefixItems": [True], "unevaluatedItems": False},
+            [1, _SECRET],
+            "/data",
+            "There are more items than are allowed.",
+        ),
+        (
+            {"propertyNames": {"pattern": "^a"}},
+            {_SECRET: 1},
+            "/data",
+            "There is a member with a name that is not allowed.",
+        ),
+        ({"properties": {"a": False}}, {"a": _SECRET}, "/data/a", "Nothing may stand here."),
+        ({"prefixItems": [True], "items": False}, [1, 2], "/data/1", "Nothing may stand here."),
+        ({"anyOf": [{"type": "null"}, {"const": 1}]}, _SECRET, "/data", _FORMS),
+        ({"oneOf": [{"type": "null"}, {"const": 1}]}, _SECRET, "/data", _FORMS),
+        (
+            {"oneOf": [{"type": "string"}, {"minLength": 1}]},
+            _SECRET,
+            "/data",
+            "This has more than one of the forms of which it may have one.",
+        ),
+        (
+            {"not": {"type": "string"}},
+            _SECRET,
+            "/data",
+            "This has the one form that is not allowed.",
+        ),
+        (
+            {"if": {"type": "string"}, "then": {"maxLength": 1}},
+            _SECRET,
+            "/data",
+            "This must have at most 1 character.",
+        ),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) and value else "",
+)
+def test_what_is_wrong_is_said_in_a_sentence_that_quotes_nothing(
+    schema: object, data: object, pointer: str, detail: str
+) -> None:
+    """Findings are kept and shown to people who may not read what the event says."""
+    assert _found(schema, data) == [(pointer, detail)]
+    assert _SECRET not in detail
+
+
+def test_each_keyword_that_can_be_broken_has_its_sentence() -> None:
+    """One that a new version of the library can tell of would be a sentence about nothing."""
+    named = {
+        name
+        for name in dir(jsonschema_rs.ValidationErrorKind)
+        if name[0].isupper()
+        # Of other drafts, of what is not judged, of an engine that is not used, of schemas alone.
+        and name
+        not in {
+            "AdditionalItems",
+            "BacktrackLimitExceeded",
+            "ContentEncoding",
+            "ContentMediaType",
+            "Custom",
+            "FromUtf8",
+            "Referencing",
+            "RegexEngineFailure",
+        }
+    }
+    said = {"Required", "Type", "Constant", "Enum"}
+    said |= validation.SENTENCES.keys() | validation.BOUNDS.keys()
+    assert named == said
+
+
+def test_what_is_right_has_no_faults_and_what_has_no_schema_is_right() -> None:
+    """Most types of most operators have none."""
+    assert _found({"required": ["a"]}, {"a": 1, "more": 2}) == []
+    bare = EventType(family="shop", name="a.b", words="", provenance=Provenance.OPERATOR)
+    assert validation.faults(bare, b"{}", at_most=1) == ()
+
+
+def test_a_format_is_no_demand() -> None:
+    """As the standard has it: whoever means one writes a pattern."""
+    assert _found({"format": "email"}, "nobody") == []
+
+
+def test_faults_are_few_and_short() -> None:
+    """They are stored beside the event, and an event's author chooses how many there are."""
+    schema = {"additionalProperties": {"enum": ["x" * 1_000]}}
+    data = json.dumps({f"{number}{'k' * 500}": 1 for number in range(20)}).encode()
+    found = validation.faults(_type(schema), data, at_most=10)
+    assert len(found) == 10
+    assert {each.pointer for each in found} == {"/data"}
+    assert {len(each.detail) for each in found} == {limits.FINDING_CHARS_MAX}
+
+
+def test_of_a_large_event_the_first_fault_is_told() -> None:
+    """To find them all would hold everybody up for a second."""
+    items = {"items": {"type": "string"}}
+    many = b"[" + b",".join([b"1"] * 100_000) + b"]"
+    began_s = time.process_time()
+    found = validation.faults(_type(items), many, at_most=10)
+    forms = validation.faults(_type({"anyOf": [items, items]}), many, at_most=10)
+    assert time.process_time() - began_s < 0.2
+    assert [(each.pointer, each.detail) for each in found] == [("/data/0", "This must be text.")]
+    assert [each.pointer for each in forms] == ["/data"]
+
+
+def test_a_number_that_no_parser_takes_is_a_fault_and_no_crash() -> None:
+    """JSON has no bound for digits, and the door lets them pass."""
+    schema = {"properties": {"a": {"type": "integer"}}}
+    found = validation.faults(_type(schema), b'{"a":' + b"1" * 4_400 + b"}", at_most=10)
+    assert [each.pointer for each in found] == ["/data"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "pointer", "detail"),
+    [
+        (b'{"type":"wrong"}', "/schema/type", _FORMS),
+        (b'{"properties":{"a":{"minLength":-1}}}', "/schema/properties/a/minLength", None),
+        (
+            b'{"$ref":"http://192.0.2.1/x"}',
+            "/schema",
+            "A $ref leads to nothing inside this schema.",
+        ),
+        (
+            b'{"$ref":"file:///etc/passwd"}',
+            "/schema",
+            "A $ref leads to nothing inside this schema.",
+        ),
+        (b'{"$ref":"#/$defs/gone"}', "/schema", "A $ref leads to nothing inside this schema."),
+        (
+            b'{"pattern":"(?=a)"}',
+            "/schema/pattern",
+            "This must be a pattern without look-around and back-references.",
+        ),
+        (
+            b'{"$schema":"http://json-schema.org/draft-07/schema#"}',
+            "/schema/$schema",
+            "Only JSON Schema 2020-12 is known here.",
+        ),
+        (b"{", "/schema", "This is no JSON Schema."),
+        (b'{"not":' * 300 + b"{}" + b"}" * 300, "/schema", "This is no JSON Schema."),
+    ],
+    ids=["type", "bound", "remote", "file", "dangling", "pattern", "draft", "cut", "deep"],
+)
+def test_a_schema_that_cannot_be_used_is_refused_with_the_place(
+    schema: bytes, pointer: str, detail: str | None
+) -> None:
+    """Found at the first event it would be everybody's riddle; and nothing is ever fetched."""
+    fault = validation.fault_of_schema(schema)
+    assert fault is not None
+    assert fault.pointer == pointer
+    assert detail in {None, fault.detail}
+    assert validation.faults(_type(schema), b"{}", at_most=1) == ()
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#"},
+        {"allOf": [{"$ref": "#"}]},
+        {"properties": {"a": {"$ref": "#"}}, "if": {"$ref": "#"}, "then": {"$ref": "#"}},
+        {"unevaluatedProperties": {"$ref": "#"}},
+    ],
+    ids=["itself", "all of itself", "if itself", "what is left"],
+)
+def test_a_schema_that_refers_to_itself_ends(schema: object) -> None:
+    """An operator's slip must not be a process's end."""
+    assert validation.fault_of_schema(json.dumps(schema).encode()) is None
+    assert _found(schema, {"a": {"a": {}}}) == []
