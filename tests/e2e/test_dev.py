@@ -39,6 +39,12 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
         assert lines.stop() == 0
 
 
+def _deliveries(run_: dict[str, Any]) -> list[dict[str, Any]]:
+    [event] = run_["events"]
+    found: list[dict[str, Any]] = event["deliveries"]
+    return found
+
+
 def test_the_first_event_arrives_signed_within_a_minute(dev: Dev) -> None:
     """The promise of the README, with its own time."""
     first = dev.saw("transaction.sale.success")
@@ -83,7 +89,7 @@ def test_an_endpoint_of_ones_own_is_checked_with_its_own_secret(dev: Dev) -> Non
     url = f"{dev.start['receiver']}/503"
     made = run_json(dev.folder, "endpoints", "create", url, "-e", "payment_failed")
     triggered = run_json(dev.folder, "trigger", "payment_failed")
-    [delivery] = [each for each in triggered["deliveries"] if each["endpoint_id"] == made["id"]]
+    [delivery] = [each for each in _deliveries(triggered) if each["endpoint_id"] == made["id"]]
     assert (delivery["status"], delivery["reason"]) == ("scheduled", "http_5xx")
     assert dev.saw('"/503"')["verified"]
     why = run(dev.folder, "deliveries", "show", delivery["id"], "--why")
@@ -117,22 +123,22 @@ def test_listen_forwards_signed_requests_and_tells_the_answer(dev: Dev) -> None:
     """Developers try their own server without making it reachable."""
     target = f"{dev.start['receiver']}/ok"
     with running(
-        dev.folder, "listen", "--forward-to", target, "-e", "dispute.opened", "--json"
+        dev.folder, "listen", "--forward-to", target, "-e", "dispute_opened", "--json"
     ) as listening:
         listening.line_with("Signing secret: whsec_")
-        accepted = run_json(dev.folder, "trigger", "dispute.opened")
-        line = json.loads(listening.line_with("dispute.opened"))
-        assert (line["event_id"], line["status"]) == (accepted["id"], 200)
-        assert dev.saw("dispute.opened")["verified"]
+        accepted = run_json(dev.folder, "trigger", "dispute_opened")
+        line = json.loads(listening.line_with("dispute_opened"))
+        assert (line["event_id"], line["status"]) == (accepted["events"][0]["id"], 200)
+        assert dev.saw("dispute_opened")["verified"]
         assert listening.stop() == 130
-    heard = {each["status"] for each in accepted["deliveries"]}
+    heard = {each["status"] for each in _deliveries(accepted)}
     assert heard == {"delivered"}
 
 
 def test_a_replay_is_counted_before_it_is_sent(dev: Dev) -> None:
     """A dry run first, then a job that ends."""
-    run_json(dev.folder, "trigger", "payout.paid")
-    options = ("replay", "create", "--include", "delivered", "--event-type", "payout.*")
+    run_json(dev.folder, "trigger", "payout_success")
+    options = ("replay", "create", "--include", "delivered", "--event-type", "payout_*")
     assert run_json(dev.folder, *options, "--dry-run")["matched"] == 1
     job = run_json(dev.folder, *options, "--yes")
     assert (job["state"], job["queued"]) == ("done", 1)

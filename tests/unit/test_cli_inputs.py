@@ -1,7 +1,6 @@
-"""What commands read: JSON byte for byte, pairs, members of data."""
+"""What commands read: JSON byte for byte, pairs, values."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,24 +24,12 @@ def test_what_is_no_json_cannot_break_out_of_its_place(text: str) -> None:
         inputs.json_bytes(text, option="--data")
 
 
-def test_members_are_set_deep_and_typed() -> None:
-    """amount=12.50 is a number, status=paid is text, and a.b makes the object on the way."""
-    data: dict[str, Any] = {"card": {"last4": "4242"}}
-    for text in ("amount=12.50", "status=paid", "card.brand=visa", "live=true"):
-        name, value = inputs.pair(text, separator="=", option="--set")
-        inputs.set_member(data, name, inputs.value_of(value))
-    assert data == {
-        "amount": 12.5,
-        "status": "paid",
-        "card": {"last4": "4242", "brand": "visa"},
-        "live": True,
-    }
-
-
-def test_a_member_of_what_is_no_object_is_refused() -> None:
-    """Overwriting it silently would publish something else than was meant."""
-    with pytest.raises(InvalidError):
-        inputs.set_member({"amount": 1}, "amount.value", 2)
+@pytest.mark.parametrize(
+    ("text", "value"), [("12.50", 12.5), ("paid", "paid"), ("true", True), ('"1"', "1")]
+)
+def test_a_value_is_json_where_it_can_be(text: str, value: object) -> None:
+    """A number need not be marked as one, nor text as text."""
+    assert inputs.value_of(text) == value
 
 
 @pytest.mark.parametrize("text", ["amount", "=1", ""])

@@ -65,20 +65,3 @@ def pair(text: str, *, separator: str, option: str) -> tuple[str, str]:
     if not found or not name:
         raise InvalidError.at(option, "malformed", f"Write it as name{separator}value.")
     return name, value
-
-
-def set_member(data: dict[str, Any], path: str, value: object) -> None:
-    """Set ``a.b.c`` in *data*, making the objects on the way.
-
-    Raises:
-        InvalidError: Something on the way is not an object.
-
-    """
-    *parents, last = path.split(".")
-    at = data
-    for name in parents:
-        inner = at.setdefault(name, {})
-        if not isinstance(inner, dict):
-            raise InvalidError.at("--set", "malformed", f"{name} is not an object.")
-        at = inner
-    at[last] = value

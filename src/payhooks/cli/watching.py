@@ -37,19 +37,6 @@ def await_attempt(api: Api, delivery_id: str, *, wait_s: float) -> dict[str, Any
     return found
 
 
-def await_attempts(api: Api, event_id: str, *, wait_s: float) -> list[dict[str, Any]]:
-    """Return an event's deliveries as soon as each was tried, or as they are by then."""
-    found: list[dict[str, Any]] = []
-
-    def look() -> bool:
-        path = api.of_merchant(f"/events/{segment(event_id)}/deliveries")
-        found[:] = api.pages(path, limit=100)
-        return not any(map(is_untried, found))
-
-    poll(look, wait_s=wait_s)
-    return found
-
-
 def is_untried(delivery: dict[str, Any]) -> bool:
     """Whether a first attempt is still to come, and soon."""
     return delivery["status"] in _UNDONE and delivery["attempts_made"] == 0

@@ -122,7 +122,8 @@ def _events(run: SandboxRun, book: Catalogue) -> list[views.View]:
     played = {one.place: one for one in run.played}
     if written is None:
         # Told by another version: what it published is still to be found.
-        return [_published(one) for one in run.played]
+        untold = {"type": None, "object": None, "occurred_at": None, "words": None}
+        return [{**_published(one), **untold} for one in run.played]
     return [
         {
             **_published(played.get(said.place)),
