@@ -16,6 +16,8 @@ EVENT_FINDINGS_MAX: Final = 10
 FINDING_CHARS_MAX: Final = 400
 IDEMPOTENCY_KEY_CHARS_MAX: Final = 255
 EVENT_TYPE_CHARS_MAX: Final = 128
+SCHEMA_BYTES_MAX: Final = 64 * KIB  # Ten times the largest that we ship.
+EXAMPLE_BYTES_MAX: Final = 64 * KIB
 OBJECT_ID_CHARS_MAX: Final = 255
 ENDPOINTS_PER_EVENT_MAX: Final = 10_000  # One transaction must stay well under a second.
 # Skew both ways that an occurred_at may have before it is surely a mistake.

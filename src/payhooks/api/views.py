@@ -19,7 +19,6 @@ from payhooks.model.audit import ChainedAuditEntry
 from payhooks.model.delivery import Delivery
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.event import Event
-from payhooks.model.event_type import EventType
 from payhooks.model.key import ApiKey
 from payhooks.model.merchant import Merchant
 from payhooks.model.replay import Replay
@@ -245,20 +244,6 @@ def replay(value: Replay) -> View:
         "queued": value.queued,
         "created_at": time(value.created_at),
         "finished_at": time(value.finished_at),
-    }
-
-
-def event_type(value: EventType) -> View:
-    """Return an event type."""
-    return {
-        "family": value.family,
-        "name": value.name,
-        "words": value.words,
-        "provenance": value.provenance,
-        "schema": None if value.schema is None else msgspec.Raw(value.schema),
-        "example": None if value.example is None else msgspec.Raw(value.example),
-        "version": value.version,
-        "created_at": time(value.created_at),
     }
 
 

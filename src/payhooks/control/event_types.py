@@ -6,7 +6,8 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from payhooks.catalogue import CATALOGUE, Catalogue
+from payhooks import limits
+from payhooks.catalogue import CATALOGUE, Catalogue, validation
 from payhooks.catalogue.registry import PAYHOOKS
 from payhooks.control.context import Caller, Control, audit_entry, differences
 from payhooks.control.faults import Faults
@@ -60,6 +61,20 @@ class TypeBook:
         self._read_at_s = None
 
 
+def select(book: Catalogue, *, family: str | None, text: str | None) -> list[EventType]:
+    """Return the types of *family* that have *text* in a name, in their title or in their words."""
+    wanted = (text or "").casefold()
+    return [
+        type_
+        for type_ in book.types
+        if family in {None, type_.family}
+        and any(
+            wanted in said.casefold()
+            for said in (type_.name, *type_.aliases, type_.title, type_.words, type_.note)
+        )
+    ]
+
+
 async def create(
     control: Control, caller: Caller, family: str, name: str, draft: TypeDraft
 ) -> EventType:
@@ -75,10 +90,6 @@ async def create(
         faults.add("/family", "invalid", "This cannot name a family of your own.")
     if not is_valid_event_type(name):
         faults.add("/name", "invalid_event_type", "Join words with dots: payment.paid.")
-    _check(draft, faults)
-    faults.check()
-    if CATALOGUE.find(family, name) is not None:
-        raise WrongStateError("There is such an event type already.")
     type_ = EventType(
         family=family,
         name=name,
@@ -87,6 +98,13 @@ async def create(
         created_at=control.clock.now(),
     )
     type_ = msgspec.structs.replace(type_, **_given(draft))
+    _check(type_, draft, faults)
+    faults.check()
+    if CATALOGUE.find(family, name) is not None:
+        raise WrongStateError("There is such an event type already.")
+    known = CATALOGUE.meant_by(family, name)
+    if known is not None:
+        raise WrongStateError(f"This is another name of {known.name} already.")
     await _apply(control, caller, None, type_)
     return type_
 
@@ -103,13 +121,12 @@ async def edit(  # noqa: PLR0913 - every part is named at the call site
     """Return the operator's type as it is after the edit.
 
     Raises:
+        InvalidError: Names every member that is wrong; a kept example that the new schema
+            refuses is one.
         NotFoundError: There is no such type of the operator's.
         StaleVersionError: It was edited since *if_version*.
 
     """
-    faults = Faults()
-    _check(draft, faults)
-    faults.check()
     for type_ in await control.store.event_types():
         if (type_.family, type_.name) == (family, name):
             break
@@ -118,6 +135,9 @@ async def edit(  # noqa: PLR0913 - every part is named at the call site
     if if_version is not None and if_version != type_.version:
         raise StaleVersionError("The event type was edited since you read it.")
     edited = msgspec.structs.replace(type_, **_given(draft), version=type_.version + 1)
+    faults = Faults()
+    _check(edited, draft, faults)
+    faults.check()
     await _apply(control, caller, type_, edited)
     return edited
 
@@ -126,12 +146,35 @@ def _given(draft: TypeDraft) -> dict[str, object]:
     return {k: v for k, v in msgspec.structs.asdict(draft).items() if v is not UNSET}
 
 
-def _check(draft: TypeDraft, faults: Faults) -> None:
+def _check(type_: EventType, draft: TypeDraft, faults: Faults) -> None:
     if draft.words is not UNSET:
         faults.text("/words", draft.words, chars_max=WORDS_CHARS_MAX)
-    for member, value in (("schema", draft.schema), ("example", draft.example)):
-        if isinstance(value, bytes) and not value.startswith(b"{"):
-            faults.add(f"/{member}", "wrong_type", "This must be an object.")
+    if draft.schema is UNSET and draft.example is UNSET:
+        return
+    good = [
+        _is_object("schema", type_.schema, limits.SCHEMA_BYTES_MAX, faults),
+        _is_object("example", type_.example, limits.EXAMPLE_BYTES_MAX, faults),
+    ]
+    if type_.schema is None or not all(good):
+        return
+    fault = validation.fault_of_schema(type_.schema)
+    if fault is not None:
+        faults.add(fault.pointer, fault.code, fault.detail)
+    elif type_.example is not None:
+        for each in validation.faults(type_, type_.example, at_most=limits.EVENT_FINDINGS_MAX):
+            faults.add(each.pointer.replace("/data", "/example", 1), each.code, each.detail)
+
+
+def _is_object(member: str, value: bytes | None, bytes_max: int, faults: Faults) -> bool:
+    if value is None:
+        return True
+    if not value.startswith(b"{"):
+        faults.add(f"/{member}", "wrong_type", "This must be an object.")
+    elif len(value) > bytes_max:
+        faults.add(f"/{member}", "too_long", f"At most {bytes_max} bytes are allowed.")
+    else:
+        return True
+    return False
 
 
 async def _apply(

@@ -6,50 +6,62 @@ import msgspec
 from fastapi import APIRouter, Path, Query, Response
 from msgspec import UNSET
 
-from payhooks.api import views
+from payhooks.api import catalogue_views, views
+from payhooks.api.auth import Granted
 from payhooks.api.routes.common import PROBLEMS, CatalogueRead, IfMatch, Operator, if_version
-from payhooks.api.schemas.requests import EventTypeCreate, EventTypeEdit
-from payhooks.api.schemas.responses import EventTypesView, EventTypeView
+from payhooks.api.schemas.catalogue import (
+    EventTypeCreate,
+    EventTypeEdit,
+    EventTypeInFullView,
+    EventTypesInFullView,
+    EventTypesView,
+)
+from payhooks.catalogue import CATALOGUE
 from payhooks.control import event_types
 from payhooks.control.event_types import TypeDraft
 from payhooks.errors import NotFoundError
 from payhooks.limits import EVENT_TYPE_CHARS_MAX
+from payhooks.model.event_type import EventType
 
 router = APIRouter(prefix="/v1/event-types", tags=["event types"], responses=PROBLEMS)
 
 TypeName = Annotated[str, Path(max_length=EVENT_TYPE_CHARS_MAX)]
 Family = Annotated[str | None, Query(max_length=40)]
+Search = Annotated[
+    str | None, Query(max_length=100, description="In names, titles and words, in any case.")
+]
 
 
 @router.get("", response_model=EventTypesView, summary="List event types")
-async def list_(granted: CatalogueRead, family: Family = None) -> Response:
-    """By family and name: ours, the providers', the operator's own."""
+async def list_(granted: CatalogueRead, family: Family = None, q: Search = None) -> Response:
+    """By family and name: ours, the providers', the operator's own; each read alone has more."""
     book = await granted.services.book.current()
-    found = [type_ for type_ in book.types if family is None or type_.family == family]
-    return views.reply({"data": [views.event_type(type_) for type_ in found]})
+    found = event_types.select(book, family=family, text=q)
+    return views.reply({"data": [catalogue_views.event_type(type_, book) for type_ in found]})
 
 
-@router.get("/{name}", response_model=EventTypesView, summary="Read an event type")
+@router.get("/{name}", response_model=EventTypesInFullView, summary="Read an event type")
 async def read(granted: CatalogueRead, name: TypeName) -> Response:
-    """One per family that has this word."""
+    """One per family that has this word, for its name or for another one."""
     book = await granted.services.book.current()
-    found = [type_ for type_ in book.types if type_.name == name]
+    found = [type_ for type_ in book.types if name in {type_.name, *type_.aliases}]
     if not found:
         raise NotFoundError("There is no such event type.")
-    return views.reply({"data": [views.event_type(type_) for type_ in found]})
+    return views.reply({"data": [catalogue_views.event_type_in_full(each, book) for each in found]})
 
 
-@router.post("", status_code=201, response_model=EventTypeView, summary="Register an event type")
+@router.post(
+    "", status_code=201, response_model=EventTypeInFullView, summary="Register an event type"
+)
 async def create(granted: Operator, body: EventTypeCreate) -> Response:
     """Operator only."""
     type_ = await event_types.create(
         granted.control, granted.caller, body.family, body.name, _draft(body)
     )
-    granted.services.book.forget()
-    return views.reply(views.event_type(type_), status=201, headers=views.etag(type_.version))
+    return _changed(granted, type_, status=201)
 
 
-@router.patch("/{family}/{name}", response_model=EventTypeView, summary="Edit an event type")
+@router.patch("/{family}/{name}", response_model=EventTypeInFullView, summary="Edit an event type")
 async def edit(
     granted: Operator,
     family: Annotated[str, Path(max_length=40)],
@@ -66,8 +78,13 @@ async def edit(
         _draft(body),
         if_version=if_version(if_match),
     )
+    return _changed(granted, type_)
+
+
+def _changed(granted: Granted, type_: EventType, *, status: int = 200) -> Response:
     granted.services.book.forget()
-    return views.reply(views.event_type(type_), headers=views.etag(type_.version))
+    view = catalogue_views.event_type_in_full(type_, CATALOGUE)
+    return views.reply(view, status=status, headers=views.etag(type_.version))
 
 
 def _draft(body: EventTypeCreate | EventTypeEdit) -> TypeDraft:

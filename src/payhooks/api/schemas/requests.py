@@ -232,24 +232,6 @@ class ReplayCreate(Body):
     rate_per_s: Number = 100
 
 
-class EventTypeCreate(Body):
-    """A type of the operator's own."""
-
-    family: str
-    name: str
-    words: str
-    schema_: JsonObject | None = Field(default=None, alias="schema")
-    example: JsonObject | None = None
-
-
-class EventTypeEdit(Body):
-    """What is left out keeps its value."""
-
-    words: str = ""
-    schema_: JsonObject | None = Field(default=None, alias="schema")
-    example: JsonObject | None = None
-
-
 class AckBody(Body):
     """What the receiver behind a stream answered."""
 

@@ -15,7 +15,6 @@ from payhooks.model.endpoint import (
     Ordering,
     SignatureType,
 )
-from payhooks.model.event_type import Provenance
 from payhooks.model.key import Scope
 from payhooks.model.merchant import CardNumbers, Mode, TypeCheck
 from payhooks.model.replay import Include, ReplayState
@@ -287,25 +286,6 @@ class ReplayPage(Page):
     """Replays, newest first."""
 
     data: list[ReplayView]
-
-
-class EventTypeView(View):
-    """An event type."""
-
-    family: str
-    name: str
-    words: str
-    provenance: Provenance
-    schema_: JsonObject | None = Field(alias="schema")
-    example: JsonObject | None
-    version: int
-    created_at: str | None
-
-
-class EventTypesView(View):
-    """The catalogue."""
-
-    data: list[EventTypeView]
 
 
 class AuditEntryView(View):
