@@ -257,6 +257,30 @@ async def test_many_rows_go_in_slices_and_a_slice_that_went_stays_gone(clock: Ma
     assert store.accepted() == 600
 
 
+async def test_what_many_endpoints_have_little_of_waits_its_turn(clock: ManualClock) -> None:
+    """A row for each attempt would make the fifty thousandth endpoint dearer than the first."""
+    store = Ledger(clock)
+    tallier = tallier_over(store, clock)
+    endpoints = [EndpointId(number.to_bytes(16, "big")) for number in range(40)]
+    for endpoint_id in (*endpoints, endpoints[0]):
+        tallier.expired(
+            Expired(
+                delivery_id=DeliveryId(bytes(16)),
+                merchant_id=MINE,
+                endpoint_id=endpoint_id,
+                poisoned=False,
+            )
+        )
+    await tallier.hand_over(rows_max=12)
+    [first] = store.given
+    # The merchant's minute and hour, whole; then whoever was first.
+    assert [one.attempts for one in first if one.endpoint_id is None] == [41, 41]
+    assert [one.endpoint_id for one in first[2:]] == endpoints[:10]
+    await tallier.hand_over()
+    given = [one.endpoint_id for tallies in store.given for one in tallies if one.endpoint_id]
+    assert sorted(given) == endpoints
+
+
 async def test_a_process_that_stops_leaves_nothing_behind(clock: ManualClock) -> None:
     """Counted while a hand-over was under way, and still not lost."""
     store = Ledger(clock)

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from payhooks.catalogue.life_cycle import ObjectKind
-from payhooks.catalogue.shipped import Family, read, undescribed
+from payhooks.catalogue.shipped import Family, read
 from payhooks.model.event_type import EventType
 
 PAYHOOKS: Final = "payhooks"
@@ -106,8 +106,4 @@ class Catalogue:
 
 
 _SHIPPED: Final = read()
-CATALOGUE: Final = Catalogue(
-    [*undescribed(_SHIPPED.types), *_SHIPPED.types],
-    kinds=_SHIPPED.kinds,
-    families=_SHIPPED.families,
-)
+CATALOGUE: Final = Catalogue(_SHIPPED.types, kinds=_SHIPPED.kinds, families=_SHIPPED.families)

@@ -1,7 +1,7 @@
 """What comes with Payhooks: every family's files, read once, from inside the package."""
 
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Final, NamedTuple, TypeVar
@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import msgspec
 
 from payhooks.catalogue.life_cycle import ObjectKind, TypeEntry
-from payhooks.model.event_type import EventType, Provenance
+from payhooks.model.event_type import EventType
 
 _SCHEMA: Final = "https://json-schema.org/draft/2020-12/schema"
 _REF: Final = "#/$defs/"
@@ -44,8 +44,6 @@ def read() -> Shipped:
     kinds: dict[tuple[str, str], ObjectKind] = {}
     types: list[EventType] = []
     for folder in _sorted(files(__package__) / "families"):
-        if not folder.is_dir():
-            continue
         for file in _sorted(folder):
             if file.name == "family.toml":
                 families[folder.name] = msgspec.structs.replace(
@@ -53,14 +51,10 @@ def read() -> Shipped:
                 )
             elif file.name.endswith(".toml") and file.name != "flow_chart.toml":
                 name = file.name.removesuffix(".toml")
-                try:  # TRANSITION
-                    kind = _read(file, ObjectKind)
-                    kind = msgspec.structs.replace(kind, family=folder.name, name=name)
-                    found = list(_types(kind, folder))
-                except (ValueError, KeyError, FileNotFoundError):
-                    continue
+                kind = _read(file, ObjectKind)
+                kind = msgspec.structs.replace(kind, family=folder.name, name=name)
                 kinds[folder.name, name] = kind
-                types += found
+                types += _types(kind, folder)
     return Shipped(families, kinds, tuple(types))
 
 
@@ -132,20 +126,3 @@ def _read(file: Traversable, type_: type[_T]) -> _T:
 def _sorted(folder: Traversable) -> list[Traversable]:
     visible = [one for one in folder.iterdir() if not one.name.startswith(("_", "."))]
     return sorted(visible, key=lambda one: one.name)
-
-
-def undescribed(types: Iterable[EventType]) -> Iterator[EventType]:
-    """Yield the types that have a name and words, and no file yet."""
-    known = {(type_.family, type_.name) for type_ in types}
-    text = (files(__package__) / "events.tsv").read_text(encoding="utf-8")
-    for line in text.splitlines()[1:]:
-        family, solution, title, name, provenance, words = line.split("\t")
-        if (family, name) not in known:
-            yield EventType(
-                family=family,
-                name=name,
-                words=words,
-                provenance=Provenance(provenance),
-                solution=solution,
-                title=title,
-            )

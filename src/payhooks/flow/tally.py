@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 from payhooks import limits
@@ -26,6 +26,10 @@ from payhooks.ports.tallying import HOUR_S, MINUTE_S, NO_RESPONSES, Tally, Tally
 from payhooks.ports.telemetry import Telemetry
 
 HAND_OVER_EVERY_S: Final = 5.0
+# What many endpoints have a little of each waits until it is worth a row: fifty thousand of them
+# would otherwise cost a row for each attempt.
+HAND_OVER_ROWS_MAX: Final = 1_000
+WAITING_ROWS_MAX: Final = 100_000
 # At the end of a process: statistics are not worth waiting for a store that does not answer.
 LAST_HAND_OVER_S_MAX: Final = 5.0
 
@@ -37,7 +41,6 @@ _ATTEMPTS: Final = 3
 _ATTEMPTS_FAILED: Final = 4
 _RESPONSES: Final = 5
 _WIDTH: Final = _RESPONSES + len(NO_RESPONSES)
-_NOTHING: Final = (0,) * _WIDTH
 _MS_PER_S: Final = 1_000
 
 # The minute is a number since 1970. What no endpoint has part in stands under None.
@@ -54,7 +57,9 @@ class Tallier:
         self._clock = clock
         self._telemetry = telemetry
         self._cells: _Cells = {}
-        self._gathered: dict[_Key, list[int]] = {}
+        # What waited longest is first in each.
+        self._of_merchants: dict[_Key, list[int]] = {}
+        self._of_endpoints: dict[_Key, list[int]] = {}
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -99,13 +104,22 @@ class Tallier:
                     await self._task
                 await self._try_to_hand_over()
 
-    async def hand_over(self) -> None:
-        """Give the store what was counted since the last time."""
+    async def hand_over(self, *, rows_max: int | None = None) -> None:
+        """Give the store what was counted: merchants first, then what waited longest.
+
+        At most *rows_max* rows, if that is given, as long as no more than WAITING_ROWS_MAX
+        wait; the others wait for the next time.
+        """
         self._gather()
-        while self._gathered:
-            keys = list(islice(self._gathered, limits.SLICE_ROWS_MAX))
+        waiting = len(self._of_merchants) + len(self._of_endpoints)
+        left = waiting if rows_max is None else max(rows_max, waiting - WAITING_ROWS_MAX)
+        while left > 0:
+            waiting_longest = chain(self._of_merchants, self._of_endpoints)
+            keys = list(islice(waiting_longest, min(left, limits.SLICE_ROWS_MAX)))
+            if not keys:
+                return
             try:
-                await self._store.add_tallies([_tally(key, self._gathered[key]) for key in keys])
+                await self._store.add_tallies([_tally(key, self._of(key)[key]) for key in keys])
             except OutcomeUnknownError as error:
                 # Perhaps they are there. Too little for a moment is better than twice for ever.
                 self._telemetry.alarmed("tallies_lost", str(error))
@@ -114,18 +128,19 @@ class Tallier:
                 # nothing is accepted or settled, so that there is little to wait.
                 return
             for key in keys:
-                del self._gathered[key]
+                del self._of(key)[key]
+            left -= len(keys)
 
     async def _hand_over_forever(self) -> None:
         while not self._stopping.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(HAND_OVER_EVERY_S):
                     await self._stopping.wait()
-            await self._try_to_hand_over()
+            await self._try_to_hand_over(rows_max=HAND_OVER_ROWS_MAX)
 
-    async def _try_to_hand_over(self) -> None:
+    async def _try_to_hand_over(self, *, rows_max: int | None = None) -> None:
         try:
-            await self.hand_over()
+            await self.hand_over(rows_max=rows_max)
         except Exception as error:  # noqa: BLE001 - the top of the loop goes on, and counts
             self._telemetry.bug_caught("tallies", error)
 
@@ -147,9 +162,17 @@ class Tallier:
             if endpoint_id is not None:
                 self._add((merchant_id, endpoint_id, HOUR_S, hour_s), cell)
 
-    def _add(self, key: _Key, cell: Sequence[int]) -> None:
-        known = self._gathered.get(key, _NOTHING)
-        self._gathered[key] = [one + other for one, other in zip(known, cell, strict=True)]
+    def _add(self, key: _Key, cell: list[int]) -> None:
+        rows = self._of(key)
+        known = rows.get(key)
+        if known is None:
+            rows[key] = cell[:]
+        else:
+            rows[key] = [one + other for one, other in zip(known, cell, strict=True)]
+
+    def _of(self, key: _Key) -> dict[_Key, list[int]]:
+        _, endpoint_id, _, _ = key
+        return self._of_merchants if endpoint_id is None else self._of_endpoints
 
 
 def _tally(key: _Key, counts: Sequence[int]) -> Tally:
