@@ -93,3 +93,8 @@ class SqlitePlay(Part):
             return True
 
         return await self._write(Kind.QUICK, work)
+
+
+def give_back_runs(db: apsw.Connection) -> None:
+    """Let whoever comes next play what its player has left."""
+    do(db, _SQL["give_back_runs"])

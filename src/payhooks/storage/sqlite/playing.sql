@@ -28,3 +28,6 @@ UPDATE sandbox_runs SET owner = ?2, claimed_until = ?3 WHERE id = ?1;
 -- name: write_run
 UPDATE sandbox_runs SET revision = ?3, playing = ?4, document = ?5
 WHERE id = ?1 AND merchant_id = ?2 AND revision = ?3 - 1;
+
+-- name: give_back_runs
+UPDATE sandbox_runs SET claimed_until = 0 WHERE playing = 1;

@@ -25,7 +25,7 @@ from payhooks.storage.sqlite.identity import SqliteIdentity
 from payhooks.storage.sqlite.leasing import SqliteLease
 from payhooks.storage.sqlite.lockfile import LockFile
 from payhooks.storage.sqlite.parts import Positions
-from payhooks.storage.sqlite.playing import SqlitePlay
+from payhooks.storage.sqlite.playing import SqlitePlay, give_back_runs
 from payhooks.storage.sqlite.readers import Readers
 from payhooks.storage.sqlite.reading import SqliteRead
 from payhooks.storage.sqlite.replaying import SqliteReplay
@@ -113,7 +113,7 @@ def _translated(path: Path) -> Iterator[None]:
 
 
 def _prepare(path: Path, now: int) -> int:
-    """Bring the file to the newest schema, and take back leases whose owners are gone.
+    """Bring the file to the newest schema, and take back leases and runs whose owners are gone.
 
     Returns the last position that is in use.
     """
@@ -121,6 +121,7 @@ def _prepare(path: Path, now: int) -> int:
     try:
         migrations.migrate(connection, now_us=now)
         prepare(connection)
+        give_back_runs(connection)
         released = True
         while released:
             with connection:
