@@ -73,7 +73,7 @@ def _group(beginning: str, types: list[EventType]) -> Group:
     return Group(
         name=pattern,
         pattern=Line(value=pattern, words=f"All {pattern} events, and future ones"),
-        lines=tuple(Line(value=one.name, words=one.words) for one in types),
+        lines=tuple(Line(value=one.name, words=one.words or one.note) for one in types),
     )
 
 
