@@ -229,10 +229,10 @@ async def test_patterns_that_no_box_stands_for_stay_selected(shop: Shop) -> None
 
 @pytest.mark.shows("M15")
 async def test_only_the_families_of_the_merchant_are_offered(shop: Shop) -> None:
-    """Twenty-three events can be read; a hundred of other providers cannot."""
+    """Twenty-five events can be read; a hundred of other providers cannot."""
     page = await shop.browser.get(f"{LIST}/new")
     offered = set(re.findall(r'name="events" value="([^"*]+)"', page.text))
-    assert len(offered) == 23
+    assert len(offered) == 25
     assert "transaction.sale.success" in offered
     assert "payment_intent.failed" not in offered
     assert 'value="merchant-console" selected' in page.text
