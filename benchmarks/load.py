@@ -20,6 +20,8 @@ from typing import Final, cast
 import msgspec
 import uvloop
 
+from payhooks.catalogue import CATALOGUE
+
 _SCRIPT: Final = """
 wrk.method = "POST"
 wrk.headers["content-type"] = "application/json"
@@ -75,16 +77,17 @@ class Answers:
 
 
 def payment(type_: str = "payment_succeeded", *, bytes_: int = 1_024) -> bytes:
-    """Return a publication of about so many bytes, as a payment company sends it."""
-    data = {
-        "id": "pay_01J0000000000000000000000",
-        "amount": "1250.00",
-        "currency": "EUR",
-        "status": "succeeded",
-        "customer": {"id": "cus_7", "email": "someone@example.com", "country": "FR"},
-        "note": "",
-    }
-    event = {"type": type_, "object": {"type": "payment", "id": data["id"]}}
+    """Return a publication of about so many bytes, as a payment company sends it.
+
+    Its data is the catalogue's example: what is wrong with an event is found and stored.
+    """
+    family = CATALOGUE.family_of(type_, ())
+    known = None if family is None else CATALOGUE.find(family, type_)
+    if known is None or known.example is None:
+        raise LookupError(f"{type_} has no example")
+    data = {**json.loads(known.example), "note": ""}
+    thing = {"type": known.object_type, "id": "pay_01J0000000000000000000000"}
+    event = {"type": type_, "object": thing}
     room = bytes_ - len(json.dumps({**event, "data": data}, separators=(",", ":")))
     data["note"] = "x" * max(0, room)
     return json.dumps({**event, "data": data}, separators=(",", ":")).encode()
