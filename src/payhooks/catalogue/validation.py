@@ -28,7 +28,7 @@ _VALUES_MAX: Final = 1_000
 _PATTERNS: Final = jsonschema_rs.RegexOptions()
 # Keywords of which one fault is made of all the faults below it.
 _ALTERNATIVES: Final = (b'"anyOf"', b'"oneOf"')
-_TYPES: Final = {
+TYPE_WORDS: Final = {
     "array": "a list",
     "boolean": "true or false",
     "integer": "a whole number",
@@ -111,11 +111,11 @@ def _said(kind: Kind, keyword: str | int) -> str:
     """Return one sentence, with what the schema says and nothing of what was found."""
     match kind:
         case Kind.Type(types=types):
-            return f"This must be {_one_of([_TYPES[one] for one in types])}."
+            return f"This must be {one_of([TYPE_WORDS[one] for one in types])}."
         case Kind.Constant(expected_value=wanted):
-            return f"This must be {_json(wanted)}."
+            return f"This must be {as_json(wanted)}."
         case Kind.Enum(options=options):
-            return f"This must be {_one_of([_json(one) for one in options])}."
+            return f"This must be {one_of([as_json(one) for one in options])}."
         case Kind.FalseSchema() if keyword == "additionalProperties":
             return _UNKNOWN_MEMBER  # the fault of the object, not of a member
         case _:
@@ -160,15 +160,17 @@ def _of_a_bound(kind: Kind) -> str:
     if type(kind).__name__ not in BOUNDS:
         return "This is not what the schema says."
     template, noun = BOUNDS[type(kind).__name__]
-    return template.format(_json(kind.value), noun if kind.value == 1 else f"{noun}s")
+    return template.format(as_json(kind.value), noun if kind.value == 1 else f"{noun}s")
 
 
-def _one_of(words: Sequence[str]) -> str:
+def one_of(words: Sequence[str]) -> str:
+    """Return the words as a choice."""
     *others, last = sorted(words)
     return f"{', '.join(others)} or {last}" if others else last
 
 
-def _json(value: Any) -> str:  # noqa: ANN401 - JSON is anything
+def as_json(value: Any) -> str:  # noqa: ANN401 - JSON is anything
+    """Return a value of a schema as it is written."""
     return msgspec.json.encode(value).decode()
 
 

@@ -46,6 +46,15 @@ def as_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, indent=2) + "\n")
 
 
+def highlighted(value: object) -> None:
+    """Print *value* as JSON, in colours where a person sees them."""
+    # Rich takes a tenth of a second to import, and most commands show no colours.
+    from rich.console import Console  # noqa: PLC0415 - start-up time
+
+    # ASCII only, as above: escapes are escaped.
+    Console().print_json(data=value, ensure_ascii=True)
+
+
 def record(value: Mapping[str, Any]) -> None:
     """Print the members of one thing, a line each."""
     width = max((len(name) for name in value), default=0)
