@@ -1,13 +1,19 @@
 """The descriptions of the API: OpenAPI 3.1 with ``webhooks``, and AsyncAPI 3."""
 
 import re
+from functools import cache
 from typing import Any, Final
 
+import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from payhooks import __version__
+from payhooks.api import event_schemas
+from payhooks.api.catalogue_views import PROVENANCES
 from payhooks.catalogue import CATALOGUE
+from payhooks.dialects.registry import DIALECTS
+from payhooks.dialects.standard import STANDARD
 from payhooks.model.event_type import EventType
 
 _DESCRIPTION: Final = (
@@ -18,6 +24,13 @@ _SECURITY: Final = {"key": {"type": "http", "scheme": "bearer"}}
 _PROBLEM: Final = {
     "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemView"}}
 }
+_DELIVERIES: Final = (
+    "What the receivers of events are sent: a channel for each dialect that an endpoint can speak."
+    " What else a body has, the headers and the signature are described with the dialect."
+    " Every dialect carries every event; the messages of a provider's are those of its own family."
+    " A merchant's own format is not described here."
+)
+_EXAMPLE_AT: Final = "2026-11-21T09:30:00.000000Z"
 _HEADERS: Final = ("webhook-id", "webhook-timestamp", "webhook-signature")
 
 
@@ -44,40 +57,56 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     schemas = document["components"]["schemas"]
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    document["webhooks"] = {_name(type_): {"post": _webhook(type_)} for type_ in CATALOGUE.types}
+    schemas.update(event_schemas.components())
+    document["webhooks"] = {
+        f"{type_.family}/{type_.name}": {"post": _webhook(type_)} for type_ in CATALOGUE.types
+    }
     return document
 
 
+@cache
 def asyncapi() -> dict[str, Any]:
-    """Return the AsyncAPI document: one channel, one message per event type."""
-    messages = {
-        _name(type_): {
-            "name": type_.name,
-            "summary": type_.words,
-            "contentType": "application/json",
-            "payload": _envelope(type_),
-        }
-        for type_ in CATALOGUE.types
-    }
-    references = [{"$ref": f"#/channels/endpoint/messages/{_escaped(name)}"} for name in messages]
+    """Return the AsyncAPI document: a channel for each dialect, a message for each event type."""
+    dialects = [name for name in DIALECTS if name in event_schemas.ENVELOPES]
     return {
         "asyncapi": "3.0.0",
-        "info": {"title": "Payhooks", "version": __version__, "description": _DESCRIPTION},
+        "info": {"title": "Payhooks", "version": __version__, "description": _DELIVERIES},
+        "defaultContentType": "application/json",
         "channels": {
-            "endpoint": {
+            name: {
                 "address": None,
-                "description": "The URL of an endpoint.",
-                "messages": messages,
+                "title": name,
+                "description": f"The URL of an endpoint with the dialect {name}.",
+                "messages": _messages(name),
             }
+            for name in dialects
         },
         "operations": {
-            "deliver": {
+            f"deliver.{name}": {
                 "action": "send",
-                "channel": {"$ref": "#/channels/endpoint"},
-                "messages": references,
+                "channel": {"$ref": f"#/channels/{name}"},
                 "bindings": {"http": {"method": "POST", "bindingVersion": "0.3.0"}},
             }
+            for name in dialects
         },
+        "components": {"schemas": event_schemas.components()},
+    }
+
+
+def _messages(dialect: str) -> dict[str, Any]:
+    family = event_schemas.ENVELOPES[dialect].family
+    if family is None and dialect != STANDARD.name:
+        summary = "Any event of the channel standard, in this envelope."
+        payload = event_schemas.body_of_any(dialect)
+        return {"any": {"name": "any", "summary": summary, "payload": payload}}
+    return {
+        f"{type_.family}.{type_.name}": {
+            "name": type_.name,
+            "summary": type_.words or type_.note or type_.name,
+            "payload": event_schemas.body_of(type_, dialect),
+        }
+        for type_ in CATALOGUE.types
+        if family in {None, type_.family}
     }
 
 
@@ -86,39 +115,24 @@ def _operation_id(summary: str) -> str:
     return re.sub(r"[^a-z]+", "_", summary.lower())
 
 
-def _name(type_: EventType) -> str:
-    return f"{type_.family}/{type_.name}"
-
-
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
-
-
-def _envelope(type_: EventType) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "required": ["type", "timestamp", "data"],
-        "properties": {
-            "type": {"const": type_.name},
-            "timestamp": {"type": "string", "format": "date-time"},
-            "data": {"type": "object"},
-        },
-    }
-
-
 def _webhook(type_: EventType) -> dict[str, Any]:
+    body = event_schemas.body_of(type_, STANDARD.name)
+    body["required"].append("timestamp")
+    body["properties"]["timestamp"] = {"type": "string", "format": "date-time"}
+    content: dict[str, Any] = {"schema": body}
+    if type_.example is not None:
+        data = msgspec.json.decode(type_.example)
+        content["example"] = {"type": type_.name, "timestamp": _EXAMPLE_AT, "data": data}
+    said = (type_.note, PROVENANCES[type_.provenance], "In the dialect standard.")
     return {
         "summary": type_.words or type_.name,
-        "description": f"Provenance: {type_.provenance}.",
+        "description": " ".join(filter(None, said)),
         "tags": [type_.family],
         "parameters": [
             {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
             for name in _HEADERS
         ],
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": _envelope(type_)}},
-        },
+        "requestBody": {"required": True, "content": {"application/json": content}},
         "responses": {
             "2XX": {"description": "Received."},
             "410": {"description": "Stop sending: the endpoint is disabled."},
