@@ -8,10 +8,12 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
+from payhooks.catalogue.flow_chart import FlowChart
 from payhooks.catalogue.life_cycle import ObjectKind, TypeEntry
 from payhooks.model.event_type import EventType
 
 _SCHEMA: Final = "https://json-schema.org/draft/2020-12/schema"
+_FLOW_CHART: Final = "flow_chart.toml"
 _REF: Final = "#/$defs/"
 _T = TypeVar("_T")
 
@@ -23,6 +25,7 @@ class Family(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     words: str
     notes: tuple[str, ...] = ()  # what its documents leave open or say twice
     name: str = ""  # the folder
+    flow_chart: FlowChart | None = None  # of a family whose document has one: a file beside
 
 
 class Shipped(NamedTuple):
@@ -46,16 +49,23 @@ def read() -> Shipped:
     for folder in _sorted(files(__package__) / "families"):
         for file in _sorted(folder):
             if file.name == "family.toml":
-                families[folder.name] = msgspec.structs.replace(
-                    _read(file, Family), name=folder.name
-                )
-            elif file.name.endswith(".toml") and file.name != "flow_chart.toml":
+                families[folder.name] = _family(file, folder)
+            elif file.name.endswith(".toml") and file.name != _FLOW_CHART:
                 name = file.name.removesuffix(".toml")
                 kind = _read(file, ObjectKind)
                 kind = msgspec.structs.replace(kind, family=folder.name, name=name)
                 kinds[folder.name, name] = kind
                 types += _types(kind, folder)
     return Shipped(families, kinds, tuple(types))
+
+
+def _family(file: Traversable, folder: Traversable) -> Family:
+    chart = folder / _FLOW_CHART
+    return msgspec.structs.replace(
+        _read(file, Family),
+        name=folder.name,
+        flow_chart=_read(chart, FlowChart) if chart.is_file() else None,
+    )
 
 
 def _types(kind: ObjectKind, folder: Traversable) -> Iterator[EventType]:
