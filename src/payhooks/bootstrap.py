@@ -21,7 +21,7 @@ from payhooks.api.readiness import ReadinessCheck
 from payhooks.api.services import Services
 from payhooks.clock import Clock, SystemClock
 from payhooks.control import resealing, system
-from payhooks.control.context import Control, UrlPolicy
+from payhooks.control.context import Control
 from payhooks.control.event_types import TypeBook
 from payhooks.control.keyring import Keyring, parse_keys
 from payhooks.control.replay import Replayer
@@ -40,7 +40,6 @@ from payhooks.flow.tally import Tallier
 from payhooks.ids import IdSource, MerchantId, TimeOrderedIds
 from payhooks.observe import LineSink, Metrics, Recorder, configure_logs
 from payhooks.observe.traces import Tracer
-from payhooks.policy.address_guard import AllowList
 from payhooks.ports.handoff import Handoff, NoHandoff
 from payhooks.ports.store import Store
 from payhooks.ports.sweeping import Health
@@ -151,11 +150,7 @@ def make_control(
         keyring=Keyring(keys, random_bytes=os.urandom),
         random_bytes=secrets.token_bytes,
         order_key=order_key,
-        urls=UrlPolicy(
-            allow_http=settings.allow_http,
-            allowed=AllowList.of(settings.egress_allow),
-            own_hosts=settings.public_hosts,
-        ),
+        urls=settings.url_policy,
         mailer=None if smtp_url is None else SmtpMailer(smtp_url.get_secret_value()),
         endpoint_changed=endpoint_changed,
     )

@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from payhooks.control.context import UrlPolicy
 from payhooks.control.keyring import parse_keys
 from payhooks.errors import Fault, InvalidError
 from payhooks.policy.address_guard import AllowList
@@ -272,6 +273,18 @@ class Settings(BaseModel):
         """Our own public names, which no endpoint may point to."""
         urls = (self.public_url_sandbox, self.public_url_live)
         return frozenset(str(urlsplit(url).hostname) for url in urls if url)
+
+    @property
+    def url_policy(self) -> UrlPolicy:
+        """What is said about URLs of endpoints, and where inboxes are."""
+        public = self.public_url_sandbox
+        return UrlPolicy(
+            allow_http=self.allow_http,
+            allowed=AllowList.of(self.egress_allow),
+            own_hosts=self.public_hosts,
+            inboxes=f"{public or f'http://{self.listen}'}/in/",
+            inbox_host=urlsplit(public).hostname if public else None,
+        )
 
 
 def load(environment: Mapping[str, str]) -> Settings:

@@ -32,7 +32,7 @@ def _new(world: World, merchant: Merchant, **members: object) -> SandboxRun:
         disorder=30,
         duplicate=0,
         auto_capture=True,
-        digest=b"d" * 16,
+        fingerprint=b"d" * 16,
         steps=3,
         left_out=1,
         begins_at=world.now() - timedelta(days=1),

@@ -306,7 +306,7 @@ async def test_a_run_of_another_version_ends_and_says_why(world: World) -> None:
     merchant = await world.merchant()
     run = await _begin(world, merchant, scenario=SCENARIO)
     [stored] = await world.store.claim_runs(owner=1, limit=1, for_s=0)
-    other = msgspec.structs.replace(stored, digest=b"other" * 3 + b"x", revision=2)
+    other = msgspec.structs.replace(stored, fingerprint=b"other" * 3 + b"x", revision=2)
     assert await world.store.write_run(other)
     await _play(world, _player(world))
     told = await _read(world, merchant, run)

@@ -13,7 +13,16 @@ from tests.support.api_world import OWNER, World, finish
 from payhooks import ids
 from payhooks.control.context import SYSTEM, audit_entry
 from payhooks.control.keys import GRANTABLE
-from payhooks.ids import DeliveryId, EndpointId, EventId, MerchantId, ReplayId, UserId
+from payhooks.ids import (
+    DeliveryId,
+    EndpointId,
+    EventId,
+    InboxId,
+    MerchantId,
+    ReplayId,
+    RunId,
+    UserId,
+)
 from payhooks.model.audit import AuditEntry
 from payhooks.model.delivery import Trigger
 from payhooks.ports.controlling import Cancelled, Window
@@ -32,6 +41,8 @@ _BODIES: Mapping[tuple[str, str], Any] = {
     ("patch", "/users/{user_id}"): {"role": "viewer"},
     ("post", "/listen/{endpoint_id}/acks"): _ACK,
 }
+# What is the same for everybody, and may be read with any key.
+_SHARED = {("get", "event-types"), ("get", "sandbox")}
 _EVENT = {"type": "payment_succeeded", "data": {}}
 
 
@@ -67,6 +78,9 @@ async def _tenant(api: World) -> _Tenant:
     invited = await api.call("POST", f"{at}/invitations", said)
     event = (await api.publish(merchant)).json["id"]
     replay = await api.call("POST", f"{at}/replays", {"include": ["failed"]})
+    run = await api.call("POST", f"{at}/sandbox/runs", {"scenario": "refund"})
+    inbox = await api.call("POST", f"{at}/sandbox/inboxes")
+    await api.call("POST", f"/in/{inbox.json['url'].rpartition('/')[2]}", _EVENT, key=None)
     [delivery] = (await api.call("GET", f"{at}/events/{event}/deliveries")).json["data"]
     return _Tenant(
         ids={
@@ -76,6 +90,8 @@ async def _tenant(api: World) -> _Tenant:
             "event_id": event,
             "delivery_id": delivery["id"],
             "replay_id": replay.json["id"],
+            "run_id": run.json["id"],
+            "inbox_id": inbox.json["id"],
             "invitation_id": invited.json["id"],
             "user_id": user,
         },
@@ -118,7 +134,7 @@ async def _state(api: World, tenant: _Tenant) -> list[bytes]:
     """Return all that can be read of a merchant, as its operator sees it."""
     at = f"/v1/merchants/{tenant.ids['m']}"
     places = ["", "/events", "/endpoints", "/deliveries", "/keys", "/replays", "/audit-log"]
-    places += ["/users", "/invitations"]
+    places += ["/users", "/invitations", "/sandbox/runs", "/sandbox/inboxes"]
     return [(await api.call("GET", f"{at}{place}")).body for place in places]
 
 
@@ -158,7 +174,7 @@ async def test_no_merchants_key_opens_what_belongs_to_the_operator(api: World) -
             if answer.status == 403:
                 refused.add((method, path))
             else:
-                assert (method, path.split("/")[2]) == ("get", "event-types"), answer.body
+                assert (method, path.split("/")[2]) in _SHARED, answer.body
     assert refused == {
         ("post", "/v1/merchants"),
         ("get", "/v1/merchants"),
@@ -260,6 +276,12 @@ _METHODS: Mapping[str, tuple[_Ask, object]] = {
         [],
     ),
     "replay": (lambda a, m, o: a.store.replay(m.merchant_id, ReplayId(o.raw("replay_id"))), None),
+    "run": (lambda a, m, o: a.store.run(m.merchant_id, RunId(o.raw("run_id"))), None),
+    "inbox": (lambda a, m, o: a.store.inbox(m.merchant_id, InboxId(o.raw("inbox_id"))), None),
+    "heard": (
+        lambda a, m, o: a.store.heard(m.merchant_id, InboxId(o.raw("inbox_id")), _ALL),
+        [],
+    ),
     "member": (lambda a, m, o: a.store.member(m.merchant_id, UserId(o.raw("user_id"))), None),
     "expunge": (
         lambda a, m, o: a.store.expunge(m.merchant_id, o.raw("event_id"), _entry(a, m)),
@@ -279,6 +301,8 @@ _LISTS: Mapping[str, Callable[[World, _Tenant], Any]] = {
     "endpoints": lambda a, m: a.store.endpoints(m.merchant_id, _ALL),
     "keys": lambda a, m: a.store.keys(m.merchant_id, _ALL),
     "replays": lambda a, m: a.store.replays(m.merchant_id, _ALL),
+    "runs": lambda a, m: a.store.runs(m.merchant_id, _ALL),
+    "inboxes": lambda a, m: a.store.inboxes(m.merchant_id, _ALL),
     "members": lambda a, m: a.store.members(m.merchant_id, _ALL),
     "invitations": lambda a, m: a.store.invitations(m.merchant_id, _ALL),
     "subscriptions": lambda a, m: a.store.subscriptions(m.merchant_id),
@@ -315,7 +339,7 @@ async def test_every_method_of_the_store_looks_at_whose_it_is(api: World) -> Non
         found = await list_(api, mine)
         assert found, name
         text = repr(found)
-        for theirs in ("m", "endpoint_id", "event_id", "key_id", "replay_id", "user_id"):
+        for theirs in other.ids.keys() - {"delivery_id", "invitation_id"}:
             assert repr(other.raw(theirs))[2:-1] not in text, (name, theirs)
             assert other.ids[theirs] not in text, (name, theirs)
     assert await _state(api, other) == before

@@ -51,6 +51,18 @@ async def _replaying(world: World, ids: dict[str, str]) -> None:
     ids["replay_id"] = made.json["id"]
 
 
+async def _playing(world: World, ids: dict[str, str]) -> None:
+    made = await world.call("POST", f"/v1/merchants/{ids['m']}/sandbox/runs", _PLAY)
+    assert made.status == 202, made.body
+    ids["run_id"] = made.json["id"]
+
+
+async def _listening(world: World, ids: dict[str, str]) -> None:
+    made = await world.call("POST", f"/v1/merchants/{ids['m']}/sandbox/inboxes")
+    assert made.status == 201, made.body
+    ids["inbox_id"] = made.json["id"]
+
+
 async def _typed(world: World, ids: dict[str, str]) -> None:
     made = await world.call("POST", "/v1/event-types", _TYPE)
     assert made.status == 201, made.body
@@ -75,6 +87,7 @@ _TYPE = {"family": "shop", "name": "basket.left", "words": "Somebody left."}
 _HOOK = {"label": "Hook", "url": "https://example.com/hook", "events": ["*"]}
 _KEY = {"label": "k", "scopes": ["events:read"]}
 _USER = {"username": "ines", "email": "i@x.example", "password": "six green bicycles"}
+_PLAY = {"scenario": "refund"}
 _M = "/v1/merchants/{m}"
 _E = _M + "/endpoints/{endpoint_id}"
 
@@ -107,6 +120,10 @@ _CALLS: list[tuple[str, str, object, Prepare]] = [
     ("POST", _M + "/events/{event_id}/expunge", None, _nothing),
     ("POST", _M + "/replays", {"include": ["failed"]}, _failed),
     ("POST", _M + "/replays/{replay_id}/cancel", None, _replaying),
+    ("POST", _M + "/sandbox/runs", _PLAY, _nothing),
+    ("POST", _M + "/sandbox/runs/{run_id}/stop", None, _playing),
+    ("POST", _M + "/sandbox/inboxes", None, _nothing),
+    ("DELETE", _M + "/sandbox/inboxes/{inbox_id}", None, _listening),
 ]
 
 

@@ -211,6 +211,18 @@ def test_what_the_operator_allows_may_be_private_but_not_oddly_spelt() -> None:
     assert code_of("http://127.0.0.1:6379/", rules) == "port_not_allowed"
 
 
+def test_an_inbox_of_ours_may_be_called_and_nothing_beside_it() -> None:
+    """It takes whatever comes and sends nothing on, so no loop can begin there."""
+    host = "hooks.payhooks.example"
+    rules = UrlRules(allow_http=True, own_hosts=frozenset({host}), inboxes=f"https://{host}/in/")
+    assert code_of(f"https://{host}/in/0123456789abcdef", rules) == ""
+    assert code_of(f"https://{host}/in/../v1/merchants", rules) == "invalid_path"
+    assert code_of(f"https://{host}/in/%2e%2e/v1", rules) == "invalid_path"
+    assert code_of(f"https://{host}/inbox", rules) == "own_host"
+    assert code_of(f"https://{host}:8443/in/0123456789abcdef", rules) == "own_host"
+    assert code_of(f"https://{host}/in/0123456789abcdef", LIVE) == "own_host"
+
+
 URL_PIECES = st.sampled_from(
     ["https", "http", "://", "/", "\\", "@", ":", "#", "?", "%2f", "[", "]", "::1", "example.com",
      "127.0.0.1", "127.1", "0x7f", ".", "..", "xn--", "ü", "。", "①", "\t", "443", "80", "a"]

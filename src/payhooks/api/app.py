@@ -14,6 +14,7 @@ from payhooks.api import asgi, documents
 from payhooks.api.auth import Authenticator, demand_declared
 from payhooks.api.front import Front, RequestIds
 from payhooks.api.hot import HotPath
+from payhooks.api.inbox import InboxIntake
 from payhooks.api.plain import PlainPublishing
 from payhooks.api.problems import (
     INTERNAL,
@@ -32,6 +33,7 @@ from payhooks.api.routes import (
     event_types,
     events,
     health,
+    inboxes,
     keys,
     listen,
     merchants,
@@ -61,6 +63,7 @@ _ROUTERS: Final = (
     event_types.router,
     sandbox.catalogue,
     sandbox.router,
+    inboxes.router,
     records.router,
     health.router,
 )
@@ -113,6 +116,7 @@ def create_application(services: Services) -> Application:
         rest=app,
         console=create_console(_console_parts(services)),
         hot=hot,
+        inboxes=InboxIntake(services.control),
         authenticator=authenticator,
         request_ids=request_ids,
         on_bug=services.on_bug,

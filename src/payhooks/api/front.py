@@ -13,6 +13,7 @@ from payhooks import ids, limits
 from payhooks.api import asgi, problems, strict_json
 from payhooks.api.auth import Authenticator
 from payhooks.api.hot import HotPath
+from payhooks.api.inbox import InboxIntake
 from payhooks.api.media import demand_json
 from payhooks.api.problems import INTERNAL, Kind, Problem, ProblemError, ending
 from payhooks.errors import PayhooksError
@@ -62,6 +63,7 @@ class Front:
         rest: asgi.App,
         console: asgi.App,
         hot: HotPath,
+        inboxes: InboxIntake,
         authenticator: Authenticator,
         request_ids: RequestIds,
         on_bug: Callable[[BaseException, str], None],
@@ -69,6 +71,7 @@ class Front:
         self._rest = rest
         self._console = console
         self._hot = hot
+        self._inboxes = inboxes
         self._authenticator = authenticator
         self._request_ids = request_ids
         self._on_bug = on_bug
@@ -113,6 +116,9 @@ class Front:
         if path in {"/", "/console"} or path.startswith("/console/"):
             # It reads its own bodies: forms, once it knows whose they are.
             await self._console(scope, receive, send)
+            return
+        if self._inboxes.takes(path):
+            await self._inboxes(scope, receive, send)
             return
         if path == "/v1" or path.startswith("/v1/"):
             # Before the body is read: who has no key is not worth the memory.

@@ -18,7 +18,6 @@ from payhooks.console.parts import Parts
 from payhooks.control import secrets
 from payhooks.dialects.contract import Signed
 from payhooks.errors import InvalidError, UnavailableError
-from payhooks.flow.routing import signer_of
 from payhooks.flow.send import USER_AGENT, render, sign
 from payhooks.model.attempt import Attempt
 from payhooks.model.delivery import Delivery
@@ -101,7 +100,7 @@ async def steps_of(parts: Parts, request: Request, endpoint: Endpoint) -> list[S
         return []
     if request.dialect not in DIALECTS:
         return []
-    owner, purpose = signer_of(endpoint.signature, endpoint.id, endpoint.merchant_id)
+    owner, purpose = secrets.signer_of(endpoint.signature, endpoint.id, endpoint.merchant_id)
     control = parts.control
     known = await control.store.secrets(endpoint.merchant_id, owner)
     live = secrets.live(known, purpose, control.clock.now())

@@ -32,6 +32,8 @@ class UrlPolicy:
     allow_http: bool = False  # for live merchants too; sandbox merchants always may
     allowed: AllowList = NOTHING_ALLOWED
     own_hosts: frozenset[str] = frozenset()
+    inboxes: str = "http://127.0.0.1:8420/in/"  # what URLs of inboxes begin with
+    inbox_host: str | None = None  # the one public name that has them; None: whatever name
 
 
 class Settled(Protocol):

@@ -123,10 +123,12 @@ def canonical_url(control: Control, merchant: Merchant, url: str) -> str:
         InvalidError: At ``/url``; it is not one that we call.
 
     """
+    in_sandbox = merchant.mode is Mode.SANDBOX
     rules = UrlRules(
-        allow_http=control.urls.allow_http or merchant.mode is Mode.SANDBOX,
+        allow_http=control.urls.allow_http or in_sandbox,
         allowed=control.urls.allowed,
         own_hosts=control.urls.own_hosts,
+        inboxes=control.urls.inboxes if in_sandbox else None,
     )
     return read_hook_url(url, pointer="/url", rules=rules).url
 

@@ -88,7 +88,7 @@ async def create(
         disorder=draft.disorder,
         duplicate=draft.duplicate,
         auto_capture=auto_capture,
-        digest=b"",
+        fingerprint=b"",
         steps=0,
         left_out=0,
         # Stores keep microseconds and people read milliseconds.
@@ -98,7 +98,7 @@ async def create(
     written = _write(run, scenario, book)
     run = msgspec.structs.replace(
         run,
-        digest=written.digest,
+        fingerprint=written.fingerprint,
         steps=len(written.publications),
         left_out=written.left_out,
     )
@@ -181,7 +181,7 @@ def script_of(run: SandboxRun, book: Catalogue) -> Script | None:
         written = None if scenario is None else _write(run, scenario, book)
     except InvalidError:
         return None
-    return written if written is not None and written.digest == run.digest else None
+    return written if written is not None and written.fingerprint == run.fingerprint else None
 
 
 def demand_sandbox(merchant: Merchant) -> None:

@@ -19,7 +19,7 @@ from payhooks.dialects import registry
 from payhooks.dialects.contract import SECRET_RANDOM_BYTES
 from payhooks.errors import InvalidError, NotFoundError, WrongStateError
 from payhooks.ids import EndpointId, MerchantId
-from payhooks.model.endpoint import Endpoint
+from payhooks.model.endpoint import Endpoint, Signature, SignatureType
 from payhooks.model.merchant import Merchant
 from payhooks.model.secret import SealedSecret, SecretPurpose
 from payhooks.ports.controlling import Change
@@ -86,6 +86,22 @@ def seal(
 def new_text(control: Control, dialect: str) -> str:
     """Return a new secret as this dialect spells them."""
     return registry.find(dialect).new_secret(control.random_bytes(SECRET_RANDOM_BYTES))
+
+
+def signer_of(
+    signature: Signature, endpoint_id: EndpointId, merchant_id: MerchantId
+) -> tuple[bytes, SecretPurpose]:
+    """Return whose secrets sign, and which of them."""
+    match signature.type:
+        case SignatureType.NONE:
+            raise AssertionError("what is not signed has no signer")
+        case SignatureType.ENDPOINT_SECRET:
+            return endpoint_id, SecretPurpose.ENDPOINT
+        case SignatureType.SIGNATURE_KEY:
+            return merchant_id, SecretPurpose.SIGNATURE_KEY
+        case SignatureType.SOURCE_KEY:
+            assert signature.key_id is not None
+            return signature.key_id, SecretPurpose.SOURCE_KEY
 
 
 def live(

@@ -14,11 +14,12 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from payhooks.clock import Clock
+from payhooks.control.secrets import signer_of
 from payhooks.dialects import registry
 from payhooks.dialects.contract import Carried, Dialect, SigningSecret
 from payhooks.errors import DamagedError, InvalidError, NotFoundError
 from payhooks.ids import MERCHANT, EndpointId, MerchantId, from_text
-from payhooks.model.endpoint import Endpoint, EndpointStatus, Signature, SignatureType
+from payhooks.model.endpoint import Endpoint, EndpointStatus, SignatureType
 from payhooks.model.key import ApiKey
 from payhooks.model.secret import SealedSecret, SecretPurpose
 from payhooks.policy.match import MatchTable
@@ -142,22 +143,6 @@ class RoutingTable:
             with suppress(InvalidError):
                 signers.append((dialect.signing_secret(text), secret.expires_at))
         return signers
-
-
-def signer_of(
-    signature: Signature, endpoint_id: EndpointId, merchant_id: MerchantId
-) -> tuple[bytes, SecretPurpose]:
-    """Return whose secrets sign, and which of them."""
-    match signature.type:
-        case SignatureType.NONE:
-            raise AssertionError("what is not signed has no signer")
-        case SignatureType.ENDPOINT_SECRET:
-            return endpoint_id, SecretPurpose.ENDPOINT
-        case SignatureType.SIGNATURE_KEY:
-            return merchant_id, SecretPurpose.SIGNATURE_KEY
-        case SignatureType.SOURCE_KEY:
-            assert signature.key_id is not None
-            return signature.key_id, SecretPurpose.SOURCE_KEY
 
 
 class Directory:

@@ -40,7 +40,7 @@ class SandboxRun(msgspec.Struct, frozen=True, kw_only=True):
     disorder: int  # percent
     duplicate: int  # percent
     auto_capture: bool  # the merchant's setting when it began
-    digest: bytes  # of the script: another version of Payhooks may tell another story
+    fingerprint: bytes  # of the script: another version of Payhooks may tell another story
     steps: int  # events in all
     left_out: int  # steps that the merchant's setting left out
     begins_at: datetime  # the life that is told; its last event is no later than its publication

@@ -15,6 +15,7 @@ class SecretPurpose(StrEnum):
     SIGNATURE_KEY = "signature_key"  # signs a merchant's deliveries
     SOURCE_KEY = "source_key"  # the text of an API key that signs
     AUTHENTICATION = "authentication"  # password, token or header value of an endpoint
+    INBOX = "inbox"  # the word in the URL of an inbox
     TOTP = "totp"  # the seed of a user's codes; belongs to no merchant
 
 

@@ -7,7 +7,7 @@ refused, and the text that is stored and called is the one rebuilt here.
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -82,6 +82,7 @@ class UrlRules:
     allow_http: bool  # sandbox merchants, or by setting
     allowed: AllowList = NOTHING_ALLOWED
     own_hosts: frozenset[str] = frozenset()  # our public names: a hook to ourselves is a loop
+    inboxes: str | None = None  # but for what begins so: an inbox takes whatever comes, and rests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +119,8 @@ def read_hook_url(text: str, *, pointer: str, rules: UrlRules) -> HookUrl:
         )
     scheme = _scheme(parts["scheme"], pointer, rules)
     host_text, port_text = _authority(parts["authority"], pointer)
+    if rules.inboxes is not None and text.startswith(rules.inboxes):
+        rules = replace(rules, own_hosts=frozenset())
     host, advice = _host(host_text, pointer, rules)
     port = _port(port_text, scheme, pointer, rules)
     target = _target(parts, pointer)

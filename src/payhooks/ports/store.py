@@ -5,6 +5,7 @@ from typing import Protocol
 from payhooks.ports.accepting import AcceptStore
 from payhooks.ports.controlling import ControlStore
 from payhooks.ports.identity import IdentityStore
+from payhooks.ports.inboxes import InboxStore
 from payhooks.ports.leasing import LeaseStore
 from payhooks.ports.playing import PlayStore
 from payhooks.ports.reading import ReadStore
@@ -20,6 +21,7 @@ class Store(
     SweepStore,
     ControlStore,
     PlayStore,
+    InboxStore,
     IdentityStore,
     ReadStore,
     TallyStore,

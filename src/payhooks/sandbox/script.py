@@ -52,7 +52,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     left_out: int  # steps that the merchant's settings leave out
 
     @property
-    def digest(self) -> bytes:
+    def fingerprint(self) -> bytes:
         """Sixteen bytes that no other script has."""
         return hashlib.sha256(msgspec.msgpack.encode(self.publications)).digest()[:16]
 

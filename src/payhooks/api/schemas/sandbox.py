@@ -6,6 +6,7 @@ from pydantic import Field, StrictInt
 
 from payhooks.api.schemas.base import Body, Page, View
 from payhooks.api.schemas.responses import ObjectView
+from payhooks.control.inboxes import Verdict
 from payhooks.limits import EVENT_TYPE_CHARS_MAX
 from payhooks.model.sandbox_run import RunState
 
@@ -102,3 +103,45 @@ class RunPage(Page):
     """Runs, newest first."""
 
     data: list[RunView]
+
+
+class InboxView(View):
+    """An inbox."""
+
+    id: str
+    url: str = Field(description="Whoever has it may send here; nobody can read here with it.")
+    created_at: str
+
+
+class InboxPage(Page):
+    """Inboxes, newest first."""
+
+    data: list[InboxView]
+
+
+class SignatureVerdictView(View):
+    """What the signature of a request is worth."""
+
+    verdict: Verdict
+    words: str
+    endpoint_id: str | None = Field(description="Whose secrets it was checked with.")
+
+
+class HeardView(View):
+    """One request that came."""
+
+    id: str
+    at: str
+    method: str
+    query: str
+    headers: list[tuple[str, str]] = Field(description="Credentials are hidden.")
+    body: str = Field(description="What is no UTF-8 in it is replaced.")
+    body_base64: str = Field(description="The bytes as they came.")
+    status: int = Field(description="What it was answered with.")
+    signature: SignatureVerdictView
+
+
+class HeardPage(Page):
+    """Requests, newest first."""
+
+    data: list[HeardView]

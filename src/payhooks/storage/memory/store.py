@@ -4,6 +4,7 @@ from payhooks.clock import Clock
 from payhooks.storage.memory.accepting import MemoryAccept
 from payhooks.storage.memory.controlling import MemoryControl
 from payhooks.storage.memory.identity import MemoryIdentity
+from payhooks.storage.memory.inboxes import MemoryInboxes
 from payhooks.storage.memory.leasing import MemoryLease
 from payhooks.storage.memory.playing import MemoryPlay
 from payhooks.storage.memory.reading import MemoryRead
@@ -22,6 +23,7 @@ class MemoryStore(
     MemorySweep,
     MemoryControl,
     MemoryPlay,
+    MemoryInboxes,
     MemoryReplay,
     MemoryIdentity,
     MemoryRead,

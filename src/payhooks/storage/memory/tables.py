@@ -16,6 +16,7 @@ from payhooks.ids import (
     DeliveryId,
     EndpointId,
     EventId,
+    InboxId,
     InvitationId,
     KeyId,
     MerchantId,
@@ -29,6 +30,7 @@ from payhooks.model.audit import BEGINNING, AuditEntry, ChainedAuditEntry, Mark,
 from payhooks.model.delivery import State, Trigger
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.event_type import EventType
+from payhooks.model.inbox import Heard, Inbox
 from payhooks.model.key import ApiKey
 from payhooks.model.merchant import Merchant
 from payhooks.model.replay import Replay
@@ -73,6 +75,8 @@ class Tables:
     replay_claims: dict[ReplayId, tuple[int, int]] = field(default_factory=dict)  # owner, until
     runs: dict[RunId, SandboxRun] = field(default_factory=dict)
     run_claims: dict[RunId, tuple[int, int]] = field(default_factory=dict)  # owner, until
+    inboxes: dict[bytes, Inbox] = field(default_factory=dict)  # by the hash of their word
+    heard: dict[InboxId, list[Heard]] = field(default_factory=dict)  # ascending
     announcements: dict[bytes, Announcement] = field(default_factory=dict)
     audit_log: dict[MerchantId | None, list[ChainedAuditEntry]] = field(default_factory=dict)
     audit_heads: dict[MerchantId | None, Mark] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from payhooks.storage.postgres.accepting import PostgresAccept
 from payhooks.storage.postgres.connections import Connections, Reachability, Target
 from payhooks.storage.postgres.controlling import PostgresControl
 from payhooks.storage.postgres.identity import PostgresIdentity
+from payhooks.storage.postgres.inboxes import PostgresInboxes
 from payhooks.storage.postgres.leasing import PostgresLease
 from payhooks.storage.postgres.playing import PostgresPlay
 from payhooks.storage.postgres.reading import PostgresRead
@@ -31,6 +32,7 @@ class PostgresStore(
     PostgresControl,
     PostgresReplay,
     PostgresPlay,
+    PostgresInboxes,
     PostgresIdentity,
     PostgresRead,
     PostgresTally,

@@ -22,6 +22,7 @@ from payhooks.storage.sqlite.connection import FOREVER_US, connect, first, to_us
 from payhooks.storage.sqlite.controlling import SqliteControl
 from payhooks.storage.sqlite.feeding import SqliteFeed
 from payhooks.storage.sqlite.identity import SqliteIdentity
+from payhooks.storage.sqlite.inboxes import SqliteInboxes
 from payhooks.storage.sqlite.leasing import SqliteLease
 from payhooks.storage.sqlite.lockfile import LockFile
 from payhooks.storage.sqlite.parts import Positions
@@ -51,6 +52,7 @@ class SqliteStore(
     SqliteControl,
     SqliteReplay,
     SqlitePlay,
+    SqliteInboxes,
     SqliteIdentity,
     SqliteRead,
     SqliteFeed,

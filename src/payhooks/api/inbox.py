@@ -1,0 +1,117 @@
+"""``/in/<word>``: takes any request to a sandbox merchant's inbox, and keeps it for a look.
+
+It stands beside FastAPI and the way of events, and its errors never repeat the path: the word in
+it is all that one needs to send here.
+"""
+
+from collections import OrderedDict
+from typing import Final
+from urllib.parse import parse_qs
+
+from payhooks import limits
+from payhooks.api import asgi
+from payhooks.api.problems import Problem, ProblemError, of_error
+from payhooks.control import inboxes
+from payhooks.control.context import Control
+from payhooks.errors import InvalidError, NotFoundError, PayhooksError, RateLimitedError
+from payhooks.model.inbox import Heard, Inbox
+
+PREFIX: Final = "/in/"
+BODY_BYTES_MAX: Final = 256 * limits.KIB
+PER_SECOND_MAX: Final = 50  # of one inbox, in this process
+_INBOXES_COUNTED_MAX: Final = 10_000
+_STATUSES: Final = range(200, 600)
+_BODILESS: Final = frozenset({204, 205, 304})
+_QUERY_CHARS_KEPT: Final = 2_048
+
+
+class InboxIntake:
+    """The ASGI application behind the inboxes' URLs."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+        self._counts: OrderedDict[bytes, tuple[int, int]] = OrderedDict()  # second, requests
+
+    def takes(self, path: str) -> bool:
+        """Whether a request to this path is for an inbox."""
+        return path.startswith(PREFIX)
+
+    async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        """Answer one request."""
+        problem: Problem
+        try:
+            status = await self._hear(scope, receive)
+        except PayhooksError as error:
+            problem = of_error(error)
+        except ProblemError as error:
+            problem = error.problem
+        else:
+            if status in _BODILESS:
+                await asgi.send_bytes(send, status, b"", [])
+            else:
+                await asgi.answer(send, status, {"received": True})
+            return
+        request_id = scope["state"]["request_id"]
+        await asgi.answer_problem(send, problem, request_id=request_id, instance=PREFIX)
+
+    async def _hear(self, scope: asgi.Scope, receive: asgi.Receive) -> int:
+        self._demand_host(scope)
+        found = await inboxes.at(self._control, scope["path"].removeprefix(PREFIX))
+        if found is None:
+            raise NotFoundError("There is no such inbox.")
+        self._count(found)
+        query: str = scope["query_string"].decode("latin-1")
+        status = _status(query)
+        body = await asgi.read_body(scope, receive, bytes_max=BODY_BYTES_MAX)
+        headers = [
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
+        ]
+        heard = Heard(
+            id=self._control.ids.new(),
+            method=scope["method"],
+            query=query[:_QUERY_CHARS_KEPT],
+            headers=inboxes.without_credentials(headers),
+            body=body,
+            status=status,
+        )
+        await inboxes.hear(self._control, found, heard)
+        return status
+
+    def _demand_host(self, scope: asgi.Scope) -> None:
+        """Refuse the other mode's public name: what is played stays out of sight there."""
+        wanted = self._control.urls.inbox_host
+        if wanted is None:
+            return
+        host = (asgi.header(scope, b"host") or b"").decode("latin-1").lower()
+        name, separator, port = host.rpartition(":")
+        if (name if separator and port.isdecimal() else host) != wanted:
+            raise NotFoundError("There is no such inbox.")
+
+    def _count(self, inbox: Inbox) -> None:
+        second = int(self._control.clock.monotonic_s())
+        begun, count = self._counts.pop(inbox.id, (second, 0))
+        count = count + 1 if begun == second else 1
+        self._counts[inbox.id] = (second, count)
+        while len(self._counts) > _INBOXES_COUNTED_MAX:
+            self._counts.popitem(last=False)
+        if count > PER_SECOND_MAX:
+            detail = f"An inbox takes {PER_SECOND_MAX} requests a second."
+            raise RateLimitedError(detail, retry_after_s=1.0)
+
+
+def _status(query: str) -> int:
+    """Return what the URL asks to be answered with.
+
+    Raises:
+        InvalidError: It asks for something else.
+
+    """
+    if not query:
+        return 200
+    asked = parse_qs(query, keep_blank_values=True, max_num_fields=_QUERY_CHARS_KEPT)
+    [text, *more] = asked.pop("status", [""])
+    status = int(text) if text.isascii() and text.isdecimal() and len(text) == len("200") else 0
+    if asked or more or status not in _STATUSES:
+        detail = "An inbox knows ?status=, from 200 to 599, and nothing else."
+        raise InvalidError.at("?status", "invalid", detail)
+    return status

@@ -1,0 +1,240 @@
+"""Inboxes: opened and closed on record, and what came with what its signature is worth."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from payhooks import ids
+from payhooks.control import secrets
+from payhooks.control.context import Caller, Control, audit_entry
+from payhooks.control.sandbox import demand_sandbox
+from payhooks.errors import NotFoundError, UnavailableError
+from payhooks.ids import EndpointId, InboxId
+from payhooks.model.endpoint import Endpoint, SignatureType
+from payhooks.model.inbox import Heard, Inbox
+from payhooks.model.merchant import Merchant
+from payhooks.model.secret import SealedSecret, SecretPurpose
+from payhooks.ports.accepting import Routing
+from payhooks.ports.controlling import Window
+from payhooks.receiver import Code, VerificationError, Verifier
+from payhooks.receiver.dialects import DIALECTS
+from payhooks.receiver.verifier import Pairs
+
+INBOXES_MAX: Final = 10  # per merchant
+HEARD_KEPT_MAX: Final = 100  # per inbox
+_WORD_BYTES: Final = 16  # as hard to guess as an id; what it opens is a place to leave things
+_WORD: Final = re.compile(r"[0-9a-f]{32}")
+_HIDDEN: Final = "••••••••"
+_CREDENTIAL: Final = re.compile(
+    r"authorization|cookie|token|secret|password|api-?key", re.IGNORECASE
+)
+
+
+class Verdict(StrEnum):
+    """What the signature of a request is worth."""
+
+    VERIFIED = "verified"
+    WRONG = "wrong"
+    UNSIGNED = "unsigned"
+    NO_ENDPOINT = "no endpoint"  # none of the merchant's has this URL: no secret to check with
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """An inbox and its URL, which whoever has it may send to."""
+
+    inbox: Inbox
+    url: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A request, and what a receiver with the endpoint's secrets would say of it."""
+
+    heard: Heard
+    headers: tuple[tuple[str, str], ...]
+    verdict: Verdict
+    words: str
+    endpoint_id: EndpointId | None
+
+
+async def open_(control: Control, caller: Caller, merchant: Merchant) -> Opened:
+    """Return a new inbox.
+
+    Raises:
+        WrongStateError: The merchant is live, or has as many as it may.
+
+    """
+    demand_sandbox(merchant)
+    word = control.random_bytes(_WORD_BYTES).hex()
+    inbox = Inbox(
+        id=InboxId(control.ids.new()), merchant_id=merchant.id, created_at=control.clock.now()
+    )
+    sealed = secrets.seal(
+        control,
+        word,
+        merchant_id=merchant.id,
+        owner_id=inbox.id,
+        purpose=SecretPurpose.INBOX,
+    )
+    entry = audit_entry(
+        control,
+        caller,
+        merchant_id=merchant.id,
+        action="inbox.opened",
+        target=ids.to_text(ids.INBOX, inbox.id),
+    )
+    await control.store.open_inbox(
+        inbox, hashed=_hash(word), secret=sealed, audit=entry, inboxes_max=INBOXES_MAX
+    )
+    return Opened(inbox=inbox, url=control.urls.inboxes + word)
+
+
+async def close(control: Control, caller: Caller, inbox: Inbox) -> None:
+    """Forget the inbox and all that came; its URL is none from now on."""
+    entry = audit_entry(
+        control,
+        caller,
+        merchant_id=inbox.merchant_id,
+        action="inbox.closed",
+        target=ids.to_text(ids.INBOX, inbox.id),
+    )
+    await control.store.close_inbox(inbox, audit=entry)
+
+
+async def find(control: Control, merchant: Merchant, text: str) -> Inbox:
+    """Return the merchant's inbox with this printed id.
+
+    Raises:
+        NotFoundError: There is none, or it is another merchant's.
+
+    """
+    inbox_id = ids.from_text(ids.INBOX, text)
+    if inbox_id is not None:
+        found = await control.store.inbox(merchant.id, InboxId(inbox_id))
+        if found is not None:
+            return found
+    raise NotFoundError("There is no such inbox.")
+
+
+async def opened(control: Control, inbox: Inbox) -> Opened:
+    """Return the inbox with its URL.
+
+    Raises:
+        NotFoundError: It was closed meanwhile.
+        UnavailableError: Its word cannot be read; an operator has to act.
+
+    """
+    known = await control.store.secrets(inbox.merchant_id, inbox.id)
+    if not known:
+        raise NotFoundError("There is no such inbox.")
+    word = secrets.open_secret(control.keyring, known[0])
+    return Opened(inbox=inbox, url=control.urls.inboxes + word)
+
+
+async def at(control: Control, word: str) -> Inbox | None:
+    """Return the inbox whose URL ends in this word.
+
+    The look-up is by hash, so how long it takes says nothing of how near a guess came.
+    """
+    if _WORD.fullmatch(word) is None:
+        return None
+    return await control.store.inbox_with(_hash(word))
+
+
+async def hear(control: Control, inbox: Inbox, heard: Heard) -> None:
+    """Keep what came, without the credentials among its headers."""
+    await control.store.hear(inbox, heard, kept_max=HEARD_KEPT_MAX)
+
+
+def without_credentials(headers: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Return the headers with what opens something hidden: nobody need see it to debug."""
+    return tuple((name, _HIDDEN if _CREDENTIAL.search(name) else value) for name, value in headers)
+
+
+async def heard(control: Control, merchant: Merchant, inbox: Inbox, window: Window) -> list[Judged]:
+    """Return what came, newest first, each judged as its receiver would judge it.
+
+    Raises:
+        NotFoundError, UnavailableError: As for ``opened``.
+
+    """
+    url = (await opened(control, inbox)).url
+    [routing] = await control.store.routing([merchant.id])
+    mine = [one for one in routing.endpoints if one.url.partition("?")[0] == url]
+    keys = [_Keys.of(control, routing, endpoint) for endpoint in mine]
+    found = await control.store.heard(merchant.id, inbox.id, window)
+    return [_judged(one, keys) for one in found]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Keys:
+    """An endpoint, and what its deliveries are signed with."""
+
+    endpoint: Endpoint
+    texts: list[str] = field(repr=False)
+
+    @classmethod
+    def of(cls, control: Control, routing: Routing, endpoint: Endpoint) -> "_Keys":
+        if endpoint.signature.type is SignatureType.NONE:
+            return cls(endpoint=endpoint, texts=[])
+        owner, purpose = secrets.signer_of(endpoint.signature, endpoint.id, endpoint.merchant_id)
+        held: list[SealedSecret] = [one for one in routing.secrets if one.owner_id == owner]
+        live = secrets.live(held, purpose, control.clock.now())
+        try:
+            texts = [secrets.open_secret(control.keyring, one) for one in live]
+        except UnavailableError:
+            texts = []
+        return cls(endpoint=endpoint, texts=texts)
+
+
+def _judged(heard_: Heard, keys: Sequence[_Keys]) -> Judged:
+    """Return the best that any of the endpoints makes of the request."""
+    if not keys:
+        words = "No webhook of this merchant has this URL: there is no secret to check with."
+        return Judged(
+            heard=heard_,
+            headers=heard_.headers,
+            verdict=Verdict.NO_ENDPOINT,
+            words=words,
+            endpoint_id=None,
+        )
+    tried = [(*_check(heard_, one), one.endpoint) for one in keys]
+    verdict, words, endpoint = min(tried, key=lambda each: _BEST_FIRST.index(each[0]))
+    # A header of one's own that authenticates has a name that nobody could guess.
+    own = {(one.endpoint.authentication.name or "").lower() for one in keys}
+    own |= {name.lower() for one in keys for name, _ in one.endpoint.headers}
+    return Judged(
+        heard=heard_,
+        headers=tuple((n, _HIDDEN if n.lower() in own else v) for n, v in heard_.headers),
+        verdict=verdict,
+        words=words,
+        endpoint_id=endpoint.id,
+    )
+
+
+_BEST_FIRST: Final = (Verdict.VERIFIED, Verdict.WRONG, Verdict.UNSIGNED)
+
+
+def _check(heard_: Heard, keys: _Keys) -> tuple[Verdict, str]:
+    dialect = keys.endpoint.dialect
+    if keys.endpoint.signature.type is SignatureType.NONE:
+        return Verdict.UNSIGNED, "This webhook is sent without a signature."
+    if dialect not in DIALECTS:
+        return Verdict.WRONG, f"Nothing here checks the signatures of {dialect}."
+    if not keys.texts:
+        return Verdict.WRONG, "No secret of this webhook lives any more."
+    try:
+        verifier = Verifier(keys.texts, dialect=dialect)
+        verifier.verify(heard_.body, Pairs(heard_.headers), now=heard_.at)
+    except VerificationError as error:
+        unsigned = error.code is Code.MISSING_HEADER
+        return (Verdict.UNSIGNED if unsigned else Verdict.WRONG), error.hint
+    return Verdict.VERIFIED, "The signature is right."
+
+
+def _hash(word: str) -> bytes:
+    return hashlib.sha256(word.encode()).digest()
