@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 from tests.support.api_world import Answer, World
+from tests.support.shipped import example_of
 
 from payhooks.dialects.registry import DIALECTS
 from payhooks.flow.publication import Publication
@@ -44,13 +45,14 @@ async def test_what_a_dialect_cannot_carry_is_refused_where_the_check_is_strict(
     merchant = await world.merchant(type_check="strict")
     await world.endpoint(merchant, dialect="treezor")
     target = f"/v1/merchants/{merchant}/events"
-    said = {"type": "payment_succeeded", "data": {"amount": 1, "currency": "EUR"}}
+    example = example_of("treezor", "payin.create")
+    good = {"type": "payin.create", "data": example}
+    said = {**good, "data": {**example, "more": 1}}
     answer = await world.call("POST", target, said)
     assert answer.status == 422
     [fault] = answer.json["errors"]
     assert (fault["pointer"], fault["code"]) == ("/data", "not_carried")
     assert fault["detail"].startswith("treezor cannot carry this event: ")
-    good = {**said, "data": {"payins": [{"payinId": "1"}]}}
     batch = await world.call("POST", f"{target}/batch", {"events": [said, good]})
     assert ["error" in result for result in batch.json["data"]] == [True, False]
     listed = await world.call("GET", target)
@@ -64,7 +66,7 @@ async def test_else_it_is_a_finding(world: World, type_check: str) -> None:
     merchant = await world.merchant(type_check=type_check)
     await world.endpoint(merchant, dialect="treezor")
     await world.endpoint(merchant)
-    said = {"type": "payment_succeeded", "data": {"amount": 1, "currency": "EUR"}}
+    said = {"type": "payment_succeeded", "data": example_of("owngateway", "payment_succeeded")}
     answer = await world.call("POST", f"/v1/merchants/{merchant}/events", said)
     assert (answer.status, answer.json["deliveries"]) == (202, 2)
     assert [finding["code"] for finding in answer.json["findings"]] == ["not_carried"]
@@ -74,7 +76,7 @@ async def test_an_endpoint_that_does_not_hear_the_event_refuses_nothing(world: W
     """Its dialect is no business of other events."""
     merchant = await world.merchant(type_check="strict")
     await world.endpoint(merchant, dialect="treezor", events=["payin.*"])
-    said = {"type": "payment_succeeded", "data": {"amount": 1, "currency": "EUR"}}
+    said = {"type": "payment_succeeded", "data": example_of("owngateway", "payment_succeeded")}
     answer = await world.call("POST", f"/v1/merchants/{merchant}/events", said)
     assert answer.status == 202
     assert "findings" not in answer.json

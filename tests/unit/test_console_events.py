@@ -6,6 +6,7 @@ from html import unescape
 import pytest
 from tests.support.api_world import finish
 from tests.support.browsing import Browser, ConsoleWorld
+from tests.support.shipped import example_of
 
 from payhooks import ids
 from payhooks.model.delivery import Trigger
@@ -134,7 +135,8 @@ async def test_what_was_found_of_an_event_stands_on_its_page_and_marks_it(
 ) -> None:
     """A merchant who misses an event looks here; the answer to its publisher is long gone."""
     merchant = await world.tenant()
-    good = await published(world, merchant, type="payment_succeeded")
+    example = example_of("owngateway", "payment_succeeded")
+    good = await published(world, merchant, type="payment_succeeded", data=example)
     text = await published(world, merchant, type="payment_succeded")
     browser = await signed_in(world, merchant, Role.VIEWER)
     listed = unescape((await browser.get(LIST)).text)

@@ -158,16 +158,48 @@ def test_faults_are_few_and_short() -> None:
     assert {len(each.detail) for each in found} == {limits.FINDING_CHARS_MAX}
 
 
-def test_of_a_large_event_the_first_fault_is_told() -> None:
-    """To find them all would hold everybody up for a second."""
-    items = {"items": {"type": "string"}}
-    many = b"[" + b",".join([b"1"] * 100_000) + b"]"
-    began_s = time.process_time()
-    found = validation.faults(_type(items), many, at_most=10)
-    forms = validation.faults(_type({"anyOf": [items, items]}), many, at_most=10)
-    assert time.process_time() - began_s < 0.2
-    assert [(each.pointer, each.detail) for each in found] == [("/data/0", "This must be text.")]
-    assert [each.pointer for each in forms] == ["/data"]
+_TEXTS = {"items": {"type": "string"}}
+_FEW = {"minItems": 5, "items": {"required": ["a"]}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "data", "places"),
+    [
+        pytest.param(_TEXTS, ["a", 1, 2, 3, 4], ["/data/1", "/data/2"], id="the first items"),
+        pytest.param(_TEXTS, [*"abcdefg", 1, 2], ["/data/7"], id="the first of those behind"),
+        pytest.param({"anyOf": [_TEXTS]}, [*"abcdefg", 1], ["/data"], id="a form behind"),
+        pytest.param(_FEW, [{}, *[{"a": 1}] * 9], ["/data/0/a"], id="nothing for our cut"),
+        pytest.param(
+            {"properties": {"z": {"type": "string"}}},
+            {**{f"m{number}": number for number in range(300)}, "z": 1},
+            ["/data/z"],
+            id="the first of many members",
+        ),
+    ],
+)
+def test_of_long_lists_the_beginning_is_looked_at_for_all_faults(
+    schema: object, data: object, places: list[str]
+) -> None:
+    """Each item has as many faults as its schema has demands, and the last is like the first."""
+    assert [pointer for pointer, _ in _found(schema, data)] == places
+
+
+def test_what_is_wrong_in_every_place_holds_nobody_up() -> None:
+    """A list of {} has more faults than bytes; the library makes all of them at once."""
+    lines = {"items": {"required": [f"m{number}" for number in range(25)]}}
+    numbers = b"[" + b",".join([b"1"] * 100_000) + b"]"
+    cases = [
+        (lines, b"[" + b",".join([b"{}"] * 80_000) + b"]"),
+        (_TEXTS, numbers),
+        ({"anyOf": [_TEXTS] * 20}, numbers),
+    ]
+    for schema, data in cases:
+        type_ = _type(schema)
+        assert validation.faults(type_, b"[]", at_most=10) == ()
+        began_s = time.process_time()
+        assert validation.faults(type_, data, at_most=10)
+        # All of them are seconds.
+        assert time.process_time() - began_s < 0.2, schema
 
 
 def test_a_number_that_no_parser_takes_is_a_fault_and_no_crash() -> None:
