@@ -33,7 +33,7 @@ _PASSED: Final[Mapping[str, tuple[str, str] | None]] = {
 }
 # What foreign code verifies a dialect that has none of its own name.
 _OUTSIDE: Final = {"hyperswitch": "owngateway", "custom": "shop"}
-_WRONG_SECRET: Final = "whsec_" + base64.b64encode(b"a secret of somebody else").decode()
+WRONG_SECRET: Final = "whsec_" + base64.b64encode(b"a secret of somebody else").decode()
 
 
 class _Outside(Protocol):
@@ -108,7 +108,7 @@ def _judged(request: Captured, secret: str) -> Entry:
     signed = is_signed_by(dialect, secret, request)
     if signed != (signature != "none"):
         complaints.append("it is signed" if signed else "foreign code does not verify it")
-    if is_signed_by(dialect, _WRONG_SECRET, request):
+    if is_signed_by(dialect, WRONG_SECRET, request):
         complaints.append("any secret verifies it")
     foreign = FOREIGN.get(dialect)
     if foreign is not None and foreign(secret, request.named, request.body) != signed:
