@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from pydantic.fields import FieldInfo
-from tests.support import printed_dialects
+from tests.support import printed_catalogue, printed_dialects
 from tests.support.printed_commands import commands
 from tests.support.source_tree import ROOT
 
@@ -110,6 +110,11 @@ PRINTED: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
             f"docs/dialects/{name}.md": partial(printed_dialects.page, name)
             for name in printed_dialects.PAGES
         },
+        "docs/catalogue/README.md": printed_catalogue.overview,
+        **{
+            f"docs/catalogue/{name}.md": partial(printed_catalogue.page, name)
+            for name in printed_catalogue.FAMILIES
+        },
     }
 )
 
@@ -131,9 +136,11 @@ def write(path: Path, text: str) -> None:
 
 
 def main() -> int:
-    """Write every printed part."""
+    """Write every printed part, and the pictures, which are printed as a whole."""
     for name, text in PRINTED.items():
         write(ROOT / name, text())
+    for name, picture in printed_catalogue.PICTURES.items():
+        (ROOT / name).write_text(picture(), encoding="utf-8")
     return 0
 
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from html import escape
-from textwrap import wrap
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 # As in console.css: of light, of dark.
@@ -53,7 +52,7 @@ _LOOKS: Final[Mapping[Role, Mapping[str, str]]] = {
         "fill": "none",
         "stroke": "wait",
         "stroke-width": "1.75",
-        "stroke-dasharray": "5 4",
+        "stroke-dasharray": "4 3",
     },
     "correction-tip": {"fill": "wait"},
     "correction-again": {"fill": "none", "stroke": "wait", "stroke-width": "1.25"},
@@ -248,8 +247,14 @@ def size_of(role: Role) -> int:
 
 def lines_of(text: str, role: Role, width: float) -> list[str]:
     """Return *text* in lines that are no wider than *width*, unless one word alone is."""
-    most = max(1, int(width / (size_of(role) * _MONO_WIDTH)))
-    return wrap(text, most, break_long_words=False, break_on_hyphens=False)
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and width_of(longer, role) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 def _character(character: str) -> float:
