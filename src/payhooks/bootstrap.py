@@ -357,6 +357,8 @@ def _make_sending(
         dialect_policy=retry_policy,
         retention=base.settings.retention,
     )
+    book = TypeBook(base.control)
+    player = Player(base.control, acceptor, base.directory, book, owner=base.owner)
     worker = Worker(
         lease_store=base.store,
         sweep_store=base.store,
@@ -367,7 +369,7 @@ def _make_sending(
         clock=base.clock,
         telemetry=base.telemetry,
         owner=base.owner,
-        advance_runs=Player(base.control, acceptor, TypeBook(base.control), owner=base.owner).step,
+        advance_runs=player.step,
     )
     return Sending(worker=worker, dispatcher=dispatcher, transport=transport)
 

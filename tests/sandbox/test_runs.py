@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from tests.support.api_world import OWNER, World, finish
 
+from payhooks.catalogue import CATALOGUE
 from payhooks.errors import UnavailableError
 from payhooks.flow.play import HELD_S, LOOK_EVERY_S, REPEATS_WAIT_S, Player
 from payhooks.model.delivery import Trigger
@@ -31,7 +32,7 @@ def world() -> World:
 
 def _player(world: World, *, owner: int = OWNER) -> Player:
     services = world.services
-    return Player(world.control, services.acceptor, services.book, owner=owner)
+    return Player(world.control, services.acceptor, services.directory, services.book, owner=owner)
 
 
 async def _begin(world: World, merchant: str, **members: object) -> Any:  # noqa: ANN401 - JSON
@@ -105,6 +106,33 @@ async def test_an_event_is_played_alone(world: World) -> None:
     assert event["data"]["amount"] == 7
     assert event["data"]["a"] == {"b": None}
     assert event["object"]["type"] == "payment_intent"
+
+
+async def test_what_is_played_passes_the_door_like_any_event(world: World) -> None:
+    """What a strict merchant's publisher is refused is not published by a play either."""
+    wrong = {"status": 7}
+    merchant = await world.merchant(families=["owlpay"])
+    await _begin(world, merchant, event="payment_intent.captured", set=wrong)
+    strict = await world.merchant(families=["owlpay"], type_check="strict")
+    refused = await _begin(world, strict, event="payment_intent.captured", set=wrong)
+    await _play(world, _player(world))
+    [event] = await _published(world, merchant)
+    path = f"/v1/merchants/{merchant}/events/{event['id']}"
+    findings = (await world.call("GET", path)).json["findings"]
+    assert {each["pointer"] for each in findings} == {"/data/status"}
+    told = await _read(world, strict, refused)
+    assert (told["state"], await _published(world, strict)) == ("failed", [])
+    assert "/data/status" in told["reason"]
+
+
+async def test_an_event_is_played_by_its_other_name(world: World) -> None:
+    """As it is taken at the door: for the type that it means."""
+    alias, type_ = next((a, type_) for type_ in CATALOGUE.types for a in type_.aliases)
+    merchant = await world.merchant()
+    await _begin(world, merchant, event=alias)
+    await _play(world, _player(world))
+    [event] = await _published(world, merchant)
+    assert (event["family"], event["type"]) == (type_.family, type_.name)
 
 
 async def test_a_type_of_the_operators_own_can_be_played(world: World) -> None:

@@ -1,7 +1,7 @@
 """From the bytes of one event to a Publication, or to every fault that they have."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
@@ -9,9 +9,10 @@ import msgspec
 
 from payhooks import limits
 from payhooks.api import asgi
-from payhooks.catalogue import Catalogue, validation
+from payhooks.catalogue import Catalogue
 from payhooks.catalogue.registry import PAYHOOKS, TEST_TYPE
 from payhooks.errors import Fault, InvalidError, TooLargeError
+from payhooks.flow.examine import examined
 from payhooks.flow.publication import Publication
 from payhooks.flow.routing import RoutingTable
 from payhooks.model.event import Finding
@@ -91,13 +92,11 @@ def decode_event(
     if faults:
         raise InvalidError(faults)
     family, type_, findings = _meant(said, table.merchant, book)
-    data = bytes(said.data)
-    amiss = () if type_ is None else _not_satisfied(type_, data, table.merchant)
     metadata = bytes(said.metadata)
     publication = Publication(
         type=said.type if type_ is None else type_.name,
         family=family,
-        data=data,
+        data=bytes(said.data),
         object_type=None if said.object is None else said.object.type,
         object_id=None if said.object is None else said.object.id,
         occurred_at=None if said.occurred_at is None else said.occurred_at.astimezone(UTC),
@@ -106,11 +105,7 @@ def decode_event(
         idempotency_key=idempotency_key,
         findings=findings,
     )
-    refusals = table.refusals(publication)
-    if not refusals and not amiss:
-        return publication
-    findings = (*findings, *_not_carried(refusals, table.merchant), *amiss)
-    return msgspec.structs.replace(publication, findings=findings[: limits.EVENT_FINDINGS_MAX])
+    return examined(publication, type_, table)
 
 
 def decode_batch(body: bytes) -> BatchBody:
@@ -227,33 +222,6 @@ def _not_known(name: str, merchant: Merchant, book: Catalogue) -> tuple[Finding,
     if merchant.type_check is TypeCheck.STRICT:
         raise InvalidError.at("/type", "unknown_event_type", detail)
     return (Finding(pointer="/type", code="unknown_event_type", detail=detail),)
-
-
-def _not_satisfied(type_: EventType, data: bytes, merchant: Merchant) -> tuple[Finding, ...]:
-    """Return what is not as the type's schema says."""
-    if merchant.type_check is TypeCheck.OFF:
-        return ()
-    found = validation.faults(type_, data, at_most=limits.EVENT_FINDINGS_MAX)
-    if found and merchant.type_check is TypeCheck.STRICT:
-        raise InvalidError(
-            [Fault(pointer=each.pointer, code=each.code, detail=each.detail) for each in found]
-        )
-    return found
-
-
-def _not_carried(refusals: Mapping[str, str], merchant: Merchant) -> list[Finding]:
-    """Return what to say of dialects that cannot carry the event; its deliveries will fail."""
-    said = [_cut(f"{name} cannot carry this event: {why}") for name, why in refusals.items()]
-    if said and merchant.type_check is TypeCheck.STRICT:
-        faults = [Fault(pointer="/data", code="not_carried", detail=detail) for detail in said]
-        raise InvalidError(faults)
-    return [Finding(pointer="/data", code="not_carried", detail=detail) for detail in said]
-
-
-def _cut(detail: str) -> str:
-    # A dialect may quote the payload, which is longer than anybody wants to read or keep.
-    chars_max = limits.FINDING_CHARS_MAX
-    return detail if len(detail) <= chars_max else f"{detail[: chars_max - 1]}…"
 
 
 def fault_of(error: msgspec.ValidationError) -> InvalidError:

@@ -163,9 +163,9 @@ class _Watch:
         run = self._run
         self._print(f"{run['id']}  {run['state']}  {run['published']} of {run['steps']} events")
         if run["left_out"]:
-            say(f"{run['left_out']} steps were left out: the merchant's auto capture is off.")
+            say(f"Steps left out, as the merchant's auto capture is off: {run['left_out']}.")
         if run["sent_again"]:
-            say(f"{run['sent_again']} deliveries were sent a second time.")
+            say(f"Deliveries sent a second time: {run['sent_again']}.")
         if not any(self._deliveries.values()):
             say("No endpoint has selected any: payhooks endpoints create URL --event '*'")
 

@@ -250,12 +250,16 @@ def _wanted(draft: RunDraft, merchant: Merchant, book: Catalogue) -> Scenario:
     assert draft.event is not None
     if draft.family == PAYHOOKS or draft.event == TEST_TYPE:
         raise InvalidError.at("/event", "not_allowed", "Events of this family are ours to publish.")
-    family = draft.family or book.family_of(draft.event, merchant.families)
-    family = family or book.family_of(draft.event, ())
-    type_ = None if family is None else book.find(family, draft.event)
-    if type_ is None or type_.family == PAYHOOKS:
-        raise _unknown("/event", draft.event, book)
-    return _alone(type_)
+    chosen = merchant.families if draft.family is None else (draft.family,)
+    everywhere = chosen if draft.family is not None else ()
+    # What the merchant's families do not know may be played all the same, by its own word.
+    for families in (chosen, everywhere):
+        family = book.family_of(draft.event, families)
+        meant = book.meant(draft.event, families)
+        type_ = meant if family is None else book.find(family, draft.event)
+        if type_ is not None and type_.family != PAYHOOKS:
+            return _alone(type_)
+    raise _unknown("/event", draft.event, book)
 
 
 def _alone(type_: EventType) -> Scenario:
@@ -264,7 +268,7 @@ def _alone(type_: EventType) -> Scenario:
 
 def _unknown(pointer: str, word: str, book: Catalogue) -> InvalidError:
     near = nearest(word, book)
-    hint = f" Did you mean {', '.join(near)}?" if near else ""
+    hint = f" Did you mean {', '.join(near)}?" if near else " The scenarios can be listed."
     detail = f"There is no such scenario or event.{hint}"
     return InvalidError.at(pointer, "unknown_name", detail)
 

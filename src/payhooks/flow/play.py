@@ -4,6 +4,7 @@ A publication's idempotency key is the run's id and its place, and how far the r
 after it. So whoever takes a run over publishes nothing twice, however its last player ended.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,9 +16,17 @@ from payhooks.control import sandbox
 from payhooks.control.context import SYSTEM, Control, audit_entry
 from payhooks.control.deliveries import requeue_of
 from payhooks.control.event_types import TypeBook
-from payhooks.errors import InProgressError, NotFoundError, PayhooksError, UnavailableError
+from payhooks.errors import (
+    InProgressError,
+    InvalidError,
+    NotFoundError,
+    PayhooksError,
+    UnavailableError,
+)
 from payhooks.flow.accept import Acceptor
+from payhooks.flow.examine import examined
 from payhooks.flow.publication import Publication, Published
+from payhooks.flow.routing import Directory
 from payhooks.model.audit import AuditEntry
 from payhooks.model.delivery import State
 from payhooks.model.endpoint import EndpointStatus
@@ -54,9 +63,18 @@ class _Held:
 class Player:
     """Plays the runs that this process holds."""
 
-    def __init__(self, control: Control, acceptor: Acceptor, book: TypeBook, *, owner: int) -> None:
+    def __init__(
+        self,
+        control: Control,
+        acceptor: Acceptor,
+        directory: Directory,
+        book: TypeBook,
+        *,
+        owner: int,
+    ) -> None:
         self._control = control
         self._acceptor = acceptor
+        self._directory = directory
         self._book = book
         self._owner = owner
         self._held: dict[bytes, _Held] = {}
@@ -120,8 +138,12 @@ class Player:
             return (held.due_at[done] - now).total_seconds()
         if not await self._plays_on(held):
             return 0.0
+        try:
+            publications = await self._publications(held, due)
+        except InvalidError as error:
+            await self._write(held, self._over(held.run, RunState.FAILED, str(error)))
+            return 0.0
         merchant = ids.to_text(ids.MERCHANT, held.run.merchant_id)
-        publications = [_publication(held, place) for place in due]
         results = await self._acceptor.publish(
             merchant, publications, authorise=lambda _table: None
         )
@@ -141,6 +163,21 @@ class Player:
         if refused is not None:
             held.again_at_s = self._control.clock.monotonic_s() + LOOK_EVERY_S
         return 0.0
+
+    async def _publications(self, held: _Held, places: Sequence[int]) -> list[Publication]:
+        """Return what is to be said, as the door would take it from anybody else.
+
+        Raises:
+            InvalidError: It would refuse one: the merchant checks strictly.
+
+        """
+        table = await self._directory.find(ids.to_text(ids.MERCHANT, held.run.merchant_id))
+        book = await self._book.current()
+        found = []
+        for place in places:
+            said = _publication(held, place)
+            found.append(examined(said, book.find(said.family, said.type), table))
+        return found
 
     async def _repeat(self, held: _Held) -> float:
         """Send again what is to go twice; end the run when nothing is left of that."""
