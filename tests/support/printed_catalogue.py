@@ -63,9 +63,11 @@ def page(name: str) -> str:
     family = CATALOGUE.families[name]
     parts = [family.words, _links(name)]
     kinds = _kinds(name)
-    for solution, of_it in groupby(kinds, key=lambda kind: kind.solution):
-        listed = ", ".join(f"[`{kind.name}`](#{_anchor(kind.name)})" for kind in of_it)
-        parts.append(f"- {solution}: {listed}")
+    contents = [
+        f"- {solution}: {', '.join(f'[`{kind.name}`](#{_anchor(kind.name)})' for kind in of_it)}"
+        for solution, of_it in groupby(kinds, key=lambda kind: kind.solution)
+    ]
+    parts.append("\n".join(contents))
     if family.flow_chart:
         parts += [f"## {family.flow_chart.title}", family.flow_chart.words]
         parts.append(f"![{family.flow_chart.title}](../images/catalogue/{name}-flow_chart.svg)")
