@@ -24,6 +24,7 @@ _VIEWS: Final = {
     "/replays/new": ("?include=failed&count=1",),
     "/settings/webhooks/{endpoint_id}": ("?tab=settings", "?tab=activity"),
     "/settings/audit-log": ("?action=nothing",),
+    "/sandbox": ("?scenario=preauthorisation-partial-captures", "?q=nothing+of+it"),
 }
 # Of one's own once: whoever has joined cannot be asked to join again.
 _LEFT_OUT: Final = {"/", "/factor", "/invitations/{text}/join"}
@@ -58,6 +59,7 @@ def furnish(
     failed = _failed(api, at, event)
     replay = api.post(f"{at}/replays", {"include": ["failed"]})["id"]
     key = {"label": label, "scopes": ["events:write"], "signing": True}
+    run = api.post(f"{at}/sandbox/runs", {"scenario": "sale-queued"})["id"]
     api.post(f"{at}/keys", key)
     invited = api.post(f"{at}/invitations", {"email": "guest@example.com", "role": "viewer"})
     return {
@@ -66,6 +68,7 @@ def furnish(
         "delivery_id": failed,
         "replay_id": replay,
         "text": invited["url"].rpartition("/")[2],
+        "run_id": run,
     }
 
 

@@ -35,6 +35,7 @@ NOBODYS: Final[Mapping[str, str]] = {
         "event_id": ids.EVENT,
         "delivery_id": ids.DELIVERY,
         "replay_id": ids.REPLAY,
+        "run_id": ids.RUN,
     }.items()
 } | {"text": "inv" + "x" * 40}
 
@@ -73,6 +74,7 @@ async def furnished(world: ConsoleWorld, name: str) -> Tenant:
     await world.key(text, "events:write", label=f"{name} till", signing=True)
     [key] = (await world.call("GET", f"{at}/keys")).json["data"]
     [delivery] = (await world.call("GET", f"{at}/events/{event}/deliveries")).json["data"]
+    run = (await world.call("POST", f"{at}/sandbox/runs", {"scenario": "card-sale"})).json
     colleague = await world.person(merchant, Role.SUPPORT, factor=False)
     owner = await world.person(merchant)
     found = {
@@ -83,6 +85,7 @@ async def furnished(world: ConsoleWorld, name: str) -> Tenant:
         "invitation_id": invited["id"],
         "key_id": key["id"],
         "user_id": ids.to_text(ids.USER, colleague.id),
+        "run_id": run["id"],
         "text": invited["url"].rpartition("/")[2],
     }
     words = (f"{name} ", f"{name}.example", f"{name}-new@", colleague.username, owner.username)

@@ -1,6 +1,7 @@
 """What the console is made of: templates, assets, charts, the menu; and their budgets."""
 
 import re
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -11,10 +12,11 @@ from payhooks import console
 from payhooks.console import chart
 from payhooks.console.assets import Assets
 from payhooks.console.chart import Series
-from payhooks.console.menu import MENU, visible
+from payhooks.console.menu import MENU, Group, visible
 from payhooks.console.render import Renderer
 from payhooks.control.context import SYSTEM, Caller
 from payhooks.model.key import Scope
+from payhooks.model.merchant import Mode
 
 FOLDER = Path(console.__file__).parent
 TEMPLATES = sorted((FOLDER / "templates").rglob("*.html"))
@@ -138,11 +140,16 @@ def test_the_menu_shows_what_is_there_and_allowed() -> None:
     """An entry that leads to a refusal is worse than none."""
     served = {"/settings/webhooks": Scope.ENDPOINTS_READ, "/settings/keys": Scope.KEYS_READ}
     reader = Caller(actor="user", scopes=frozenset({Scope.ENDPOINTS_READ}))
-    labels = [entry.label for group in visible(reader, served) for entry in group.entries]
-    assert labels == ["Webhooks"]
+    assert labels_of(visible(reader, served, Mode.SANDBOX)) == ["Webhooks"]
     every = {entry.path: None for group in MENU for entry in group.entries}
-    assert visible(SYSTEM, every) == MENU
-    assert visible(reader, {}) == ()
+    assert visible(SYSTEM, every, Mode.SANDBOX) == MENU
+    assert visible(reader, {}, Mode.SANDBOX) == ()
+    live = labels_of(visible(SYSTEM, every, Mode.LIVE))
+    assert set(labels_of(MENU)) - set(live) == {"Sandbox"}
+
+
+def labels_of(menu: Sequence[Group]) -> list[str]:
+    return [entry.label for group in menu for entry in group.entries]
 
 
 def test_webhooks_stand_in_the_dropdown_of_settings() -> None:

@@ -72,7 +72,11 @@ async def walk(world: RecordedWorld, tenant: Tenant) -> None:
     for page in pages():
         if page.method == "GET" and "{text}" not in page.path:
             await browser.get(ROOT + page.path.format_map(at))
-    for query in ("deliveries?status=failed&webhook={endpoint_id}", "deliveries?q={event_id}"):
+    for query in (
+        "deliveries?status=failed&webhook={endpoint_id}",
+        "deliveries?q={event_id}",
+        "sandbox?scenario=card-sale",
+    ):
         await browser.get(f"{ROOT}/{query.format_map(at)}")
     for tab in ("settings", "activity"):
         await browser.get(f"{ROOT}/settings/webhooks/{at['endpoint_id']}?tab={tab}")
@@ -110,6 +114,9 @@ def _forms(tenant: Tenant) -> list[tuple[str, dict[str, str]]]:
         ("/replays/{replay_id}/cancel", {}),
         ("/events/{event_id}/expunge", {}),
         (f"{one}/delete", {}),
+        ("/sandbox/runs", {"scenario": "card-sale", "seed": "7"}),
+        ("/sandbox/runs/{run_id}/again", {}),
+        ("/sandbox/runs/{run_id}/stop", {}),
         (keys, {"label": "heron reader", "scopes": "events:read", "expires_in": "30"}),
         (f"{keys}/signature-key/reveal", {}),
         (f"{keys}/signature-key/rotate", {"grace": "0"}),

@@ -187,7 +187,7 @@ class Guard:
             tenant=tenant,
             role=None if membership is None else membership.role,
             merchants=merchants,
-            menu=() if tenant is None else visible(caller, self._needs),
+            menu=() if tenant is None else visible(caller, self._needs, tenant.mode),
         )
 
     async def _merchants(

@@ -6,6 +6,7 @@ from typing import Final
 
 from payhooks.control.context import Caller
 from payhooks.model.key import Scope
+from payhooks.model.merchant import Mode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +16,7 @@ class Entry:
     label: str
     path: str  # below /console
     shortcut: str = ""  # the letter after g
+    sandbox: bool = False  # for merchants in sandbox mode alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,7 @@ MENU: Final = (
             Entry(label="Overview", path="/overview", shortcut="o"),
             Entry(label="Events", path="/events", shortcut="e"),
             Entry(label="Deliveries", path="/deliveries", shortcut="d"),
+            Entry(label="Sandbox", path="/sandbox", sandbox=True),
         ),
     ),
     Group(
@@ -47,14 +50,16 @@ MENU: Final = (
 )
 
 
-def visible(caller: Caller, needs: Mapping[str, Scope | None]) -> tuple[Group, ...]:
+def visible(caller: Caller, needs: Mapping[str, Scope | None], mode: Mode) -> tuple[Group, ...]:
     """Return the menu for a role; *needs* maps the path of each page served to its scope."""
     groups = []
     for group in MENU:
         entries = tuple(
             entry
             for entry in group.entries
-            if entry.path in needs and _may(caller, needs[entry.path])
+            if entry.path in needs
+            and _may(caller, needs[entry.path])
+            and (mode is Mode.SANDBOX or not entry.sandbox)
         )
         if entries:
             groups.append(Group(label=group.label, entries=entries))

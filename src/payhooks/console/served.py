@@ -14,6 +14,8 @@ from payhooks.console.pages import (
     overview,
     replays,
     sign_in,
+    sandbox,
+    sandbox_runs,
     start,
     team,
     webhooks,
@@ -37,6 +39,8 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     replays,
     overview,
     webhooks,
+    sandbox,
+    sandbox_runs,
     webhooks_edit,
     webhooks_one,
 )
