@@ -1,10 +1,12 @@
 """What can happen to an object of a kind: its states, its moves, and what others call them.
 
 Pure tables, read from the families' files (docs/adr/0014). Who folds an object's events over
-them is ``policy/object_state.py``.
+them is ``object_state.py`` beside.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Final, TypeAlias
 
 import msgspec
@@ -15,6 +17,9 @@ START: Final = "start"  # the object was not heard of before
 
 # A member of an event's data that a row asks for.
 Scalar: TypeAlias = str | int | float | bool | None
+
+_WAIT: Final = re.compile(r"([1-9][0-9]{0,3})([mhd])")
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,6 +48,17 @@ class LifeCycle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     states: Mapping[str, str]  # name → a sentence for people
     final: tuple[str, ...] = ()
     transitions: tuple[Transition, ...] = ()
+    waits: str = ""  # "2d": how long it may be in processing; empty: as long as most
+
+    def __post_init__(self) -> None:
+        if self.waits and _WAIT.fullmatch(self.waits) is None:
+            raise ValueError(f"waits is a number with m, h or d, not {self.waits!r}")
+
+    @property
+    def longest_wait(self) -> timedelta | None:
+        """Return after how long in processing an object is late; None where nothing is said."""
+        found = _WAIT.fullmatch(self.waits)
+        return None if found is None else timedelta(**{_UNITS[found[2]]: int(found[1])})
 
     def row(self, event: str, data: object, state: str) -> Transition | None:
         """Return what *event* does to an object in *state*.
