@@ -148,14 +148,24 @@ def test_a_format_is_no_demand() -> None:
     assert _found({"format": "email"}, "nobody") == []
 
 
+def test_what_two_parts_of_a_schema_demand_is_missed_once() -> None:
+    """A type narrows what its object has; ten findings are too few to say things twice."""
+    demanding = {"required": ["a"]}
+    assert _found({"allOf": [demanding, demanding]}, {}) == [
+        ("/data/a", "This member is required.")
+    ]
+
+
 def test_faults_are_few_and_short() -> None:
     """They are stored beside the event, and an event's author chooses how many there are."""
     schema = {"additionalProperties": {"enum": ["x" * 1_000]}}
     data = json.dumps({f"{number}{'k' * 500}": 1 for number in range(20)}).encode()
     found = validation.faults(_type(schema), data, at_most=10)
-    assert len(found) == 10
-    assert {each.pointer for each in found} == {"/data"}
-    assert {len(each.detail) for each in found} == {limits.FINDING_CHARS_MAX}
+    # Whatever has a name too long to be said is said of what it is a member of.
+    assert [each.pointer for each in found] == ["/data"]
+    assert [len(each.detail) for each in found] == [limits.FINDING_CHARS_MAX]
+    named = json.dumps({f"k{number}": 1 for number in range(20)}).encode()
+    assert len(validation.faults(_type(schema), named, at_most=10)) == 10
 
 
 _TEXTS = {"items": {"type": "string"}}
