@@ -39,8 +39,8 @@ class Part:
     needs_postgres: bool = False
 
 
-def _pytest(folder: str, *options: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "pytest", "--quiet", "--no-header", *options, folder)
+def _pytest(*folders_and_options: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "pytest", "--quiet", "--no-header", *folders_and_options)
 
 
 # What decides has no line and no branch that its tests do not take.
@@ -64,6 +64,12 @@ PARTS: Final = (
     Part(name="unit", command=_pytest("tests/unit", "-n", "2"), budget_s=50),
     Part(name="coverage", command=_coverage(), budget_s=10),
     Part(
+        name="catalogue",
+        command=_pytest("tests/catalogue", "tests/sandbox", "-n", "2"),
+        budget_s=30,
+        needs_postgres=True,
+    ),
+    Part(
         name="contract",
         command=_pytest("tests/contract", "-n", "2"),
         budget_s=50,
@@ -83,13 +89,13 @@ PARTS: Final = (
     Part(
         name="faults",
         command=_pytest("tests/faults", "-n", "3"),
-        budget_s=120,
+        budget_s=110,
         needs_postgres=True,
     ),
     Part(
         name="e2e",
         command=_pytest("tests/e2e", "--ignore=tests/e2e/console", "-n", "3"),
-        budget_s=190,
+        budget_s=170,
         needs_postgres=True,
     ),
     Part(
