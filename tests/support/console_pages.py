@@ -21,10 +21,11 @@ _VIEWS: Final = {
     "/deliveries": ("?status=failed", "?q=nothing", "?from=soon"),
     "/deliveries/{delivery_id}": ("?view=response", "?view=timing", "?view=signature"),
     "/events": ("?type=ach.*",),
+    "/event-types": ("?q=refund", "?q=nothing"),
     "/replays/new": ("?include=failed&count=1",),
     "/settings/webhooks/{endpoint_id}": ("?tab=settings", "?tab=activity"),
-    "/settings/audit-log": ("?action=nothing",),
     "/sandbox": ("?scenario=preauthorisation-partial-captures", "?q=nothing+of+it"),
+    "/settings/audit-log": ("?action=nothing",),
 }
 # Of one's own once: whoever has joined cannot be asked to join again.
 _LEFT_OUT: Final = {"/", "/factor", "/invitations/{text}/join"}
@@ -58,8 +59,8 @@ def furnish(
     event = _publish(api, at, note)
     failed = _failed(api, at, event)
     replay = api.post(f"{at}/replays", {"include": ["failed"]})["id"]
-    key = {"label": label, "scopes": ["events:write"], "signing": True}
     run = api.post(f"{at}/sandbox/runs", {"scenario": "sale-queued"})["id"]
+    key = {"label": label, "scopes": ["events:write"], "signing": True}
     api.post(f"{at}/keys", key)
     invited = api.post(f"{at}/invitations", {"email": "guest@example.com", "role": "viewer"})
     return {
@@ -67,8 +68,10 @@ def furnish(
         "event_id": event,
         "delivery_id": failed,
         "replay_id": replay,
-        "text": invited["url"].rpartition("/")[2],
         "run_id": run,
+        "text": invited["url"].rpartition("/")[2],
+        "family": "treezor",
+        "type_name": "payin.update",
     }
 
 

@@ -39,6 +39,9 @@ NOBODYS: Final[Mapping[str, str]] = {
     }.items()
 } | {"text": "inv" + "x" * 40}
 
+# What no merchant has for itself: a type that the catalogue describes.
+EVERYBODYS: Final = {"family": "treezor", "type_name": "payin.update"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tenant:
@@ -71,10 +74,10 @@ async def furnished(world: ConsoleWorld, name: str) -> Tenant:
     said = {"email": f"{name}-new@example.com", "role": "viewer"}
     invited = (await world.call("POST", f"{at}/invitations", said)).json
     replay = (await world.call("POST", f"{at}/replays", {"include": ["failed"]})).json
+    run = (await world.call("POST", f"{at}/sandbox/runs", {"scenario": "card-sale"})).json
     await world.key(text, "events:write", label=f"{name} till", signing=True)
     [key] = (await world.call("GET", f"{at}/keys")).json["data"]
     [delivery] = (await world.call("GET", f"{at}/events/{event}/deliveries")).json["data"]
-    run = (await world.call("POST", f"{at}/sandbox/runs", {"scenario": "card-sale"})).json
     colleague = await world.person(merchant, Role.SUPPORT, factor=False)
     owner = await world.person(merchant)
     found = {
@@ -82,15 +85,15 @@ async def furnished(world: ConsoleWorld, name: str) -> Tenant:
         "event_id": event,
         "delivery_id": delivery["id"],
         "replay_id": replay["id"],
+        "run_id": run["id"],
         "invitation_id": invited["id"],
         "key_id": key["id"],
         "user_id": ids.to_text(ids.USER, colleague.id),
-        "run_id": run["id"],
         "text": invited["url"].rpartition("/")[2],
     }
     words = (f"{name} ", f"{name}.example", f"{name}-new@", colleague.username, owner.username)
     facts = (*words, text, *found.values())
-    return Tenant(merchant=merchant, owner=owner, ids=found, facts=facts)
+    return Tenant(merchant=merchant, owner=owner, ids=found | EVERYBODYS, facts=facts)
 
 
 async def with_session(world: ConsoleWorld, tenant: Tenant, user: User) -> Tenant:

@@ -11,6 +11,7 @@ from enum import StrEnum
 import pytest
 from tests.support.browsing import Browser, ConsoleWorld, Seen
 from tests.support.console_tenants import (
+    EVERYBODYS,
     NOBODYS,
     Rooms,
     Tenant,
@@ -145,7 +146,7 @@ async def ask(browser: Browser, page: Page, ids: Mapping[str, str], tenant: Tena
 def swaps(page: Page, own: Tenant, ids: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
     """Yield own ids with each one that the page names taken from *ids*, and with all of them."""
     # The text of an invitation is not an id: whoever has the link is invited.
-    names = [name for name in parameters(page.path) if name != "text"]
+    names = [name for name in parameters(page.path) if name not in {"text", *EVERYBODYS}]
     for name in names:
         yield {**own.ids, name: ids[name]}
     if len(names) > 1:

@@ -35,6 +35,7 @@ MENU: Final = (
             Entry(label="Overview", path="/overview", shortcut="o"),
             Entry(label="Events", path="/events", shortcut="e"),
             Entry(label="Deliveries", path="/deliveries", shortcut="d"),
+            Entry(label="Event types", path="/event-types"),
             Entry(label="Sandbox", path="/sandbox", sandbox=True),
         ),
     ),

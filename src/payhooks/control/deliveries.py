@@ -17,7 +17,8 @@ from payhooks.model.attempt import Attempt
 from payhooks.model.delivery import Delivery, State
 from payhooks.model.endpoint import Endpoint, EndpointStatus
 from payhooks.model.event import Event
-from payhooks.model.merchant import Merchant
+from payhooks.model.event_type import EventType
+from payhooks.model.merchant import Merchant, Mode
 from payhooks.ports.accepting import Accepted, Arrival, PlannedDelivery, StaleRouting
 from payhooks.ports.controlling import Cancelled, Change, Requeue
 from payhooks.ports.reading import DeliveryFilter, StoredEvent
@@ -213,32 +214,33 @@ def requeue_of(control: Control, merchant: Merchant, endpoint: Endpoint, event: 
     )
 
 
-async def send_test(
-    control: Control, caller: Caller, merchant: Merchant, endpoint: Endpoint, *, owner: int
+async def send_test(  # noqa: PLR0913 - every part is named at the call site
+    control: Control,
+    caller: Caller,
+    merchant: Merchant,
+    endpoint: Endpoint,
+    *,
+    owner: int,
+    example: EventType | None = None,
 ) -> DeliveryId:
     """Return the delivery of a test event, sent to this endpoint alone, whatever it selected.
 
+    With *example* it is that type's example, of sandbox merchants alone.
+
     Raises:
-        WrongStateError: The endpoint is disabled.
+        WrongStateError: The endpoint is disabled, or is not to get this example.
         RateLimitedError: It had TESTS_PER_MINUTE_MAX in the last minute.
         UnavailableError: The merchant's configuration changes all the time.
 
     """
     if endpoint.status is EndpointStatus.DISABLED:
         raise WrongStateError("A disabled endpoint hears nothing; enable it first.")
-    await _demand_pace(control, endpoint)
     printed = ids.to_text(ids.ENDPOINT, endpoint.id)
-    data = {"message": "This is a test. No money moved.", "endpoint_id": printed}
-    event = Event(
-        id=control.ids.new_event(),
-        merchant_id=merchant.id,
-        type=TEST_TYPE,
-        family=PAYHOOKS,
-        data=msgspec.json.encode(data),
-    )
-    if registry.bound(endpoint.dialect, merchant).refusal(event) is not None:
-        # Dialects that carry lists alone have to be tried out too.
-        event = msgspec.structs.replace(event, data=msgspec.json.encode({"tests": [data]}))
+    if example is None:
+        event = _test_event(control, merchant, endpoint)
+    else:
+        event = _example_event(control, merchant, endpoint, example)
+    await _demand_pace(control, endpoint, event.type)
     requeue = requeue_of(control, merchant, endpoint, event)
     planned = PlannedDelivery(
         id=requeue.delivery_id,
@@ -275,7 +277,43 @@ async def send_test(
     return planned.id
 
 
-async def _demand_pace(control: Control, endpoint: Endpoint) -> None:
+def _test_event(control: Control, merchant: Merchant, endpoint: Endpoint) -> Event:
+    printed = ids.to_text(ids.ENDPOINT, endpoint.id)
+    data = {"message": "This is a test. No money moved.", "endpoint_id": printed}
+    event = Event(
+        id=control.ids.new_event(),
+        merchant_id=merchant.id,
+        type=TEST_TYPE,
+        family=PAYHOOKS,
+        data=msgspec.json.encode(data),
+    )
+    if registry.bound(endpoint.dialect, merchant).refusal(event) is None:
+        return event
+    # Dialects that carry lists alone have to be tried out too.
+    return msgspec.structs.replace(event, data=msgspec.json.encode({"tests": [data]}))
+
+
+def _example_event(
+    control: Control, merchant: Merchant, endpoint: Endpoint, example: EventType
+) -> Event:
+    if merchant.mode is not Mode.SANDBOX:
+        raise WrongStateError("This merchant is live: its server would take an example for money.")
+    if example.example is None or example.family == PAYHOOKS:
+        raise WrongStateError("There is no example of this that could be sent.")
+    event = Event(
+        id=control.ids.new_event(),
+        merchant_id=merchant.id,
+        type=example.name,
+        family=example.family,
+        data=example.example,
+    )
+    refusal = registry.bound(endpoint.dialect, merchant).refusal(event)
+    if refusal is not None:
+        raise WrongStateError(refusal)
+    return event
+
+
+async def _demand_pace(control: Control, endpoint: Endpoint, event_type: str) -> None:
     """Return if the endpoint may be tested again.
 
     Counted in the store, so it holds across processes: a test goes to a URL that somebody just
@@ -283,7 +321,7 @@ async def _demand_pace(control: Control, endpoint: Endpoint) -> None:
     """
     recent = DeliveryFilter(
         endpoint_id=endpoint.id,
-        event_types=(TEST_TYPE,),
+        event_types=(event_type,),
         created_gte=control.clock.now() - timedelta(minutes=1),
     )
     count = await control.store.count_deliveries(

@@ -3,6 +3,7 @@
 The dialog is the page's own part: with our script it opens over the list, without it is a page.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from starlette.responses import Response
@@ -21,6 +22,7 @@ from payhooks.errors import InvalidError
 from payhooks.model.endpoint import DisabledReason
 from payhooks.model.key import Scope
 from payhooks.model.merchant import Merchant
+from payhooks.policy.match import is_valid_pattern
 from payhooks.policy.retry import POLICIES
 from payhooks.ports.controlling import Window
 
@@ -55,8 +57,12 @@ async def webhooks(visit: Visit) -> Response:
 
 @page("GET", LIST + "/new", needs=Scope.ENDPOINTS_WRITE, factor=Factor.GATE)
 async def new(visit: Visit) -> Response:
-    """Ask for what a webhook has."""
-    return await _new(visit, forms.blank(visit.merchant), NO_MESSAGES)
+    """Ask for what a webhook has; whoever comes from an event type has it selected."""
+    blank = forms.blank(visit.merchant)
+    event = visit.query.get("event", "")
+    if is_valid_pattern(event):
+        blank = replace(blank, events=(event,))
+    return await _new(visit, blank, NO_MESSAGES)
 
 
 @page("POST", LIST, needs=Scope.ENDPOINTS_WRITE, factor=Factor.GATE)

@@ -5,6 +5,7 @@ from typing import Final
 from starlette.responses import Response
 
 from payhooks import ids, limits
+from payhooks.catalogue.registry import TEST_TYPE
 from payhooks.console.forms import NO_MESSAGES, Messages
 from payhooks.console.listing import Listed, address, listed, window_of
 from payhooks.console.page import Factor, Visit, page
@@ -18,6 +19,7 @@ from payhooks.errors import InvalidError, RateLimitedError, WrongStateError
 from payhooks.model.attempt import REASON_SENTENCES
 from payhooks.model.delivery import FINAL_STATES, Delivery
 from payhooks.model.endpoint import Endpoint, EndpointStatus, SignatureType
+from payhooks.model.event_type import EventType
 from payhooks.model.key import Scope
 from payhooks.ports.reading import DeliveryFilter
 
@@ -112,18 +114,7 @@ async def move(visit: Visit) -> Response:
 @page("POST", _ONE + "/test", needs=Scope.ENDPOINTS_WRITE, factor=Factor.GATE)
 async def test(visit: Visit) -> Response:
     """Send a test event to this webhook alone, and show what comes of it."""
-    endpoint = await _found(visit)
-    try:
-        delivery_id = await deliveries.send_test(
-            visit.control, visit.caller, visit.merchant, endpoint, owner=visit.parts.owner
-        )
-    except (WrongStateError, RateLimitedError) as error:
-        messages = Messages({}, [str(error)])
-        return _tested(visit, endpoint, None, status=409, messages=messages)
-    if not visit.partial:
-        return visit.go(f"{_place(endpoint)}/test/{ids.to_text(ids.DELIVERY, delivery_id)}")
-    found = await visit.control.store.delivery(visit.merchant.id, delivery_id)
-    return _tested(visit, endpoint, found)
+    return await send_test(visit, await _found(visit))
 
 
 @page("GET", _ONE + "/test/{delivery_id}", needs=Scope.DELIVERIES_READ, factor=Factor.GATE)
@@ -134,6 +125,32 @@ async def tested(visit: Visit) -> Response:
         visit.control, visit.merchant, visit.parameter["delivery_id"]
     )
     return _tested(visit, endpoint, found)
+
+
+async def send_test(
+    visit: Visit, endpoint: Endpoint, *, example: EventType | None = None
+) -> Response:
+    """Return what comes of a test event, or of a type's *example*, that is sent to one webhook."""
+    try:
+        delivery_id = await deliveries.send_test(
+            visit.control,
+            visit.caller,
+            visit.merchant,
+            endpoint,
+            owner=visit.parts.owner,
+            example=example,
+        )
+    except (WrongStateError, RateLimitedError) as error:
+        messages = Messages({}, [str(error)])
+        return _tested(visit, endpoint, None, status=409, messages=messages)
+    if not visit.partial:
+        return visit.go(f"{_place(endpoint)}/test/{ids.to_text(ids.DELIVERY, delivery_id)}")
+    found = await visit.control.store.delivery(visit.merchant.id, delivery_id)
+    return _tested(visit, endpoint, found)
+
+
+def _named(delivery: Delivery) -> str:
+    return "test event" if delivery.event_type == TEST_TYPE else f"example {delivery.event_type}"
 
 
 async def _found(visit: Visit) -> Endpoint:
@@ -173,6 +190,7 @@ def _tested(
         part="test",
         status=status,
         title=f"Test of {endpoint.label}",
+        named="test event" if delivery is None else _named(delivery),
         webhook=endpoint,
         delivery=delivery,
         ended=delivery is not None and delivery.state in FINAL_STATES,
