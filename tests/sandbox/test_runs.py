@@ -270,6 +270,23 @@ async def test_duplicates_are_the_same_delivery_again(world: World) -> None:
     assert (await world.audit_actions(merchant)).count("event.resent") == len(EVENTS)
 
 
+async def test_duplicates_go_while_a_life_is_still_told(world: World) -> None:
+    """The last event too, whose turn comes when those before it were looked at just now."""
+    merchant = await world.merchant()
+    await world.endpoint(merchant, events=["payment_intent.*"])
+    options = {"speed": "1d=2s", "duplicate": 100}
+    run = await _begin(world, merchant, scenario="auto-capture", **options)
+    player = _player(world)
+    sent = 0
+    for _ in range(60):
+        await _play(world, player, s=0.1)
+        sent += await finish(world, Trigger.SUCCEED)
+        world.clock.advance(timedelta(seconds=0.05))
+    told = await _read(world, merchant, run)
+    assert (told["state"], told["sent_again"]) == ("finished", told["steps"])
+    assert sent == 2 * told["steps"]
+
+
 async def test_what_was_not_delivered_is_not_sent_twice(world: World) -> None:
     """And an endpoint that fails for hours does not keep a run from its end."""
     merchant = await world.merchant()

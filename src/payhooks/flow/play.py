@@ -41,8 +41,9 @@ RUNS_HELD_MAX: Final = 20  # per process; the others wait, or other processes ta
 HELD_S: Final = 30.0  # so long does a run wait whose player died
 HELD_MARGIN_S: Final = 5.0
 EVENTS_AT_ONCE_MAX: Final = 20  # then the run is written, so that whoever watches sees it go on
-# An endpoint that fails for hours does not keep a run from its end.
+# An endpoint that fails for hours does not keep a run from its end, nor us asking all the time.
 REPEATS_WAIT_S: Final = 60.0
+_REPEATS_LOOK_S_MAX: Final = 2.0
 _ENDPOINTS_MAX: Final = 100  # of one event, whose deliveries are sent again
 _UNDONE: Final = frozenset({State.SCHEDULED, State.LEASED, State.BLOCKED})
 
@@ -58,6 +59,11 @@ class _Held:
     due_at: list[datetime]  # of each in that order
     repeats: frozenset[int]
     again_at_s: float = 0.0  # not before that: something did not answer, or is awaited
+    # Of what is to go twice: how many events are awaited, when to look again, and how much later
+    # after that where nothing has ended.
+    awaited: int = 0
+    look_at_s: float = 0.0
+    look_again_s: float = LOOK_EVERY_S
 
 
 class Player:
@@ -160,6 +166,7 @@ class Player:
             run = self._over(run, RunState.FAILED, str(refused))
         if run != held.run:
             await self._write(held, run)
+            held.look_at_s, held.look_again_s = 0.0, LOOK_EVERY_S
         if refused is not None:
             held.again_at_s = self._control.clock.monotonic_s() + LOOK_EVERY_S
         return 0.0
@@ -193,18 +200,22 @@ class Player:
 
     async def _send_again(self, held: _Held) -> int:
         """Send again what ended well and is to go twice; return how many events are awaited."""
+        now_s = self._control.clock.monotonic_s()
+        if now_s < held.look_at_s:
+            return held.awaited
         run = held.run
         waiting = [
             one for one in run.played if one.place in held.repeats and one.place not in run.repeated
         ]
         merchant = await self._control.store.merchant(run.merchant_id) if waiting else None
-        left = len(waiting)
+        held.awaited = 0 if merchant is None else len(waiting)
+        before = held.awaited
         for played in waiting if merchant is not None else ():
             assert merchant is not None
             items = await self._ended_well(merchant, played)
             if items is None:
                 continue
-            left -= 1
+            held.awaited -= 1
             run = msgspec.structs.replace(
                 held.run,
                 repeated=(*held.run.repeated, played.place),
@@ -213,7 +224,10 @@ class Player:
             entry = self._entry(run, played) if items else None
             if not await self._write(held, run, items, entry):
                 return 0
-        return left
+        slower_s = min(2 * held.look_again_s, _REPEATS_LOOK_S_MAX)
+        held.look_again_s = LOOK_EVERY_S if held.awaited < before else slower_s
+        held.look_at_s = now_s + held.look_again_s
+        return held.awaited
 
     async def _ended_well(self, merchant: Merchant, played: Played) -> list[Requeue] | None:
         """Return the deliveries to send again; None while some are under way."""
