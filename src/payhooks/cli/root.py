@@ -15,6 +15,7 @@ from payhooks.cli import (
     listen,
     merchants,
     migrate,
+    objects,
     reconcile,
     replay,
     serve,
@@ -57,6 +58,7 @@ app.add_typer(users.group, name="users", rich_help_panel=_USE)
 app.add_typer(merchants.group, name="merchants", rich_help_panel=_USE)
 app.add_typer(endpoints.group, name="endpoints", rich_help_panel=_USE)
 app.add_typer(events.group, name="events", rich_help_panel=_USE)
+app.add_typer(objects.group, name="objects", rich_help_panel=_USE)
 app.add_typer(event_types.group, name="event-types", rich_help_panel=_USE)
 app.add_typer(deliveries.group, name="deliveries", rich_help_panel=_USE)
 app.add_typer(replay.group, name="replay", rich_help_panel=_USE)

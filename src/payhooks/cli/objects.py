@@ -1,0 +1,69 @@
+"""``payhooks objects``: what is known of a payment."""
+
+from typing import Annotated, Any, Final
+
+import typer
+
+from payhooks.cli.client import connect, segment
+from payhooks.cli.output import AsJson, Limit, MerchantName, as_json, line, record, table
+
+group = typer.Typer(help="Objects: payments and what else events are about.", no_args_is_help=True)
+
+_FOUND: Final = ["type", "id", "family", "state", "unified", "final", "delayed", "events"]
+_HISTORY: Final = ["at", "type", "before", "after", "marks", "event_id"]
+_TIMELINE: Final = ["at", "type", "endpoint_id", "status", "attempts_made", "last_status", "reason"]
+
+
+@group.command("show")
+def show(
+    type_: Annotated[str, typer.Argument(metavar="TYPE", help="What it is: payment_intent …")],
+    id_: Annotated[str, typer.Argument(metavar="ID", help="Its id, as events name it.")],
+    *,
+    limit: Limit = 20,
+    merchant: MerchantName = None,
+    json: AsJson = False,
+) -> None:
+    """Show an object's state, what each event did to it, and where the newest ones went."""
+    api = connect(merchant)
+    path = api.of_merchant(f"/objects/{segment(type_)}/{segment(id_)}")
+    found = api.get(path, limit=min(limit, 100))
+    if json:
+        as_json(found)
+        return
+    timeline, history = found.pop("timeline"), found.pop("history")
+    record({name: value for name, value in _plain(found).items() if value is not None})
+    line("\nHistory")
+    table((_timed(entry) for entry in history), _HISTORY)
+    line("\nTimeline")
+    table((row for entry in timeline["data"] for row in _rows(entry)), _TIMELINE)
+
+
+@group.command("find")
+def find(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="An id, of whatever it is.")],
+    *,
+    merchant: MerchantName = None,
+    json: AsJson = False,
+) -> None:
+    """Find every object with an id."""
+    api = connect(merchant)
+    found = api.get(api.of_merchant("/objects"), id=id_)["data"]
+    as_json(found) if json else table((_plain(one) for one in found), _FOUND)
+
+
+def _plain(found: dict[str, Any]) -> dict[str, Any]:
+    """Return the object with its meaning as one word, or why it has none."""
+    unified = found["unified"]
+    return {**found, "unified": unified and (unified["event"] or f"none: {unified['why']}")}
+
+
+def _timed(entry: dict[str, Any]) -> dict[str, Any]:
+    return {**entry, "at": entry["occurred_at"] or entry["created_at"]}
+
+
+def _rows(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a row for each delivery of the event, or one that says that it has none."""
+    told = {"at": entry["created_at"], "type": entry["type"]}
+    return [{**sent, **told} for sent in entry["deliveries"]] or [
+        {**told, "status": entry["status"]}
+    ]
