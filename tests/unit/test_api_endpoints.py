@@ -21,6 +21,7 @@ _WRONG: list[tuple[dict[str, object], str, str]] = [
     ({"label": "a\nb"}, "/label", "invalid_character"),
     ({"events": []}, "/events", ""),
     ({"events": ["a..b"]}, "/events/0", "invalid_pattern"),
+    ({"events": ["*", "owlpay.received_order"]}, "/events/1", "alias"),
     ({"events": ["*"] * 101}, "/events", "too_many"),
     ({"dialect": "standart"}, "/dialect", "unknown_dialect"),
     ({"retry_policy": "often"}, "/retry_policy", "unknown_retry_policy"),

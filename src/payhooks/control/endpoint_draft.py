@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from payhooks import limits
+from payhooks.catalogue import CATALOGUE
 from payhooks.control.context import Control
 from payhooks.control.faults import Faults
 from payhooks.dialects import registry
@@ -182,6 +183,10 @@ def check_events(events: tuple[str, ...], faults: Faults) -> None:
                     "invalid_pattern",
                     "Use an event type, or a beginning and a star: payment.paid, payment.*, *.",
                 )
+            elif (type_ := CATALOGUE.meant(pattern, ())) is not None:
+                # What is published under it has the type's own name, so it would hear nothing.
+                detail = f"This is another name of {type_.name}; select that one."
+                faults.add(f"/events/{place}", "alias", detail)
 
 
 def _check_authentication(draft: AuthenticationDraft, faults: Faults) -> None:
