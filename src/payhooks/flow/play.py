@@ -38,8 +38,8 @@ from payhooks.sandbox.script import Script, order, repeated
 # How soon a new run is found, and how often deliveries are looked at that are to go twice.
 LOOK_EVERY_S: Final = 0.2
 RUNS_HELD_MAX: Final = 20  # per process; the others wait, or other processes take them
-HELD_S: Final = 30.0  # so long does a run wait whose player died
-HELD_MARGIN_S: Final = 5.0
+HELD_S: Final = 10.0  # so long does a run wait whose player died
+HELD_MARGIN_S: Final = 2.0
 EVENTS_AT_ONCE_MAX: Final = 20  # then the run is written, so that whoever watches sees it go on
 # An endpoint that fails for hours does not keep a run from its end, nor us asking all the time.
 REPEATS_WAIT_S: Final = 60.0
@@ -103,7 +103,9 @@ class Player:
 
     async def _claim(self) -> None:
         asked_at_s = self._control.clock.monotonic_s()
-        ending = [one for one in self._held.values() if one.until_s - asked_at_s < HELD_S / 2]
+        # Those of ours that the store gives first: less than half of their time is left there.
+        left_s = HELD_S / 2 - HELD_MARGIN_S
+        ending = [one for one in self._held.values() if one.until_s - asked_at_s <= left_s]
         room = RUNS_HELD_MAX - len(self._held) + len(ending)
         if room <= 0:
             return

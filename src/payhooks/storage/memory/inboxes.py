@@ -26,7 +26,7 @@ class MemoryInboxes:
     ) -> None:
         """See InboxStore."""
         if len(self._of(inbox.merchant_id)) >= inboxes_max:
-            raise WrongStateError(f"at most {inboxes_max} inboxes are open at once")
+            raise WrongStateError(f"A merchant has at most {inboxes_max} inboxes at once.")
         self._tables.inboxes[hashed] = inbox
         self._tables.secrets[secret.id] = secret
         self._tables.log(audit)

@@ -21,7 +21,7 @@ class MemoryPlay(MemoryReplay):
         """See PlayStore."""
         mine = [one for one in self._tables.runs.values() if one.merchant_id == run.merchant_id]
         if sum(one.state is RunState.PLAYING for one in mine) >= playing_max:
-            raise WrongStateError(f"at most {playing_max} runs play at once")
+            raise WrongStateError(f"A merchant plays at most {playing_max} runs at once.")
         over = sorted(one.id for one in mine if one.state is not RunState.PLAYING)
         for id_ in over[: max(len(mine) + 1 - kept_max, 0)]:
             del self._tables.runs[id_]

@@ -42,7 +42,7 @@ class PostgresInboxes:
                 counted = await connection.fetchrow(_SQL["count_inboxes"], inbox.merchant_id)
                 assert counted is not None
                 if counted["count"] >= inboxes_max:
-                    raise WrongStateError(f"at most {inboxes_max} inboxes are open at once")
+                    raise WrongStateError(f"A merchant has at most {inboxes_max} inboxes at once.")
                 values = (inbox.merchant_id, inbox.id, hashed, document)
                 await connection.execute(_SQL["insert_inbox"], *values)
                 await write_secret(connection, secret)

@@ -36,7 +36,7 @@ class PostgresPlay:
                 counts = await connection.fetchrow(_SQL["count_runs"], run.merchant_id)
                 assert counts is not None
                 if counts["playing"] >= playing_max:
-                    raise WrongStateError(f"at most {playing_max} runs play at once")
+                    raise WrongStateError(f"A merchant plays at most {playing_max} runs at once.")
                 too_many = max(counts["kept"] + 1 - kept_max, 0)
                 await connection.execute(_SQL["forget_runs"], run.merchant_id, too_many)
                 values = (run.merchant_id, run.id, run.state, run.revision, document)

@@ -39,7 +39,7 @@ class SqliteInboxes(Part):
             count = first(db, _SQL["count_inboxes"], (inbox.merchant_id,))
             assert count is not None
             if count[0] >= inboxes_max:
-                raise WrongStateError(f"at most {inboxes_max} inboxes are open at once")
+                raise WrongStateError(f"A merchant has at most {inboxes_max} inboxes at once.")
             values = (inbox.id, inbox.merchant_id, hashed, encode(inbox))
             run(db, _SQL["insert_inbox"], values)
             write_secret(db, secret)

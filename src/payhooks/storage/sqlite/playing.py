@@ -36,7 +36,7 @@ class SqlitePlay(Part):
             assert counts is not None
             playing, kept = counts
             if playing >= playing_max:
-                raise WrongStateError(f"at most {playing_max} runs play at once")
+                raise WrongStateError(f"A merchant plays at most {playing_max} runs at once.")
             do(db, _SQL["forget_runs"], (run.merchant_id, max(kept + 1 - kept_max, 0)))
             do(db, _SQL["insert_run"], (run.id, run.merchant_id, run.revision, encode(run)))
             log(db, audit)
