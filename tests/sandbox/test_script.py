@@ -77,7 +77,13 @@ def _book(**types: dict[str, Any]) -> Catalogue:
         title="Payment",
         words="",
         types=tuple(
-            TypeEntry(name=name, words="", provenance=Provenance.DESIGNED) for name in NAMES
+            TypeEntry(
+                name=name,
+                words="",
+                provenance=Provenance.DESIGNED,
+                metadata={"changes": {"new": {"day": "{now|day}"}}} if name == "noted" else {},
+            )
+            for name in NAMES
         ),
         life_cycle=LifeCycle(states={}),
         family="shop",
@@ -123,6 +129,13 @@ def _written(scenario: Scenario, **wishes: Any) -> tuple[Publication, ...]:  # n
 def _data(publication: Publication) -> dict[str, Any]:
     found: dict[str, Any] = msgspec.json.decode(publication.data)
     return found
+
+
+def test_what_stands_beside_the_data_comes_along(scenario: Scenario) -> None:
+    """A provider that says what changed says it beside the object, and so does its sandbox."""
+    *others, noted = _written(scenario)
+    assert [one.metadata for one in others] == [None, None]
+    assert noted.metadata == b'{"changes":{"new":{"day":"2026-11-28"}}}'
 
 
 def test_a_step_is_its_example_with_the_run_written_over_it(scenario: Scenario) -> None:

@@ -12,7 +12,7 @@ from payhooks.model.event_type import EventType, Provenance
 PROVENANCES: Final = {
     Provenance.SAMPLE: "Printed in the provider's document.",
     Provenance.REFERENCE: "From the provider's public reference.",
-    Provenance.DESIGNED: "Designed by us, for want of a sample: permissive, and a guess.",
+    Provenance.DESIGNED: "Designed by us: no document shows a sample. Permissive.",
     Provenance.OPERATOR: "Registered by whoever runs this installation.",
 }
 

@@ -7,7 +7,7 @@ them is ``object_state.py`` beside.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -104,6 +104,7 @@ class TypeEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     note: str = ""
     aliases: tuple[str, ...] = ()
     title: str | None = None  # where the source has it under another heading than its object
+    metadata: Mapping[str, Any] = {}  # what stands beside data in the sandbox, with placeholders
 
 
 class ObjectKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -337,6 +337,7 @@ def _publication(held: _Held, place: int) -> Publication:
         type=said.type,
         family=said.family,
         data=said.data,
+        metadata=said.metadata,
         object_type=said.object_type,
         object_id=said.object_id,
         occurred_at=said.occurred_at,

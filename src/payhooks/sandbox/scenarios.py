@@ -206,7 +206,8 @@ def _used(scenario: Scenario, book: Catalogue) -> set[str]:
     for step in scenario.steps:
         type_ = book.find(scenario.family, step.event)
         kind = None if type_ is None else book.kind_of(type_)
-        templates = (step.set, {} if kind is None else kind.bind)
+        beside = [] if kind is None else [entry.metadata for entry in kind.types]
+        templates = (step.set, {} if kind is None else kind.bind, beside)
         used |= {said.name for said in placeholders(templates)}
     # A sum is of earlier ones, so that from behind every use is seen before what it uses.
     for name, text in reversed(scenario.variables.items()):

@@ -40,6 +40,7 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
     object_type: str
     object_id: str
     data: bytes
+    metadata: bytes | None
     at_ms: int  # of life since the first event
     occurred_at: datetime
     words: str
@@ -122,6 +123,7 @@ def write(scenario: Scenario, book: Catalogue, wishes: Wishes, *, begins_at: dat
                 object_type=type_.object_type or sample.object_type,
                 object_id=_main(own) or sample.object_id,
                 data=msgspec.json.encode(data),
+                metadata=_beside(kind, type_, scope),
                 at_ms=at_ms,
                 occurred_at=now,
                 words=step.words,
@@ -243,6 +245,14 @@ def _written(
     for pointer in step.unset:
         _take(data, pointer)
     return data
+
+
+def _beside(kind: ObjectKind | None, type_: EventType, scope: Scope) -> bytes | None:
+    """Return what the type's metadata says, if it says anything."""
+    for entry in () if kind is None else kind.types:
+        if entry.name == type_.name and entry.metadata:
+            return msgspec.json.encode(filled(entry.metadata, scope))
+    return None
 
 
 def _put(data: dict[str, Any], pointer: str, value: object, *, only_where_it_is: bool) -> None:
