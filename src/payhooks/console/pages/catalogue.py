@@ -30,6 +30,8 @@ _LIST: Final = "/event-types"
 _FAMILY: Final = _LIST + "/{family}"
 _ONE: Final = _FAMILY + "/{type_name}"
 _SUBSCRIBED_MAX: Final = 20
+# More than a screen of them are read by who opens them; the example is there already.
+_MEMBERS_OPEN_MAX: Final = 25
 # A short mark for lists, and what it means.
 _PROVENANCES: Final = {
     Provenance.SAMPLE: ("sample", "From a sample: the provider's document prints it."),
@@ -136,6 +138,7 @@ async def one(visit: Visit) -> Response:
         states=[] if kind is None else list(_states(kind)),
         picture=None if kind is None or not kind.life_cycle.states else _life(kind),
         members=[] if schema is None else members_of(schema),
+        members_open_max=_MEMBERS_OPEN_MAX,
         schema="" if type_.schema is None else pretty(type_.schema),
         example="" if type_.example is None else pretty(type_.example),
         subscribed=subscribed[:_SUBSCRIBED_MAX],
@@ -201,7 +204,7 @@ def _twig(kind: ObjectKind | None, found: Sequence[EventType]) -> Twig:
         return Twig(title="", words="", types=found)
     places = {entry.name: place for place, entry in enumerate(kind.types)}
     return Twig(
-        title=kind.title[:1].upper() + kind.title[1:],
+        title=kind.title,
         words=kind.words,
         types=sorted(found, key=lambda type_: places[type_.name]),
     )
