@@ -7,6 +7,7 @@ what ``furnish`` has put into the merchant.
 import time
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import urlsplit
 
 from tests.support.chromium import Installation
 from tests.support.ports import free_port
@@ -61,6 +62,8 @@ def furnish(
     replay = api.post(f"{at}/replays", {"include": ["failed"]})["id"]
     run = api.post(f"{at}/sandbox/runs", {"scenario": "sale-queued"})["id"]
     key = {"label": label, "scopes": ["events:write"], "signing": True}
+    inbox = api.post(f"{at}/sandbox/inboxes")
+    api.post(urlsplit(inbox["url"]).path, {"note": note})
     api.post(f"{at}/keys", key)
     invited = api.post(f"{at}/invitations", {"email": "guest@example.com", "role": "viewer"})
     return {
@@ -70,6 +73,7 @@ def furnish(
         "replay_id": replay,
         "run_id": run,
         "text": invited["url"].rpartition("/")[2],
+        "inbox_id": inbox["id"],
         "family": "treezor",
         "type_name": "payin.update",
     }

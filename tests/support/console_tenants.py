@@ -36,6 +36,7 @@ NOBODYS: Final[Mapping[str, str]] = {
         "delivery_id": ids.DELIVERY,
         "replay_id": ids.REPLAY,
         "run_id": ids.RUN,
+        "inbox_id": ids.INBOX,
     }.items()
 } | {"text": "inv" + "x" * 40}
 
@@ -75,6 +76,7 @@ async def furnished(world: ConsoleWorld, name: str) -> Tenant:
     invited = (await world.call("POST", f"{at}/invitations", said)).json
     replay = (await world.call("POST", f"{at}/replays", {"include": ["failed"]})).json
     run = (await world.call("POST", f"{at}/sandbox/runs", {"scenario": "card-sale"})).json
+    inbox = (await world.call("POST", f"{at}/sandbox/inboxes")).json
     await world.key(text, "events:write", label=f"{name} till", signing=True)
     [key] = (await world.call("GET", f"{at}/keys")).json["data"]
     [delivery] = (await world.call("GET", f"{at}/events/{event}/deliveries")).json["data"]
@@ -86,12 +88,14 @@ async def furnished(world: ConsoleWorld, name: str) -> Tenant:
         "delivery_id": delivery["id"],
         "replay_id": replay["id"],
         "run_id": run["id"],
+        "inbox_id": inbox["id"],
         "invitation_id": invited["id"],
         "key_id": key["id"],
         "user_id": ids.to_text(ids.USER, colleague.id),
         "text": invited["url"].rpartition("/")[2],
     }
     words = (f"{name} ", f"{name}.example", f"{name}-new@", colleague.username, owner.username)
+    words = (*words, inbox["url"])
     facts = (*words, text, *found.values())
     return Tenant(merchant=merchant, owner=owner, ids=found | EVERYBODYS, facts=facts)
 
