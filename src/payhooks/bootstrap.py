@@ -31,6 +31,7 @@ from payhooks.dialects.registry import ENTRY_POINTS, register, retry_policy
 from payhooks.errors import InvalidError, PayhooksError
 from payhooks.flow.accept import Acceptor
 from payhooks.flow.fan_out import order_key
+from payhooks.flow.orders import OrderFollower
 from payhooks.flow.play import Player
 from payhooks.flow.routing import Directory
 from payhooks.flow.send import Sender
@@ -370,6 +371,7 @@ def _make_sending(
         telemetry=base.telemetry,
         owner=base.owner,
         advance_runs=player.step,
+        follow_orders=OrderFollower(base.control, acceptor, book, telemetry=base.telemetry).step,
     )
     return Sending(worker=worker, dispatcher=dispatcher, transport=transport)
 

@@ -21,11 +21,14 @@ from payhooks.model.delivery import State
 from payhooks.ports.reading import DeliveryFilter, EventFilter
 from payhooks.storage import statements
 from payhooks.storage.postgres import listing
+from payhooks.storage.postgres.reading import events_statement
 
 _GREATEST = b"\xff" * 16
 _LEAST = bytes(16)
 # Of a page of 20, with what is looked up of each row.
 _READ_MAX = 1_000
+_FEW = 100
+_SQL = statements.load("payhooks.storage.postgres", "reading.sql")
 _ONE = MerchantId((5_000).to_bytes(16, "big"))
 _ROWS = 60_000
 _TYPE = "CASE WHEN n % 20000 < 2 THEN 'rare.thing' ELSE 'common.thing_' || n % 4 END"
@@ -117,6 +120,31 @@ async def test_events_of_a_rare_type_are_found_without_reading_the_others(
     assert {row["status"] for row in rows} <= {"delivered", "unsubscribed", "failed"}
     await explained.assert_no_walk()
     assert explained.rows_read() < _READ_MAX
+
+
+async def test_events_of_one_object_are_found_without_reading_the_others(
+    explained: Explained,
+) -> None:
+    """Whoever looks a payment up waits for as many rows as it has."""
+    rows = await explained.run(
+        events_statement(EventFilter(object_id="77")), _ONE, _GREATEST, _LEAST, None, "77", None, 20
+    )
+
+    assert [row["object_id"] for row in rows] == ["77"]
+    await explained.assert_no_walk()
+    assert explained.rows_read() < _FEW
+
+
+async def test_what_events_are_about_is_read_from_where_it_was_left(explained: Explained) -> None:
+    """Asked for once a second by every process that follows orders."""
+    page = _SQL["subjects"]
+    rows = await explained.run(page, _ONE, _LEAST, 20)
+    explained.plans.clear()
+
+    assert len(await explained.run(page, _ONE, rows[-1]["id"], 20)) == 20
+
+    await explained.assert_no_walk()
+    assert explained.rows_read() < _FEW
 
 
 async def test_types_are_told_without_reading_every_row(explained: Explained) -> None:

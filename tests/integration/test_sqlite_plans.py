@@ -330,6 +330,14 @@ def test_a_list_of_events_is_read_from_its_newest_end(
     assert _walks(plan) == []
 
 
+def test_what_events_are_about_is_read_from_where_it_was_left(db: apsw.Connection) -> None:
+    """Asked for once a second, however many events there are."""
+    plan = _plan(db, statements.load(_PACKAGE, "reading.sql")["subjects"])
+
+    assert any("sqlite_autoindex_events_1 (merchant_id=? AND id>?)" in step for step in plan), plan
+    assert not any("TEMP B-TREE" in step for step in plan), plan
+
+
 def test_a_walk_over_a_growing_table_would_be_noticed(db: apsw.Connection) -> None:
     """The guard above must itself be able to fail."""
     assert _walks(_plan(db, "SELECT q.id FROM queue AS q WHERE q.dialect = ?")) == ["SCAN q"]

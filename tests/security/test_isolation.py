@@ -312,6 +312,7 @@ _LISTS: Mapping[str, Callable[[World, _Tenant], Any]] = {
     "event_facts": lambda a, m: a.store.event_facts(
         m.merchant_id, after=None, before=EventId(b"\xff" * 16), limit=100
     ),
+    "subjects": lambda a, m: a.store.subjects(m.merchant_id, after=EventId(bytes(16)), limit=100),
     "audit": lambda a, m: a.store.audit(m.merchant_id, after=0, limit=100),
     "audit_head": lambda a, m: a.store.audit_head(m.merchant_id),
     "audit_latest": lambda a, m: a.store.audit_latest(m.merchant_id, before=None, limit=100),

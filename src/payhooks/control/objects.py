@@ -53,10 +53,10 @@ class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def find(
-    control: Control, merchant: Merchant, object_id: str, *, book: Catalogue
+    control: Control, merchant_id: MerchantId, object_id: str, *, book: Catalogue
 ) -> list[ObjectStory]:
     """Return every object of the merchant with this id, of whatever type, by type."""
-    events, complete = await _read(control, merchant.id, object_id)
+    events, complete = await _read(control, merchant_id, object_id)
     of_type: dict[str, list[StoredEvent]] = {}
     for stored in events:
         of_type.setdefault(stored.event.object_type or "", []).append(stored)
@@ -81,7 +81,7 @@ async def story(
         NotFoundError: No event was about it, or it is another merchant's.
 
     """
-    for found in await find(control, merchant, object_id, book=book):
+    for found in await find(control, merchant.id, object_id, book=book):
         if found.type == object_type:
             return found
     raise NotFoundError("There is no such object.")

@@ -14,6 +14,7 @@ from payhooks.ids import DeliveryId, EndpointId, EventId, MerchantId
 from payhooks.model.attempt import Attempt, Reason
 from payhooks.model.delivery import Delivery, State
 from payhooks.model.event import Event, Finding
+from payhooks.model.merchant import Merchant
 from payhooks.ports.controlling import Window
 
 
@@ -88,6 +89,16 @@ class EventFacts(msgspec.Struct, frozen=True, kw_only=True):
     deliveries: tuple[DeliveryFacts, ...]
 
 
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """What one event is about."""
+
+    event_id: EventId
+    family: str
+    type: str
+    object_type: str
+    object_id: str
+
+
 class ReadStore(Protocol):
     """What was accepted and what became of it."""
 
@@ -156,4 +167,14 @@ class ReadStore(Protocol):
         self, merchant_id: MerchantId, *, after: EventId | None, before: EventId, limit: int
     ) -> list[EventFacts]:
         """Return events with their deliveries by id, upwards; both bounds exclusive."""
+        ...
+
+    async def subjects(
+        self, merchant_id: MerchantId, *, after: EventId, limit: int
+    ) -> list[Subject]:
+        """Return what events are about, by id, upwards; those about no object are left out."""
+        ...
+
+    async def merchants_using(self, family: str, window: Window) -> list[Merchant]:
+        """Return merchants that name this family among theirs, newest first. Reads them all."""
         ...

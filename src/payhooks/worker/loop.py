@@ -41,6 +41,7 @@ ORPHANS_EVERY_S: Final = 2.0
 ANNOUNCE_EVERY_S: Final = 1.0
 REPLAY_EVERY_S: Final = 0.2
 PLAY_EVERY_S: Final = 0.2
+ORDERS_EVERY_S: Final = 1.0
 HEARTBEAT_EVERY_S: Final = 5.0
 MEND_EVERY_S: Final = 60.0
 TEND_EVERY_S: Final = 60.0
@@ -65,11 +66,13 @@ class Worker:
         telemetry: Telemetry,
         owner: int,
         advance_runs: Callable[[], Awaitable[float]] | None = None,
+        follow_orders: Callable[[], Awaitable[int]] | None = None,
     ) -> None:
         """Take the parts; *advance_replays* does one slice of every running replay.
 
         *advance_runs* does one of every sandbox run and returns how many seconds the next may
-        wait; None: this process plays nothing.
+        wait; None: this process plays nothing. *follow_orders* tells orders of what was accepted
+        since it last did.
         """
         self._lease_store = lease_store
         self._sweep_store = sweep_store
@@ -78,6 +81,7 @@ class Worker:
         self._sweep = sweep
         self._advance_replays = advance_replays
         self._advance_runs = advance_runs
+        self._follow_orders = follow_orders
         self._clock = clock
         self._telemetry = telemetry
         self._owner = owner
@@ -107,6 +111,8 @@ class Worker:
         ]
         if self._advance_runs is not None:
             upkeep.append(("play", PLAY_EVERY_S, self._play))
+        if self._follow_orders is not None:
+            upkeep.append(("orders", ORDERS_EVERY_S, self._orders))
         self._tasks = [asyncio.create_task(self._lease_forever(), name="lease")]
         self._tasks += [
             asyncio.create_task(self._every(pause_s, work, name), name=name)
@@ -240,6 +246,11 @@ class Worker:
         # Events of a life that is played fast are due sooner than the next turn.
         while (wait_s := await self._advance_runs()) < PLAY_EVERY_S:
             await asyncio.sleep(wait_s)
+            self._dispatcher.hint()
+
+    async def _orders(self) -> None:
+        assert self._follow_orders is not None
+        if await self._follow_orders():
             self._dispatcher.hint()
 
     async def _give_back_overdue(self) -> None:

@@ -22,7 +22,7 @@ _Text = Annotated[str, Path(max_length=OBJECT_ID_CHARS_MAX)]
 async def find(granted: EventsRead, object_id: _Id) -> Response:
     """Return the objects with this id, of whatever type."""
     book = await granted.services.book.current()
-    found = await objects.find(granted.control, granted.merchant, object_id, book=book)
+    found = await objects.find(granted.control, granted.merchant.id, object_id, book=book)
     return views.reply({"data": [object_views.summary(story) for story in found]})
 
 

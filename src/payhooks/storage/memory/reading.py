@@ -14,6 +14,7 @@ from payhooks.ids import (
 )
 from payhooks.model.attempt import Attempt
 from payhooks.model.delivery import Delivery, State
+from payhooks.model.merchant import Merchant
 from payhooks.policy.match import matches
 from payhooks.ports.controlling import Window
 from payhooks.ports.reading import (
@@ -23,8 +24,10 @@ from payhooks.ports.reading import (
     EventFilter,
     FeedEntry,
     StoredEvent,
+    Subject,
     Subscription,
 )
+from payhooks.storage.memory.controlling import page
 from payhooks.storage.memory.rows import FinalRow, QueueRow, from_us
 from payhooks.storage.memory.tables import Tables, newest_first
 
@@ -140,6 +143,30 @@ class MemoryRead:
             if (after is None or id_ > after) and id_ < before
         )
         return [self._facts(merchant_id, id_) for id_ in islice(ids, limit)]
+
+    async def subjects(
+        self, merchant_id: MerchantId, *, after: EventId, limit: int
+    ) -> list[Subject]:
+        """See ReadStore."""
+        ids = (id_ for id_ in self._tables.events_of.get(merchant_id, []) if id_ > after)
+        events = (self._tables.events[EventId(id_)].event for id_ in ids)
+        about = (
+            Subject(
+                event_id=event.id,
+                family=event.family,
+                type=event.type,
+                object_type=event.object_type,
+                object_id=event.object_id,
+            )
+            for event in events
+            if event.object_type is not None and event.object_id is not None
+        )
+        return list(islice(about, limit))
+
+    async def merchants_using(self, family: str, window: Window) -> list[Merchant]:
+        """See ReadStore."""
+        using = (one for one in self._tables.merchants.values() if family in one.families)
+        return page(using, window)
 
     def _row(self, id_: DeliveryId) -> QueueRow | FinalRow | None:
         return self._tables.queue.rows.get(id_) or self._tables.deliveries.get(id_)

@@ -20,6 +20,7 @@ from payhooks.ids import (
 from payhooks.model.attempt import Attempt, Timing
 from payhooks.model.delivery import Delivery
 from payhooks.model.event import Event
+from payhooks.model.merchant import Merchant
 from payhooks.ports.controlling import Window
 from payhooks.ports.reading import (
     DeliveryFacts,
@@ -28,9 +29,10 @@ from payhooks.ports.reading import (
     EventFilter,
     FeedEntry,
     StoredEvent,
+    Subject,
     Subscription,
 )
-from payhooks.storage import findings, statements
+from payhooks.storage import documents, findings, statements
 from payhooks.storage.postgres import listing
 from payhooks.storage.postgres.connections import Connections, Row
 from payhooks.storage.postgres.listing import Page, is_by_type, likes, types_of
@@ -69,12 +71,13 @@ class PostgresRead:
         if by_status is not None and filter_.object_id is None:
             return await self._events(by_status, *span, types, window.limit)
         narrow = (types, filter_.object_id, filter_.status)
-        return await self._events(_SQL["events"], *span, *narrow, window.limit)
+        return await self._call(events_statement(filter_), *span, *narrow, window.limit)
 
     async def event(self, merchant_id: MerchantId, event_id: EventId) -> StoredEvent | None:
         """See ReadStore."""
         bounds = (_next(event_id), event_id)
-        found = await self._events(_SQL["events"], merchant_id, *bounds, None, None, None, 1)
+        one = events_statement(EventFilter())
+        found = await self._call(one, merchant_id, *bounds, None, None, None, 1)
         return found[0] if found else None
 
     async def deliveries(
@@ -196,6 +199,27 @@ class PostgresRead:
             deliveries.get(event_id_of(one.id), []).append(one)
         return [_facts(row, deliveries[row["id"]]) for row in rows]
 
+    async def subjects(
+        self, merchant_id: MerchantId, *, after: EventId, limit: int
+    ) -> list[Subject]:
+        """See ReadStore."""
+        return [
+            Subject(
+                event_id=EventId(row["id"]),
+                family=row["family"],
+                type=row["type"],
+                object_type=row["object_type"],
+                object_id=row["object_id"],
+            )
+            for row in await self._control.call(_SQL["subjects"], merchant_id, after, limit)
+        ]
+
+    async def merchants_using(self, family: str, window: Window) -> list[Merchant]:
+        """See ReadStore."""
+        asked = (family, window.after, window.limit)
+        found = await self._control.call(_SQL["merchants_using"], *asked)
+        return documents.decode_readable(Merchant, (row["document"] for row in found))
+
     async def _deliveries(
         self,
         merchant_id: MerchantId,
@@ -214,8 +238,17 @@ class PostgresRead:
         return Page(filter_, types)
 
     async def _events(self, statement: str, *arguments: object) -> list[StoredEvent]:
-        text = statement.replace("{status}", _SQL["status"])
+        return await self._call(statement.replace("{status}", _SQL["status"]), *arguments)
+
+    async def _call(self, text: str, *arguments: object) -> list[StoredEvent]:
         return [_stored(row) for row in await self._control.call(text, *arguments)]
+
+
+def events_statement(filter_: EventFilter) -> str:
+    """Return how events are read that no index of another table finds."""
+    # Two texts: a parameter that may be NULL would hide from the planner which index serves.
+    one = "$5::text IS NULL" if filter_.object_id is None else "e.object_id = $5"
+    return _SQL["events"].replace("{status}", _SQL["status"]).replace("{of_object}", one)
 
 
 def _just(merchant_id: MerchantId, delivery_id: DeliveryId) -> tuple[object, ...]:

@@ -14,7 +14,7 @@ SELECT e.* FROM (
   SELECT e.*, {status} AS status FROM events e
   WHERE e.merchant_id = $1 AND e.id < $2 AND e.id >= $3
     AND ($4::text[] IS NULL OR e.type LIKE ANY ($4))
-    AND ($5::text IS NULL OR e.object_id = $5)
+    AND {of_object}
 ) e
 WHERE $6::text IS NULL OR e.status = $6
 ORDER BY e.id DESC LIMIT $7
@@ -133,6 +133,15 @@ WHERE merchant_id = $1 ORDER BY number, version
 -- name: facts
 SELECT id, type, routing_version, fan_out, ordering_key, object_type, object_id FROM events
 WHERE merchant_id = $1 AND id > $2 AND id < $3 ORDER BY id LIMIT $4
+
+-- name: subjects
+SELECT id, family, type, object_type, object_id FROM events
+WHERE merchant_id = $1 AND id > $2 AND object_id IS NOT NULL ORDER BY id LIMIT $3
+
+-- name: merchants_using
+SELECT document FROM merchants
+WHERE ($2::uuid IS NULL OR id < $2) AND document::jsonb -> 'families' ? $1
+ORDER BY id DESC LIMIT $3
 
 -- name: facts_deliveries
 SELECT id, state, reason FROM deliveries_all

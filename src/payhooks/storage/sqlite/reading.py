@@ -11,6 +11,7 @@ from payhooks.ids import last_delivery_id_of as last_of
 from payhooks.model.attempt import Attempt, Reason, Timing
 from payhooks.model.delivery import Delivery, State
 from payhooks.model.event import Event
+from payhooks.model.merchant import Merchant
 from payhooks.ports.controlling import Window
 from payhooks.ports.reading import (
     DeliveryFacts,
@@ -18,10 +19,11 @@ from payhooks.ports.reading import (
     EventFacts,
     EventFilter,
     StoredEvent,
+    Subject,
     Subscription,
 )
 from payhooks.storage import findings, statements
-from payhooks.storage.documents import decode
+from payhooks.storage.documents import decode, decode_readable
 from payhooks.storage.sqlite import listing
 from payhooks.storage.sqlite.connection import (
     Row,
@@ -35,6 +37,7 @@ from payhooks.storage.sqlite.parts import STATES, Part
 from payhooks.storage.sqlite.selecting import BY_ID, Leg, Where, where_events, where_undone
 
 _SQL: Final = statements.load(__package__, "reading.sql")
+_GREATEST_ID: Final = b"\xff" * 16
 _HEADERS: Final = msgspec.json.Decoder(tuple[tuple[str, str], ...])
 
 
@@ -120,6 +123,23 @@ class SqliteRead(Part):
         """See ReadStore."""
         bounds = (merchant_id, after or b"", before, limit)
         return await self._read(lambda db: _facts(db, merchant_id, bounds))
+
+    async def subjects(
+        self, merchant_id: MerchantId, *, after: EventId, limit: int
+    ) -> list[Subject]:
+        """See ReadStore."""
+        asked = (merchant_id, after, limit)
+        found = await self._read(lambda db: rows(db, _SQL["subjects"], asked))
+        return [
+            Subject(event_id=EventId(id_), family=family, type=type_, object_type=kind, object_id=o)
+            for id_, family, type_, kind, o in found
+        ]
+
+    async def merchants_using(self, family: str, window: Window) -> list[Merchant]:
+        """See ReadStore."""
+        asked = (family, window.after or _GREATEST_ID, window.limit)
+        found = await self._read(lambda db: rows(db, _SQL["merchants_using"], asked))
+        return decode_readable(Merchant, (document for (document,) in found))
 
 
 def events(

@@ -79,6 +79,15 @@ SELECT document FROM endpoint_history WHERE merchant_id = ? ORDER BY number, ver
 SELECT id, type, routing_version, fan_out, object_type, object_id, ordering_key FROM events
 WHERE merchant_id = ? AND id > ? AND id < ? ORDER BY id LIMIT ?;
 
+-- name: subjects
+SELECT id, family, type, object_type, object_id FROM events
+WHERE merchant_id = ? AND id > ? AND object_id IS NOT NULL ORDER BY id LIMIT ?;
+
+-- name: merchants_using
+SELECT document FROM merchants WHERE id < ?2 AND EXISTS (
+  SELECT 1 FROM json_each(CAST(document AS TEXT), '$.families') WHERE value = ?1)
+ORDER BY id DESC LIMIT ?3;
+
 -- name: fact_states
 SELECT id, state, reason FROM deliveries WHERE merchant_id = ?1 AND id BETWEEN ?2 AND ?3
 UNION ALL SELECT id, state, reason FROM queue WHERE merchant_id = ?1 AND id BETWEEN ?2 AND ?3;

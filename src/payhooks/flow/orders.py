@@ -1,0 +1,184 @@
+"""Step beside the way: orders are told how their payments went, after these were accepted.
+
+Whoever works looks at what came since it looked last, and folds the objects that were touched.
+Nothing is remembered but in the events themselves: what is due and not told is told, under a key
+that is the same for everybody, so that a death before or after loses and doubles nothing
+(docs/adr/0015). Accepting an event knows nothing of this.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from payhooks import limits
+from payhooks.control import orders
+from payhooks.control.context import Control
+from payhooks.control.event_types import TypeBook
+from payhooks.control.orders import OrderWord
+from payhooks.errors import ConflictError, NotFoundError, UnavailableError
+from payhooks.flow.accept import Acceptor
+from payhooks.flow.publication import Publication, Published
+from payhooks.ids import MERCHANT, EventId, MerchantId, first_id_at, to_text
+from payhooks.ports.controlling import Window
+from payhooks.ports.reading import Subject
+from payhooks.ports.telemetry import Telemetry
+
+MERCHANTS_EVERY_S: Final = 5.0
+# An event has its id before it is on the disk; whoever is this late was told 503 long ago.
+LATE: Final = timedelta(minutes=2)
+LATE_EVERY_S: Final = 15.0
+# What was accepted just before everything died is told when something works again.
+BACK: Final = timedelta(days=7)
+_PAGES_PER_STEP: Final = 20
+_TRIES_MAX: Final = 3
+_SKEW: Final = timedelta(seconds=limits.CLOCK_SKEW_S_MAX)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Followed:
+    """How far one merchant's events were looked at."""
+
+    id: MerchantId
+    back: EventId | None  # what lies before *newest*, and was perhaps looked at by nobody
+    newest: EventId
+    settled: EventId  # nothing older can still turn up
+    again_at_s: float
+    done: set[EventId] = field(default_factory=set)  # above *settled*
+
+
+class OrderFollower:
+    """Tells orders how their payments went. One per process that works."""
+
+    def __init__(
+        self, control: Control, acceptor: Acceptor, book: TypeBook, *, telemetry: Telemetry
+    ) -> None:
+        self._control = control
+        self._acceptor = acceptor
+        self._book = book
+        self._telemetry = telemetry
+        self._followed: dict[MerchantId, _Followed] = {}
+        self._merchants_at_s = 0.0
+
+    async def step(self) -> int:
+        """Look at what is new, and at a slice of what is old; return how many words were told."""
+        now_s = self._control.clock.monotonic_s()
+        if now_s >= self._merchants_at_s:
+            await self._find_merchants()
+            self._merchants_at_s = now_s + MERCHANTS_EVERY_S
+        return sum([await self._look(one) for one in list(self._followed.values())])
+
+    async def _find_merchants(self) -> None:
+        found: dict[MerchantId, datetime] = {}
+        window = Window(limit=limits.SLICE_ROWS_MAX)
+        while page := await self._control.store.merchants_using(orders.FAMILY, window):
+            found |= {one.id: one.updated_at for one in page}
+            window = Window(limit=limits.SLICE_ROWS_MAX, after=page[-1].id)
+        now = self._control.clock.now()
+        for id_, updated_at in found.items():
+            if id_ not in self._followed:
+                # What came before the merchant was as it is now may have been no business of
+                # this family.
+                began = max(now - BACK, updated_at - _SKEW)
+                fresh = max(now - LATE, began)
+                self._followed[id_] = _Followed(
+                    id=id_,
+                    back=EventId(first_id_at(began)) if began < fresh else None,
+                    newest=EventId(first_id_at(fresh)),
+                    settled=EventId(first_id_at(fresh)),
+                    again_at_s=self._control.clock.monotonic_s() + LATE_EVERY_S,
+                )
+        self._followed = {id_: one for id_, one in self._followed.items() if id_ in found}
+
+    async def _look(self, followed: _Followed) -> int:
+        now_s, told = self._control.clock.monotonic_s(), 0
+        after = followed.newest
+        if now_s >= followed.again_at_s:
+            followed.again_at_s = now_s + LATE_EVERY_S
+            after = followed.settled
+        for _ in range(_PAGES_PER_STEP):
+            page = await self._page(followed, after)
+            told += await self._tell_all(followed, page)
+            if page:
+                after = page[-1].event_id
+                followed.newest = max(followed.newest, after)
+            if len(page) < limits.SLICE_ROWS_MAX:
+                self._forget(followed)
+                return told + await self._look_back(followed)
+        return told
+
+    async def _look_back(self, followed: _Followed) -> int:
+        """Look at one slice of what came before this process did."""
+        if followed.back is None:
+            return 0
+        page = await self._page(followed, followed.back)
+        told = await self._tell_all(followed, page)
+        at_end = len(page) < limits.SLICE_ROWS_MAX or page[-1].event_id > followed.settled
+        followed.back = None if at_end else page[-1].event_id
+        return told
+
+    async def _page(self, followed: _Followed, after: EventId) -> list[Subject]:
+        store = self._control.store
+        return await store.subjects(followed.id, after=after, limit=limits.SLICE_ROWS_MAX)
+
+    def _forget(self, followed: _Followed) -> None:
+        """Let go of what nothing can come before any more."""
+        late = EventId(first_id_at(self._control.clock.now() - LATE))
+        followed.settled = max(followed.settled, min(late, followed.newest))
+        followed.done = {id_ for id_ in followed.done if id_ > followed.settled}
+
+    async def _tell_all(self, followed: _Followed, page: list[Subject]) -> int:
+        book = await self._book.current()
+        touched: dict[tuple[str, str], list[EventId]] = {}
+        for one in page:
+            type_ = book.find(one.family, one.type)
+            if type_ is None or one.event_id in followed.done:
+                continue
+            if orders.concerns(book.kind_of(type_)):
+                touched.setdefault((one.object_type, one.object_id), []).append(one.event_id)
+        told = 0
+        for (object_type, object_id), event_ids in touched.items():
+            told += await self._tell(followed, object_type, object_id)
+            followed.done.update(event_ids)
+        return told
+
+    async def _tell(self, followed: _Followed, object_type: str, object_id: str) -> int:
+        """Tell what is due of one object; return how many words that were."""
+        told = 0
+        for _ in range(_TRIES_MAX):
+            book = await self._book.current()
+            words = await orders.due(self._control, followed.id, object_type, object_id, book=book)
+            for word in words:
+                try:
+                    if not await self._publish(followed.id, word):
+                        break
+                except NotFoundError:
+                    return told
+                told += 1
+            else:
+                return told
+        raise UnavailableError("others tell of the same order all the time")
+
+    async def _publish(self, merchant_id: MerchantId, word: OrderWord) -> bool:
+        """Publish a word; False where somebody else has said another under its key."""
+        publication = Publication(
+            type=word.type,
+            family=orders.FAMILY,
+            data=word.data,
+            object_type=orders.OBJECT_TYPE,
+            object_id=word.order_id,
+            occurred_at=word.occurred_at,
+            metadata=word.metadata,
+            idempotency_key=word.key,
+        )
+        [result] = await self._acceptor.publish(
+            to_text(MERCHANT, merchant_id), [publication], authorise=lambda _table: None
+        )
+        if isinstance(result, Published):
+            return True
+        if isinstance(result, ConflictError):
+            return False
+        if isinstance(result, UnavailableError):
+            raise result
+        # Nothing that comes again would make it better: say so, and go on with the others.
+        self._telemetry.alarmed("order_not_told", str(result))
+        return True
