@@ -22,7 +22,8 @@ _VIEWS: Final = {
     "/deliveries": ("?status=failed", "?q=nothing", "?from=soon"),
     "/deliveries/{delivery_id}": ("?view=response", "?view=timing", "?view=signature"),
     "/events": ("?type=ach.*",),
-    "/event-types": ("?q=refund", "?q=nothing"),
+    "/payments": ("?id=trx_1", "?id=nothing"),
+    "/event-types": ("?q=refund", "?q=zebra"),
     "/replays/new": ("?include=failed&count=1",),
     "/settings/webhooks/{endpoint_id}": ("?tab=settings", "?tab=activity"),
     "/sandbox": ("?scenario=preauthorisation-partial-captures", "?q=nothing+of+it"),
@@ -61,9 +62,9 @@ def furnish(
     failed = _failed(api, at, event)
     replay = api.post(f"{at}/replays", {"include": ["failed"]})["id"]
     run = api.post(f"{at}/sandbox/runs", {"scenario": "sale-queued"})["id"]
-    key = {"label": label, "scopes": ["events:write"], "signing": True}
     inbox = api.post(f"{at}/sandbox/inboxes")
     api.post(urlsplit(inbox["url"]).path, {"note": note})
+    key = {"label": label, "scopes": ["events:write"], "signing": True}
     api.post(f"{at}/keys", key)
     invited = api.post(f"{at}/invitations", {"email": "guest@example.com", "role": "viewer"})
     return {
@@ -72,8 +73,8 @@ def furnish(
         "delivery_id": failed,
         "replay_id": replay,
         "run_id": run,
-        "text": invited["url"].rpartition("/")[2],
         "inbox_id": inbox["id"],
+        "text": invited["url"].rpartition("/")[2],
         "family": "treezor",
         "type_name": "payin.update",
     }

@@ -33,6 +33,7 @@ MENU: Final = (
         label="",
         entries=(
             Entry(label="Overview", path="/overview", shortcut="o"),
+            Entry(label="Payments", path="/payments"),
             Entry(label="Events", path="/events", shortcut="e"),
             Entry(label="Deliveries", path="/deliveries", shortcut="d"),
             Entry(label="Event types", path="/event-types"),

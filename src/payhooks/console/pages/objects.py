@@ -1,0 +1,127 @@
+"""Payments: what became of one, by its id, and whether every webhook heard of it.
+
+Not of payments alone: whatever events are about is found here, a refund or a card as well. An id
+may have any character in it, so it is in the query and not in the path.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlencode
+
+import msgspec
+from starlette.responses import Response
+
+from payhooks import ids
+from payhooks.catalogue.life_cycle import START
+from payhooks.catalogue.object_state import Entry, Mark
+from payhooks.console.evidence import pretty
+from payhooks.console.listing import labelled, part_of, searched
+from payhooks.console.page import Factor, Visit, page
+from payhooks.control import objects
+from payhooks.control.deliveries import status_of
+from payhooks.control.objects import OBJECT_EVENTS_MAX, ObjectStory, TimelineEntry
+from payhooks.limits import OBJECT_ID_CHARS_MAX
+from payhooks.model.key import Scope
+
+_PAGE: Final = "/payments"
+# In the words of who looks for a payment at night.
+MARKS: Final = {
+    Mark.SUPERSEDED: ("late", "It came late: newer news of this had come before."),
+    Mark.CORRECTION: ("correction", "A correction: what was final is not any more."),
+    Mark.IRREGULAR: ("unexpected", "Unexpected in this state; taken as it was told."),
+    Mark.REPEATED: ("repeated", "Told once more; nothing changed by it."),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One event of an object: what it did, and where it went."""
+
+    entry: Entry
+    went: TimelineEntry
+
+    @property
+    def did(self) -> str:
+        """What it did, in words; the states are the catalogue's."""
+        entry = self.entry
+        if entry.kind is None:
+            return "What it does to an object is not known."
+        if not entry.moved:
+            return "Nothing came of it." if entry.after == START else f"It stays {entry.after}."
+        if entry.before == START:
+            return f"It began as {entry.after}."
+        return f"From {entry.before} to {entry.after}."
+
+    @property
+    def tone(self) -> str:
+        """How its deliveries fare, as a class of the style sheet."""
+        tones = {"failed": "bad", "pending": "wait", "delivered": "good"}
+        return tones.get(self.went.stored.status, "plain")
+
+
+@page("GET", _PAGE, needs=Scope.EVENTS_READ, factor=Factor.ONCE)
+async def payments(visit: Visit) -> Response:
+    """Ask for an id, or show what it is of."""
+    object_id, object_type = visit.query.get("id", ""), visit.query.get("type")
+    if not object_id:
+        return _ask(visit, "", [])
+    book = await visit.parts.book.current()
+    fits = len(object_id) <= OBJECT_ID_CHARS_MAX
+    if object_type is not None and fits:
+        story = await objects.story(
+            visit.control, visit.merchant, object_type, object_id, book=book
+        )
+        return await _show(visit, story)
+    place = searched(object_id)
+    if not place.startswith("/events?"):
+        return visit.go(place)
+    found = (
+        await objects.find(visit.control, visit.merchant.id, object_id, book=book) if fits else []
+    )
+    if len(found) == 1:
+        return visit.go(address_of(found[0].type, found[0].id))
+    return _ask(visit, object_id, found)
+
+
+def address_of(object_type: str, object_id: str) -> str:
+    """Return where, below /console, an object has its page."""
+    return f"{_PAGE}?{urlencode({'id': object_id, 'type': object_type})}"
+
+
+def _ask(visit: Visit, object_id: str, found: Sequence[ObjectStory]) -> Response:
+    return visit.show(
+        "objects/find.html",
+        title="Payments",
+        wanted=object_id,
+        found=found,
+        address_of=address_of,
+        id_chars_max=OBJECT_ID_CHARS_MAX,
+    )
+
+
+async def _show(visit: Visit, story: ObjectStory) -> Response:
+    state = story.state
+    newest_first = list(reversed(state.entries))
+    shown = part_of(visit, ids.EVENT, newest_first, id_of=lambda entry: entry.event.id)
+    stored = {one.event.id: one for one in story.events}
+    timeline = await objects.timeline(
+        visit.control, visit.merchant, [stored[entry.event.id] for entry in shown.items]
+    )
+    deliveries = [sent.delivery for one in timeline for sent in one.sent]
+    return visit.show(
+        "objects/one.html",
+        title=story.id,
+        story=story,
+        state=state,
+        heard=[one.event.created_at for one in (story.events[-1], story.events[0])],
+        events_max=OBJECT_EVENTS_MAX,
+        told=[
+            Told(entry=entry, went=went) for entry, went in zip(shown.items, timeline, strict=True)
+        ],
+        pages=shown,
+        marks=MARKS,
+        pay_back="" if state.pay_back is None else pretty(msgspec.json.encode(state.pay_back)),
+        endpoints=await labelled(visit, [one.endpoint_id for one in deliveries]),
+        status_of=status_of,
+    )

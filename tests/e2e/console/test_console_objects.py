@@ -1,0 +1,76 @@
+"""Find by payment in a real browser: from an id to its state, its events and where each went."""
+
+import time
+from itertools import product
+
+import pytest
+from playwright.sync_api import expect
+from tests.support.chromium import NARROW, WIDE, Chromium, Installation, Theme
+from tests.support.ports import free_port
+from tests.support.server import Api
+
+THEMES: tuple[Theme, Theme] = ("light", "dark")
+ID = "sale/4711 ä"
+_FAILED_S_MAX = 20.0
+
+
+@pytest.fixture(scope="module")
+def payment(installation: Installation) -> str:
+    """Return the id of a sale that was voided, unvoided and told late; a webhook missed it all."""
+    api, at = Api(installation.server.port), installation.merchant_path
+    nowhere = f"http://127.0.0.1:{free_port()}/hooks"
+    said = {"label": "Finance ledger", "url": nowhere, "events": ["transaction.*"]}
+    api.post(f"{at}/endpoints", {**said, "retry_policy": []})
+    for minute, event in (
+        (2, "transaction.sale.success"),
+        (3, "transaction.sale.voided"),
+        (1, "transaction.sale.queued"),
+        (4, "transaction.sale.unvoided"),
+    ):
+        body = {
+            "type": event,
+            "data": {"type": "transaction", "key": "4711", "amount": "5.00"},
+            "object": {"type": "transaction", "id": ID},
+            "occurred_at": f"2026-11-20T18:0{minute}:00Z",
+        }
+        last = api.post(f"{at}/events", body)["id"]
+    deadline_s = time.monotonic() + _FAILED_S_MAX
+    while time.monotonic() < deadline_s:
+        [delivery] = api.get(f"{at}/events/{last}/deliveries")["data"]
+        if delivery["attempts_made"]:
+            return ID
+        time.sleep(0.05)
+    raise AssertionError("nobody was asked")
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_a_payment_is_followed_from_its_id_to_its_delivery(
+    chromium: Chromium, payment: str, *, scripts: bool
+) -> None:
+    """With the keyboard alone, by whoever has the customer on the telephone."""
+    window = chromium.signed_in("support", scripts=scripts)
+    page = window.open("/console/payments")
+    page.get_by_label("Payment id").fill(payment)
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text(payment)
+    expect(page.get_by_text("A correction: what was final is not any more.")).to_be_visible()
+    expect(page.get_by_text("It came late: newer news of this had come before.")).to_be_visible()
+    page.get_by_role("link", name="Finance ledger").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_contain_text("transaction.sale.unvoided →")
+    page.get_by_role("link", name="evt_").click()
+    page.get_by_role("link", name=payment).click()
+    expect(page.locator("h1")).to_have_text(payment)
+
+
+@pytest.mark.long
+def test_the_page_of_a_payment_is_sound_in_every_look(chromium: Chromium, payment: str) -> None:
+    """A long list of what happened, on a telephone at night and on a wide screen by day."""
+    window = chromium.signed_in("viewer")
+    page = window.open("/console/payments")
+    page.get_by_label("Payment id").fill(payment)
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text(payment)
+    for width, theme in product((NARROW, WIDE), THEMES):
+        window.look(width, theme)
+        window.examine(f"payment-{width}-{theme}")
