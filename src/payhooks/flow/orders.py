@@ -15,7 +15,7 @@ from payhooks.control import orders
 from payhooks.control.context import Control
 from payhooks.control.event_types import TypeBook
 from payhooks.control.orders import OrderWord
-from payhooks.errors import ConflictError, NotFoundError, UnavailableError
+from payhooks.errors import ConflictError, DamagedError, NotFoundError, UnavailableError
 from payhooks.flow.accept import Acceptor
 from payhooks.flow.publication import Publication, Published
 from payhooks.ids import MERCHANT, EventId, MerchantId, first_id_at, to_text
@@ -65,7 +65,14 @@ class OrderFollower:
         if now_s >= self._merchants_at_s:
             await self._find_merchants()
             self._merchants_at_s = now_s + MERCHANTS_EVERY_S
-        return sum([await self._look(one) for one in list(self._followed.values())])
+        told = 0
+        for one in list(self._followed.values()):
+            try:
+                told += await self._look(one)
+            except (DamagedError, NotFoundError) as error:
+                # One merchant's trouble: the others' orders go on, these wait.
+                self._telemetry.alarmed("order_not_told", str(error))
+        return told
 
     async def _find_merchants(self) -> None:
         found: dict[MerchantId, datetime] = {}
@@ -137,26 +144,28 @@ class OrderFollower:
                 touched.setdefault((one.object_type, one.object_id), []).append(one.event_id)
         told = 0
         for (object_type, object_id), event_ids in touched.items():
-            told += await self._tell(followed, object_type, object_id)
-            followed.done.update(event_ids)
+            words = await self._tell(followed, object_type, object_id)
+            if words is not None:
+                told += words
+                followed.done.update(event_ids)
         return told
 
-    async def _tell(self, followed: _Followed, object_type: str, object_id: str) -> int:
-        """Tell what is due of one object; return how many words that were."""
+    async def _tell(self, followed: _Followed, object_type: str, object_id: str) -> int | None:
+        """Tell what is due of one object; return how many words that were.
+
+        None: others tell of the same order all the time, and it has to be looked at again.
+        """
         told = 0
         for _ in range(_TRIES_MAX):
             book = await self._book.current()
             words = await orders.due(self._control, followed.id, object_type, object_id, book=book)
             for word in words:
-                try:
-                    if not await self._publish(followed.id, word):
-                        break
-                except NotFoundError:
-                    return told
+                if not await self._publish(followed.id, word):
+                    break
                 told += 1
             else:
                 return told
-        raise UnavailableError("others tell of the same order all the time")
+        return None
 
     async def _publish(self, merchant_id: MerchantId, word: OrderWord) -> bool:
         """Publish a word; False where somebody else has said another under its key."""
