@@ -61,7 +61,7 @@ async def test_a_payment_is_found_by_its_id(world: ConsoleWorld) -> None:
     assert "Payment id" in (await browser.get(PAGE)).text
     await told(world, merchant, "payment_processing", at="10:00")
     await told(world, merchant, "payment_succeeded", at="10:01")
-    seen = await browser.get(f"{PAGE}?id=pay_1")
+    seen = await browser.get(f"{PAGE}?id=+pay_1+")
     assert (seen.status, seen.goes_to) == (303, f"{PAGE}?id=pay_1&type=payment")
     seen = await browser.get(seen.goes_to or "")
     assert seen.heading == "pay_1"
@@ -69,7 +69,7 @@ async def test_a_payment_is_found_by_its_id(world: ConsoleWorld) -> None:
     assert "succeeded final" in text
     assert "From processing to succeeded." in text
     assert "In the unified events: payment_succeeded" in text
-    assert text.index("payment_succeeded") < text.index("It began as processing.")
+    assert text.index("From processing to succeeded.") < text.index("It began as processing.")
 
 
 async def test_what_is_not_there_is_told_and_ids_of_events_lead_to_them(
@@ -80,7 +80,6 @@ async def test_what_is_not_there_is_told_and_ids_of_events_lead_to_them(
     browser = await signed_in(world, merchant)
     event = await told(world, merchant, "payment_succeeded")
     assert "Nothing has this id" in (await browser.get(f"{PAGE}?id=pay_2")).text
-    assert "Nothing has this id" in (await browser.get(f"{PAGE}?id={'x' * 300}")).text
     assert (await browser.get(f"{PAGE}?id=pay_1&type=refund")).status == 404
     assert (await browser.get(f"{PAGE}?id={event}")).goes_to == f"/console/events/{event}"
     seen = (await browser.get(f"/console/events/{event}")).text

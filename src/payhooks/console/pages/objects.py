@@ -63,25 +63,24 @@ class Told:
 @page("GET", _PAGE, needs=Scope.EVENTS_READ, factor=Factor.ONCE)
 async def payments(visit: Visit) -> Response:
     """Ask for an id, or show what it is of."""
-    object_id, object_type = visit.query.get("id", ""), visit.query.get("type")
-    if not object_id:
-        return _ask(visit, "", [])
     book = await visit.parts.book.current()
-    fits = len(object_id) <= OBJECT_ID_CHARS_MAX
-    if object_type is not None and fits:
+    object_id, object_type = visit.query.get("id", ""), visit.query.get("type")
+    if object_type is not None:
         story = await objects.story(
             visit.control, visit.merchant, object_type, object_id, book=book
         )
         return await _show(visit, story)
-    place = searched(object_id)
+    # Pasted, it brings blanks with it.
+    wanted = object_id.strip()
+    if not wanted:
+        return _ask(visit, "", [])
+    place = searched(wanted)
     if not place.startswith("/events?"):
         return visit.go(place)
-    found = (
-        await objects.find(visit.control, visit.merchant.id, object_id, book=book) if fits else []
-    )
+    found = await objects.find(visit.control, visit.merchant.id, wanted, book=book)
     if len(found) == 1:
         return visit.go(address_of(found[0].type, found[0].id))
-    return _ask(visit, object_id, found)
+    return _ask(visit, wanted, found)
 
 
 def address_of(object_type: str, object_id: str) -> str:
