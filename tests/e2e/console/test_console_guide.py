@@ -116,6 +116,9 @@ def test_every_step_of_the_guide_can_be_followed(chromium_process: Browser, merc
         delete(reader)
         recover(reader)
         look_at_events(reader)
+        find_a_payment(reader)
+        look_up_an_event_type(reader)
+        play(reader)
         manage_keys(reader)
         manage_the_team(reader)
         read_the_log(reader)
@@ -296,6 +299,52 @@ def look_at_events(reader: Reader) -> None:
     reader.picture("event", page.locator(".heading"), button)
     button.click()
     reader.sees("It is on its way to 1 of 1 webhooks.")
+
+
+def find_a_payment(reader: Reader) -> None:
+    """Ask what became of one of the day's sales."""
+    page = reader.page
+    reader.follow("Payments")
+    reader.sees("Payment id")
+    page.get_by_label("Payment id").fill("4712nftvzx7xtcg")
+    reader.press("Find")
+    reader.sees("What was told of it")
+
+
+def look_up_an_event_type(reader: Reader) -> None:
+    """Read what a type means, and have its example sent."""
+    page = reader.page
+    reader.follow("Event types")
+    page.get_by_label("Search").fill(SALE)
+    page.keyboard.press("Enter")
+    reader.follow(SALE)
+    reader.sees("Send example to…")
+    page.get_by_label("Webhook").select_option(label="Ledger")
+    reader.press("Send example")
+    reader.sees("Your server took")
+
+
+def play(reader: Reader) -> None:
+    """Choose a scenario, watch it, stop it and play it again; make an inbox and remove it."""
+    page = reader.page
+    reader.follow("Sandbox")
+    reader.sees("Inboxes")
+    page.get_by_label("Search").fill("tip")
+    reader.press("Filter")
+    reader.follow("Queued sale, with a tip")
+    reader.sees("Speed", "Order", "Sent", "Seed")
+    page.get_by_label("Speed").select_option("1m=1s")
+    reader.press("Play")
+    reader.sees("Stop", "Play again")
+    reader.press("Stop")
+    reader.sees("The run is stopped.")
+    reader.follow("Sandbox")
+    reader.follow("Inboxes")
+    reader.press("Make an inbox")
+    reader.sees("Nothing has come yet", "Add a webhook that sends here", "Remove…")
+    reader.press("Remove…")
+    reader.press("Remove inbox")
+    reader.sees("The inbox is removed.")
 
 
 def manage_keys(reader: Reader) -> None:
