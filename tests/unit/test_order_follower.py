@@ -175,6 +175,19 @@ async def test_a_process_that_starts_tells_what_the_one_before_could_not(world: 
     assert await _types(world, merchant) == ["order.success"]
 
 
+async def test_an_edit_of_the_merchant_makes_no_word_lost(world: World) -> None:
+    """It was renamed between the death of one process and the start of the next."""
+    merchant = await world.merchant(families=["foloosi"])
+    await _tell(world, merchant, "payment_succeeded", 1)
+    world.advance(86_400)
+    edited = await world.call("PATCH", f"/v1/merchants/{merchant}", {"name": "Renamed"})
+    assert edited.status == 200, edited.body
+
+    await _follower(world).step()
+
+    assert await _types(world, merchant) == ["order.success"]
+
+
 async def test_a_store_that_does_not_answer_makes_no_word_lost(world: World) -> None:
     """What could not be told is due still when it answers again."""
     merchant = await world.merchant(families=["foloosi"])

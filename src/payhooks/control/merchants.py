@@ -61,6 +61,7 @@ async def create(control: Control, caller: Caller, mode: Mode, draft: MerchantDr
         version=1,
         created_at=now,
         updated_at=now,
+        families_since=now,
     )
     merchant = msgspec.structs.replace(merchant, **_given(draft, merchant))
     # From the first moment, so that an endpoint that chooses it never goes out unsigned.
@@ -104,6 +105,8 @@ async def edit(
         merchant, version=merchant.version + 1, updated_at=control.clock.now()
     )
     edited = msgspec.structs.replace(edited, **_given(draft, edited))
+    if edited.families != merchant.families:
+        edited = msgspec.structs.replace(edited, families_since=edited.updated_at)
     if edited.custom_dialect not in {None, merchant.custom_dialect}:
         await custom_dialects.demand_distinct(control, edited)
     await _apply(control, caller, merchant, edited)

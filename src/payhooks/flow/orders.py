@@ -78,14 +78,13 @@ class OrderFollower:
         found: dict[MerchantId, datetime] = {}
         window = Window(limit=limits.SLICE_ROWS_MAX)
         while page := await self._control.store.merchants_using(orders.FAMILY, window):
-            found |= {one.id: one.updated_at for one in page}
+            found |= {one.id: one.families_since or one.updated_at for one in page}
             window = Window(limit=limits.SLICE_ROWS_MAX, after=page[-1].id)
         now = self._control.clock.now()
-        for id_, updated_at in found.items():
+        for id_, since in found.items():
             if id_ not in self._followed:
-                # What came before the merchant was as it is now may have been no business of
-                # this family.
-                began = max(now - BACK, updated_at - _SKEW)
+                # What came before the merchant used this family was no business of its orders.
+                began = max(now - BACK, since - _SKEW)
                 fresh = max(now - LATE, began)
                 self._followed[id_] = _Followed(
                     id=id_,

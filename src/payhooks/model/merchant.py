@@ -47,5 +47,7 @@ class Merchant(msgspec.Struct, frozen=True, kw_only=True):
     version: int  # counts edits; the ETag
     created_at: datetime
     updated_at: datetime
+    # Since when it uses these families; none: since nobody knows when, at the latest its last edit.
+    families_since: datetime | None = None
     custom_dialect: CustomDialect | None = None  # what its endpoints with dialect custom speak
     sandbox_auto_capture: bool = True  # whether scenarios capture what was authorised by themselves
