@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from payhooks.catalogue.object_state import Mark
 from payhooks.ids import EndpointId, EventId, KeyId, MerchantId, TimeOrderedIds
 from payhooks.model.attempt import REASON_SENTENCES, Reason
 from payhooks.model.audit import GENESIS, AuditEntry, ChainedAuditEntry, chain
@@ -29,6 +30,7 @@ from payhooks.model.event_type import Provenance
 from payhooks.model.key import Scope
 from payhooks.model.merchant import CardNumbers, Mode, TypeCheck
 from payhooks.model.replay import Include, ReplayState
+from payhooks.model.sandbox_run import RunState
 from payhooks.model.secret import SecretPurpose
 from payhooks.testing import ManualClock
 
@@ -278,7 +280,9 @@ def test_the_seal_is_fixed() -> None:
         (TypeCheck, "strict warn off"),
         (Include, "failed cancelled delivered missed"),
         (ReplayState, "running done cancelled"),
-        (SecretPurpose, "endpoint signature_key source_key authentication totp"),
+        (RunState, "playing finished stopped failed"),
+        (Mark, "superseded correction irregular repeated"),
+        (SecretPurpose, "endpoint signature_key source_key authentication inbox totp"),
         (
             Scope,
             (
