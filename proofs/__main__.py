@@ -6,6 +6,7 @@
     python -m proofs faults [--only F27 …]              and likewise input, security
     python -m proofs dialects [--only table|cost|outbox|V03 …] [--quick]
     python -m proofs console [--only weight|memory|lists|M07 …] [--quick]
+    python -m proofs catalogue [--only wire|strict|killed|T01 …] [--quick]
 
 Exits with 1 where a line failed. With --quick everything runs in small, to see that it runs;
 neither figures nor report are written then. Rows that were not asked for keep their last line.
@@ -18,7 +19,18 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Final
 
-from proofs import arrival, backlog, console, dialects, isolation, kills, scale, simulator, speed
+from proofs import (
+    arrival,
+    backlog,
+    catalogue,
+    console,
+    dialects,
+    isolation,
+    kills,
+    scale,
+    simulator,
+    speed,
+)
 from proofs.ground import FULL, QUICK, Size, Store, open_store
 from proofs.lines import Line, machine, write
 from proofs.report import write_report
@@ -112,7 +124,11 @@ def _guarded(part: str, lines: Iterator[Line]) -> Iterator[Line]:
 
 
 ROW_KINDS: Final = ("faults", "input", "security")
-WITH_PARTS: Final = {"dialects": dialects.PARTS, "console": console.PARTS}
+WITH_PARTS: Final = {
+    "dialects": dialects.PARTS,
+    "console": console.PARTS,
+    "catalogue": catalogue.PARTS,
+}
 PROOFS: Final[dict[str, Callable[[argparse.Namespace], dict[str, list[Line]]]]] = {
     "engine": partial(_prove_stores, parts=ENGINE),
     "scale": partial(_prove_stores, parts=SCALE),

@@ -20,6 +20,7 @@ from tests.support.played_scenarios import (
 )
 from tests.support.server import Api, Server, Tenant
 from tests.support.strict_door import STRICT, Door
+from tests.support.walked_lives import last_states
 
 from payhooks.catalogue import CATALOGUE
 
@@ -55,6 +56,26 @@ def test_a_receiver_sees_what_the_scenario_lists_and_nothing_else(
         assert not any(_complaints(stage, performance).values()), scenario.name
 
 
+def test_disorder_and_duplicates_leave_an_object_where_order_leaves_it(
+    on_sqlite: Server, stack: ExitStack
+) -> None:
+    """Whoever was late or told twice, the payment is in the state that the provider says."""
+    stage_of = opened(stack, on_sqlite)
+    in_order, disordered = stage_of(_DIALECTS[:1]), stage_of(_DIALECTS[:1])
+    late = 0
+    for scenario in _some()[1::2]:
+        first = in_order.play(scenario)
+        second = disordered.play(scenario, disorder=100, duplicate=30)
+        [ear] = [heard(second, dialect, key) for dialect, key in disordered.secrets.items()]
+        assert (ear.complaints, ear.duplicates) == ((), second.run["sent_again"])
+        found = disordered.objects(second)
+        assert found == in_order.objects(first), scenario.name
+        states = {id_: one.state for id_, one in found.items()}
+        assert states == last_states(scenario.family, first.events)
+        late += sum(one.late for one in found.values())
+    assert late > 0
+
+
 def _altered(request: Captured) -> Captured:
     # A digit of an id in the data: a receiver reads it as well as before.
     at = request.body.index(b"2031")
@@ -79,10 +100,10 @@ def test_a_receiver_is_not_lied_to(on_sqlite: Server, stack: ExitStack) -> None:
         lied = {dialect: lie(came) for dialect, came in performance.arrived.items()}
         found = _complaints(stage, replace(performance, arrived=lied))
         assert all(found[dialect] for dialect in _DIALECTS), name
-    less = replace(performance, events=performance.events[1:])
-    assert all(_complaints(stage, less).values())
-    elsewhere = replace(performance, scenario=replace(scenario, events=scenario.events[::-1]))
-    assert told_otherwise(elsewhere)
+    for events in (performance.events[1:], performance.events[::-1]):
+        assert all(_complaints(stage, replace(performance, events=events)).values())
+    otherwise = replace(scenario, events=scenario.events[::-1])
+    assert told_otherwise(replace(performance, scenario=otherwise))
 
 
 def test_a_strict_door_lets_in_what_is_right_and_nothing_else(on_sqlite: Server) -> None:
