@@ -127,9 +127,15 @@ class Cafe:
         self._sold += 1
         key = f"{4_711 + self._sold}nftvzx7xtcg"
         amount = f"{self._sold % 9 + 3}.40"
+        data = {
+            "type": "transaction",
+            "key": key,
+            "amount_detail": {"amount": amount},
+            "authcode": "538228",
+        }
         body = {
             "type": SALE,
-            "data": {"type": "transaction", "key": key, "amount_detail": {"amount": amount}},
+            "data": data,
             "object": {"type": "transaction", "id": key},
         }
         self._api.post(f"{self._path}/events", body)
