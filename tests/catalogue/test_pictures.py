@@ -22,6 +22,8 @@ from payhooks.catalogue.pictures import (
     life_cycle_svg,
 )
 
+pytestmark = pytest.mark.shows("E10")
+
 _KINDS: Final = {f"{kind.family}/{kind.name}": kind for kind in CATALOGUE.kinds.values()}
 _CHARTS: Final = {
     name: family.flow_chart for name, family in CATALOGUE.families.items() if family.flow_chart

@@ -32,6 +32,7 @@ def _documented() -> list[dict[str, str]]:
         return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
+@pytest.mark.shows("E01")
 def test_every_documented_event_is_there_with_its_words() -> None:
     """The five documents define the product, name by name."""
     rows = _documented()
@@ -48,6 +49,7 @@ def test_every_documented_event_is_there_with_its_words() -> None:
         assert said == {member: row[member] for member in said}, row["name"]
 
 
+@pytest.mark.shows("E01")
 @pytest.mark.parametrize("name", _TYPES)
 def test_an_example_satisfies_its_own_schema(name: str) -> None:
     """An example that would be refused teaches the wrong thing."""
@@ -57,6 +59,7 @@ def test_an_example_satisfies_its_own_schema(name: str) -> None:
     assert validation.faults(type_, type_.example, at_most=5) == ()
 
 
+@pytest.mark.shows("E01")
 @pytest.mark.parametrize("name", _TYPES)
 def test_an_example_has_no_number_that_could_be_spelled_twice(name: str) -> None:
     """1.10 and 1.1 are the same number and other bytes: money is text or whole."""
@@ -64,6 +67,7 @@ def test_an_example_has_no_number_that_could_be_spelled_twice(name: str) -> None
     assert not [path for path, value in schema_mutants.members(example) if isinstance(value, float)]
 
 
+@pytest.mark.shows("E02")
 @pytest.mark.parametrize("name", _STRICT)
 def test_whatever_a_document_does_not_print_is_found(name: str) -> None:
     """Less than was promised, or a number for text, breaks whoever reads it."""
@@ -77,12 +81,14 @@ def test_whatever_a_document_does_not_print_is_found(name: str) -> None:
     assert changed >= 10
 
 
+@pytest.mark.shows("E02")
 @pytest.mark.parametrize("name", _STRICT)
 def test_every_member_of_an_example_has_a_type(name: str) -> None:
     """A member that may be anything promises nothing."""
     assert schema_mutants.untyped(_TYPES[name]) == []
 
 
+@pytest.mark.shows("E03")
 @pytest.mark.parametrize("name", _KINDS)
 def test_a_life_cycle_is_whole(name: str) -> None:
     """Every event does something, every state can be reached, every name is declared."""
@@ -99,6 +105,7 @@ def test_a_life_cycle_is_whole(name: str) -> None:
     assert reachable == set(cycle.states)
 
 
+@pytest.mark.shows("E03")
 @pytest.mark.parametrize("name", _KINDS)
 def test_an_example_moves_its_object(name: str) -> None:
     """Each example is an event that the life cycle understands."""
@@ -116,6 +123,7 @@ def _mapped() -> Iterator[tuple[str, str, str]]:
                 yield name, event, state
 
 
+@pytest.mark.shows("E04")
 @pytest.mark.parametrize(("name", "event", "state"), list(_mapped()))
 def test_every_state_that_an_event_brings_about_means_something_or_says_why_not(
     name: str, event: str, state: str
@@ -130,6 +138,7 @@ def test_every_state_that_an_event_brings_about_means_something_or_says_why_not(
         assert row.why
 
 
+@pytest.mark.shows("E04")
 @pytest.mark.parametrize("name", _KINDS)
 def test_no_row_of_a_mapping_is_without_use(name: str) -> None:
     """A row that nothing reaches is a belief that nobody checked."""
@@ -138,6 +147,7 @@ def test_no_row_of_a_mapping_is_without_use(name: str) -> None:
     assert [row for row in kind.unified if row not in used] == []
 
 
+@pytest.mark.shows("E04")
 def test_a_chargeback_of_treezor_is_a_dispute_already_accepted() -> None:
     """It cannot be refused: the wallet is debited when the news arrives."""
     kind = _KINDS["treezor/chargeback"]
@@ -145,6 +155,7 @@ def test_a_chargeback_of_treezor_is_a_dispute_already_accepted() -> None:
     assert [row.event for row in rows if row] == ["dispute_accepted"]
 
 
+@pytest.mark.shows("E06")
 def test_other_names_are_nobody_elses() -> None:
     """An alias that is a name would take another event's place."""
     for type_ in CATALOGUE.types:

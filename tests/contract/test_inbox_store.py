@@ -12,6 +12,8 @@ from payhooks.model.merchant import Merchant
 from payhooks.model.secret import SecretPurpose
 from payhooks.ports.controlling import Window
 
+pytestmark = pytest.mark.shows("E20")
+
 ALL = Window(limit=100)
 INBOXES_MAX = 3
 KEPT_MAX = 5

@@ -35,6 +35,7 @@ async def _tell(api: World, merchant: str, type_: str, *, minute: int) -> str:
     return event_id
 
 
+@pytest.mark.shows("E23")
 async def test_an_object_is_told_with_what_became_of_its_deliveries(api: World) -> None:
     """The state from the events, the rest from the rows beside them."""
     merchant, other = await api.merchant(), await api.merchant()
@@ -59,6 +60,7 @@ async def test_an_object_is_told_with_what_became_of_its_deliveries(api: World) 
     assert [(one["type"], one["state"]) for one in listed] == [("payment", "succeeded")]
 
 
+@pytest.mark.shows("E24")
 async def test_each_word_to_an_order_is_stored_once(api: World) -> None:
     """Whoever looks, and however many do at the same time, the store has the last word."""
     merchant = await api.merchant(families=["foloosi", "owngateway"])

@@ -14,6 +14,8 @@ from payhooks.model.merchant import Merchant
 from payhooks.model.sandbox_run import Played, RunState, SandboxRun
 from payhooks.ports.controlling import Requeue, Window
 
+pytestmark = pytest.mark.shows("E16")
+
 OWNER, OTHER_OWNER = 1, 2
 MANY = 1_000
 

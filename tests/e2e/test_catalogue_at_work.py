@@ -7,6 +7,8 @@ import pytest
 from tests.support import commands
 from tests.support.server import OPERATOR_KEY, Api, Refused, Server, Tenant
 
+pytestmark = pytest.mark.shows("E07")
+
 _SCHEMA = {
     "type": "object",
     "required": ["id"],

@@ -38,6 +38,7 @@ def _orders(tenant: Tenant) -> dict[str, list[str]]:
     return told
 
 
+@pytest.mark.shows("E24")
 def test_orders_follow_their_payments_through_the_death_of_a_server(server: Server) -> None:
     """Killed between payments and orders, twice: each order hears each word once."""
     tenant = Tenant(Api(server.start().port), families=["foloosi", "owngateway"])
@@ -57,6 +58,7 @@ def test_orders_follow_their_payments_through_the_death_of_a_server(server: Serv
     until(lambda: _orders(tenant), lambda told: told == {**failed, **corrected})
 
 
+@pytest.mark.shows("E23")
 def test_an_object_is_shown_and_found_on_the_command_line(server: Server, tmp_path: Path) -> None:
     """Where is my payment, and who was told: one command."""
     tenant = Tenant(Api(server.start().port))

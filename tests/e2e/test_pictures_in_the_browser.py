@@ -2,12 +2,15 @@
 
 from typing import Any
 
+import pytest
 from tests.support.chromium import browser
 
 from payhooks.catalogue import CATALOGUE, drawing
 from payhooks.catalogue.drawing import Text
 from payhooks.catalogue.flow_picture import flow_chart_picture
 from payhooks.catalogue.pictures import life_cycle_picture
+
+pytestmark = pytest.mark.shows("E10")
 
 _BOXES = """[...document.querySelectorAll("text")].map(text => {
   const box = text.getBBox();

@@ -33,6 +33,7 @@ def _events(tenant: Tenant) -> list[Json]:
     return found[::-1]
 
 
+@pytest.mark.shows("E18")
 def test_a_run_that_is_killed_in_the_middle_is_told_to_its_end(
     server: Server, receiving: Receiving
 ) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 
+import pytest
 from tests.support.captured import Captured
 from tests.support.played_scenarios import (
     Performance,
@@ -23,6 +24,8 @@ from tests.support.strict_door import STRICT, Door
 from tests.support.walked_lives import last_states
 
 from payhooks.catalogue import CATALOGUE
+
+pytestmark = pytest.mark.shows("E25")
 
 _DIALECTS = ("cloudevents", "treezor", "foloosi")
 

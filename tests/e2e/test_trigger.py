@@ -40,6 +40,7 @@ def _settings(tenant: Tenant) -> dict[str, str]:
     }
 
 
+@pytest.mark.shows("E19")
 def test_each_step_is_told_and_what_came_of_it(tenant: Tenant, tmp_path: Path) -> None:
     """In order, and with the answer of each webhook."""
     said = run(tmp_path, "trigger", SCENARIO, "--set", "amount=80.00", **_settings(tenant))
@@ -53,6 +54,7 @@ def test_each_step_is_told_and_what_came_of_it(tenant: Tenant, tmp_path: Path) -
     assert all(event["deliveries"][0]["status"] == "delivered" for event in told["events"])
 
 
+@pytest.mark.shows("E19")
 def test_a_second_time_and_out_of_order(
     tenant: Tenant, receiving: Receiving, tmp_path: Path
 ) -> None:
@@ -70,6 +72,7 @@ def test_a_second_time_and_out_of_order(
     assert published != told["events"]
 
 
+@pytest.mark.shows("E19")
 def test_ctrl_c_stops_the_run(tenant: Tenant, tmp_path: Path) -> None:
     """Whoever walks away does not leave a play going on for hours."""
     with running(
@@ -83,6 +86,7 @@ def test_ctrl_c_stops_the_run(tenant: Tenant, tmp_path: Path) -> None:
     assert 0 < last["published"] < last["steps"]
 
 
+@pytest.mark.shows("E19")
 def test_the_scenarios_are_listed(tenant: Tenant, tmp_path: Path) -> None:
     listed = run(tmp_path, "trigger", "--list", **_settings(tenant))
     assert listed.returncode == 0
@@ -90,6 +94,7 @@ def test_the_scenarios_are_listed(tenant: Tenant, tmp_path: Path) -> None:
     assert "owlpay" in line
 
 
+@pytest.mark.shows("E19")
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -109,6 +114,7 @@ def test_what_cannot_be_played_is_refused_with_what_can(
     assert words in refused.stderr
 
 
+@pytest.mark.shows("E20")
 def test_an_inbox_shows_what_a_webhook_sends_and_that_it_is_signed(tenant: Tenant) -> None:
     """The way a developer sees a delivery without having a server."""
     inbox = tenant.api.post(f"{tenant.path}/sandbox/inboxes")

@@ -16,6 +16,8 @@ from payhooks.catalogue.pictures import condition_words
 from payhooks.catalogue.registry import PAYHOOKS
 from payhooks.sandbox.scenarios import shipped
 
+pytestmark = pytest.mark.shows("E11")
+
 _PAGES: Final = ROOT / "docs" / "catalogue"
 _LIVES: Final = _PAGES / "life-of-a-payment"
 _IMAGES: Final = ROOT / "docs" / "images" / "catalogue"

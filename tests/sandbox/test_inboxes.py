@@ -19,6 +19,8 @@ from payhooks.ids import MerchantId
 from payhooks.ports.controlling import Window
 from payhooks.receiver.dialects import find
 
+pytestmark = pytest.mark.shows("E20")
+
 BODY = b'{"type": "payment_succeeded", "timestamp": "2026-11-20T12:00:00Z", "data": {"a": 1.0}}'
 HIDDEN = "••••••••"
 ALL = Window(limit=10)

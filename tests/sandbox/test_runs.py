@@ -66,6 +66,7 @@ async def _play(world: World, player: Player, *, s: float = 0.0) -> None:
     raise AssertionError("the run does not end")
 
 
+@pytest.mark.shows("E16")
 async def test_a_scenario_is_published_as_it_is_listed(world: World) -> None:
     """Each event once, in order, of one payment, and none of them in the future."""
     merchant = await world.merchant()
@@ -85,6 +86,7 @@ async def test_a_scenario_is_published_as_it_is_listed(world: World) -> None:
     assert len(await _published(world, merchant)) == len(EVENTS)
 
 
+@pytest.mark.shows("E16")
 async def test_every_scenario_can_be_played(world: World) -> None:
     merchant = await world.merchant()
     player = _player(world)
@@ -97,6 +99,7 @@ async def test_every_scenario_can_be_played(world: World) -> None:
         assert (told["state"], told["published"]) == ("finished", len(each["steps"])), each["name"]
 
 
+@pytest.mark.shows("E16")
 async def test_an_event_is_played_alone(world: World) -> None:
     """Members of data as they are given; of whose family it is, the merchant's families say."""
     merchant = await world.merchant(families=["owlpay"])
@@ -108,6 +111,7 @@ async def test_an_event_is_played_alone(world: World) -> None:
     assert event["object"]["type"] == "payment_intent"
 
 
+@pytest.mark.shows("E16")
 async def test_what_is_played_passes_the_door_like_any_event(world: World) -> None:
     """What a strict merchant's publisher is refused is not published by a play either."""
     wrong = {"status": 7}
@@ -125,6 +129,7 @@ async def test_what_is_played_passes_the_door_like_any_event(world: World) -> No
     assert "/data/status" in told["reason"]
 
 
+@pytest.mark.shows("E16")
 async def test_an_event_is_played_by_its_other_name(world: World) -> None:
     """As it is taken at the door: for the type that it means."""
     alias, type_ = next((a, type_) for type_ in CATALOGUE.types for a in type_.aliases)
@@ -135,6 +140,7 @@ async def test_an_event_is_played_by_its_other_name(world: World) -> None:
     assert (event["family"], event["type"]) == (type_.family, type_.name)
 
 
+@pytest.mark.shows("E16")
 async def test_a_type_of_the_operators_own_can_be_played(world: World) -> None:
     """It has no life cycle, and an example where its operator gave one."""
     said = {"family": "shop", "name": "basket.left", "words": "x", "example": {"basket": 1}}
@@ -146,6 +152,7 @@ async def test_a_type_of_the_operators_own_can_be_played(world: World) -> None:
     assert (event["family"], event["data"]) == ("shop", {"basket": 1})
 
 
+@pytest.mark.shows("E16")
 @pytest.mark.parametrize(
     ("said", "words"),
     [
@@ -178,6 +185,7 @@ async def test_what_cannot_be_played_is_refused_in_words(
     assert words in answer.body.decode()
 
 
+@pytest.mark.shows("E16")
 async def test_nothing_is_played_for_a_live_merchant(world: World) -> None:
     """Its receivers would take a play for money."""
     merchant = await world.merchant(mode="live")
@@ -186,6 +194,7 @@ async def test_nothing_is_played_for_a_live_merchant(world: World) -> None:
     assert (answer.status, answer.json["type"]) == (409, "/problems/state")
 
 
+@pytest.mark.shows("E16")
 async def test_runs_are_their_merchants_alone(world: World) -> None:
     """And need the permission to publish."""
     merchant, stranger = await world.merchant(), await world.merchant()
@@ -200,6 +209,7 @@ async def test_runs_are_their_merchants_alone(world: World) -> None:
     assert refused.status == 403
 
 
+@pytest.mark.shows("E17")
 async def test_auto_capture_is_the_operators_to_switch_off(world: World) -> None:
     """And the run says what it left out."""
     merchant = await world.merchant()
@@ -216,6 +226,7 @@ async def test_auto_capture_is_the_operators_to_switch_off(world: World) -> None
     assert run["steps"] == whole["steps"] - run["left_out"]
 
 
+@pytest.mark.shows("E16")
 async def test_a_life_is_told_at_its_speed(world: World) -> None:
     """What takes a day takes a second; nothing comes early."""
     merchant = await world.merchant()
@@ -232,6 +243,7 @@ async def test_a_life_is_told_at_its_speed(world: World) -> None:
     assert last["occurred_at"][:19] == last["published_at"][:19]
 
 
+@pytest.mark.shows("E16")
 async def test_disorder_is_of_publication_alone(world: World) -> None:
     """When it happened stays true: that is what receivers can put it in order by."""
     merchant = await world.merchant()
@@ -246,6 +258,7 @@ async def test_disorder_is_of_publication_alone(world: World) -> None:
     assert [each["type"] for each in told["events"]] == EVENTS
 
 
+@pytest.mark.shows("E16")
 async def test_a_seed_tells_of_the_same_payment(world: World) -> None:
     merchant = await world.merchant()
     runs = [await _begin(world, merchant, scenario=SCENARIO, seed=seed) for seed in (5, 5, 6)]
@@ -253,6 +266,7 @@ async def test_a_seed_tells_of_the_same_payment(world: World) -> None:
     assert objects[0] == objects[1] != objects[2]
 
 
+@pytest.mark.shows("E16")
 async def test_duplicates_are_the_same_delivery_again(world: World) -> None:
     """No second event: the receiver has to notice by the message id, as in production."""
     merchant = await world.merchant()
@@ -270,6 +284,7 @@ async def test_duplicates_are_the_same_delivery_again(world: World) -> None:
     assert (await world.audit_actions(merchant)).count("event.resent") == len(EVENTS)
 
 
+@pytest.mark.shows("E16")
 async def test_duplicates_go_while_a_life_is_still_told(world: World) -> None:
     """The last event too, whose turn comes when those before it were looked at just now."""
     merchant = await world.merchant()
@@ -287,6 +302,7 @@ async def test_duplicates_go_while_a_life_is_still_told(world: World) -> None:
     assert sent == 2 * told["steps"]
 
 
+@pytest.mark.shows("E16")
 async def test_what_was_not_delivered_is_not_sent_twice(world: World) -> None:
     """And an endpoint that fails for hours does not keep a run from its end."""
     merchant = await world.merchant()
@@ -297,6 +313,7 @@ async def test_what_was_not_delivered_is_not_sent_twice(world: World) -> None:
     assert (told["state"], told["sent_again"]) == ("finished", 0)
 
 
+@pytest.mark.shows("E16")
 async def test_a_run_that_is_stopped_publishes_no_more(world: World) -> None:
     """Not one event, however soon the next was due."""
     merchant = await world.merchant()
@@ -315,6 +332,7 @@ async def test_a_run_that_is_stopped_publishes_no_more(world: World) -> None:
     assert actions.count("sandbox_run.created") == actions.count("sandbox_run.stopped") == 1
 
 
+@pytest.mark.shows("E16")
 async def test_a_run_that_is_over_is_not_stopped(world: World) -> None:
     merchant = await world.merchant()
     run = await _begin(world, merchant, scenario=SCENARIO)
@@ -323,6 +341,7 @@ async def test_a_run_that_is_over_is_not_stopped(world: World) -> None:
     assert (await world.call("POST", path)).status == 409
 
 
+@pytest.mark.shows("E18")
 async def test_who_takes_a_run_over_publishes_nothing_twice(world: World) -> None:
     """Its player died between the publication and the note of it."""
     merchant = await world.merchant()
@@ -346,6 +365,7 @@ async def test_who_takes_a_run_over_publishes_nothing_twice(world: World) -> Non
     assert [each["id"] for each in published] == [each["id"] for each in told["events"]]
 
 
+@pytest.mark.shows("E16")
 async def test_a_run_of_another_version_ends_and_says_why(world: World) -> None:
     """Half of one story and half of another would be a payment that never was."""
     merchant = await world.merchant()

@@ -16,6 +16,8 @@ from payhooks.sandbox.scenarios import Scenario
 from payhooks.sandbox.script import Publication, Wishes
 from payhooks.sandbox.templates import placeholders
 
+pytestmark = pytest.mark.shows("E14")
+
 BEGINS_AT = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 FAULTS_SHOWN = 5
 

@@ -17,6 +17,8 @@ from payhooks.sandbox import scenarios, script
 from payhooks.sandbox.scenarios import Scenario
 from payhooks.sandbox.script import Publication, Wishes
 
+pytestmark = pytest.mark.shows("E15")
+
 BEGINS_AT = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 NAMES = ("paid", "refunded", "noted")
 EXAMPLE = {

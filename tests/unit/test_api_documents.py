@@ -55,6 +55,7 @@ async def test_a_document_is_whole_and_of_a_size_that_tools_open(target: str) ->
     assert "#/$defs/" not in answer.body.decode()
 
 
+@pytest.mark.shows("E12")
 async def test_the_webhooks_of_openapi_are_the_catalogue_with_examples_that_fit() -> None:
     """Whoever generates a receiver from it gets types that the events have."""
     document = (await World().call("GET", "/openapi.json")).json
@@ -83,6 +84,7 @@ def _written(dialect: str, type_: EventType) -> object:
     return msgspec.json.decode(rendered.body)
 
 
+@pytest.mark.shows("E12")
 @pytest.mark.parametrize("dialect", sorted(event_schemas.ENVELOPES))
 def test_asyncapi_describes_what_a_dialect_writes(dialect: str) -> None:
     """Each message is asked of the bytes that an endpoint of the dialect would be sent."""
@@ -98,6 +100,7 @@ def test_asyncapi_describes_what_a_dialect_writes(dialect: str) -> None:
             assert not validator.is_valid({}), type_.name
 
 
+@pytest.mark.shows("E12")
 def test_asyncapi_has_every_dialect_and_every_type() -> None:
     """One that is missing would be one that nobody is told how to receive."""
     channels = documents.asyncapi()["channels"]

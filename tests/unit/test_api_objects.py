@@ -8,6 +8,8 @@ from tests.support.api_world import World
 
 from payhooks.control import objects
 
+pytestmark = pytest.mark.shows("E23")
+
 MINUTE = "2026-11-20T11:{:02}:00Z"
 
 

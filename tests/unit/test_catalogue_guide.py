@@ -4,10 +4,13 @@ import json
 import re
 from typing import Final
 
+import pytest
 from tests.support.api_world import World
 from tests.support.source_tree import ROOT
 
 from payhooks import limits
+
+pytestmark = pytest.mark.shows("E07")
 
 _GUIDE: Final = (ROOT / "docs" / "catalogue.md").read_text(encoding="utf-8")
 

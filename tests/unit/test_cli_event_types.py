@@ -9,6 +9,8 @@ from payhooks.catalogue import CATALOGUE
 from payhooks.cli import describing
 from payhooks.cli.output import highlighted
 
+pytestmark = pytest.mark.shows("E09")
+
 
 async def _read(name: str) -> Any:  # noqa: ANN401 - JSON is anything
     answer = await World().call("GET", f"/v1/event-types/{name}")

@@ -17,6 +17,8 @@ from payhooks.model.merchant import Merchant, Mode
 from payhooks.model.user import Role
 from payhooks.ports.controlling import Window
 
+pytestmark = pytest.mark.shows("E21")
+
 LIST = "/console/sandbox/inboxes"
 SHOWN_BYTES_MAX = 32 * 1024
 UNSEEN = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f]")

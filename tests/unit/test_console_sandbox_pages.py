@@ -16,6 +16,8 @@ from payhooks.model.merchant import Merchant, Mode
 from payhooks.model.user import Role
 from payhooks.sandbox.scenarios import shipped
 
+pytestmark = pytest.mark.shows("E21")
+
 LIST = "/console/sandbox"
 RUNS = f"{LIST}/runs"
 SCENARIO = "preauthorisation-partial-captures"

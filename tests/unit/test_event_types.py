@@ -36,6 +36,7 @@ async def _listed(world: World, query: str = "") -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.shows("E08")
 async def test_the_list_has_every_type_and_not_what_takes_much_room(world: World) -> None:
     """Whoever draws a menu of them does not want a megabyte of schemas."""
     found = await _listed(world)
@@ -45,6 +46,7 @@ async def test_the_list_has_every_type_and_not_what_takes_much_room(world: World
     assert not {"schema", "example", "object"} & {member for each in found for member in each}
 
 
+@pytest.mark.shows("E08")
 async def test_the_list_is_narrowed_by_family_and_by_what_is_said(world: World) -> None:
     """In any case, in names, other names, headings and words."""
     treezor = await _listed(world, "?family=treezor")
@@ -57,6 +59,7 @@ async def test_the_list_is_narrowed_by_family_and_by_what_is_said(world: World) 
     assert await _listed(world, "?q=nothing%20has%20this") == []
 
 
+@pytest.mark.shows("E08")
 async def test_each_type_is_read_in_full(world: World) -> None:
     """The view is what OpenAPI says it is, for every type that we ship."""
     for type_ in CATALOGUE.types:
@@ -66,6 +69,7 @@ async def test_each_type_is_read_in_full(world: World) -> None:
         assert view["name"] == type_.name
 
 
+@pytest.mark.shows("E08")
 async def test_a_type_shows_what_its_object_goes_through(world: World) -> None:
     """And what is designed by us says so in words."""
     answer = await world.call("GET", "/v1/event-types/payment_intent.captured")
@@ -92,6 +96,7 @@ async def test_a_type_shows_what_its_object_goes_through(world: World) -> None:
     } in view["object"]["unified"]
 
 
+@pytest.mark.shows("E06")
 async def test_a_type_is_found_by_its_other_name(world: World) -> None:
     """It is what stands in the sample that somebody has before them."""
     answer = await world.call("GET", "/v1/event-types/owlpay.received_order")
@@ -99,6 +104,7 @@ async def test_a_type_is_found_by_its_other_name(world: World) -> None:
     assert "owlpay.received_order" in answer.json["data"][0]["aliases"]
 
 
+@pytest.mark.shows("E07")
 @pytest.mark.parametrize(
     ("members", "faults"),
     [
@@ -122,6 +128,7 @@ async def test_a_type_that_could_not_be_held_to_is_refused(
     assert await _listed(world, "?family=shop") == []
 
 
+@pytest.mark.shows("E07")
 async def test_an_example_without_a_schema_is_fine(world: World) -> None:
     """It is more than nothing to whoever must read the event."""
     made = await _created(world, example={"id": "b1"})
@@ -129,6 +136,7 @@ async def test_an_example_without_a_schema_is_fine(world: World) -> None:
     assert (made.json["object"], made.json["family_title"]) == (None, "shop")
 
 
+@pytest.mark.shows("E07")
 async def test_a_kept_example_must_satisfy_the_new_schema(world: World) -> None:
     """Two members that were right alone can be wrong together."""
     assert (await _created(world, example={"id": 1})).status == 201
@@ -142,6 +150,7 @@ async def test_a_kept_example_must_satisfy_the_new_schema(world: World) -> None:
     assert (gone.status, gone.json["schema"], gone.json["example"]) == (200, None, {"id": "b1"})
 
 
+@pytest.mark.shows("E07")
 async def test_a_new_schema_holds_for_the_next_event(world: World) -> None:
     """A strict merchant relies on what the operator was answered."""
     merchant = await world.merchant(type_check="strict")
@@ -151,6 +160,7 @@ async def test_a_new_schema_holds_for_the_next_event(world: World) -> None:
     assert (await world.publish(merchant, type="basket.left", data={})).status == 202
 
 
+@pytest.mark.shows("E07")
 async def test_another_name_of_ours_cannot_be_registered_in_our_family(world: World) -> None:
     """Events of that name would change their meaning; in a family of one's own it is free."""
     taken = await _created(world, family="owlpay", name="owlpay.received_order")

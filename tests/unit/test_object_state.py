@@ -16,6 +16,8 @@ from payhooks.ids import MerchantId, TimeOrderedIds
 from payhooks.model.event import Event
 from payhooks.testing.clock import ManualClock
 
+pytestmark = pytest.mark.shows("E22")
+
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 Told = tuple[str, float | None] | tuple[str, float | None, Mapping[str, object]]
 _PENDING = {"payins": [{"payinStatus": "PENDING", "codeStatus": "140005"}]}

@@ -13,6 +13,8 @@ from payhooks.errors import UnavailableError
 from payhooks.flow.orders import LATE, LATE_EVERY_S, MERCHANTS_EVERY_S, OrderFollower
 from payhooks.testing.telemetry import QuietTelemetry
 
+pytestmark = pytest.mark.shows("E24")
+
 MINUTE = "2026-11-20T11:{:02}:00Z"
 
 

@@ -36,6 +36,7 @@ async def _published(world: World, type_check: str, data: object) -> Answer:
     return await world.publish(merchant, type="basket.left", data=data)
 
 
+@pytest.mark.shows("E05")
 async def test_strict_refuses_with_a_fault_for_each_finding(world: World) -> None:
     """Whoever mends the first should not learn of the second by another deployment."""
     answer = await _published(world, "strict", _BAD)
@@ -44,6 +45,7 @@ async def test_strict_refuses_with_a_fault_for_each_finding(world: World) -> Non
     assert "secret" not in answer.body.decode()
 
 
+@pytest.mark.shows("E05")
 async def test_warn_takes_it_and_says_and_keeps_what_it_found(world: World) -> None:
     """News about money is not lost for a member that is missing."""
     merchant = await world.merchant()
@@ -54,12 +56,14 @@ async def test_warn_takes_it_and_says_and_keeps_what_it_found(world: World) -> N
     assert read.json["findings"] == _SAID_OF_BAD
 
 
+@pytest.mark.shows("E05")
 async def test_off_looks_at_nothing(world: World) -> None:
     """Who has asked not to be told is not told."""
     answer = await _published(world, "off", _BAD)
     assert (answer.status, "findings" in answer.json) == (202, False)
 
 
+@pytest.mark.shows("E05")
 @pytest.mark.parametrize("type_check", ["strict", "warn", "off"])
 async def test_what_satisfies_its_schema_is_taken_without_a_word(
     world: World, type_check: str
@@ -69,6 +73,7 @@ async def test_what_satisfies_its_schema_is_taken_without_a_word(
     assert (answer.status, "findings" in answer.json) == (202, False)
 
 
+@pytest.mark.shows("E05")
 async def test_findings_have_one_bound_together(world: World) -> None:
     """What cannot be carried is said first: those deliveries will fail."""
     schema = {"required": [f"m{number}" for number in range(40)]}
@@ -81,6 +86,7 @@ async def test_findings_have_one_bound_together(world: World) -> None:
     assert codes == ["not_carried", *["schema"] * (limits.EVENT_FINDINGS_MAX - 1)]
 
 
+@pytest.mark.shows("E05")
 async def test_of_a_batch_only_the_bad_one_is_refused(world: World) -> None:
     """The pointer is into the event, as if it had been sent alone."""
     merchant = await world.merchant(type_check="strict")
@@ -97,6 +103,7 @@ def _aliases() -> list[EventType]:
     return [type_ for type_ in CATALOGUE.types if type_.aliases and type_.example]
 
 
+@pytest.mark.shows("E06")
 async def test_another_name_of_a_type_is_the_type() -> None:
     """Providers print one name in a heading and another in the sample below it."""
     world = World()
@@ -118,6 +125,7 @@ async def test_another_name_of_a_type_is_the_type() -> None:
         ]
 
 
+@pytest.mark.shows("E06")
 @pytest.mark.parametrize("members", [{}, {"family": "owlpay"}], ids=["unsaid", "said"])
 async def test_both_names_are_the_same_word_of_one_key(members: dict[str, str]) -> None:
     """A publisher that corrects its spelling between two tries has said one thing."""
@@ -135,6 +143,7 @@ async def test_both_names_are_the_same_word_of_one_key(members: dict[str, str]) 
     assert answers[1].headers["idempotent-replayed"] == "true"
 
 
+@pytest.mark.shows("E06")
 async def test_a_name_of_somebodys_own_is_not_taken_for_anothers_alias() -> None:
     """An operator had the word first."""
     named = EventType(family="shop", name="a.b", words="", provenance=Provenance.OPERATOR)

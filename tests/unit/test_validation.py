@@ -10,6 +10,8 @@ from payhooks import limits
 from payhooks.catalogue import validation
 from payhooks.model.event_type import EventType, Provenance
 
+pytestmark = pytest.mark.shows("E05")
+
 _SECRET = "4111-secret-of-somebody"
 
 

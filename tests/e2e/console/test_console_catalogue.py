@@ -10,6 +10,8 @@ from playwright.sync_api import expect
 from tests.support.chromium import NARROW, WIDE, Chromium, Installation, Theme
 from tests.support.server import Api
 
+pytestmark = pytest.mark.shows("E13")
+
 _LIVE_MS = 15_000
 THEMES: tuple[Theme, Theme] = ("light", "dark")
 # The largest picture, the flow chart, a type that an object has one state for, one of ours.

@@ -9,6 +9,8 @@ from tests.support.captured import Capture, capturing
 from tests.support.chromium import NARROW, WIDE, Chromium, Installation, Theme, Window
 from tests.support.server import Api
 
+pytestmark = pytest.mark.shows("E21")
+
 LIST = "/console/sandbox"
 TITLE = "Queued sale, with a tip"
 SALE = "transaction.sale.success"
