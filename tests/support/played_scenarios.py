@@ -67,6 +67,7 @@ class Heard:
     duplicates: int
     refused: int
     without_type: int
+    read: frozenset[str]  # what of every message was held against the event that was listed
     names: frozenset[Name]  # types that stood on the wire
 
 
@@ -249,8 +250,16 @@ def heard(performance: Performance, dialect: str, secret: str) -> Heard:
         duplicates=len(read) - len(order),
         refused=refused,
         without_type=sum(firsts[message].type is None for message in order),
+        read=frozenset.intersection(*map(_read_of, read)) if read else frozenset(),
         names=frozenset((family, one.type) for one in read if one.type is not None),
     )
+
+
+def _read_of(one: Told) -> frozenset[str]:
+    # Where the dialect prints no id, the provider's object has its own inside the data.
+    printed = {"type": one.type, "kind": one.object_type, "id": one.object_id}
+    named = {words for words, value in printed.items() if value is not None}
+    return frozenset({"data", *named} if "id" in named else {"data", "id in data", *named})
 
 
 def _unverified(dialect: str, secret: str, requests: Iterable[Captured]) -> Iterator[str]:
