@@ -170,19 +170,6 @@ async def test_an_app_with_a_route_that_declares_no_access_does_not_start() -> N
         demand_declared(app)
 
 
-@pytest.mark.parametrize("choice", ["mask", "reject"])
-async def test_a_protection_that_is_not_there_cannot_be_chosen(world: World, choice: str) -> None:
-    """Who is told 200 would publish card numbers and believe them masked."""
-    merchant = await world.merchant()
-    said = {"name": "Shop", "mode": "sandbox", "card_numbers": choice}
-    made = await world.call("POST", "/v1/merchants", said)
-    edited = await world.call("PATCH", f"/v1/merchants/{merchant}", {"card_numbers": choice})
-    for answer in (made, edited):
-        assert (answer.status, answer.json["errors"][0]["code"]) == (422, "not_available")
-    kept = await world.call("PATCH", f"/v1/merchants/{merchant}", {"card_numbers": "report"})
-    assert kept.status == 200
-
-
 @pytest.mark.shows("S36")
 async def test_a_refused_change_leaves_no_audit_entry(world: World) -> None:
     """The log says what happened; what did not happen is not in it."""

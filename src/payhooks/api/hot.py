@@ -120,11 +120,22 @@ class HotPath:
         body = await asgi.read_body(scope, receive, bytes_max=limits.BATCH_BODY_BYTES_MAX)
         strict_json.check(body)
         batch = decode_batch(body)
-        table = await self._services.directory.find(merchant_ref)
-        book = await self._services.book.current()
-        results = await self._publish_good(merchant_ref, batch, table, book, authority)
+        results = await self._publish_batch_judged(merchant_ref, batch, authority)
         request_id = scope["state"]["request_id"]
         await asgi.answer(send, 202, {"data": [_result(result, request_id) for result in results]})
+
+    async def _publish_batch_judged(
+        self, merchant_ref: str, batch: BatchBody, authority: "Authority"
+    ) -> list["_Result"]:
+        """Publish the batch, judged by the merchant's rules as they are when it is stored."""
+        for _ in range(_JUDGEMENTS_MAX):
+            table = await self._services.directory.find(merchant_ref)
+            book = await self._services.book.current()
+            try:
+                return await self._publish_good(merchant_ref, batch, table, book, authority)
+            except RulesChangedError:
+                continue
+        raise RulesChangedError("the merchant's configuration is changing all the time")
 
     async def _publish_good(
         self,
@@ -154,7 +165,7 @@ class HotPath:
             places.append(place)
         if good:
             published = await self._services.acceptor.publish(
-                merchant_ref, good, authorise=authority.check
+                merchant_ref, good, authorise=authority.under_rules_of(table)
             )
             for place, said, result in zip(places, good, published, strict=True):
                 if isinstance(result, PayhooksError):
@@ -241,7 +252,8 @@ class Authority:
 
 
 def _rules(table: RoutingTable) -> tuple[object, ...]:
-    return table.merchant.type_check, table.merchant.families
+    merchant = table.merchant
+    return merchant.type_check, merchant.families, merchant.card_numbers
 
 
 class _Accepted(msgspec.Struct, omit_defaults=True):

@@ -169,11 +169,6 @@ def _check(draft: MerchantDraft) -> None:
                 faults.add(f"/families/{place}", "invalid", "This cannot name a family.")
     if draft.provider_ids is not UNSET:
         _check_provider_ids(draft.provider_ids, faults)
-    if draft.card_numbers not in {UNSET, CardNumbers.REPORT}:
-        # Nothing looks for card numbers yet. Taking the word and not keeping it would let
-        # somebody rely on it.
-        detail = "This version does not look into payloads; only report can be chosen."
-        faults.add("/card_numbers", "not_available", detail)
     if draft.custom_dialect is not UNSET and draft.custom_dialect is not None:
         custom_dialects.check(draft.custom_dialect, faults)
     faults.check()

@@ -11,9 +11,10 @@ from typing import Final
 
 import msgspec
 
-from payhooks import limits
+from payhooks import ids, limits
 from payhooks.clock import Clock
 from payhooks.errors import InProgressError, OutcomeUnknownError, PayhooksError, UnavailableError
+from payhooks.flow.card_guard import CARD_DATA, REPORTED
 from payhooks.flow.fan_out import handed_off, plan
 from payhooks.flow.group_commit import Bounds, GroupCommit
 from payhooks.flow.publication import Publication, Published, content_hash, key_hash
@@ -21,7 +22,7 @@ from payhooks.flow.routing import Directory, RoutingTable
 from payhooks.flow.slot import Outcome, Slot, error_of
 from payhooks.flow.tally import Tallier
 from payhooks.ids import IdSource, MerchantId
-from payhooks.model.event import Event
+from payhooks.model.event import Event, Finding
 from payhooks.ports.accepting import (
     Acceptance,
     Accepted,
@@ -45,6 +46,7 @@ REPLAN_AFTER_S: Final = 0.005
 REPLAN_AFTER_S_MAX: Final = 0.05
 RESEND_AFTER_S: Final = 0.1
 ALARM_EVERY_S: Final = 1.0
+CARD_ALARM_EVERY_S: Final = 60.0
 
 BOUNDS: Final = Bounds(
     batch_weight_max=limits.ACCEPT_BATCH_EVENTS_MAX,
@@ -91,6 +93,7 @@ class Acceptor:
         self._owner = -1 - owner
         self._leaders: dict[bytes, Slot] = {}
         self._quiet_until_s = 0.0
+        self._card_alarm_again_at_s = 0.0
         self.refuses: str | None = None  # why nothing is taken now, in words
         self.group = GroupCommit(self._commit, bounds=BOUNDS)
 
@@ -308,6 +311,8 @@ class Acceptor:
                 event, made = arrival.event, len(arrival.deliveries)
                 self._telemetry.event_accepted(event, deliveries=made, repeated=False)
                 self._tallier.accepted(event.merchant_id)
+                if arrival.findings:
+                    self._tell_of_card_data(event, arrival.findings)
                 slot.decide(Outcome(event.id, event.type, made, slot.content))
             case Repeated(event_id=event_id, event_type=type_, content=content, deliveries=count):
                 self._telemetry.event_accepted(arrival.event, deliveries=0, repeated=True)
@@ -319,6 +324,18 @@ class Acceptor:
                 slot.decide(error)
             case StaleRouting():
                 raise AssertionError("a stale plan is made again before it gets here")
+
+    def _tell_of_card_data(self, event: Event, findings: Sequence[Finding]) -> None:
+        codes = [found.code for found in findings if found.code in CARD_DATA]
+        for code in codes:
+            self._telemetry.card_data_found(code)
+        now_s = self._clock.monotonic_s()
+        if not REPORTED.isdisjoint(codes) and now_s >= self._card_alarm_again_at_s:
+            # Whoever publishes one publishes many. Each event has its findings; this wakes.
+            self._card_alarm_again_at_s = now_s + CARD_ALARM_EVERY_S
+            event_id = ids.to_text(ids.EVENT, event.id)
+            merchant_id = ids.to_text(ids.MERCHANT, event.merchant_id)
+            self._telemetry.alarmed("card_data", f"{event_id} of {merchant_id} has it")
 
     async def _answer(self, slot: Slot) -> Published | PayhooksError:
         leader = slot.leader or slot

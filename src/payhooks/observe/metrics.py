@@ -50,6 +50,11 @@ class Metrics:
         self.events_repeated = self._counter(
             "payhooks_events_repeated", "Publications whose key was known."
         )
+        self.card_data = self._counter(
+            "payhooks_card_data_found",
+            "Findings of card data in events that were stored.",
+            "finding",
+        )
         self.attempts = self._counter(
             "payhooks_delivery_attempts",
             "Attempts written down.",

@@ -76,6 +76,10 @@ class Recorder:
             return
         self._metrics.count_accepted(event.type)
 
+    def card_data_found(self, finding: str) -> None:
+        """See Telemetry."""
+        self._metrics.card_data.add(finding)
+
     def batch_committed(self, kind: str, *, rows: int, took_s: float) -> None:
         """See Telemetry."""
         self._metrics.commit_rows.add(rows, kind)

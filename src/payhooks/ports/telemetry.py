@@ -19,6 +19,10 @@ class Telemetry(Protocol):
         """Take note that an event was stored, or its key was known."""
         ...
 
+    def card_data_found(self, finding: str) -> None:
+        """Take note of a finding of card data that was stored with an event."""
+        ...
+
     def batch_committed(self, kind: str, *, rows: int, took_s: float) -> None:
         """Take note that one transaction of ``accept`` or ``settle`` returned."""
         ...

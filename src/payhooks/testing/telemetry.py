@@ -18,6 +18,9 @@ class QuietTelemetry:
     def event_accepted(self, event: Event, *, deliveries: int, repeated: bool) -> None:
         """See Telemetry."""
 
+    def card_data_found(self, finding: str) -> None:
+        """See Telemetry."""
+
     def batch_committed(self, kind: str, *, rows: int, took_s: float) -> None:
         """See Telemetry."""
 

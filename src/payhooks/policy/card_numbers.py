@@ -1,0 +1,321 @@
+"""Card data in what is published: found in any disguise that happens, and masked in place.
+
+Found are card numbers (`card_ranges`), also in groups, in digits of other scripts, as JSON numbers,
+escaped, or inside base64; what a card's magnetic stripe says; and, by the name of their member,
+security codes and PIN blocks. What was found is never told: only where, and of which kind.
+"""
+
+import base64
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import accumulate, islice
+from typing import Final, assert_never
+
+from payhooks.policy import card_ranges, json_leaves
+from payhooks.policy.card_suspicion import BASE64_DIGITS, Suspicion, suspicion, unescaped
+from payhooks.policy.json_leaves import Leaf
+
+
+class Kind(StrEnum):
+    """What was found, as findings and metrics call it."""
+
+    CARD_NUMBER = "card_number"
+    SECURITY_CODE = "security_code"
+    TRACK_DATA = "track_data"
+    PIN_BLOCK = "pin_block"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where something is; the number is in neither."""
+
+    pointer: str  # its own digits masked, if it goes through a name that is one
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Masked:
+    """A document without card data."""
+
+    raw: bytes
+    places: list[Place]  # the first of where something was
+    is_ambiguous: bool  # two members of an object have the same name now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Span:
+    """Which characters of a text, or of a number, nobody may see, and what they are of."""
+
+    kind: Kind
+    hidden: tuple[range, ...]
+
+
+MASK: Final = "X"
+_SHOWN_FIRST: Final = 6  # and the last four: as much as PCI DSS 3.4.1 lets anybody see
+_SHOWN_LAST: Final = 4
+# So many groups of digits of one document are tried; a run that goes beyond is hidden whole.
+_GROUPS_MAX: Final = 4_000
+_SEPARATOR: Final = (
+    r"[ .\-\u00a0\u00ad\u1680\u180e\u2000-\u2015\u202f\u205f\u2060\u2212\u3000\ufeff]"
+)
+_RUN: Final = re.compile(rf"\d(?:{_SEPARATOR}{{0,3}}+\d){{11,}}+")
+_GROUP: Final = re.compile(r"\d+")
+_DECIMAL: Final = re.compile(r"\s*[+-]?\d+\.\d+\s*")
+# What digits may be a part of: a UUID, or an IBAN as it is printed.
+_WHOLE: Final = re.compile(
+    r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+    r"|(?P<iban>\b[A-Z]{2}\d{2}(?: [A-Z0-9]{4}){2,7}(?: [A-Z0-9]{1,3})?\b)",
+    re.ASCII,
+)
+_WHOLE_CHARS_MAX: Final = 42
+_TRACK: Final = re.compile(
+    r"%?[Bb](?P<one>\d{12,19})\^[^^?]{2,26}\^[\d^][^?]{6,60}\??"
+    r"|;?(?P<two>\d{12,19})[=D]\d{7,40}[?F]?",
+    re.ASCII,
+)
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
+_INTEGER_PART: Final = re.compile(r"-?(\d+)", re.ASCII)
+_SECRET_NAME: Final = re.compile(
+    r"(?:cv[vcnd]|csc|cav|securitycode|cardcode|cardcid|cardverification(?:value|code|number))2?\Z"
+)
+_PIN_BLOCK_NAME: Final = re.compile(r"pinblock\Z")
+_SECURITY_CODE: Final = re.compile(r"\s*\d{3,4}\s*")
+_PIN_BLOCK: Final = re.compile(r"\s*[0-9a-fA-F]{16}\s*", re.ASCII)
+_NOT_IN_NAMES: Final = re.compile(r"[^a-z0-9]")
+
+
+def found(raw: bytes, root: str, *, at_most: int) -> list[Place]:
+    """Return the first texts, numbers and names in a JSON document that have card data."""
+    places: list[Place] = []
+    if _is_suspect(raw):
+        for leaf, spans in _leaves_with(raw):
+            places.append(_place(leaf, root, spans))
+            if len(places) == at_most:
+                break
+    return places
+
+
+def masked(raw: bytes, root: str, *, at_most: int) -> Masked:
+    """Return the document with all card data hidden, and the first places; other bytes stay.
+
+    Of a card number the first six and the last four digits stay. A number becomes a text.
+    """
+    if not _is_suspect(raw):
+        return Masked(raw=raw, places=[], is_ambiguous=False)
+    parts: list[bytes] = []
+    places: list[Place] = []
+    done = 0
+    has_names = False
+    for leaf, spans in _leaves_with(raw):
+        parts += (raw[done : leaf.begin], _hidden_leaf(raw[leaf.begin : leaf.end], spans))
+        done = leaf.end
+        has_names |= leaf.is_name
+        if len(places) < at_most:
+            places.append(_place(leaf, root, spans))
+    changed = b"".join((*parts, raw[done:]))
+    is_ambiguous = has_names and not json_leaves.has_distinct_names(changed)
+    return Masked(raw=changed, places=places, is_ambiguous=is_ambiguous)
+
+
+def is_in(text: str) -> bool:
+    """Whether a text that stands by itself, as an object's id does, has card data."""
+    if len(text) < card_ranges.DIGITS_MIN:
+        return False
+    # Half a surrogate pair is no digit, and nothing that UTF-8 could spell.
+    raw = text.encode(errors="replace")
+    return suspicion(raw) is not Suspicion.NOTHING and bool(_spans_of(text, [_GROUPS_MAX]))
+
+
+def masked_text(text: str) -> str:
+    """Return the text with card data hidden."""
+    if not is_in(text):
+        return text
+    return _hidden(list(text), _spans_of(text, [_GROUPS_MAX]))
+
+
+def _is_suspect(raw: bytes) -> bool:
+    """Whether it is worth while to read a document token by token."""
+    match suspicion(raw):
+        case Suspicion.NOTHING:
+            return False
+        case Suspicion.DIGITS:
+            # Of a part of something else it is told apart later.
+            text = raw.decode()
+            text = unescaped(text) if "\\" in text else text
+            return next(_numbers(text, [_GROUPS_MAX]), None) is not None
+        case Suspicion.ANYTHING:
+            return True
+        case _ as never:
+            assert_never(never)
+
+
+def _leaves_with(raw: bytes) -> Iterator[tuple[Leaf, list[_Span]]]:
+    budget = [_GROUPS_MAX]
+    walk = json_leaves.leaves(raw, bytes_min=card_ranges.DIGITS_MIN, named=_is_secret_name)
+    for leaf in walk:
+        spans = _spans_in(raw[leaf.begin : leaf.end], leaf, budget)
+        if spans:
+            yield leaf, spans
+
+
+def _spans_in(token: bytes, leaf: Leaf, budget: list[int]) -> list[_Span]:
+    text = json_leaves.text_of(token)
+    kind = None if leaf.is_name else _secret(leaf.name, text)
+    if kind is not None:
+        return [_Span(kind=kind, hidden=(range(len(text)),))]
+    if len(text) < card_ranges.DIGITS_MIN:
+        return []
+    return _spans_of(text, budget) if token.startswith(b'"') else _spans_of_number(text)
+
+
+def _is_secret_name(name: str) -> bool:
+    plain = _NOT_IN_NAMES.sub("", name.lower())
+    return bool(_SECRET_NAME.search(plain) or _PIN_BLOCK_NAME.search(plain))
+
+
+def _secret(name: str, text: str) -> Kind | None:
+    """Return what a value is by the name of its member."""
+    if _SECURITY_CODE.fullmatch(text) and _is_secret_name(name):
+        return Kind.SECURITY_CODE
+    if _PIN_BLOCK.fullmatch(text) and _PIN_BLOCK_NAME.search(_NOT_IN_NAMES.sub("", name.lower())):
+        return Kind.PIN_BLOCK
+    return None
+
+
+def _spans_of_number(text: str) -> list[_Span]:
+    """Look at what is before the point: behind it is what remains of a division."""
+    integer = _INTEGER_PART.match(text)
+    if integer is None or not card_ranges.is_card_number(integer[1]):
+        return []
+    middle = range(integer.start(1) + _SHOWN_FIRST, integer.end(1) - _SHOWN_LAST)
+    return [_Span(kind=Kind.CARD_NUMBER, hidden=(middle,))]
+
+
+def _spans_of(text: str, budget: list[int]) -> list[_Span]:
+    spans = _tracks_in(text)
+    spans += _numbers_in(text, budget)
+    if text.isascii() and BASE64_DIGITS.search(text.encode()):
+        spans += [
+            _Span(kind=Kind.CARD_NUMBER, hidden=(range(*coded.span()),))
+            for coded in _BASE64.finditer(text)
+            if _is_coded(coded[0], budget)
+        ]
+    return spans
+
+
+def _tracks_in(text: str) -> list[_Span]:
+    if not ("=" in text or "^" in text or "D" in text):
+        return []
+    return [
+        _Span(kind=Kind.TRACK_DATA, hidden=(range(*track.span()),))
+        for track in _TRACK.finditer(text)
+        if card_ranges.is_card_number(track["one"] or track["two"])
+    ]
+
+
+def _is_coded(text: str, budget: list[int]) -> bool:
+    """Whether base64, of one level, has a card number or a track in it."""
+    plain = text.rstrip("=").replace("-", "+").replace("_", "/")
+    if len(plain) % 4 == 1:
+        plain = plain[:-1]
+    inner = base64.b64decode(plain + "=" * (-len(plain) % 4)).decode("latin-1")
+    return bool(_numbers_in(inner, budget) or _tracks_in(inner))
+
+
+def _numbers_in(text: str, budget: list[int]) -> list[_Span]:
+    """Return the card numbers of a text that are not a part of something else."""
+    return [
+        _Span(kind=Kind.CARD_NUMBER, hidden=_middle(groups))
+        for groups in _numbers(text, budget)
+        if not _is_part(text, groups)
+    ]
+
+
+def _is_part(text: str, groups: list[range]) -> bool:
+    """Whether digits belong to a word, a telephone number, a fraction, a UUID or an IBAN."""
+    begin, end = groups[0].start, groups[-1].stop
+    before, behind = text[begin - 1 : begin], text[end : end + 1]
+    if before == "+" or any(each.isascii() and each.isalpha() for each in (before, behind)):
+        return True
+    if before == "." and text[begin - 2 : begin - 1].isdigit() and len(groups) == 1:
+        return True
+    if len(groups) > 1 and _DECIMAL.fullmatch(text):
+        return True
+    at = max(0, begin - _WHOLE_CHARS_MAX)
+    return any(
+        at + whole.start() < end and begin < at + whole.end()
+        for whole in _WHOLE.finditer(text[at : end + _WHOLE_CHARS_MAX])
+        if whole["iban"] is None or _is_iban(whole["iban"])
+    )
+
+
+def _is_iban(text: str) -> bool:
+    plain = text.replace(" ", "")
+    return int("".join([str(int(each, 36)) for each in plain[4:] + plain[:4]])) % 97 == 1
+
+
+def _numbers(text: str, budget: list[int]) -> Iterator[list[range]]:
+    """Yield the groups of digits of each card number; of a run that has too many, the run."""
+    for run in _RUN.finditer(text):
+        if run[0].isdigit():
+            if card_ranges.is_card_number(_ascii(run[0])):
+                yield [range(*run.span())]
+            continue
+        groups = islice(_GROUP.finditer(run[0]), max(budget[0], 0) + 1)
+        spans = [group.span() for group in groups]
+        budget[0] -= len(spans)
+        if budget[0] < 0:
+            yield [range(*run.span())]
+            continue
+        yield from _numbers_of(run, spans)
+
+
+def _numbers_of(run: re.Match[str], spans: list[tuple[int, int]]) -> Iterator[list[range]]:
+    digits = _ascii("".join(_GROUP.findall(run[0])))
+    ends = list(accumulate([end - begin for begin, end in spans]))
+    at = run.start()
+    for first, last in card_ranges.card_numbers(digits, [0, *ends], ends):
+        yield [range(at + begin, at + end) for begin, end in spans[first : last + 1]]
+
+
+def _ascii(digits: str) -> str:
+    if digits.isascii():
+        return digits
+    return "".join([str(unicodedata.decimal(digit)) for digit in digits])
+
+
+def _middle(groups: list[range]) -> tuple[range, ...]:
+    """Return the digits that nobody may see."""
+    count = sum(map(len, groups))
+    if count > card_ranges.DIGITS_MAX:
+        return tuple(groups)  # A run that nobody has looked at.
+    hidden = []
+    done = 0
+    for group in groups:
+        begin = max(group.start, group.start + _SHOWN_FIRST - done)
+        end = min(group.stop, group.start + count - _SHOWN_LAST - done)
+        hidden.append(range(begin, end))
+        done += len(group)
+    return tuple(hidden)
+
+
+def _hidden_leaf(token: bytes, spans: list[_Span]) -> bytes:
+    text = token.decode()
+    pieces = json_leaves.pieces(text[1:-1]) if text.startswith('"') else list(text)
+    return f'"{_hidden(pieces, spans)}"'.encode()
+
+
+def _hidden(pieces: list[str], spans: list[_Span]) -> str:
+    for span in spans:
+        for hidden in span.hidden:
+            pieces[hidden.start : hidden.stop] = [MASK] * len(hidden)
+    return "".join(pieces)
+
+
+def _place(leaf: Leaf, root: str, spans: list[_Span]) -> Place:
+    steps = [masked_text(step) if isinstance(step, str) else step for step in leaf.path]
+    pointer = json_leaves.pointer(root, steps)
+    return Place(pointer=pointer, kind=spans[0].kind)

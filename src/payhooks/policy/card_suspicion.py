@@ -1,0 +1,122 @@
+"""The quick look for card data: a few passes over a document at the speed of memory.
+
+It errs on one side only. Where it says no, `card_numbers` would find nothing; where it says yes,
+the document is worth being read in earnest. Nearly every event ends here, after 2.5 µs for 1 KB.
+"""
+
+import re
+from enum import Enum, auto
+from typing import Final
+
+from payhooks.policy import card_ranges
+
+# Separators are taken out, digits become 0 and letters small, so that one search finds any run.
+# Of what is not ASCII, the first byte of a character decides. With eight of them digits of other
+# scripts begin (0), with three the separators (out, as are all bytes behind a first); the others
+# end a run.
+_DIGIT_LEADS: Final = b"\xd9\xdb\xdf\xe0\xe1\xea\xef\xf0"
+_TAKEN_OUT: Final = b" \t\r\n-_." + bytes(range(0x80, 0xC0)) + b"\xc2\xe2\xe3"
+_REDUCED: Final = (
+    bytes(range(256))
+    .lower()
+    .translate(
+        bytes(ord("0") if byte in b"0123456789" + _DIGIT_LEADS else byte for byte in range(256))
+    )
+)
+_RUN: Final = b"0" * card_ranges.DIGITS_MIN
+_ZEROS: Final = re.compile(rb"0*")
+# Where an issuer's range may begin, with as many digits as its shortest number has.
+_BEGINS: Final = re.compile(
+    rb"(?=4[0-9]{12}|3[04-9][0-9]{12}|(?:50|5[6-8]|6[37])[0-9]{10}"
+    rb"|(?:2[2-7]|5[1-5]|6[0-9]|8[12]|97)[0-9]{14})"
+)
+# Longer runs, and more of them, are left to the close look.
+_RUN_MAX: Final = 64
+_RUNS_MAX: Final = 64
+# Names as they end whose values are secret, with values that are long enough. All have a c and
+# one of five letters behind it, so that the search stops at little else.
+_SECRET_MEMBER: Final = re.compile(
+    rb"c(?=[vsauk])(?:v[vcnd]|sc|av|uritycode"
+    rb"|ard(?:code|cid|verification(?:value|code|number))|k(?<=pinblock))0?"
+    rb'":"?[0a-f]{3}'
+)
+# Base64 of ASCII digits and their separators has few letters; whatever may be one of them is a 1.
+_BASE64_LETTERS: Final = bytes(
+    ord("1") if byte in b"MNOILDTjzCSiyAEQUYcgkwx012345tu" else ord("0") for byte in range(256)
+)
+# Fourteen digits have, wherever they begin, four quadruples to themselves.
+_BASE64_RUN: Final = b"1" * 16
+BASE64_DIGITS: Final = re.compile(rb"(?:[MNOIL][DTjzCSiy][AEIMQUYcgk04][gtuwxyz0-5]){4}")
+# Escapes of ASCII, and of the blocks where digits of other scripts and separators are.
+_TELLING_ESCAPE: Final = re.compile(
+    rb"\\u(?:00[2-7aA]|0[6-9a-fA-F]|1[0-9a-cA-C]|20[0-26]|2212|3000"
+    rb"|[aA][6-9a-fA-F]|[fF][eEfF]|[dD]8)"
+)
+_ESCAPE: Final = re.compile(r"(\\[^u])|((?:\\u[0-9a-fA-F]{4})+)")
+
+
+class Suspicion(Enum):
+    """What a document may have in it."""
+
+    NOTHING = auto()
+    DIGITS = auto()  # that a card number may be made of, and nothing else
+    ANYTHING = auto()
+
+
+def suspicion(raw: bytes) -> Suspicion:
+    """Return what a JSON document may have in it."""
+    if b"\\" in raw and _TELLING_ESCAPE.search(raw) is not None:
+        raw = unescaped(raw.decode()).encode()
+    reduced = raw.translate(_REDUCED, _TAKEN_OUT)
+    if _SECRET_MEMBER.search(reduced) is not None or _may_have_base64(raw):
+        return Suspicion.ANYTHING
+    has_number = _RUN in reduced and _may_have_number(raw, reduced)
+    return Suspicion.DIGITS if has_number else Suspicion.NOTHING
+
+
+def _may_have_number(raw: bytes, reduced: bytes) -> bool:
+    """Whether a run has, beginning anywhere, a number that an issuer may have given."""
+    kept = raw.translate(None, _TAKEN_OUT)
+    begin = reduced.find(_RUN)
+    for _ in range(_RUNS_MAX):
+        if begin < 0:
+            return False
+        zeros = _ZEROS.match(reduced, begin)
+        end = begin if zeros is None else zeros.end()
+        if _may_be_number(kept[begin:end]):
+            return True
+        begin = reduced.find(_RUN, end)
+    return True
+
+
+def _may_be_number(run: bytes) -> bool:
+    if len(run) > _RUN_MAX or not run.isdigit():
+        return True
+    for place in _BEGINS.finditer(run):
+        if card_ranges.begins_with_card_number(run[place.start() :].decode()):
+            return True
+    return False
+
+
+def _may_have_base64(raw: bytes) -> bool:
+    marked = raw.translate(_BASE64_LETTERS)
+    begin = marked.find(_BASE64_RUN)
+    while begin >= 0:
+        end = marked.find(b"0", begin)
+        end = len(marked) if end < 0 else end
+        if BASE64_DIGITS.search(raw, begin, end) is not None:
+            return True
+        begin = marked.find(_BASE64_RUN, end)
+    return False
+
+
+def unescaped(text: str) -> str:
+    """Return a document's text with characters in place of escapes; it is JSON no more."""
+    return _ESCAPE.sub(_unescape, text)
+
+
+def _unescape(escape: re.Match[str]) -> str:
+    if escape[1]:
+        return "\\|"  # Ends a run, and is no quote.
+    said = bytes.fromhex(escape[2].replace("\\u", "")).decode("utf-16-be", "replace")
+    return said.replace('"', "|").replace("\ufffd", "|")
