@@ -1,8 +1,10 @@
 """Every scenario that ships: legal, consistent, and together the whole catalogue."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.resources.abc import Traversable
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -20,6 +22,8 @@ pytestmark = pytest.mark.shows("E14")
 
 BEGINS_AT = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 FAULTS_SHOWN = 5
+FOLLOWED = {"foloosi": ("owngateway",)}  # its orders follow the payments that these play
+LIVES = Path(__file__).parents[2] / "docs" / "catalogue" / "life-of-a-payment"
 
 
 def _all() -> Iterator[Scenario]:
@@ -96,6 +100,29 @@ def test_another_seed_tells_of_other_objects(scenario: Scenario) -> None:
     ones = {said.object_id for said in _script(scenario, seed=1)}
     others = {said.object_id for said in _script(scenario, seed=2)}
     assert not ones & others
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=_named)
+def test_with_automatic_capture_off_nothing_is_captured_by_itself(scenario: Scenario) -> None:
+    """Else a merchant is sandboxed as an account that it does not have."""
+    wishes = Wishes(seed=1, auto_capture=False)
+    written = script.write(scenario, CATALOGUE, wishes, begins_at=BEGINS_AT)
+    for said in written.publications:
+        data = msgspec.json.decode(said.data)
+        if said.type.endswith("captured"):
+            assert data.get("capture_method") != "automatic", f"step {said.place + 1}"
+
+
+@pytest.mark.parametrize("family", sorted({one.family for one in SCENARIOS}))
+def test_a_familys_page_names_its_own_scenarios_and_all_of_them(family: str) -> None:
+    """A name that belongs to another provider plays what the reader did not ask for."""
+    text = (LIVES / f"{family}.md").read_text(encoding="utf-8")
+    played = set(re.findall(r"[a-z0-9-]+", " ".join(re.findall(r"`([^`\n]+)`", text))))
+    played |= set(re.findall(r"payhooks trigger ([a-z0-9-]+)", text))
+    assert {one.name for one in SCENARIOS if one.family == family} - played == set()
+    theirs = {family, *FOLLOWED.get(family, ())}
+    foreign = {one.name for one in SCENARIOS if one.family not in theirs}
+    assert set(re.findall(r"`([^`\n]+)`", text)) & foreign == set()
 
 
 def test_what_the_scenarios_tell_is_the_whole_catalogue() -> None:
