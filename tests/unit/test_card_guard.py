@@ -210,6 +210,16 @@ async def test_what_a_dialect_says_of_an_event_does_not_quote_the_number(world: 
     assert (fault.code, HIDDEN in fault.detail) == ("not_carried", True)
 
 
+async def test_a_dialect_is_asked_whether_it_can_carry_what_is_left(world: World) -> None:
+    """That is what will be delivered; the rest is not its business."""
+    merchant = await world.merchant(card_numbers="mask")
+    [routing] = await world.store.routing([_id_of(merchant)])
+    table = _Talkative(routing, lambda _sealed: "")
+    said = Publication(type="a.b", family="shop", data=b'{"cvv":"737"}')
+    [_, quoted] = examined(said, None, table).findings
+    assert quoted.detail.endswith(f'no {{"cvv":"{MASK * 3}"}}')
+
+
 @pytest.mark.parametrize("choice", list(CardNumbers))
 async def test_a_merchant_may_choose_each_when_made_and_later(world: World, choice: str) -> None:
     """The choice is shown, and is in the audit log."""

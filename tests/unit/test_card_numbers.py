@@ -335,6 +335,11 @@ def test_names_that_masking_makes_equal_are_told() -> None:
     assert masked(raw, "", at_most=1).is_ambiguous
 
 
+def test_a_pointer_spells_slashes_and_tildes_as_pointers_do() -> None:
+    """Or it would lead somewhere else."""
+    assert [place.pointer for place in _found({"a/b~c": {"": NUMBER}})] == ["/data/a~1b~0c/"]
+
+
 def test_places_are_bounded_and_all_is_masked() -> None:
     """Who publishes a hundred is told ten, and none is stored."""
     done = masked(json.dumps([NUMBER] * 100).encode(), "", at_most=_AT_MOST)
