@@ -60,6 +60,7 @@ def test_the_next_command_works_as_it_is_printed(dev: Dev) -> None:
     )
     accepted = json.loads(done.stdout)
     assert accepted["deliveries"] == 1
+    assert not accepted.get("findings")
     ordinal_free = accepted["id"].removeprefix("evt_")[:-4]
     assert dev.saw(f"del_{ordinal_free}")["verified"]
 

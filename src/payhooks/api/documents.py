@@ -27,7 +27,10 @@ _PROBLEM: Final = {
 _DELIVERIES: Final = (
     "What the receivers of events are sent: a channel for each dialect that an endpoint can speak."
     " What else a body has, the headers and the signature are described with the dialect."
-    " Every dialect carries every event; the messages of a provider's are those of its own family."
+    " The messages of a provider's dialect are those of its own family. The dialect treezor carries"
+    " objects of Treezor alone: one member whose value is a list. Every other one described here"
+    " carries any event. An event that a dialect cannot carry is published with a finding"
+    " not_carried, and its delivery fails; a merchant whose type_check is strict is refused it."
     " A merchant's own format is not described here."
 )
 _EXAMPLE_AT: Final = "2026-11-21T09:30:00.000000Z"

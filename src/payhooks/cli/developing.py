@@ -18,11 +18,13 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+import msgspec
 import uvicorn
 import uvloop
 
 from payhooks import __version__, ids, serving
 from payhooks.bootstrap import Process, open_process
+from payhooks.catalogue import CATALOGUE
 from payhooks.cli import demo as demos
 from payhooks.cli.client import Api
 from payhooks.cli.demo import Demo
@@ -32,11 +34,12 @@ from payhooks.cli.output import line, say
 from payhooks.clock import SystemClock
 from payhooks.errors import UnavailableError
 from payhooks.sandbox.receiver import Receiver, Sight
-from payhooks.sandbox.samples import sample_of
+from payhooks.sandbox.samples import Sample, sample_of
 from payhooks.settings import PREFIX, Settings, load
 
 HOST: Final = "127.0.0.1"
 FIRST_TYPE: Final = "transaction.sale.success"
+_FIRST_FAMILY: Final = "merchant-console"
 LOG_NAME: Final = "server.log"
 ARRIVES_WITHIN_S: Final = 30.0
 DRAIN_GRACE_S: Final = 3  # Who presses Ctrl-C in a trial waits for nothing.
@@ -261,7 +264,7 @@ class _Quiet(uvicorn.Server):
 
 def curl_command(demo: Demo) -> str:
     """Return a command that publishes an event, with everything in it."""
-    sample = sample_of(FIRST_TYPE, example=None, suffix="1001")
+    sample = _first_sample("1001")
     body = {
         "type": FIRST_TYPE,
         "object": {"type": sample.object_type, "id": sample.object_id},
@@ -280,9 +283,19 @@ def curl_command(demo: Demo) -> str:
 
 
 def _publish_first(api: Api) -> dict[str, object]:
-    sample = sample_of(FIRST_TYPE, example=None, suffix=secrets.token_hex(6))
+    sample = _first_sample(secrets.token_hex(6))
     plain = {"object": {"type": sample.object_type, "id": sample.object_id}}
     return send(api, FIRST_TYPE, {"data": json.dumps(sample.data).encode()}, plain)
+
+
+def _first_sample(suffix: str) -> Sample:
+    """Return the catalogue's example as of a new sale: it fits its schema, also with ``strict``."""
+    type_ = CATALOGUE.find(_FIRST_FAMILY, FIRST_TYPE)
+    assert type_ is not None
+    assert type_.example is not None
+    sample = sample_of(FIRST_TYPE, example=msgspec.json.decode(type_.example), suffix=suffix)
+    sample.data["key"] = sample.object_id
+    return sample
 
 
 def _bound(port: int) -> socket.socket:
