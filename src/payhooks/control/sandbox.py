@@ -17,8 +17,9 @@ from payhooks.control.faults import Faults
 from payhooks.errors import InvalidError, NotFoundError, WrongStateError
 from payhooks.ids import RunId
 from payhooks.model.event_type import EventType
-from payhooks.model.merchant import Merchant, Mode
+from payhooks.model.merchant import CardNumbers, Merchant, Mode
 from payhooks.model.sandbox_run import RunState, SandboxRun
+from payhooks.policy import card_numbers
 from payhooks.sandbox import script
 from payhooks.sandbox.scenarios import Scenario, shipped
 from payhooks.sandbox.script import Script, Wishes
@@ -56,12 +57,14 @@ async def create(
     """Return a new run, which workers play from now on.
 
     Raises:
-        InvalidError: Names what is wrong, and what is near a word that is not known.
+        InvalidError: Names what is wrong, and what is near a word that is not known; or there is
+            card data in what is set, and the merchant has none stored.
         WrongStateError: The merchant is live, or plays as much as it may already.
 
     """
     demand_sandbox(merchant)
     _check(draft)
+    _demand_no_card_data(draft, merchant)
     scenario = _wanted(draft, merchant, book)
     alone = draft.event is not None
     seed = draft.seed
@@ -239,6 +242,18 @@ def _check(draft: RunDraft) -> None:
     faults.check()
     if draft.speed is not None:
         speed_of(draft.speed)
+
+
+def _demand_no_card_data(draft: RunDraft, merchant: Merchant) -> None:
+    # A run is kept with what was set, beside the events that will be masked or rejected.
+    if merchant.card_numbers is CardNumbers.REPORT:
+        return
+    faults = Faults()
+    said = msgspec.json.encode(draft.set)
+    for place in card_numbers.found(said, "/set", at_most=limits.EVENT_FINDINGS_MAX):
+        detail = "There is card data here, which this merchant has masked or rejected."
+        faults.add(place.pointer, place.kind.value, detail)
+    faults.check()
 
 
 def _wanted(draft: RunDraft, merchant: Merchant, book: Catalogue) -> Scenario:
