@@ -201,13 +201,21 @@ def test_a_step_that_the_settings_leave_out_is_not_played(scenario: Scenario) ->
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        pytest.param({"amonut": "1"}, "amount, currency, first, rest", id="unknown"),
-        pytest.param({"unused": "1"}, "no such variable", id="used by nothing"),
+        pytest.param({"amonut": "1"}, "amonut; did you mean amount? There are: ", id="unknown"),
+        pytest.param(
+            {"unused": "1"},
+            "There are: amount, currency, first.",
+            id="used by nothing",
+        ),
         pytest.param({"amount": "12,50"}, "as in 125.00", id="no amount"),
         pytest.param({"amount": "-1"}, "as in 125.00", id="negative"),
         pytest.param({"first": "500.00"}, "rest would be -374.50", id="negative sum"),
         pytest.param({"currency": "E\nR"}, "printable", id="control character"),
         pytest.param({"currency": ""}, "1 to 64", id="empty"),
+        pytest.param({"currency": "banana"}, "three capital letters", id="no currency"),
+        pytest.param({"rest": "1"}, "It follows from amount and first", id="computed"),
+        pytest.param({"first": "7.129"}, "at most 2 decimals", id="cut"),
+        pytest.param({"amount": "125.5", "currency": "JPY"}, "no decimals", id="cut to yen"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
@@ -217,6 +225,38 @@ def test_what_makes_no_sense_is_refused(
     with pytest.raises(InvalidError) as caught:
         _written(scenario, values=values)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "minor"),
+    [("125.00", "EUR", 12500), ("125", "JPY", 125), ("125.00", "JPY", 125), ("1.234", "KWD", 1234)],
+)
+def test_minor_units_are_those_of_the_currency(amount: str, currency: str, minor: int) -> None:
+    """A hundred times too much in yen is what a merchant tests for."""
+    type_ = BOOK.find("shop", "paid")
+    assert type_ is not None
+    alone = script.of_event(type_, {"amount": amount, "currency": currency})
+    [paid] = _written(alone)
+    assert _data(paid)["amount"]["value"] == minor
+
+
+def test_two_scenarios_of_one_seed_are_of_different_objects(scenario: Scenario) -> None:
+    """Else the second would go on with a payment that the first has ended."""
+    other = msgspec.structs.replace(scenario, name="another")
+    ones = {one.object_id for one in _written(scenario, seed=7)}
+    assert not ones & {one.object_id for one in _written(other, seed=7)}
+
+
+def test_a_member_of_a_list_is_set_by_its_number(scenario: Scenario) -> None:
+    """Some providers send a list of one, and what is to be changed is in it."""
+    type_ = BOOK.find("shop", "paid")
+    assert type_ is not None
+    alone = script.of_event(type_, scenario.variables)
+    [said] = _written(alone, members={"lines.1.id": "three", "lines.0": 1})
+    assert _data(said)["lines"] == [1, {"id": "three"}]
+    for path in ("lines.2", "lines.x.id", "lines.-1"):
+        with pytest.raises(InvalidError):
+            _written(alone, members={path: 1})
 
 
 def test_an_event_alone_is_a_scenario_of_one_step(scenario: Scenario) -> None:
@@ -258,6 +298,7 @@ def test_all_or_nothing_is_sent_twice(count: int, seed: int) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
+        pytest.param('"EUR"', '"euro"', "three capital letters", id="currency"),
         pytest.param('event = "paid"', 'event = "payed"', "shop has no payed", id="event"),
         pytest.param("{payment.id}", "{payments.id}", "{payments.id} is neither", id="object"),
         pytest.param("{rest|cents}", "{rest|pence}", "no form pence", id="form"),

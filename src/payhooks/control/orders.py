@@ -21,6 +21,7 @@ from payhooks.control.context import Control
 from payhooks.control.objects import ObjectStory
 from payhooks.ids import MerchantId
 from payhooks.limits import OBJECT_ID_CHARS_MAX
+from payhooks.model.currencies import digits_of
 from payhooks.model.event import Event
 
 FAMILY: Final = "foloosi"
@@ -33,12 +34,6 @@ _FOLLOWS: Final[Mapping[str | None, str]] = {
 }
 # Where publishers say which order a payment is for; else the order is called like its payment.
 _ORDER_IDS: Final = ("/order_id", "/orderid")
-# How many digits are behind the point, where that is not two (ISO 4217).
-_POINTLESS: Final = ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX")
-_DIGITS: Final[Mapping[str, int]] = {
-    **dict.fromkeys((*_POINTLESS, "UYI", "VND", "VUV", "XAF", "XOF", "XPF"), 0),
-    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
-}
 
 
 class OrderWord(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,7 +168,7 @@ def _money(data: object, kind: ObjectKind) -> dict[str, str]:
     elif minor is not None and isinstance(currency, str):
         amount = at(data, minor)
         if isinstance(amount, int) and not isinstance(amount, bool):
-            digits = _DIGITS.get(currency.upper(), 2)
+            digits = digits_of(currency)
             found["amount"] = str(
                 Decimal(amount).scaleb(-digits).quantize(Decimal(1).scaleb(-digits))
             )

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from payhooks.catalogue import CATALOGUE, Catalogue
-from payhooks.sandbox.templates import NULL, TIMES, placeholders, span_ms
+from payhooks.sandbox.templates import CURRENCY, NULL, TIMES, placeholders, span_ms
 
 STEPS_MAX: Final = 200
 AUTO_CAPTURE: Final = "auto_capture"  # the one condition that a step may have
@@ -24,6 +25,13 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _WORD: Final = re.compile(r"[a-z][a-z0-9_]*")
 _POINTER: Final = re.compile(r"(?:/(?:[^/~]|~[01])+)+")
 _SUM: Final = re.compile(r"= *(?P<first>[^ ]+)(?P<rest>(?: [+-] [^ ]+)*)")
+# What a variable of this name may be, wherever it is; the others may be any text.
+_ALLOWED: Final = MappingProxyType(
+    {
+        CURRENCY: (re.compile(r"[A-Z]{3}"), "three capital letters, as in EUR"),
+        "capture_method": (re.compile(r"automatic|manual"), "automatic or manual"),
+    }
+)
 _LITERAL: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
@@ -142,6 +150,12 @@ def sum_of(text: str) -> Sum | None:
     return Sum(tuple(zip(signs, [found["first"], *words[1::2]], strict=True)))
 
 
+def unfit(name: str, text: str) -> str | None:
+    """Return what a variable of this name has to be; None where the text is that."""
+    pattern, wanted = _ALLOWED.get(name, (None, ""))
+    return None if pattern is None or pattern.fullmatch(text) else f"{name} is {wanted}."
+
+
 def is_literal(term: str) -> bool:
     """Whether a term of a sum is an amount and not a name."""
     return _LITERAL.fullmatch(term) is not None
@@ -173,6 +187,8 @@ def _check_variables(variables: Mapping[str, str]) -> None:
     for name, text in variables.items():
         _demand(_WORD.fullmatch(name), f"{name} cannot name a variable")
         _demand(name not in {*TIMES, NULL}, f"{name} is a placeholder of its own")
+        wanted = unfit(name, text)
+        _demand(wanted is None, f"{text}: {wanted}")
         summed = sum_of(text)
         for _, term in () if summed is None else summed.terms:
             _demand(is_literal(term) or term in before, f"{name}: there is no {term} before it")

@@ -8,6 +8,7 @@ import copy
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from random import Random
 from typing import Any, Final
 from uuid import UUID
@@ -20,12 +21,13 @@ from payhooks.errors import InvalidError
 from payhooks.model.event_type import EventType
 from payhooks.sandbox.ids import drawn
 from payhooks.sandbox.samples import sample_of
-from payhooks.sandbox.scenarios import AUTO_CAPTURE, Scenario, Step, is_literal, sum_of
+from payhooks.sandbox.scenarios import AUTO_CAPTURE, Scenario, Step, is_literal, sum_of, unfit
 from payhooks.sandbox.templates import NULL, TIMES, amount_of, filled, placeholders, span_ms
 
 VALUE_CHARS_MAX: Final = 64
 HELD_BACK_BEHIND_MAX: Final = 3
 _CERTAIN: Final = 100
+_INDEX_CHARS_MAX: Final = 6
 
 Scope = dict[str, str | datetime]
 
@@ -98,7 +100,9 @@ def write(scenario: Scenario, book: Catalogue, wishes: Wishes, *, begins_at: dat
     variables = _variables(scenario, wishes.values)
     moments = _moments(scenario, auto_capture=wishes.auto_capture)
     kinds = _kinds(scenario, book)
-    ids = {name: _ids(kind, name, wishes.seed) for name, kind in kinds.items()}
+    # Two scenarios of one seed are of different objects.
+    seed = f"{wishes.seed}/{scenario.name}"
+    ids = {name: _ids(kind, name, seed) for name, kind in kinds.items()}
     shared: Scope = {**variables}
     shared |= {f"{name}.{id_}": text for name, own in ids.items() for id_, text in own.items()}
     born: dict[str, datetime] = {}
@@ -110,7 +114,7 @@ def write(scenario: Scenario, book: Catalogue, wishes: Wishes, *, begins_at: dat
         type_ = book.find(scenario.family, step.event)
         assert type_ is not None  # scenarios are checked when they are read
         kind = book.kind_of(type_)
-        sample = _sample(type_, wishes.seed)
+        sample = _sample(type_, seed)
         data = _written(sample.data, kind, step, scope)
         for path, value in wishes.members.items():
             _set_member(data, path, value)
@@ -172,15 +176,31 @@ def _moments(scenario: Scenario, *, auto_capture: bool) -> list[tuple[Step, int]
     return found
 
 
-def _variables(scenario: Scenario, given: Mapping[str, str]) -> dict[str, str]:
+def _check_given(scenario: Scenario, given: Mapping[str, str]) -> None:
     for name, value in given.items():
         if name not in scenario.variables:
-            there_are = ", ".join(scenario.variables) or "none"
-            detail = f"There is no such variable; there are: {there_are}."
+            own = [one for one, text in scenario.variables.items() if sum_of(text) is None]
+            near = get_close_matches(name[:VALUE_CHARS_MAX], own, n=1)
+            hint = f"; did you mean {near[0]}?" if near else "."
+            detail = f"There is no variable {name[:VALUE_CHARS_MAX]}{hint}"
+            detail += f" There are: {', '.join(own) or 'none'}."
             raise InvalidError.at("/set", "unknown_variable", detail)
+        summed = sum_of(scenario.variables[name])
+        if summed is not None:
+            terms = " and ".join(term for _, term in summed.terms if not is_literal(term))
+            is_sum = scenario.variables[name].removeprefix("=").strip()
+            detail = f"{name} cannot be set: it is {is_sum}. It follows from {terms}."
+            raise InvalidError.at(f"/set/{name}", "computed_variable", detail)
         if not 0 < len(value) <= VALUE_CHARS_MAX or not value.isprintable():
             detail = f"A value has 1 to {VALUE_CHARS_MAX} printable characters."
             raise InvalidError.at(f"/set/{name}", "invalid", detail)
+        wanted = unfit(name, value)
+        if wanted is not None:
+            raise InvalidError.at(f"/set/{name}", "invalid", wanted)
+
+
+def _variables(scenario: Scenario, given: Mapping[str, str]) -> dict[str, str]:
+    _check_given(scenario, given)
     found: dict[str, str] = {}
     for name, text in {**scenario.variables, **given}.items():
         # What a caller gives is never read as a sum.
@@ -211,7 +231,7 @@ def _kinds(scenario: Scenario, book: Catalogue) -> dict[str, list[ObjectKind]]:
     return found
 
 
-def _ids(kinds: Sequence[ObjectKind], name: str, seed: int) -> dict[str, str]:
+def _ids(kinds: Sequence[ObjectKind], name: str, seed: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for kind in kinds:
         for id_, template in kind.ids.items():
@@ -225,7 +245,7 @@ def _main(own: Mapping[str, str]) -> str | None:
     return own.get("id") or next(iter(own.values()), None)
 
 
-def _sample(type_: EventType, seed: int) -> Any:  # noqa: ANN401 - see samples.Sample
+def _sample(type_: EventType, seed: str) -> Any:  # noqa: ANN401 - see samples.Sample
     example = None if type_.example is None else msgspec.json.decode(type_.example)
     suffix = UUID(bytes=hashlib.sha256(f"{seed}/object".encode()).digest()[:16]).hex[:12]
     return sample_of(type_.name, example=example, suffix=suffix)
@@ -299,11 +319,28 @@ def _inside(here: object, step: str) -> object:
 
 def _set_member(data: dict[str, Any], path: str, value: object) -> None:
     *parents, last = path.split(".")
-    at = data
+    here: Any = data
     for name in parents:
-        inner = at.setdefault(name, {})
-        if not isinstance(inner, dict):
-            detail = "A member on the way is not an object."
-            raise InvalidError.at("/set", "malformed", detail)
-        at = inner
-    at[last] = value
+        here = here.setdefault(name, {}) if isinstance(here, dict) else here[_index(here, name)]
+    if isinstance(here, dict):
+        here[last] = value
+    else:
+        here[_index(here, last)] = value
+
+
+def _index(here: object, name: str) -> int:
+    """Return which member of a list the path is of.
+
+    Raises:
+        InvalidError: It is no list, or has no such member.
+
+    """
+    if not isinstance(here, list):
+        detail = "A member on the way is neither an object nor a list."
+        raise InvalidError.at("/set", "malformed", detail)
+    if not (name.isascii() and name.isdecimal() and len(name) <= _INDEX_CHARS_MAX):
+        raise InvalidError.at("/set", "malformed", "A member of a list is named by a number.")
+    if int(name) >= len(here):
+        detail = f"A list on the way has {len(here)} members; the first is 0."
+        raise InvalidError.at("/set", "malformed", detail)
+    return int(name)

@@ -13,9 +13,11 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from payhooks.errors import InvalidError
+from payhooks.model.currencies import digits_of
 
 TIMES: Final = frozenset({"now", "born"})
 NULL: Final = "null"
+CURRENCY: Final = "currency"  # the variable that says how many digits an amount has
 # Far above any amount, and short enough that nobody fills a store with one.
 AMOUNT: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,4})?")
 
@@ -134,14 +136,26 @@ def _value(said: Placeholder, scope: Mapping[str, str | datetime]) -> str | int 
     value = scope[said.name]
     if isinstance(value, datetime):
         return _OF_TIMES[said.form or "utc"](value + said.offset)
-    return _OF_TEXTS[said.form](value, said.name) if said.form else value
+    if not said.form:
+        return value
+    return _OF_TEXTS[said.form](value, said.name, str(scope.get(CURRENCY, "")))
 
 
-def _minor(text: str, name: str) -> int:
-    return int(amount_of(text, name).scaleb(2))
+def _minor(text: str, name: str, currency: str) -> int:
+    digits = digits_of(currency)
+    amount = amount_of(text, name).scaleb(digits)
+    if amount != int(amount):  # cut, it would be another amount than was asked for
+        most = f"at most {digits} decimals" if digits else "no decimals"
+        detail = f"An amount of {currency or 'money'} has {most}: {text} has more."
+        raise InvalidError.at(f"/set/{name}", "invalid_amount", detail)
+    return int(amount)
 
 
-def _whole(text: str, name: str) -> int:
+def _cents(text: str, name: str, currency: str) -> str:
+    return str(_minor(text, name, currency))
+
+
+def _whole(text: str, name: str, _currency: str) -> int:
     if not (text.isascii() and text.isdecimal()):
         raise InvalidError.at(f"/set/{name}", "invalid_number", "This is a whole number.")
     return int(text)
@@ -151,14 +165,15 @@ def _in(zone: str) -> Callable[[datetime], str]:
     return lambda at: f"{at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S}"
 
 
-_OF_TEXTS: Final[Mapping[str, Callable[[str, str], str | int]]] = MappingProxyType(
-    {"minor": _minor, "cents": lambda text, name: str(_minor(text, name)), "int": _whole}
+_OF_TEXTS: Final[Mapping[str, Callable[[str, str, str], str | int]]] = MappingProxyType(
+    {"minor": _minor, "cents": _cents, "int": _whole}
 )
 _OF_TIMES: Final[Mapping[str, Callable[[datetime], str]]] = MappingProxyType(
     {
         "utc": lambda at: at.astimezone(UTC).isoformat(timespec="seconds"),
         "z": lambda at: f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z",
         "day": lambda at: f"{at.astimezone(UTC):%Y-%m-%d}",
+        "mmyy": lambda at: f"{at.astimezone(UTC):%m%y}",
         "paris": _in("Europe/Paris"),
         "los_angeles": _in("America/Los_Angeles"),
     }

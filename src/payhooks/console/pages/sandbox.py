@@ -18,7 +18,7 @@ from payhooks.errors import InvalidError, NotFoundError, WrongStateError
 from payhooks.model.key import Scope
 from payhooks.model.sandbox_run import SandboxRun
 from payhooks.ports.controlling import Window
-from payhooks.sandbox.scenarios import Scenario, shipped
+from payhooks.sandbox.scenarios import Scenario, shipped, sum_of
 from payhooks.sandbox.script import VALUE_CHARS_MAX, length_ms
 from payhooks.sandbox.templates import span_ms
 
@@ -47,8 +47,7 @@ class Variable:
 
     name: str
     label: str
-    default: str  # empty where it follows from others
-    hint: str
+    default: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,13 +184,8 @@ def _ask(visit: Visit, scenario: Scenario, filters: Filters, messages: Messages)
 
 def _variables(scenario: Scenario) -> Iterator[Variable]:
     for name, text in scenario.variables.items():
-        follows = text.startswith("=")
-        yield Variable(
-            name=name,
-            label=name.replace("_", " ").capitalize(),
-            default="" if follows else text,
-            hint=f"Left empty, it is {text.removeprefix('=').strip()}." if follows else "",
-        )
+        if sum_of(text) is None:  # a sum follows from the others
+            yield Variable(name=name, label=name.replace("_", " ").capitalize(), default=text)
 
 
 def _speeds(told_ms: int) -> list[tuple[str, str]]:
@@ -221,7 +215,7 @@ def _draft_of(scenario: Scenario, filters: Filters) -> RunDraft:
     filters.check()
     return RunDraft(
         scenario=scenario.name,
-        # What is left as it is, or empty, follows the scenario, of which sums may be made.
+        # What is left as it is, or empty, follows the scenario.
         set={
             name: text for name, text in given.items() if text and text != scenario.variables[name]
         },
