@@ -162,6 +162,25 @@ def test_refusals_end_with_their_codes(dev: Dev, arguments: list[str], code: int
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param(["event-types", "show", "order.succes"], "mean order.success?", id="near"),
+        pytest.param(["event-types", "show", "zzz"], "they can be listed.", id="nothing near"),
+        pytest.param(["objects", "show", "payment", "nope"], "objects find asks", id="object"),
+    ],
+)
+def test_what_is_not_there_is_said_in_one_sentence(
+    dev: Dev, arguments: list[str], words: str
+) -> None:
+    """And what to try instead."""
+    refused = run(dev.folder, *arguments)
+    assert refused.returncode == 3
+    first = refused.stderr.splitlines()[0]
+    assert words in first
+    assert "There is no such thing" not in first
+
+
 def test_a_second_dev_in_the_same_folder_is_told_so(dev: Dev) -> None:
     """Two servers on one SQLite file would lose events; the lock says who has it."""
     done = run(dev.folder, "dev", *FREE)

@@ -114,6 +114,21 @@ def test_what_cannot_be_played_is_refused_with_what_can(
     assert words in refused.stderr
 
 
+@pytest.mark.shows("E19")
+def test_an_event_that_is_refused_is_not_put_down_to_the_webhooks(
+    tenant: Tenant, tmp_path: Path
+) -> None:
+    """Whoever is told to make a webhook looks in the wrong place."""
+    strict = Tenant(tenant.api, type_check="strict")
+    settings = {**_settings(tenant), "PAYHOOKS_API_MERCHANT": strict.id}
+    arguments = ("trigger", "transaction.sale.success")
+    heard_by_none = run(tmp_path, *arguments, **settings)
+    assert "No endpoint has selected any" in heard_by_none.stderr
+    refused = run(tmp_path, *arguments, "--set", "type=3", **settings)
+    assert refused.returncode == 1
+    assert "No endpoint has selected any" not in refused.stderr
+
+
 @pytest.mark.shows("E20")
 def test_an_inbox_shows_what_a_webhook_sends_and_that_it_is_signed(tenant: Tenant) -> None:
     """The way a developer sees a delivery without having a server."""

@@ -165,6 +165,10 @@ async def test_a_type_of_the_operators_own_can_be_played(world: World) -> None:
         pytest.param({"scenario": SCENARIO, "family": "owlpay"}, "of its own", id="family"),
         pytest.param({"scenario": SCENARIO, "speed": "fast"}, "1d=1s", id="speed"),
         pytest.param({"scenario": SCENARIO, "speed": "1s=2s"}, "slower than life", id="slow"),
+        pytest.param({"scenario": SCENARIO, "speed": "1d=0s"}, "Neither span is zero", id="zero"),
+        pytest.param(
+            {"event": "order.updated", "family": "shop"}, "these have: ", id="other families"
+        ),
         pytest.param({"scenario": "auto-capture", "speed": "1s=1s"}, "at most 24", id="long"),
         pytest.param({"scenario": SCENARIO, "disorder": 101}, "0 and 100", id="disorder"),
         pytest.param({"scenario": SCENARIO, "duplicate": -1}, "0 and 100", id="duplicate"),

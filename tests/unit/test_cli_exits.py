@@ -65,6 +65,13 @@ def test_a_refusal_is_told_with_its_faults_and_the_id_to_ask_with() -> None:
     ]
 
 
+def test_what_is_not_there_is_told_once() -> None:
+    """The title says it too, in other words."""
+    problem = {"title": "There is no such thing", "detail": "There is no such thing for this key."}
+    assert sentence_of(RefusedError(404, problem)) == "There is no such thing for this key."
+    assert sentence_of(RefusedError(404, {"title": "Not here"})) == "Not here."
+
+
 def test_an_answer_that_is_no_problem_still_makes_a_sentence() -> None:
     """Proxies answer too, in HTML."""
     assert sentence_of(RefusedError(502, {})) == "The server answered 502."

@@ -20,6 +20,8 @@ from payhooks.errors import (
 from payhooks.publisher.answers import RefusedError
 from payhooks.receiver.errors import VerificationError
 
+NOT_FOUND_STATUS: Final = 404
+
 
 class ExitCode(IntEnum):
     """What scripts can tell apart. docs/cli.md lists them."""
@@ -54,7 +56,7 @@ _BY_STATUS: Final = {
     400: ExitCode.USAGE,
     401: ExitCode.NOT_AUTHORISED,
     403: ExitCode.NOT_AUTHORISED,
-    404: ExitCode.NOT_FOUND,
+    NOT_FOUND_STATUS: ExitCode.NOT_FOUND,
     408: ExitCode.TIMED_OUT,
     409: ExitCode.CONFLICT,
     412: ExitCode.CONFLICT,
@@ -108,7 +110,9 @@ def _of_problem(error: RefusedError) -> str:
     problem = error.problem
     title = str(problem.get("title") or f"The server answered {error.status}")
     detail = str(problem.get("detail") or "")
-    lines = [f"{title}. {detail}".strip()]
+    # What is not there is told by the detail; the title says the same once more.
+    missing = error.status == NOT_FOUND_STATUS and detail
+    lines = [detail if missing else f"{title}. {detail}".strip()]
     faults = problem.get("errors")
     lines += [
         f"  {fault.get('pointer') or 'body'}: {fault.get('detail')}"

@@ -5,7 +5,10 @@ from typing import Annotated, Any, Final
 import typer
 
 from payhooks.cli.client import connect, segment
+from payhooks.cli.exits import NOT_FOUND_STATUS
 from payhooks.cli.output import AsJson, Limit, MerchantName, as_json, line, record, table
+from payhooks.errors import NotFoundError
+from payhooks.publisher.answers import RefusedError
 
 group = typer.Typer(help="Objects: payments and what else events are about.", no_args_is_help=True)
 
@@ -26,7 +29,15 @@ def show(
     """Show an object's state, what each event did to it, and where the newest ones went."""
     api = connect(merchant)
     path = api.of_merchant(f"/objects/{segment(type_)}/{segment(id_)}")
-    found = api.get(path, limit=min(limit, 100))
+    try:
+        found = api.get(path, limit=min(limit, 100))
+    except RefusedError as error:
+        if error.status != NOT_FOUND_STATUS:
+            raise
+        detail = (
+            "no event that is kept is about this type and id; objects find asks by the id alone"
+        )
+        raise NotFoundError(detail) from None
     if json:
         as_json(found)
         return

@@ -166,7 +166,8 @@ class _Watch:
             say(f"Steps left out, as the merchant's auto capture is off: {run['left_out']}.")
         if run["sent_again"]:
             say(f"Deliveries sent a second time: {run['sent_again']}.")
-        if not any(self._deliveries.values()):
+        # Where nothing was published, nobody could have selected it.
+        if run["published"] and not any(self._deliveries.values()):
             say("No endpoint has selected any: payhooks endpoints create URL --event '*'")
 
     def _print(self, text: str) -> None:

@@ -202,14 +202,17 @@ def speed_of(text: str) -> float:
     """Return how many seconds of life pass in one: ``1d=1s`` is 86,400.
 
     Raises:
-        InvalidError: It is no speed, or slower than life.
+        InvalidError: It is no speed, zero, or slower than life.
 
     """
     found = _SPEED.fullmatch(text)
-    told, real = (span_ms(found[1]), span_ms(found[2])) if found else (0, 0)
-    if not told or not real:
+    if found is None:
         detail = "Say how long a span of life takes, as in 1d=1s or 1h=500ms."
         raise InvalidError.at("/speed", "invalid", detail)
+    told, real = span_ms(found[1]), span_ms(found[2])
+    if not told or not real:
+        detail = "Neither span is zero; without a speed nothing is waited for."
+        raise InvalidError.at("/speed", "out_of_range", detail)
     if told < real:
         # The last event would be in the future when the first one is published.
         raise InvalidError.at("/speed", "out_of_range", "Nothing is played slower than life.")
@@ -274,11 +277,21 @@ def _wanted(draft: RunDraft, merchant: Merchant, book: Catalogue) -> Scenario:
         type_ = meant if family is None else book.find(family, draft.event)
         if type_ is not None and type_.family != PAYHOOKS:
             return _alone(type_)
-    raise _unknown("/event", draft.event, book)
+    raise _not_of(draft, book) or _unknown("/event", draft.event, book)
 
 
 def _alone(type_: EventType) -> Scenario:
     return script.of_event(type_, shipped().variables.get((type_.family, type_.name), {}))
+
+
+def _not_of(draft: RunDraft, book: Catalogue) -> InvalidError | None:
+    """Return what is wrong where other families than the named one have the event."""
+    known = (type_ for type_ in book.types if draft.event in {type_.name, *type_.aliases})
+    have = [type_.family for type_ in known if type_.family != PAYHOOKS]
+    if draft.family is None or not have:
+        return None
+    detail = f"This family has no such event; these have: {', '.join(have)}."
+    return InvalidError.at("/family", "unknown_name", detail)
 
 
 def _unknown(pointer: str, word: str, book: Catalogue) -> InvalidError:

@@ -8,6 +8,7 @@ from msgspec import UNSET
 
 from payhooks.api import catalogue_views, views
 from payhooks.api.auth import Granted
+from payhooks.api.problems import Kind, ending
 from payhooks.api.routes.common import PROBLEMS, CatalogueRead, IfMatch, Operator, if_version
 from payhooks.api.schemas.catalogue import (
     EventTypeCreate,
@@ -19,7 +20,6 @@ from payhooks.api.schemas.catalogue import (
 from payhooks.catalogue import CATALOGUE
 from payhooks.control import event_types
 from payhooks.control.event_types import TypeDraft
-from payhooks.errors import NotFoundError
 from payhooks.limits import EVENT_TYPE_CHARS_MAX
 from payhooks.model.event_type import EventType
 
@@ -46,7 +46,10 @@ async def read(granted: CatalogueRead, name: TypeName) -> Response:
     book = await granted.services.book.current()
     found = [type_ for type_ in book.types if name in {type_.name, *type_.aliases}]
     if not found:
-        raise NotFoundError("There is no such event type.")
+        near = book.nearest(name)
+        hint = f"; did you mean {near}?" if near else "; they can be listed."
+        # It is the same for every key, so a name may be told.
+        raise ending(Kind.NOT_FOUND, f"There is no such event type{hint}")
     return views.reply({"data": [catalogue_views.event_type_in_full(each, book) for each in found]})
 
 
