@@ -79,12 +79,12 @@ _TRACK: Final = re.compile(
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _INTEGER_PART: Final = re.compile(r"-?(\d+)", re.ASCII)
 _SECRET_NAME: Final = re.compile(
-    r"(?:cv[vcnd]|csc|cav|securitycode|cardcode|cardcid|cardverification(?:value|code|number))2?\Z"
+    r"(?:cv[vcnd]|csc|cav|securitycode|cardcode|cardcid|cardverification(?:value|code|number))2?\]?\Z"
 )
-_PIN_BLOCK_NAME: Final = re.compile(r"pinblock\Z")
-_SECURITY_CODE: Final = re.compile(r"\s*\d{3,4}\s*")
-_PIN_BLOCK: Final = re.compile(r"\s*[0-9a-fA-F]{16}\s*", re.ASCII)
-_NOT_IN_NAMES: Final = re.compile(r"[^a-z0-9]")
+_PIN_BLOCK_NAME: Final = re.compile(r"pinblock\]?\Z")
+_SECURITY_CODE: Final = re.compile(r" *\d{3,4}\s*")
+_PIN_BLOCK: Final = re.compile(r" *[0-9a-fA-F]{16}\s*", re.ASCII)
+_NOT_IN_NAMES: Final = re.compile(r"[ _.\-]")  # as much as the quick look takes out
 
 
 def found(raw: bytes, root: str, *, at_most: int) -> list[Place]:
@@ -237,6 +237,8 @@ def _numbers_in(text: str, budget: list[int]) -> list[_Span]:
 def _is_part(text: str, groups: list[range]) -> bool:
     """Whether digits belong to a word, a telephone number, a fraction, a UUID or an IBAN."""
     begin, end = groups[0].start, groups[-1].stop
+    if len(groups) == 1 and end - begin == len(text):
+        return False
     before, behind = text[begin - 1 : begin], text[end : end + 1]
     if before == "+" or any(each.isascii() and each.isalpha() for each in (before, behind)):
         return True

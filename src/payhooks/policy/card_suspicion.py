@@ -1,7 +1,7 @@
 """The quick look for card data: a few passes over a document at the speed of memory.
 
 It errs on one side only. Where it says no, `card_numbers` would find nothing; where it says yes,
-the document is worth being read in earnest. Nearly every event ends here, after 2.5 µs for 1 KB.
+the document is worth being read in earnest. Nearly every event ends here, after 3 µs for 1 KB.
 """
 
 import re
@@ -37,7 +37,7 @@ _RUNS_MAX: Final = 64
 # one of five letters behind it, so that the search stops at little else.
 _SECRET_MEMBER: Final = re.compile(
     rb"c(?=[vsauk])(?:v[vcnd]|sc|av|uritycode"
-    rb"|ard(?:code|cid|verification(?:value|code|number))|k(?<=pinblock))0?"
+    rb"|ard(?:code|cid|verification(?:value|code|number))|k(?<=pinblock))0?\]?"
     rb'":"?[0a-f]{3}'
 )
 # Base64 of ASCII digits and their separators has few letters; whatever may be one of them is a 1.
