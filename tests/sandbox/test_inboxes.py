@@ -159,10 +159,57 @@ async def test_the_newest_requests_are_kept(world: World) -> None:
     assert answers == [*[200] * PER_SECOND_MAX, 429]
 
 
-@pytest.mark.parametrize("query", ["status=199", "status=600", "status=2e2", "x=1", "status=200&x"])
-async def test_an_inbox_is_asked_for_a_status_and_nothing_else(world: World, query: str) -> None:
-    inbox = await _open(world, await world.merchant())
-    assert (await _send(world, f"{_path(inbox)}?{query}")).status == 422
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("status=999", 200),
+        ("status=199", 200),
+        ("status=2e2", 200),
+        ("status=", 200),
+        ("x=1", 200),
+        ("laststatus=503", 200),
+        ("x=1&status=503", 503),
+        ("status=99&status=204", 204),
+        ("/x", 200),
+        ("?/y?", 200),
+        ("&" * 2_000, 200),
+    ],
+)
+async def test_any_query_is_kept_and_only_a_status_is_heeded(
+    world: World, query: str, status: int
+) -> None:
+    """A sender that is tried out has a query of its own, and what it sent is what is asked."""
+    merchant = await world.merchant()
+    inbox = await _open(world, merchant)
+    assert (await _send(world, f"{_path(inbox)}?{query}")).status == status
+    [heard] = await _heard(world, merchant, inbox)
+    assert (heard["path"], heard["query"], heard["status"]) == ("", query, status)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/a/b.php", "//x/../y/", "/%2Fa%20%C3%A9", "/in/x", "/" + "0" * 32]
+)
+async def test_any_path_behind_the_word_is_kept_as_it_was_written(world: World, path: str) -> None:
+    """Senders append paths of their own; what they append is often what is wrong."""
+    merchant = await world.merchant()
+    inbox = await _open(world, merchant)
+    endpoint = await world.endpoint(merchant, url=f"{inbox['url']}/hooks")
+    for query in ("", "?a=/b?c"):
+        assert (await _send(world, _path(inbox) + path + query)).status == 200
+    with_query, without = await _heard(world, merchant, inbox)
+    assert (with_query["path"], with_query["query"]) == (path, "a=/b?c")
+    assert (without["path"], without["query"]) == (path, "")
+    assert without["signature"]["verdict"] == "unsigned", endpoint
+
+
+async def test_of_a_very_long_path_the_beginning_is_kept(world: World) -> None:
+    """What is longer than any URL is refused before anybody looks whose it is."""
+    merchant = await world.merchant()
+    inbox = await _open(world, merchant)
+    assert (await _send(world, f"{_path(inbox)}/{'x' * 8_000}")).status == 200
+    assert (await _send(world, f"{_path(inbox)}/{'x' * 9_000}")).status == 414
+    [heard] = await _heard(world, merchant, inbox)
+    assert heard["path"] == "/" + "x" * 2_047
 
 
 async def test_what_is_too_large_is_not_kept(world: World) -> None:
@@ -172,7 +219,7 @@ async def test_what_is_too_large_is_not_kept(world: World) -> None:
     assert await _heard(world, merchant, inbox) == []
 
 
-@pytest.mark.parametrize("word", ["", "0" * 32, "x", "../v1", "0" * 33])
+@pytest.mark.parametrize("word", ["", "0" * 32, "x", "../v1", "0" * 33, "0" * 32 + "/x", "%2F/x"])
 async def test_an_unknown_word_opens_nothing(world: World, word: str) -> None:
     """And is not repeated in the answer: it may be nearly right."""
     answer = await _send(world, f"/in/{word}")

@@ -1,19 +1,19 @@
-"""``/in/<word>``: takes any request to a sandbox merchant's inbox, and keeps it for a look.
+"""``/in/<word>/…``: takes any request to a sandbox merchant's inbox, and keeps it for a look.
 
 It stands beside FastAPI and the way of events, and its errors never repeat the path: the word in
 it is all that one needs to send here.
 """
 
+import re
 from collections import OrderedDict
 from typing import Final
-from urllib.parse import parse_qs
 
 from payhooks import limits
 from payhooks.api import asgi
 from payhooks.api.problems import Problem, ProblemError, of_error
 from payhooks.control import inboxes
 from payhooks.control.context import Control
-from payhooks.errors import InvalidError, NotFoundError, PayhooksError, RateLimitedError
+from payhooks.errors import NotFoundError, PayhooksError, RateLimitedError
 from payhooks.model.inbox import Heard, Inbox
 
 PREFIX: Final = "/in/"
@@ -22,7 +22,9 @@ PER_SECOND_MAX: Final = 50  # of one inbox, in this process
 _INBOXES_COUNTED_MAX: Final = 10_000
 _STATUSES: Final = range(200, 600)
 _BODILESS: Final = frozenset({204, 205, 304})
-_QUERY_CHARS_KEPT: Final = 2_048
+_STATUS: Final = re.compile(r"(?:^|&)status=([0-9]{3})(?=&|$)")
+_STATUS_DEFAULT: Final = 200
+_CHARS_KEPT: Final = 2_048  # of the path, and of the query
 
 
 class InboxIntake:
@@ -56,7 +58,8 @@ class InboxIntake:
 
     async def _hear(self, scope: asgi.Scope, receive: asgi.Receive) -> int:
         self._demand_host(scope)
-        found = await inboxes.at(self._control, scope["path"].removeprefix(PREFIX))
+        word, path = _parts(scope["raw_path"].decode("latin-1"))
+        found = await inboxes.at(self._control, word)
         if found is None:
             raise NotFoundError("There is no such inbox.")
         self._count(found)
@@ -69,7 +72,7 @@ class InboxIntake:
         heard = Heard(
             id=self._control.ids.new(),
             method=scope["method"],
-            query=query[:_QUERY_CHARS_KEPT],
+            query=inboxes.behind(path[:_CHARS_KEPT], query[:_CHARS_KEPT]),
             headers=inboxes.without_credentials(headers),
             body=body,
             status=status,
@@ -99,19 +102,13 @@ class InboxIntake:
             raise RateLimitedError(detail, retry_after_s=1.0)
 
 
+def _parts(raw_path: str) -> tuple[str, str]:
+    """Return the inbox's word, and what is behind it with its slash, as it was written."""
+    _, _, word, *rest = raw_path.split("/", 3) if raw_path.count("/") > 1 else ["", "", ""]
+    return word, "".join(f"/{text}" for text in rest)
+
+
 def _status(query: str) -> int:
-    """Return what the URL asks to be answered with.
-
-    Raises:
-        InvalidError: It asks for something else.
-
-    """
-    if not query:
-        return 200
-    asked = parse_qs(query, keep_blank_values=True, max_num_fields=_QUERY_CHARS_KEPT)
-    [text, *more] = asked.pop("status", [""])
-    status = int(text) if text.isascii() and text.isdecimal() and len(text) == len("200") else 0
-    if asked or more or status not in _STATUSES:
-        detail = "An inbox knows ?status=, from 200 to 599, and nothing else."
-        raise InvalidError.at("?status", "invalid", detail)
-    return status
+    """Return what the URL asks to be answered with; a sender's own words ask for nothing."""
+    asked = (int(text) for text in _STATUS.findall(query))
+    return next((status for status in asked if status in _STATUSES), _STATUS_DEFAULT)

@@ -150,6 +150,26 @@ async def hear(control: Control, inbox: Inbox, heard: Heard) -> None:
     await control.store.hear(inbox, heard, kept_max=HEARD_KEPT_MAX)
 
 
+def behind(path: str, query: str) -> str:
+    """Return both as the one text that is kept of a request's URL; ``parts_of`` takes it apart."""
+    # A query alone stands for itself, but for one that would read as a path.
+    return query if not path and not query.startswith(("/", "?")) else f"{path}?{query}"
+
+
+def parts_of(heard_: Heard) -> tuple[str, str]:
+    """Return the path behind the inbox's, with its slash, and the query; either may be empty."""
+    if not heard_.query.startswith(("/", "?")):
+        return "", heard_.query
+    path, _, query = heard_.query.partition("?")
+    return path, query
+
+
+def leads_to(endpoint: Endpoint, url: str) -> bool:
+    """Whether the endpoint's URL is the inbox with this one, or has more behind it."""
+    place = endpoint.url.partition("?")[0]
+    return place == url or place.startswith(f"{url}/")
+
+
 def without_credentials(headers: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     """Return the headers with what opens something hidden: nobody need see it to debug."""
     return tuple((name, _HIDDEN if _CREDENTIAL.search(name) else value) for name, value in headers)
@@ -164,7 +184,7 @@ async def heard(control: Control, merchant: Merchant, inbox: Inbox, window: Wind
     """
     url = (await opened(control, inbox)).url
     [routing] = await control.store.routing([merchant.id])
-    mine = [one for one in routing.endpoints if one.url.partition("?")[0] == url]
+    mine = [one for one in routing.endpoints if leads_to(one, url)]
     keys = [_Keys.of(control, routing, endpoint) for endpoint in mine]
     found = await control.store.heard(merchant.id, inbox.id, window)
     return [_judged(one, keys) for one in found]

@@ -20,7 +20,7 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
 
     id: bytes
     method: str
-    query: str  # behind the question mark; the path is the inbox
+    query: str  # what the URL had behind the inbox's: see control/inboxes.behind
     headers: tuple[tuple[str, str], ...]  # names in lower case, in the order in which they came
     body: bytes
     status: int  # answered

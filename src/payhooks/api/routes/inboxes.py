@@ -71,12 +71,14 @@ def _inbox(value: Opened) -> views.View:
 
 def _heard(value: Judged) -> views.View:
     heard = value.heard
+    path, query = inboxes.parts_of(heard)
     endpoint_id = value.endpoint_id
     return {
         "id": ids.to_text(ids.HEARD, heard.id),
         "at": views.time(heard.at),
         "method": heard.method,
-        "query": heard.query,
+        "path": path,
+        "query": query,
         "headers": value.headers,
         "body": heard.body.decode("utf-8", "replace"),
         "body_base64": b64encode(heard.body).decode(),

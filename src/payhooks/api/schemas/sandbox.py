@@ -133,7 +133,8 @@ class HeardView(View):
     id: str
     at: str
     method: str
-    query: str
+    path: str = Field(description="Behind the inbox's URL, as it was written; 2,048 characters.")
+    query: str = Field(description="Behind the question mark; 2,048 characters.")
     headers: list[tuple[str, str]] = Field(description="Credentials are hidden.")
     body: str = Field(description="What is no UTF-8 in it is replaced.")
     body_base64: str = Field(description="The bytes as they came.")

@@ -162,19 +162,20 @@ async def _chosen(visit: Visit, opened: Opened, rows: Sequence[Judged]) -> Judge
 
 def _webhook_of(opened: Opened, known: Sequence[Endpoint]) -> Endpoint | None:
     for one in known:
-        if one.url.partition("?")[0] == opened.url and one.status is not EndpointStatus.DELETED:
+        if inboxes.leads_to(one, opened.url) and one.status is not EndpointStatus.DELETED:
             return one
     return None
 
 
 def _shown(one: Judged) -> Shown:
     heard = one.heard
+    path, query = inboxes.parts_of(heard)
     part = heard.body[:_SHOWN_BYTES_MAX]
     raw = _spelled(part.decode("utf-8", "replace"))
     cut = len(part) < len(heard.body)
     formatted = "" if cut or _too_deep(part) else _spelled(evidence.pretty(part))
     return Shown(
-        line=_spelled(f"{heard.method} {'?' + heard.query if heard.query else ''}".strip()),
+        line=_spelled(f"{heard.method} {path}{'?' + query if query else ''}".strip()),
         head=_spelled(evidence.head(one.headers)),
         raw=raw,
         formatted="" if formatted == raw else formatted,
