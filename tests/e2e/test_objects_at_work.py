@@ -62,8 +62,10 @@ def test_orders_follow_their_payments_through_the_death_of_a_server(server: Serv
 def test_an_object_is_shown_and_found_on_the_command_line(server: Server, tmp_path: Path) -> None:
     """Where is my payment, and who was told: one command."""
     tenant = Tenant(Api(server.start().port))
-    for minute, type_ in enumerate(("payment_processing", "payment_failed", "payment_succeeded")):
+    life = ("payment_processing", "payment_failed", "payment_succeeded")
+    for minute, type_ in enumerate(life, start=1):
         _publish(tenant, type_, "pay/1", minute)
+    _publish(tenant, "action_required", "pay/1", 0)
     settings = {
         "PAYHOOKS_API_URL": f"http://127.0.0.1:{server.port}",
         "PAYHOOKS_API_KEY": OPERATOR_KEY,
@@ -80,10 +82,11 @@ def test_an_object_is_shown_and_found_on_the_command_line(server: Server, tmp_pa
     assert ["unified", "payment_succeeded"] in rows
     moves = [row[1:5] for row in rows if len(row) == 6 and row[1].startswith("payment_")]
     assert moves == [
-        ["payment_processing", "start", "processing", "-"],
+        ["payment_processing", "action_required", "processing", "-"],
         ["payment_failed", "processing", "failed", "-"],
         ["payment_succeeded", "failed", "succeeded", "correction"],
     ]
+    assert "late (superseded)" in shown.stdout
     assert [(one["type"], one["id"], one["corrections"]) for one in found] == [
         ("payment", "pay/1", 1)
     ]

@@ -29,10 +29,14 @@ def world() -> ConsoleWorld:
 
 
 async def shop(
-    world: ConsoleWorld, role: Role = Role.OWNER, *, mode: Mode = Mode.SANDBOX
+    world: ConsoleWorld,
+    role: Role = Role.OWNER,
+    *,
+    mode: Mode = Mode.SANDBOX,
+    families: tuple[str, ...] = ("merchant-console",),
 ) -> tuple[Merchant, Browser]:
     """Return a merchant of the merchant console, and a browser of somebody of its team."""
-    draft = MerchantDraft(name="Harbour Coffee", families=("merchant-console",))
+    draft = MerchantDraft(name="Harbour Coffee", families=families)
     merchant = await merchants.create(world.control, SYSTEM, mode, draft)
     return merchant, await Browser(world).sign_in(await world.person(merchant, role))
 
@@ -70,12 +74,23 @@ async def test_every_type_has_its_page_and_the_tree_leads_to_it(world: ConsoleWo
     assert not world.bugs
 
 
-async def test_a_merchants_own_families_stand_first_and_open(world: ConsoleWorld) -> None:
-    """Whoever has one provider is not to look for it among five."""
-    _merchant, browser = await shop(world)
+@pytest.mark.parametrize(
+    ("families", "first"),
+    [
+        pytest.param(("merchant-console",), ["Merchant console"], id="one"),
+        pytest.param(("merchant-console", "foloosi"), ["Merchant console", "Foloosi"], id="two"),
+        pytest.param((), ["Foloosi"], id="none"),
+    ],
+)
+async def test_a_merchants_own_families_stand_first_and_one_is_open(
+    world: ConsoleWorld, families: tuple[str, ...], first: list[str]
+) -> None:
+    """Whoever has one provider is not to look for it among five; all open fill twenty screens."""
+    _merchant, browser = await shop(world, families=families)
     tree = (await browser.get(TREE)).text
     told = re.findall(r'<details class="more"( open)?><summary>([^<]+?) <', tree)
-    assert told[0] == (" open", "Merchant console")
+    assert [title for _opened, title in told[: len(first)]] == first
+    assert told[0][0] == " open"
     assert told[-1] == ("", "Payhooks")
     assert {opened for opened, _title in told[1:]} == {""}
 

@@ -144,6 +144,8 @@ async def test_what_takes_too_long_and_what_is_to_go_back_is_told(world: Console
     await told(world, merchant, "payment_failed", pay_back=back)
     text = read((await browser.get(place)).text)
     assert "To be paid back" in text
+    assert "When the payment failed, its event said this" in text
+    assert "A refund is an object of its own" in text
     assert '"reason": "<debited>"' in text
 
 

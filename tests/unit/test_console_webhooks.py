@@ -238,6 +238,12 @@ async def test_only_the_families_of_the_merchant_are_offered(shop: Shop) -> None
     assert 'value="merchant-console" selected' in page.text
 
 
+async def test_a_dialect_that_cannot_carry_everything_is_named(shop: Shop) -> None:
+    """With all events selected its deliveries fail, and nothing in the form says why."""
+    text = (await shop.browser.get(f"{LIST}/new")).text
+    assert "Select only events of its own family with treezor:" in text
+
+
 async def test_a_part_is_asked_for_by_our_script_alone(shop: Shop) -> None:
     """The same template answers both; a dialog without its page, or two frames, would show."""
     whole = await shop.browser.get(f"{LIST}/new")

@@ -14,6 +14,8 @@ group = typer.Typer(help="Objects: payments and what else events are about.", no
 
 _FOUND: Final = ["type", "id", "family", "state", "unified", "final", "delayed", "events"]
 _HISTORY: Final = ["at", "type", "before", "after", "marks", "event_id"]
+# Marks that the console calls by a plainer word; the others are plain enough.
+MARK_WORDS: Final = {"superseded": "late", "irregular": "unexpected"}
 _TIMELINE: Final = ["at", "type", "endpoint_id", "status", "attempts_made", "last_status", "reason"]
 
 
@@ -69,7 +71,10 @@ def _plain(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _timed(entry: dict[str, Any]) -> dict[str, Any]:
-    return {**entry, "at": entry["occurred_at"] or entry["created_at"]}
+    marks = [
+        f"{MARK_WORDS[mark]} ({mark})" if mark in MARK_WORDS else mark for mark in entry["marks"]
+    ]
+    return {**entry, "at": entry["occurred_at"] or entry["created_at"], "marks": marks}
 
 
 def _rows(entry: dict[str, Any]) -> list[dict[str, Any]]:

@@ -84,14 +84,14 @@ async def types(visit: Visit) -> Response:
     word = visit.query.get("q", "").strip()
     book = await visit.parts.book.current()
     found = event_types.select(book, family=None, text=word)
-    own = visit.merchant.families
-    families = _ordered({type_.family for type_ in found}, own)
+    families = _ordered({type_.family for type_ in found}, visit.merchant.families)
     return visit.show(
         "catalogue/tree.html",
         title="Event types",
         word=word,
         branches=[
-            _branch(book, name, found, open_=not own or name in own or bool(word))
+            # Every one of them open is a page that nobody reads to its end.
+            _branch(book, name, found, open_=name == families[0] or bool(word))
             for name in families
         ],
         provenance=provenance,

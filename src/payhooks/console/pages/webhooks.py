@@ -98,6 +98,7 @@ async def choices(visit: Visit, entered: Entered) -> dict[str, object]:
         "picker": picker(catalogue, visit.merchant, entered.events),
         "source_keys": await _source_keys(visit),
         "dialects": _dialects(visit.merchant, entered.dialect),
+        "narrow_dialects": _NARROW,
         "policies": tuple(POLICIES),
         "own_waits": forms.OWN_WAITS,
         "advanced": forms.ADVANCED,
@@ -125,6 +126,12 @@ async def _source_keys(visit: Visit) -> list[tuple[str, str]]:
         for key in found
         if key.signing and keys.is_live(key, visit.now)
     ]
+
+
+# A custom one that is defined carries everything; before that it is not offered.
+_NARROW: Final = tuple(
+    name for name, one in DIALECTS.items() if name != "custom" and not one.carries_everything
+)
 
 
 def _dialects(merchant: Merchant, chosen: str) -> tuple[str, ...]:
