@@ -7,6 +7,7 @@ import pytest
 from tests.support.api_world import World
 
 from payhooks.control import objects
+from payhooks.ids import MERCHANT, MerchantId, from_text
 
 pytestmark = pytest.mark.shows("E23")
 
@@ -184,3 +185,30 @@ async def test_an_object_with_more_events_than_are_read_says_so(world: World) ->
     assert (whole["events"], whole["complete"]) == (objects.OBJECT_EVENTS_MAX, True)
     assert (cut["events"], cut["complete"]) == (objects.OBJECT_EVENTS_MAX, False)
     assert cut["state"] == "processing"
+
+
+async def test_an_object_with_larger_events_than_are_read_says_so(world: World) -> None:
+    """Reading stops at the bound itself, and what is large is folded in turns with others' work."""
+    merchant = await world.merchant()
+    filler = "x" * 250_000
+    for minute in range(20):
+        data = {"payment_id": "pay_1", "filler": filler}
+        await _tell(world, merchant, "payment_processing", minute, data=data)
+
+    found = (await world.call("GET", f"/v1/merchants/{merchant}/objects/payment/pay_1")).json
+
+    assert (found["events"], found["complete"]) == (objects.OBJECT_BYTES_MAX // 250_000, False)
+    assert found["state"] == "processing"
+
+
+async def test_one_event_is_read_however_large_it_is(world: World) -> None:
+    """An object that has events is never without all of them."""
+    merchant = await world.merchant()
+    for minute in range(2):
+        await _tell(world, merchant, "payment_processing", minute)
+    known = from_text(MERCHANT, merchant)
+    assert known is not None
+
+    found = await objects.read(world.control, MerchantId(known), "pay_1", bytes_max=1)
+
+    assert (len(found.events), found.complete) == (1, False)

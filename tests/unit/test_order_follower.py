@@ -9,8 +9,18 @@ from tests.support.api_world import World
 
 from payhooks.catalogue import CATALOGUE
 from payhooks.catalogue.validation import faults
+from payhooks.control.objects import OBJECT_EVENTS_MAX
 from payhooks.errors import UnavailableError
-from payhooks.flow.orders import LATE, LATE_EVERY_S, MERCHANTS_EVERY_S, OrderFollower
+from payhooks.flow.orders import (
+    LATE,
+    LATE_EVERY_S,
+    MERCHANTS_EVERY_S,
+    TROUBLE_WAIT_S,
+    OrderFollower,
+)
+from payhooks.ids import MERCHANT, EventId, MerchantId, from_text
+from payhooks.ports.controlling import Window
+from payhooks.ports.reading import EventFilter, StoredEvent, Subject
 from payhooks.testing.telemetry import QuietTelemetry
 
 pytestmark = pytest.mark.shows("E24")
@@ -24,20 +34,21 @@ def world() -> World:
     return World()
 
 
-def _follower(world: World) -> OrderFollower:
+def _follower(world: World, telemetry: QuietTelemetry | None = None) -> OrderFollower:
     services = world.services
-    return OrderFollower(
-        world.control, services.acceptor, services.book, telemetry=QuietTelemetry()
-    )
+    telemetry = telemetry or QuietTelemetry()
+    return OrderFollower(world.control, services.acceptor, services.book, telemetry=telemetry)
 
 
-async def _tell(world: World, merchant: str, type_: str, minute: int, **data: object) -> None:
+async def _tell(
+    world: World, merchant: str, type_: str, minute: int, *, id_: str = "pay_1", **data: object
+) -> None:
     answer = await world.publish(
         merchant,
         type=type_,
         family="owngateway",
-        data={"payment_id": "pay_1", "amount": 1050, "currency": "EUR", **data},
-        object={"type": "payment", "id": "pay_1"},
+        data={"payment_id": id_, "amount": 1050, "currency": "EUR", **data},
+        object={"type": "payment", "id": id_},
         occurred_at=MINUTE.format(minute),
     )
     assert answer.status == 202, answer.body
@@ -46,7 +57,7 @@ async def _tell(world: World, merchant: str, type_: str, minute: int, **data: ob
 
 async def _orders(world: World, merchant: str) -> list[dict[str, Any]]:
     """Return what orders were told, oldest first."""
-    found = await world.call("GET", f"/v1/merchants/{merchant}/events?type=order.*")
+    found = await world.call("GET", f"/v1/merchants/{merchant}/events?type=order.*&limit=100")
     listed: list[dict[str, Any]] = found.json["data"]
     return listed[::-1]
 
@@ -274,6 +285,178 @@ async def test_amounts_are_told_in_major_units(
 
     [order] = await _orders(world, merchant)
     assert order["data"]["amount"] == told
+
+
+@pytest.mark.parametrize("amount", [10**30, -(10**30), 10**18, 1.5, "1050", True, None])
+async def test_an_amount_that_is_none_is_left_out(world: World, amount: object) -> None:
+    """What nobody can pay must not keep the order, and everybody else's, from being told."""
+    merchant = await world.merchant(families=["foloosi"])
+    telemetry = QuietTelemetry()
+    await _tell(world, merchant, "payment_succeeded", 1, amount=amount)
+
+    await _follower(world, telemetry).step()
+
+    [order] = await _orders(world, merchant)
+    assert "amount" not in order["data"]
+    assert order["data"]["currency"] == "EUR"
+    assert (telemetry.bugs, telemetry.alarms) == ([], [])
+
+
+async def test_what_nobody_expected_of_one_payment_stops_no_other(world: World) -> None:
+    """Once a second it would fail again, and nobody's order be told any more."""
+    merchant = await world.merchant(families=["foloosi"])
+    other = await world.merchant(families=["foloosi"])
+    telemetry = QuietTelemetry()
+    follower = _follower(world, telemetry)
+    events, reads = world.store.events, []
+
+    async def broken(
+        merchant_id: MerchantId, filter_: EventFilter, window: Window
+    ) -> list[StoredEvent]:
+        if filter_.object_id == "bad":
+            reads.append(window)
+            raise ArithmeticError
+        return await events(merchant_id, filter_, window)
+
+    world.break_store("events", broken)
+    await _tell(world, merchant, "payment_succeeded", 1, id_="bad")
+    await _tell(world, merchant, "payment_succeeded", 1, id_="good")
+    await _tell(world, other, "payment_succeeded", 1)
+    for _ in range(int(TROUBLE_WAIT_S) - 5):
+        await follower.step()
+        world.advance(1)
+
+    assert [order["object"]["id"] for order in await _orders(world, merchant)] == ["good"]
+    assert await _types(world, other) == ["order.success"]
+    assert [where for where, _ in telemetry.bugs] == ["orders"]
+    assert len(reads) == 1
+
+    world.advance(TROUBLE_WAIT_S)
+    await follower.step()
+    assert (len(telemetry.bugs), len(reads)) == (1, 2)
+    world.break_store("events", events)
+    world.advance(2 * TROUBLE_WAIT_S)
+    await follower.step()
+    ids = [order["object"]["id"] for order in await _orders(world, merchant)]
+    assert ids == ["good", "bad"]
+
+
+async def test_what_nobody_expected_of_one_merchant_stops_no_other(world: World) -> None:
+    """Also where it fails before any payment is looked at."""
+    merchant = await world.merchant(families=["foloosi"])
+    other = await world.merchant(families=["foloosi"])
+    telemetry = QuietTelemetry()
+    follower = _follower(world, telemetry)
+    subjects, known = world.store.subjects, from_text(MERCHANT, merchant)
+
+    async def broken(merchant_id: MerchantId, *, after: EventId, limit: int) -> list[Subject]:
+        if merchant_id == known:
+            raise ArithmeticError
+        return await subjects(merchant_id, after=after, limit=limit)
+
+    world.break_store("subjects", broken)
+    for each in (merchant, other):
+        await _tell(world, each, "payment_succeeded", 1)
+    await follower.step()
+    await follower.step()
+    assert await _types(world, other) == ["order.success"]
+    assert [where for where, _ in telemetry.bugs] == ["orders"]
+    world.break_store("subjects", subjects)
+    world.advance(TROUBLE_WAIT_S)
+    await follower.step()
+    assert await _types(world, merchant) == ["order.success"]
+
+
+async def test_large_events_of_a_payment_hold_nobody_up(world: World) -> None:
+    """Whoever publishes much and large must not be read as a whole each second."""
+    merchant = await world.merchant(families=["foloosi"])
+    events, read_bytes = world.store.events, []
+
+    async def counted(
+        merchant_id: MerchantId, filter_: EventFilter, window: Window
+    ) -> list[StoredEvent]:
+        page = await events(merchant_id, filter_, window)
+        if filter_.object_id is not None:
+            read_bytes.append(sum(len(one.event.data) for one in page))
+        return page
+
+    for _ in range(45):
+        await _tell(world, merchant, "payment_processing", 1, filler="x" * 250_000)
+    await _tell(world, merchant, "payment_succeeded", 2)
+    follower, turns = _follower(world), 0
+    world.break_store("events", counted)
+    look = asyncio.create_task(follower.step())
+    while not look.done():
+        turns += 1
+        await asyncio.sleep(0)
+
+    assert await _types(world, merchant) == ["order.success"]
+    # One page, and what the order was told; others came to work in between.
+    assert len(read_bytes) == 2
+    assert max(read_bytes) < 20 * 256 * 1024
+    assert turns > 4
+
+
+async def _tell_notes(world: World, merchant: str, id_: str, *, type_: str = "shop.noted") -> None:
+    """Publish so much of an order that nothing else of it is seen."""
+    note = {"type": type_, "data": {}, "object": {"type": "order", "id": id_}}
+    batch = {"events": [note] * OBJECT_EVENTS_MAX}
+    answer = await world.call("POST", f"/v1/merchants/{merchant}/events/batch", batch)
+    assert answer.status in {200, 202, 207}, answer.body
+    world.advance(1)
+
+
+@pytest.mark.parametrize("order", ["ORD7", "pay_1"], ids=["another id", "the payment's id"])
+async def test_an_order_that_heard_much_since_is_told_what_is_new_and_nothing_twice(
+    world: World, order: str
+) -> None:
+    """What it was told is not seen any more; a word's number must not come again."""
+    merchant = await world.merchant(families=["foloosi"])
+    telemetry = QuietTelemetry()
+    follower = _follower(world, telemetry)
+    await _tell(world, merchant, "payment_failed", 1, order_id=order)
+    await _tell(world, merchant, "payment_succeeded", 2, order_id=order)
+    await follower.step()
+    await _tell_notes(world, merchant, order)
+    await _tell(world, merchant, "payment_succeeded", 3, order_id=order)
+    await follower.step()
+    assert await _types(world, merchant) == ["order.cancel", "order.success"]
+    await _tell(world, merchant, "payment_failed", 4, order_id=order)
+    await follower.step()
+    world.advance(LATE_EVERY_S)
+    await follower.step()
+
+    assert await _types(world, merchant) == ["order.cancel", "order.success", "order.cancel"]
+    assert (telemetry.bugs, telemetry.alarms) == ([], [])
+
+
+async def test_an_order_of_more_words_than_are_read_is_told_none_again(world: World) -> None:
+    """Which of them were told of the payment is not known; rather none than one twice."""
+    merchant = await world.merchant(families=["foloosi"])
+    follower = _follower(world)
+    await _tell(world, merchant, "payment_failed", 1, order_id="ORD7")
+    await follower.step()
+    await _tell_notes(world, merchant, "ORD7", type_="order.success")
+    await _tell(world, merchant, "payment_succeeded", 2, order_id="ORD7")
+    await follower.step()
+
+    assert len(await _orders(world, merchant)) == 100  # a page of the merchant's own
+    assert all(one["metadata"] is None for one in await _orders(world, merchant))
+
+
+async def test_a_payment_that_ends_after_much_else_is_told_of(world: World) -> None:
+    """Its first thousand events are not read any more, and its end has a word all the same."""
+    merchant = await world.merchant(families=["foloosi"])
+    follower = _follower(world)
+    await _tell_notes(world, merchant, "pay_1")
+    await _tell(world, merchant, "payment_processing", 1)
+    await _tell(world, merchant, "payment_failed", 2)
+    await follower.step()
+    await _tell(world, merchant, "payment_succeeded", 3)
+    await follower.step()
+    await follower.step()
+
+    assert await _types(world, merchant) == ["order.cancel", "order.success"]
 
 
 @pytest.mark.parametrize("type_", ["payment_succeeded", "payment_failed"])

@@ -5,10 +5,10 @@ does not depend on who was faster. Where a time is missing, or two are equal, th
 they were heard, and the life cycle says which of them came too late.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -20,6 +20,10 @@ PROCESSING: Final = "payment_processing"
 # Most payments are through in minutes; one that takes a day is worth a look.
 WAITS_DEFAULT: Final = timedelta(hours=24)
 _EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
+# How much is folded before others may work: a millisecond or two, and ten where one event is as
+# large and as odd as can be.
+_STEP_BYTES: Final = 32 * 1024
+_STEP_EVENTS: Final = 32
 
 
 class Mark(StrEnum):
@@ -76,9 +80,12 @@ class ObjectState(msgspec.Struct, frozen=True, kw_only=True):
         return sum(Mark.CORRECTION in entry.marks for entry in self.entries)
 
 
+# Looks at each entry beside its event's data, which nobody keeps.
+Look: TypeAlias = Callable[[Entry, object], None]
+
+
 class _Heard(msgspec.Struct, frozen=True, kw_only=True):
     event: Event
-    data: object
     sorted_at: datetime
     late: bool  # older than something that was heard before it
 
@@ -96,21 +103,41 @@ class _Life(msgspec.Struct):
 
 def fold(events: Iterable[Event], catalogue: Catalogue, *, now: datetime) -> ObjectState:
     """Return the state of the object whose events these are, in the order they were heard."""
+    steps = fold_in_steps(events, catalogue, now=now)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            state: ObjectState = done.value
+            return state
+
+
+def fold_in_steps(
+    events: Iterable[Event], catalogue: Catalogue, *, now: datetime, look: Look | None = None
+) -> Generator[None, None, ObjectState]:
+    """Yield whenever others should come to work, and return what ``fold`` returns."""
     lives: dict[tuple[str, str], _Life] = {}
     latest: _Life | None = None
     entries: list[Entry] = []
-    heard = sorted(_hear(events), key=lambda one: one.sorted_at)
-    for one in heard:
+    data: object = None
+    step_bytes = step_events = 0
+    for one in sorted(_hear(events), key=lambda one: one.sorted_at):
+        step_bytes, step_events = step_bytes + len(one.event.data), step_events + 1
+        if step_bytes > _STEP_BYTES or step_events > _STEP_EVENTS:
+            yield
+            step_bytes, step_events = len(one.event.data), 1
+        data = _read(one.event.data)
         kind = _kind_of(one.event, catalogue)
         if kind is None:
-            entries.append(Entry(event=one.event, kind=None, before="", after=""))
-            continue
-        life = lives.setdefault((kind.family, kind.name), _Life(kind))
-        entry = _apply(one, life)
+            entry = Entry(event=one.event, kind=None, before="", after="")
+        else:
+            life = lives.setdefault((kind.family, kind.name), _Life(kind))
+            entry = _apply(one, data, life)
+            latest = life if entry.moved else latest
         entries.append(entry)
-        if entry.moved:
-            latest = life
-    return _whole(entries, latest, heard[-1].data if heard else None, now)
+        if look is not None:
+            look(entry, data)
+    return _whole(entries, latest, data, now)
 
 
 def heard_order(state: ObjectState) -> Sequence[Entry]:
@@ -123,17 +150,15 @@ def _hear(events: Iterable[Event]) -> Iterable[_Heard]:
     for event in events:
         # Without a time of its own it comes after all that was heard before it.
         sorted_at = newest if event.occurred_at is None else event.occurred_at
-        yield _Heard(
-            event=event, data=_read(event.data), sorted_at=sorted_at, late=sorted_at < newest
-        )
+        yield _Heard(event=event, sorted_at=sorted_at, late=sorted_at < newest)
         newest = max(newest, sorted_at)
 
 
 def _read(data: bytes) -> object:
     try:
         return msgspec.json.decode(data)
-    except msgspec.DecodeError:
-        return None  # it was removed for good
+    except (msgspec.DecodeError, RecursionError):
+        return None  # it was removed for good, or is deeper than whoever looks has room for
 
 
 def _kind_of(event: Event, catalogue: Catalogue) -> ObjectKind | None:
@@ -141,9 +166,9 @@ def _kind_of(event: Event, catalogue: Catalogue) -> ObjectKind | None:
     return None if type_ is None else catalogue.kind_of(type_)
 
 
-def _apply(heard: _Heard, life: _Life) -> Entry:
+def _apply(heard: _Heard, data: object, life: _Life) -> Entry:
     event, cycle, before = heard.event, life.kind.life_cycle, life.state
-    row = cycle.row(event.type, heard.data, before)
+    row = cycle.row(event.type, data, before)
     marks = [Mark.SUPERSEDED] if heard.late else []
     target = before if row is None or row.to is None else row.to
     if row is None or before not in row.sources:

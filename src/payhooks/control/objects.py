@@ -3,18 +3,18 @@
 Nothing of an object is stored but its events: who looks folds them (docs/adr/0014).
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from payhooks.catalogue import Catalogue
-from payhooks.catalogue.object_state import ObjectState, fold
+from payhooks.catalogue.object_state import Look, ObjectState, fold_in_steps
 from payhooks.control.context import Control
 from payhooks.errors import NotFoundError
 from payhooks.ids import DeliveryId, MerchantId
 from payhooks.model.delivery import Delivery
-from payhooks.model.event import Event
 from payhooks.model.merchant import Merchant
 from payhooks.ports.controlling import Window
 from payhooks.ports.reading import EventFilter, StoredEvent
@@ -22,9 +22,16 @@ from payhooks.ports.reading import EventFilter, StoredEvent
 # A payment has some dozens. The newest of more: what is shown must not cost what is stored.
 OBJECT_EVENTS_MAX: Final = 1_000
 # Read at once for somebody who looks: a thousand events of the largest size would be 256 MiB.
-OBJECT_BYTES_MAX: Final = 16 * 1024 * 1024
-_EVENTS_AT_ONCE: Final = 100
+OBJECT_BYTES_MAX: Final = 4 * 1024 * 1024
+_EVENTS_AT_ONCE: Final = 20  # of the largest size, 5 MiB are in hand at once
 DELIVERIES_SHOWN_MAX: Final = 50  # of one event; all of them are in its own list
+
+
+class ObjectEvents(msgspec.Struct, frozen=True, kw_only=True):
+    """What was read of the events about an id, of whatever type."""
+
+    events: tuple[StoredEvent, ...]  # newest first
+    complete: bool  # False: there are more, which are older
 
 
 class ObjectStory(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,20 +63,10 @@ async def find(
     control: Control, merchant_id: MerchantId, object_id: str, *, book: Catalogue
 ) -> list[ObjectStory]:
     """Return every object of the merchant with this id, of whatever type, by type."""
-    events, complete = await _read(control, merchant_id, object_id)
-    of_type: dict[str, list[StoredEvent]] = {}
-    for stored in events:
-        of_type.setdefault(stored.event.object_type or "", []).append(stored)
-    return [
-        ObjectStory(
-            type=type_,
-            id=object_id,
-            state=_folded(control, [stored.event for stored in found], book),
-            events=tuple(found),
-            complete=complete,
-        )
-        for type_, found in sorted(of_type.items())
-    ]
+    found = await read(control, merchant_id, object_id, bytes_max=OBJECT_BYTES_MAX)
+    types = sorted({stored.event.object_type or "" for stored in found.events})
+    stories = [await folded(control, object_id, type_, found, book=book) for type_ in types]
+    return [one for one in stories if one is not None]
 
 
 async def story(
@@ -81,10 +78,75 @@ async def story(
         NotFoundError: No event was about it, or it is another merchant's.
 
     """
-    for found in await find(control, merchant.id, object_id, book=book):
-        if found.type == object_type:
-            return found
-    raise NotFoundError("There is no such object.")
+    found = await read(control, merchant.id, object_id, bytes_max=OBJECT_BYTES_MAX)
+    told = await folded(control, object_id, object_type, found, book=book)
+    if told is None:
+        raise NotFoundError("There is no such object.")
+    return told
+
+
+async def read(
+    control: Control,
+    merchant_id: MerchantId,
+    object_id: str,
+    *,
+    bytes_max: int,
+    types: tuple[str, ...] = (),
+) -> ObjectEvents:
+    """Return the newest events about the id: so many bytes of data, or the first alone.
+
+    Of these types, where some are named.
+    """
+    events: list[StoredEvent] = []
+    bytes_left = bytes_max
+    filter_ = EventFilter(object_id=object_id, types=types)
+    while len(events) < OBJECT_EVENTS_MAX:
+        after = events[-1].event.id if events else None
+        window = Window(limit=_EVENTS_AT_ONCE, after=after)
+        page = await control.store.events(merchant_id, filter_, window)
+        for stored in page:
+            bytes_left -= len(stored.event.data)
+            if bytes_left < 0 and events:
+                return ObjectEvents(events=tuple(events), complete=False)
+            events.append(stored)
+        if len(page) < _EVENTS_AT_ONCE:
+            return ObjectEvents(events=tuple(events), complete=True)
+    last = Window(limit=1, after=events[-1].event.id)
+    older = await control.store.events(merchant_id, filter_, last)
+    return ObjectEvents(events=tuple(events), complete=not older)
+
+
+async def folded(  # noqa: PLR0913 - what, of what, over what, and for whom
+    control: Control,
+    object_id: str,
+    object_type: str,
+    found: ObjectEvents,
+    *,
+    book: Catalogue,
+    look: Look | None = None,
+) -> ObjectStory | None:
+    """Return the object of one type of those that were read; None where no event is about it.
+
+    Others come to work in between. *look* sees each event's entry beside its data.
+    """
+    events = tuple(one for one in found.events if (one.event.object_type or "") == object_type)
+    if not events:
+        return None
+    heard = [stored.event for stored in reversed(events)]
+    steps = fold_in_steps(heard, book, now=control.clock.now(), look=look)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            state: ObjectState = done.value
+            return ObjectStory(
+                type=object_type,
+                id=object_id,
+                state=state,
+                events=events,
+                complete=found.complete,
+            )
+        await asyncio.sleep(0)
 
 
 async def timeline(
@@ -106,29 +168,6 @@ async def timeline(
         )
         for stored, found in made
     ]
-
-
-async def _read(
-    control: Control, merchant_id: MerchantId, object_id: str
-) -> tuple[list[StoredEvent], bool]:
-    """Return the newest events about the id, newest first, and whether those are all."""
-    events: list[StoredEvent] = []
-    read_bytes = 0
-    filter_ = EventFilter(object_id=object_id)
-    while len(events) < OBJECT_EVENTS_MAX and read_bytes < OBJECT_BYTES_MAX:
-        after = events[-1].event.id if events else None
-        window = Window(limit=_EVENTS_AT_ONCE, after=after)
-        page = await control.store.events(merchant_id, filter_, window)
-        events += page
-        read_bytes += sum(len(stored.event.data) for stored in page)
-        if len(page) < _EVENTS_AT_ONCE:
-            return events, True
-    last = Window(limit=1, after=events[-1].event.id)
-    return events, not await control.store.events(merchant_id, filter_, last)
-
-
-def _folded(control: Control, newest_first: Sequence[Event], book: Catalogue) -> ObjectState:
-    return fold(reversed(newest_first), book, now=control.clock.now())
 
 
 def _sent(delivery: Delivery, statuses: dict[DeliveryId, int | None]) -> Sent:

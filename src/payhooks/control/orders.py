@@ -18,12 +18,15 @@ from payhooks.catalogue.life_cycle import ObjectKind, at
 from payhooks.catalogue.object_state import Entry, Mark, ObjectState, heard_order
 from payhooks.control import objects
 from payhooks.control.context import Control
-from payhooks.control.objects import ObjectStory
-from payhooks.ids import MerchantId
+from payhooks.control.objects import ObjectEvents, ObjectStory
+from payhooks.ids import EventId, MerchantId
 from payhooks.limits import OBJECT_ID_CHARS_MAX
 from payhooks.model.currencies import digits_of
 from payhooks.model.event import Event
 
+# Of each payment that is followed, once a second if need be, by every process: its newest events
+# of the largest size, or a thousand of a usual one.
+FOLLOW_BYTES_MAX: Final = 1024 * 1024
 FAMILY: Final = "foloosi"
 OBJECT_TYPE: Final = "order"
 SUCCESS: Final = "order.success"
@@ -32,6 +35,10 @@ _FOLLOWS: Final[Mapping[str | None, str]] = {
     "payment_succeeded": SUCCESS,
     "payment_failed": CANCEL,
 }
+# What is said as money and cannot be is left out: 64-bit numbers have 19 digits at most.
+_MINOR_MAX: Final = 10**18
+_AMOUNT_CHARS_MAX: Final = 24
+_CURRENCY_CHARS_MAX: Final = 8
 # Where publishers say which order a payment is for; else the order is called like its payment.
 _ORDER_IDS: Final = ("/order_id", "/orderid")
 
@@ -61,27 +68,51 @@ async def due(
     book: Catalogue,
 ) -> list[OrderWord]:
     """Return the words that are due after what happened to the object, in their order."""
-    found = await objects.find(control, merchant_id, object_id, book=book)
-    story = next((one for one in found if one.type == object_type), None)
+    heard = await objects.read(control, merchant_id, object_id, bytes_max=FOLLOW_BYTES_MAX)
+    notes = _Notes()
+    story = await objects.folded(control, object_id, object_type, heard, book=book, look=notes.look)
     ends = [] if story is None else _ends(story.state)
     if story is None or not ends:
         return []
-    order_id = _order_id(story)
-    if order_id != object_id:
-        found = await objects.find(control, merchant_id, order_id, book=book)
-    follows = {"follows": {"type": object_type, "id": object_id}}
-    told = [
-        entry.event.type
-        for one in found
-        if one.type == OBJECT_TYPE
-        for entry in heard_order(one.state)
-        if _is_told(entry.event, follows)
-    ]
+    order_id = notes.order_id or object_id
+    if order_id != object_id or not heard.complete:
+        # Its words alone: an order hears much else, and a number that comes again says nothing.
+        heard = await objects.read(
+            control, merchant_id, order_id, bytes_max=FOLLOW_BYTES_MAX, types=(SUCCESS, CANCEL)
+        )
+        if not heard.complete:
+            # A thousand words, not of this payment alone: rather none than one again.
+            return []
+    told = _told(heard, _follows(story))
     missing = _missing(ends, told, complete=story.complete)
     return [
-        _word(end, story, order_id, follows, number=len(told) + place)
+        _word(end, story, order_id, money=notes.money[end.event.id], number=len(told) + place)
         for place, end in enumerate(missing)
     ]
+
+
+class _Notes:
+    """What is kept of the data of a payment's events."""
+
+    def __init__(self) -> None:
+        self.order_id: str | None = None  # the first that was said
+        self.money: dict[EventId, dict[str, str]] = {}
+
+    def look(self, entry: Entry, data: object) -> None:
+        if self.order_id is None:
+            self.order_id = _order_id(data)
+        if entry.kind is not None and _type_of(entry) is not None:
+            self.money[entry.event.id] = _money(data, entry.kind)
+
+
+def _follows(story: ObjectStory) -> dict[str, object]:
+    return {"follows": {"type": story.type, "id": story.id}}
+
+
+def _told(heard: ObjectEvents, follows: Mapping[str, object]) -> list[str]:
+    """Return the words that the order was told after the object, oldest first."""
+    events = [stored.event for stored in reversed(heard.events)]
+    return [event.type for event in events if _is_told(event, follows)]
 
 
 def _ends(state: ObjectState) -> list[Entry]:
@@ -110,33 +141,32 @@ def _missing(ends: Sequence[Entry], told: Sequence[str], *, complete: bool) -> S
 
 
 def _is_told(event: Event, follows: Mapping[str, object]) -> bool:
-    if event.family != FAMILY or event.type not in {SUCCESS, CANCEL} or event.metadata is None:
+    if event.object_type != OBJECT_TYPE or event.metadata is None:
+        return False
+    if event.family != FAMILY or event.type not in {SUCCESS, CANCEL}:
         return False
     return bool(msgspec.json.decode(event.metadata) == follows)
 
 
-def _order_id(story: ObjectStory) -> str:
-    for entry in story.state.entries:
-        for pointer in _ORDER_IDS:
-            said = at(_read(entry.event.data), pointer)
-            if isinstance(said, str) and said and len(said) <= OBJECT_ID_CHARS_MAX:
-                return said
-    return story.id
+def _order_id(data: object) -> str | None:
+    for pointer in _ORDER_IDS:
+        said = at(data, pointer)
+        if isinstance(said, str) and said and len(said) <= OBJECT_ID_CHARS_MAX:
+            return said
+    return None
 
 
 def _word(
     end: Entry,
     story: ObjectStory,
     order_id: str,
-    follows: Mapping[str, object],
     *,
+    money: Mapping[str, str],
     number: int,
 ) -> OrderWord:
     type_ = _type_of(end)
     assert type_ is not None
-    assert end.kind is not None
     succeeded = type_ == SUCCESS
-    money = _money(_read(end.event.data), end.kind)
     transfer: dict[str, Any] = {
         "transaction_status": "success" if succeeded else "failed",
         "transaction_no": story.id,
@@ -151,7 +181,7 @@ def _word(
         type=type_,
         order_id=order_id,
         data=msgspec.json.encode({**data, "transfer": transfer}),
-        metadata=msgspec.json.encode(follows),
+        metadata=msgspec.json.encode(_follows(story)),
         occurred_at=end.event.occurred_at,
         key=f"order:{hashlib.sha256(subject).hexdigest()}:{number}",
     )
@@ -162,23 +192,19 @@ def _money(data: object, kind: ObjectKind) -> dict[str, str]:
     places = {template: pointer for pointer, template in reversed([*kind.bind.items()])}
     currency = at(data, places.get("{currency}", "/currency"))
     found: dict[str, str] = {}
+    if not isinstance(currency, str) or len(currency) > _CURRENCY_CHARS_MAX:
+        currency = None
     major, minor = places.get("{amount}"), places.get("{amount|minor}")
-    if major is not None and isinstance(at(data, major), str):
-        found["amount"] = str(at(data, major))
-    elif minor is not None and isinstance(currency, str):
+    said = None if major is None else at(data, major)
+    if isinstance(said, str) and len(said) <= _AMOUNT_CHARS_MAX:
+        found["amount"] = said
+    elif minor is not None and currency is not None:
         amount = at(data, minor)
-        if isinstance(amount, int) and not isinstance(amount, bool):
+        if type(amount) is int and abs(amount) < _MINOR_MAX:
             digits = digits_of(currency)
             found["amount"] = str(
                 Decimal(amount).scaleb(-digits).quantize(Decimal(1).scaleb(-digits))
             )
-    if isinstance(currency, str):
+    if currency is not None:
         found["currency"] = currency
     return found
-
-
-def _read(data: bytes) -> object:
-    try:
-        return msgspec.json.decode(data)
-    except msgspec.DecodeError:
-        return None  # it was removed for good

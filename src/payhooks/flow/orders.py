@@ -6,16 +6,18 @@ that is the same for everybody, so that a death before or after loses and double
 (docs/adr/0015). Accepting an event knows nothing of this.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 from payhooks import limits
+from payhooks.clock import Clock
 from payhooks.control import orders
 from payhooks.control.context import Control
 from payhooks.control.event_types import TypeBook
 from payhooks.control.orders import OrderWord
-from payhooks.errors import ConflictError, DamagedError, NotFoundError, UnavailableError
+from payhooks.errors import ConflictError, DamagedError, PayhooksError, UnavailableError
 from payhooks.flow.accept import Acceptor
 from payhooks.flow.publication import Publication, Published
 from payhooks.ids import MERCHANT, EventId, MerchantId, first_id_at, to_text
@@ -31,6 +33,10 @@ LATE_EVERY_S: Final = 15.0
 BACK: Final = timedelta(days=7)
 _PAGES_PER_STEP: Final = 20
 _TRIES_MAX: Final = 3
+# What failed is looked at again after this long, then after twice that, and so on.
+TROUBLE_WAIT_S: Final = 60.0
+_TROUBLE_WAIT_S_MAX: Final = 3_600.0
+_TROUBLES_MAX: Final = 10_000
 _SKEW: Final = timedelta(seconds=limits.CLOCK_SKEW_S_MAX)
 
 
@@ -46,6 +52,55 @@ class _Followed:
     done: set[EventId] = field(default_factory=set)  # above *settled*
 
 
+_Key: TypeAlias = tuple[MerchantId, str, str]  # an object; a merchant as a whole has none
+
+
+@dataclass(slots=True, kw_only=True)
+class _Trouble:
+    """That something failed, and when to look there again."""
+
+    wait_s: float
+    again_at_s: float
+
+
+class _Troubles:
+    """What failed and is waited with, so that it stops nobody else."""
+
+    def __init__(self, clock: Clock, telemetry: Telemetry) -> None:
+        self._clock = clock
+        self._telemetry = telemetry
+        self._known: dict[_Key, _Trouble] = {}
+
+    def waits(self, key: _Key) -> bool:
+        """Whether it is too early to look there again."""
+        known = self._known.get(key)
+        return known is not None and self._clock.monotonic_s() < known.again_at_s
+
+    def due(self, merchant_id: MerchantId) -> Iterator[tuple[str, str]]:
+        """Yield the merchant's objects that failed and have waited."""
+        for key in list(self._known):
+            if key[0] == merchant_id and key[1] and not self.waits(key):
+                yield key[1:]
+
+    def failed(self, key: _Key, error: Exception) -> None:
+        """Wait with it, and say so the first time."""
+        known = self._known.get(key)
+        wait_s = TROUBLE_WAIT_S if known is None else min(known.wait_s * 2, _TROUBLE_WAIT_S_MAX)
+        self._known[key] = _Trouble(wait_s=wait_s, again_at_s=self._clock.monotonic_s() + wait_s)
+        if len(self._known) > _TROUBLES_MAX:
+            del self._known[next(iter(self._known))]
+        if known is not None:
+            return
+        if isinstance(error, PayhooksError):
+            self._telemetry.alarmed("order_not_told", str(error))
+        else:
+            self._telemetry.bug_caught("orders", error, about=to_text(MERCHANT, key[0]))
+
+    def over(self, key: _Key) -> None:
+        """Forget what works."""
+        self._known.pop(key, None)
+
+
 class OrderFollower:
     """Tells orders how their payments went. One per process that works."""
 
@@ -57,6 +112,7 @@ class OrderFollower:
         self._book = book
         self._telemetry = telemetry
         self._followed: dict[MerchantId, _Followed] = {}
+        self._troubles = _Troubles(control.clock, telemetry)
         self._merchants_at_s = 0.0
 
     async def step(self) -> int:
@@ -67,11 +123,19 @@ class OrderFollower:
             self._merchants_at_s = now_s + MERCHANTS_EVERY_S
         told = 0
         for one in list(self._followed.values()):
+            whole = (one.id, "", "")
+            if self._troubles.waits(whole):
+                continue
             try:
                 told += await self._look(one)
-            except (DamagedError, NotFoundError) as error:
-                # One merchant's trouble: the others' orders go on, these wait.
-                self._telemetry.alarmed("order_not_told", str(error))
+            except Exception as error:  # One merchant's: the others go on.
+                if _is_outage(error):
+                    # Everybody's, so it seems. If it is this one's alone, the others are first.
+                    self._followed[one.id] = self._followed.pop(one.id)
+                    raise
+                self._troubles.failed(whole, error)
+            else:
+                self._troubles.over(whole)
         return told
 
     async def _find_merchants(self) -> None:
@@ -97,6 +161,8 @@ class OrderFollower:
 
     async def _look(self, followed: _Followed) -> int:
         now_s, told = self._control.clock.monotonic_s(), 0
+        for subject in self._troubles.due(followed.id):
+            told += await self._tell(followed, *subject) or 0
         after = followed.newest
         if now_s >= followed.again_at_s:
             followed.again_at_s = now_s + LATE_EVERY_S
@@ -142,8 +208,10 @@ class OrderFollower:
             if orders.concerns(book.kind_of(type_)):
                 touched.setdefault((one.object_type, one.object_id), []).append(one.event_id)
         told = 0
-        for (object_type, object_id), event_ids in touched.items():
-            words = await self._tell(followed, object_type, object_id)
+        for subject, event_ids in touched.items():
+            if self._troubles.waits((followed.id, *subject)):
+                continue
+            words = await self._tell(followed, *subject)
             if words is not None:
                 told += words
                 followed.done.update(event_ids)
@@ -152,8 +220,23 @@ class OrderFollower:
     async def _tell(self, followed: _Followed, object_type: str, object_id: str) -> int | None:
         """Tell what is due of one object; return how many words that were.
 
-        None: others tell of the same order all the time, and it has to be looked at again.
+        None: it has to be looked at again, because others tell of the same order all the time, or
+        because something failed, which is the object's own affair.
         """
+        key = (followed.id, object_type, object_id)
+        try:
+            told = await self._tell_in_turn(followed, object_type, object_id)
+        except Exception as error:  # One object's: the others go on.
+            if _is_outage(error):
+                raise
+            self._troubles.failed(key, error)
+            return None
+        self._troubles.over(key)
+        return told
+
+    async def _tell_in_turn(
+        self, followed: _Followed, object_type: str, object_id: str
+    ) -> int | None:
         told = 0
         for _ in range(_TRIES_MAX):
             book = await self._book.current()
@@ -185,8 +268,9 @@ class OrderFollower:
             return True
         if isinstance(result, ConflictError):
             return False
-        if isinstance(result, UnavailableError):
-            raise result
-        # Nothing that comes again would make it better: say so, and go on with the others.
-        self._telemetry.alarmed("order_not_told", str(result))
-        return True
+        # Here it waits, whatever it is, unless the store is down.
+        raise result
+
+
+def _is_outage(error: Exception) -> bool:
+    return isinstance(error, UnavailableError) and not isinstance(error, DamagedError)
