@@ -101,6 +101,15 @@ def test_asyncapi_describes_what_a_dialect_writes(dialect: str) -> None:
 
 
 @pytest.mark.shows("E12")
+def test_asyncapi_names_the_dialects_that_cannot_carry_every_event() -> None:
+    """Whoever subscribes one of them to everything has deliveries that can only fail."""
+    narrow = [name for name in event_schemas.ENVELOPES if not DIALECTS[name].carries_everything]
+    description = documents.asyncapi()["info"]["description"]
+    assert narrow
+    for name in event_schemas.ENVELOPES:
+        assert (f"The dialect {name} carries objects of" in description) is (name in narrow), name
+
+
 def test_asyncapi_has_every_dialect_and_every_type() -> None:
     """One that is missing would be one that nobody is told how to receive."""
     channels = documents.asyncapi()["channels"]
