@@ -326,3 +326,11 @@ def test_a_wait_that_cannot_be_read_is_refused() -> None:
     """A typing error in a family's file is found when it is read, not when a payment is late."""
     with pytest.raises(ValueError, match="waits"):
         LifeCycle(states={}, waits="soon")
+
+
+def test_data_that_is_deeper_than_can_be_read_moves_its_object_all_the_same() -> None:
+    """How deep that is depends on who looks: it must not be an error for some of them."""
+    [event] = _events("owngateway", [("payment_succeeded", 1)])
+    deep = msgspec.structs.replace(event, data=b'{"a":' + b"[" * 50_000 + b"]" * 50_000 + b"}")
+
+    assert fold([deep], CATALOGUE, now=NOON).state == "succeeded"

@@ -367,6 +367,28 @@ async def test_what_nobody_expected_of_one_merchant_stops_no_other(world: World)
     assert await _types(world, merchant) == ["order.success"]
 
 
+async def test_a_store_that_fails_at_one_merchant_comes_to_the_others(world: World) -> None:
+    """It may be down for all, so the turn ends; if it is not, the next begins with the others."""
+    merchants = [await world.merchant(families=["foloosi"]) for _ in range(3)]
+    known, subjects = from_text(MERCHANT, merchants[0]), world.store.subjects
+
+    async def broken(merchant_id: MerchantId, *, after: EventId, limit: int) -> list[Subject]:
+        if merchant_id == known:
+            raise UnavailableError("too slow")
+        return await subjects(merchant_id, after=after, limit=limit)
+
+    world.break_store("subjects", broken)
+    follower = _follower(world)
+    for each in merchants:
+        await _tell(world, each, "payment_succeeded", 1)
+    for _ in range(2):
+        with pytest.raises(UnavailableError):
+            await follower.step()
+
+    told = [await _types(world, merchant) for merchant in merchants]
+    assert told == [[], ["order.success"], ["order.success"]]
+
+
 async def test_large_events_of_a_payment_hold_nobody_up(world: World) -> None:
     """Whoever publishes much and large must not be read as a whole each second."""
     merchant = await world.merchant(families=["foloosi"])

@@ -79,7 +79,8 @@ async def payments(visit: Visit) -> Response:
         return visit.go(place)
     found = await objects.find(visit.control, visit.merchant.id, wanted, book=book)
     if len(found) == 1:
-        return visit.go(address_of(found[0].type, found[0].id))
+        # Not sent on to its own address: it would be read and folded once more.
+        return await _show(visit, found[0])
     return _ask(visit, wanted, found)
 
 
