@@ -8,6 +8,7 @@ from tests.support.api_world import Answer, World
 from payhooks import limits
 from payhooks.api.schemas.catalogue import EventTypesInFullView, EventTypesView
 from payhooks.catalogue import CATALOGUE
+from payhooks.catalogue.members import members_of
 
 _SCHEMA = {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}}
 _TYPE = {"family": "shop", "name": "basket.left", "words": "Somebody left."}
@@ -161,8 +162,39 @@ async def test_a_new_schema_holds_for_the_next_event(world: World) -> None:
 
 
 @pytest.mark.shows("E07")
-async def test_another_name_of_ours_cannot_be_registered_in_our_family(world: World) -> None:
-    """Events of that name would change their meaning; in a family of one's own it is free."""
-    taken = await _created(world, family="owlpay", name="owlpay.received_order")
-    free = await _created(world, name="owlpay.received_order")
-    assert (taken.status, free.status) == (409, 201)
+@pytest.mark.parametrize("family", ["owlpay", "shop"])
+async def test_another_name_of_ours_cannot_be_registered(world: World, family: str) -> None:
+    """Events of merchants that named no families would change their meaning."""
+    taken = await _created(world, family=family, name="owlpay.received_order")
+    assert taken.status == 409
+    assert "another name of order.received" in taken.json["detail"]
+    merchant = await world.merchant()
+    event = await world.publish(merchant, type="owlpay.received_order", data={})
+    assert event.json["type"] == "order.received"
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"enum": []},
+        {"type": "number", "allOf": [{"type": "integer"}]},
+        {"type": "string", "allOf": [{"type": "integer"}]},
+    ],
+    ids=["nothing", "a number that is whole", "what cannot be"],
+)
+async def test_every_schema_can_be_published_under_and_read(
+    world: World, schema: dict[str, object]
+) -> None:
+    """What was registered with a 201 must not be a 500 to publishers and readers."""
+    merchant = await world.merchant()
+    whole = {"properties": {"a": schema}}
+    assert (await _created(world, schema=whole)).status == 201
+    assert (await world.publish(merchant, type="basket.left", data={"a": {}})).status == 202
+    assert members_of(whole)
+    assert (await world.call("GET", "/v1/event-types/basket.left")).status == 200
+
+
+async def test_a_schema_that_could_hold_a_server_up_is_refused(world: World) -> None:
+    """With the place and a sentence, as all that is wrong with a draft."""
+    answer = await _created(world, schema={"properties": {"a": {"$ref": "#"}}})
+    assert _faults(answer) == [("/schema", "schema")]

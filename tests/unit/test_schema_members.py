@@ -1,6 +1,7 @@
 """A schema as people read it: one row for each member."""
 
 import msgspec
+import pytest
 
 from payhooks.catalogue import CATALOGUE
 from payhooks.catalogue.members import Member, members_of
@@ -59,3 +60,25 @@ def test_every_schema_that_we_ship_has_rows_with_types() -> None:
     for type_ in CATALOGUE.types:
         assert type_.schema is not None
         assert members_of(msgspec.json.decode(type_.schema)), type_.name
+
+
+@pytest.mark.parametrize(
+    ("types", "words"),
+    [
+        (["number", "integer"], "a whole number"),
+        (["integer", ["number", "null"]], "a whole number"),
+        (["string", "integer"], "nothing"),
+        ([["string", "null"], ["null", "number"]], "null"),
+        (["number", "number"], "a number"),
+    ],
+)
+def test_what_two_schemas_say_of_one_type_is_one(types: list[object], words: str) -> None:
+    """A whole number is a number, and a page must be made of what leaves nothing too."""
+    schema = {"properties": {"a": {"allOf": [{"type": each} for each in types]}}}
+    assert [member.types for member in members_of(schema)] == [words]
+
+
+def test_a_choice_of_nothing_is_said_as_such() -> None:
+    """JSON Schema allows it."""
+    [member] = members_of({"properties": {"a": {"enum": []}}})
+    assert member.says == "nothing."

@@ -73,8 +73,18 @@ def _types(parts: Sequence[_Schema]) -> str:
     for part in parts:
         if "type" in part:
             said = [part["type"]] if isinstance(part["type"], str) else list(part["type"])
-            allowed = said if allowed is None else [one for one in allowed if one in said]
+            allowed = said if allowed is None else _both(allowed, said)
     return "anything" if allowed is None else one_of([TYPE_WORDS[one] for one in allowed])
+
+
+def _both(some: Sequence[str], others: Sequence[str]) -> list[str]:
+    """Return what is among both; whole numbers are numbers."""
+    common = set(some) & set(others)
+    if "integer" in {*some, *others} and all(
+        {"integer", "number"} & {*each} for each in (some, others)
+    ):
+        common.add("integer")
+    return sorted(common)
 
 
 def _says(parts: Sequence[_Schema]) -> str:

@@ -17,16 +17,20 @@ from jsonschema_rs import Draft202012Validator, ValidationError
 from jsonschema_rs import ValidationErrorKind as Kind
 
 from payhooks import limits
+from payhooks.catalogue import schema_cost
 from payhooks.model.event import Finding
 from payhooks.model.event_type import EventType
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _COMPILED_KEPT: Final = 1_024
 _POINTER_CHARS_MAX: Final = 250
+# Whoever keys an object by what it is of, has card numbers, tokens and accounts for names.
+_NAME_CHARS_MAX: Final = 64
+_NAME_DIGITS_MAX: Final = 12  # From here on they are no longer than the shortest card number.
 _VALUES_MAX: Final = 200  # More than the examples that we ship have.
 _ITEMS_MAX: Final = 3  # Whoever writes an item wrong writes the next one wrong too.
 # Backtracking patterns could hold a whole server up; these take linear time.
-_PATTERNS: Final = jsonschema_rs.RegexOptions()
+_PATTERNS: Final = jsonschema_rs.RegexOptions(size_limit=schema_cost.PATTERN_BYTES_MAX)
 # Keywords of which one fault is made of all the faults below it.
 _ALTERNATIVES: Final = (b'"anyOf"', b'"oneOf"')
 TYPE_WORDS: Final = {
@@ -125,11 +129,18 @@ def _pointer(root: str, steps: Sequence[str | int]) -> str:
     """Return where it is, or the nearest place above whose pointer is short enough."""
     pointer = root
     for step in steps:
-        escaped = str(step).replace("~", "~0").replace("/", "~1")
+        escaped = _step(str(step))
         if len(pointer) + len(escaped) >= _POINTER_CHARS_MAX:
             break
         pointer += f"/{escaped}"
     return pointer
+
+
+def _step(name: str) -> str:
+    """Return a step of a pointer; ``*`` for a name that may be a value, which is not told."""
+    if len(name) > _NAME_CHARS_MAX or sum(map(str.isdigit, name)) >= _NAME_DIGITS_MAX:
+        return "*"
+    return name.replace("~", "~0").replace("/", "~1")
 
 
 def _said(kind: Kind, keyword: str | int) -> str:
@@ -155,7 +166,7 @@ SENTENCES: Final = {
     "Contains": "There are too few or too many items of the kind that is wanted.",
     "FalseSchema": "Nothing may stand here.",
     # Said of schemas alone: of data, a format is not judged.
-    "Format": "This must be a pattern without look-around and back-references.",
+    "Format": "This must be a short pattern without look-around and back-references.",
     "Not": "This has the one form that is not allowed.",
     "OneOfMultipleValid": "This has more than one of the forms of which it may have one.",
     "OneOfNotValid": "This has none of the forms that are allowed.",
@@ -190,6 +201,8 @@ def _of_a_bound(kind: Kind) -> str:
 
 def one_of(words: Sequence[str]) -> str:
     """Return the words as a choice."""
+    if not words:
+        return "nothing"  # A schema may leave no choice at all.
     *others, last = sorted(words)
     return f"{', '.join(others)} or {last}" if others else last
 
@@ -217,4 +230,5 @@ def _compiled(schema: bytes) -> Draft202012Validator | Finding:
     whole = msgspec.json.decode(schema)
     if isinstance(whole, dict) and whole.get("$schema", _DIALECT).rstrip("#") != _DIALECT:
         return _finding("/schema/$schema", "Only JSON Schema 2020-12 is known here.")
-    return validator
+    refusal = schema_cost.refusal(whole)
+    return validator if refusal is None else _finding("/schema", refusal)

@@ -105,6 +105,11 @@ async def create(
     known = CATALOGUE.meant_by(family, name)
     if known is not None:
         raise WrongStateError(f"This is another name of {known.name} already.")
+    known = CATALOGUE.meant(name, ())
+    if known is not None and CATALOGUE.family_of(name, ()) in {None, PAYHOOKS}:
+        # Merchants that named no families would hear of it instead of that type.
+        detail = f"This is another name of {known.name} of {known.family} already."
+        raise WrongStateError(detail)
     await _apply(control, caller, None, type_)
     return type_
 
