@@ -1,7 +1,14 @@
 """Endpoints: what can be set, what is refused, and what an edit based on old news gets."""
 
+import asyncio
+
 import pytest
 from tests.support.api_world import World
+
+from payhooks.control.context import SYSTEM, audit_entry
+from payhooks.control.deliveries import TESTS_PER_MINUTE_MAX
+from payhooks.model.event_type import EventType, Provenance
+from payhooks.ports.controlling import Change
 
 
 @pytest.fixture
@@ -79,6 +86,35 @@ async def test_what_an_endpoint_may_not_be_is_refused_at_create_and_at_edit(
         assert not code or found[0][1] == code
     read = await world.call("GET", f"{at}/{endpoint['id']}")
     assert read.json["version"] == 1
+
+
+async def test_another_name_is_refused_where_it_is_one_for_the_merchant(world: World) -> None:
+    """For a merchant of another family it is a word like any, under which it may publish."""
+    word = "cardupdate.created"  # of merchant-console's cau.created
+    said = {"label": "a", "url": "https://example.com/", "events": [word]}
+    statuses = []
+    for families in ([], ["merchant-console"], ["foloosi"]):
+        merchant = await world.merchant(families=families)
+        answer = await world.call("POST", f"/v1/merchants/{merchant}/endpoints", said)
+        statuses.append(answer.status)
+    assert statuses == [422, 422, 201]
+    published = await world.publish(merchant, type=word, data={})
+    assert (published.status, published.json["type"]) == (202, word)
+
+
+async def test_a_name_that_a_nearer_family_has_for_its_own_can_be_selected(world: World) -> None:
+    """An operator's type that was registered before its name was another name of ours."""
+    own = EventType(
+        family="shop", name="cardupdate.created", words="", provenance=Provenance.OPERATOR
+    )
+    entry = audit_entry(
+        world.control, SYSTEM, merchant_id=None, action="event_type.created", target="shop/x"
+    )
+    await world.store.apply(Change(audit=entry, event_type=own))
+    merchant = await world.merchant(families=["shop", "merchant-console"])
+    await world.endpoint(merchant, events=["cardupdate.created"])
+    published = await world.publish(merchant, type="cardupdate.created", data={})
+    assert published.json["type"] == "cardupdate.created"
 
 
 @pytest.mark.shows("C18")
@@ -271,3 +307,18 @@ async def test_an_endpoint_is_tested_a_few_times_a_minute(world: World) -> None:
     refused = await world.call("POST", at)
     assert statuses == [202, 202, 202, 202, 202, 429]
     assert refused.headers["retry-after"] == "60"
+
+
+async def test_many_who_test_at_once_get_no_more_between_them(world: World) -> None:
+    """A script does not wait for the answer before it asks again; a minute later it may."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    at = f"/v1/merchants/{merchant}/endpoints/{endpoint['id']}/test"
+    answers = await asyncio.gather(*(world.call("POST", at) for _ in range(20)))
+    sent = [one for one in answers if one.status < 300]
+    assert len(sent) == TESTS_PER_MINUTE_MAX
+    assert {one.status for one in answers if one not in sent} == {429}
+    listed = await world.call("GET", f"/v1/merchants/{merchant}/events")
+    assert len(listed.json["data"]) == TESTS_PER_MINUTE_MAX
+    world.advance(61)
+    assert (await world.call("POST", at)).status < 300

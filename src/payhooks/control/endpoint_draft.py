@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from payhooks import limits
 from payhooks.catalogue import CATALOGUE
+from payhooks.catalogue.registry import PAYHOOKS
 from payhooks.control.context import Control
 from payhooks.control.faults import Faults
 from payhooks.dialects import registry
@@ -84,7 +85,7 @@ class EndpointDraft(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...] | UnsetType = UNSET
 
 
-def checked(control: Control, merchant: Merchant, draft: EndpointDraft) -> EndpointDraft:
+async def checked(control: Control, merchant: Merchant, draft: EndpointDraft) -> EndpointDraft:
     """Return the draft with its URL in canonical form.
 
     Raises:
@@ -101,7 +102,7 @@ def checked(control: Control, merchant: Merchant, draft: EndpointDraft) -> Endpo
         except InvalidError as error:
             faults.extend(error.faults)
     if draft.events is not UNSET:
-        check_events(draft.events, faults)
+        await check_events(control, merchant, draft.events, faults)
     if draft.dialect is not UNSET:
         try:
             registry.choose(draft.dialect, merchant)
@@ -168,25 +169,36 @@ async def next_number(control: Control, merchant_id: MerchantId) -> int:
     return number
 
 
-def check_events(events: tuple[str, ...], faults: Faults) -> None:
+async def check_events(
+    control: Control, merchant: Merchant, events: tuple[str, ...], faults: Faults
+) -> None:
     """Check the patterns of a subscription."""
     if not events:
         faults.add("/events", "too_few", "Select at least one event type.")
-    elif len(events) > limits.PATTERNS_PER_ENDPOINT_MAX:
+        return
+    if len(events) > limits.PATTERNS_PER_ENDPOINT_MAX:
         detail = f"At most {limits.PATTERNS_PER_ENDPOINT_MAX} patterns are allowed."
         faults.add("/events", "too_many", detail)
-    else:
-        for place, pattern in enumerate(events):
-            if not is_valid_pattern(pattern):
-                faults.add(
-                    f"/events/{place}",
-                    "invalid_pattern",
-                    "Use an event type, or a beginning and a star: payment.paid, payment.*, *.",
-                )
-            elif (type_ := CATALOGUE.meant(pattern, ())) is not None:
-                # What is published under it has the type's own name, so it would hear nothing.
-                detail = f"This is another name of {type_.name}; select that one."
-                faults.add(f"/events/{place}", "alias", detail)
+        return
+    aliases = {}
+    for place, pattern in enumerate(events):
+        if not is_valid_pattern(pattern):
+            faults.add(
+                f"/events/{place}",
+                "invalid_pattern",
+                "Use an event type, or a beginning and a star: payment.paid, payment.*, *.",
+            )
+        elif (type_ := CATALOGUE.meant(pattern, merchant.families)) is not None:
+            aliases[place] = (pattern, type_)
+    if not aliases:
+        return
+    # As it is now: a type that was just registered may have the word for its own name.
+    book = CATALOGUE.with_own(await control.store.event_types())
+    for place, (pattern, type_) in aliases.items():
+        if book.family_of(pattern, merchant.families) in {None, PAYHOOKS}:
+            # What is published under it has the type's own name, so it would hear nothing.
+            detail = f"This is another name of {type_.name}; select that one."
+            faults.add(f"/events/{place}", "alias", detail)
 
 
 def _check_authentication(draft: AuthenticationDraft, faults: Faults) -> None:

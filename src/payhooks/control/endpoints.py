@@ -77,7 +77,7 @@ async def create(
         NotFoundError: The Source Key that it names is not the merchant's.
 
     """
-    draft = checked(control, merchant, draft)
+    draft = await checked(control, merchant, draft)
     assert draft.label is not UNSET
     assert draft.url is not UNSET
     assert draft.events is not UNSET
@@ -143,7 +143,7 @@ async def edit(  # noqa: PLR0913 - every part is named at the call site
 
     """
     _demand_version(endpoint, if_version)
-    draft = checked(control, merchant, draft)
+    draft = await checked(control, merchant, draft)
     _demand_credential_anew(endpoint, draft)
     edited = _next_version(control, await _applied(control, merchant, endpoint, draft))
     if edited.dialect != endpoint.dialect:

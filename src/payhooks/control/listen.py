@@ -49,7 +49,7 @@ async def start(
 
     """
     faults = Faults()
-    check_events(events, faults)
+    await check_events(control, merchant, events, faults)
     faults.check()
     now = control.clock.now()
     endpoint = Endpoint(
