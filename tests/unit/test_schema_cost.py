@@ -59,6 +59,7 @@ def _refusal(schema: object) -> str | None:
         pytest.param({"items": {"allOf": [{"type": "integer"}] * 3_000}}, "too long", id="wide"),
         pytest.param({"items": _unevaluated(12)}, "too long", id="unevaluated"),
         pytest.param({"items": {"enum": [1.5, "a", 2.5]}}, "too long", id="numbers of many kinds"),
+        pytest.param({"items": {"multipleOf": 1e-300}}, "too long", id="a tiny fraction"),
         pytest.param({"allOf": [{"pattern": "^[a-z]{200}$"}] * 9}, "too long", id="patterns"),
         pytest.param({"pattern": "^(.*a.{300}){1,3}$"}, "short pattern", id="long pattern"),
         pytest.param({"$dynamicRef": "#"}, "use $ref", id="dynamic"),

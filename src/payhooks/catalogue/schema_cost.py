@@ -25,6 +25,7 @@ _BOUNDS: Final = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusive
 _WHOLE_BOUND_NS: Final = 110.0
 _BOUND_NS: Final = 250.0
 _WHOLE_MAX: Final = 2**53
+_FRACTION_MIN: Final = 1e-9  # Money has no smaller ones.
 _DEAREST: Final = 4.0  # A single value may be dearer than any of which many fit.
 # For each byte of a text or a list; of a pattern about one step for each of its states.
 _BYTES: Final = 262_144
@@ -174,7 +175,8 @@ def _of_keyword(keyword: str, value: Any) -> float:  # noqa: ANN401 - JSON is an
         alike = {type(one) for one in value} in ({str}, {int})
         return _NODE_NS if alike else _compared(value)
     if keyword == "multipleOf":
-        return _WHOLE_BOUND_NS * 3 if _is_whole(value) else _NUMBER_NS
+        fraction = _NUMBER_NS if value >= _FRACTION_MIN else 4 * _NUMBER_NS
+        return _WHOLE_BOUND_NS * 3 if _is_whole(value) else fraction
     if keyword in _BOUNDS:
         return _WHOLE_BOUND_NS if _is_whole(value) else _BOUND_NS
     if keyword in _ENTRIES:
