@@ -23,7 +23,7 @@ from tests.support.server import EVENT_TYPE, OPERATOR_KEY, Api, Server, Tenant, 
 WAIT_S: Final = 5.0  # bounds a test, and measures nothing
 RSS_GROWTH_MAX: Final = 20 * 1024 * 1024
 # In what every case sends, and so in no log and no answer.
-CANARY: Final = "canary-4012888888881881"
+CANARY: Final = "canary-7d31c0ffee4b21aa"
 GOOD: Final = json.dumps({"type": EVENT_TYPE, "data": {"card": CANARY}}).encode()
 LENGTH: Final = f"content-length: {len(GOOD)}"
 # Written whether anybody asks or not: signs of life, and what follows the change of a case before.
