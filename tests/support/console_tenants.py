@@ -95,8 +95,7 @@ async def furnished(world: ConsoleWorld, name: str) -> Tenant:
         "text": invited["url"].rpartition("/")[2],
     }
     words = (f"{name} ", f"{name}.example", f"{name}-new@", colleague.username, owner.username)
-    words = (*words, inbox["url"])
-    facts = (*words, text, *found.values())
+    facts = (*words, inbox["url"], text, *found.values())
     return Tenant(merchant=merchant, owner=owner, ids=found | EVERYBODYS, facts=facts)
 
 
