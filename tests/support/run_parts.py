@@ -61,12 +61,12 @@ def _coverage() -> tuple[str, ...]:
 # The budgets sum up to 15 minutes, which is what a change may wait for its verdict.
 PARTS: Final = (
     Part(name="check", command=("scripts/check",), budget_s=40),
-    Part(name="unit", command=_pytest("tests/unit", "-n", "2"), budget_s=50),
+    Part(name="unit", command=_pytest("tests/unit", "-n", "2"), budget_s=60),
     Part(name="coverage", command=_coverage(), budget_s=10),
     Part(
         name="catalogue",
         command=_pytest("tests/catalogue", "tests/sandbox", "-n", "2"),
-        budget_s=30,
+        budget_s=20,
         needs_postgres=True,
     ),
     Part(
@@ -80,7 +80,7 @@ PARTS: Final = (
     Part(
         name="integration",
         command=_pytest("tests/integration"),
-        budget_s=120,
+        budget_s=110,
         needs_postgres=True,
     ),
     Part(name="input", command=_pytest("tests/input"), budget_s=25),
@@ -89,19 +89,19 @@ PARTS: Final = (
     Part(
         name="faults",
         command=_pytest("tests/faults", "-n", "3"),
-        budget_s=110,
+        budget_s=100,
         needs_postgres=True,
     ),
     Part(
         name="e2e",
         command=_pytest("tests/e2e", "--ignore=tests/e2e/console", "-n", "3"),
-        budget_s=170,
+        budget_s=160,
         needs_postgres=True,
     ),
     Part(
         name="console",
         command=_pytest("tests/e2e/console", "-n", "2", "--dist", "loadfile"),
-        budget_s=135,
+        budget_s=165,
     ),
     Part(name="simulator", command=_pytest("tests/simulator"), budget_s=55),
 )
