@@ -104,6 +104,27 @@ async def test_credentials_are_hidden_before_they_are_kept(world: World) -> None
     assert "c2hvcDpjYW5hcnk=" not in repr(kept)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["x-gate", "x-shop", "x-auth-key", "api_key", "x-access-key", "x-passwd", "x-session-id"],
+)
+async def test_what_a_webhook_sends_of_its_own_stays_hidden(world: World, name: str) -> None:
+    """Also when the webhook is gone: what was kept in clear would be there for good."""
+    merchant = await world.merchant()
+    inbox = await _open(world, merchant)
+    endpoint = await world.endpoint(
+        merchant,
+        url=inbox["url"],
+        authentication={"type": "header", "name": "X-Gate", "value": "canary"},
+        headers={"X-Shop": "canary"},
+    )
+    await _send(world, _path(inbox), headers={name: "canary"})
+    deleted = await world.call("DELETE", f"/v1/merchants/{merchant}/endpoints/{endpoint['id']}")
+    assert deleted.status in {200, 204}
+    [heard] = await _heard(world, merchant, inbox)
+    assert dict(heard["headers"])[name] == HIDDEN
+
+
 async def test_a_signature_is_judged_with_the_secrets_of_the_webhook(world: World) -> None:
     """By the SDK that receivers use, and by its words where it is wrong."""
     merchant = await world.merchant()

@@ -73,7 +73,7 @@ class InboxIntake:
             id=self._control.ids.new(),
             method=scope["method"],
             query=inboxes.behind(path[:_CHARS_KEPT], query[:_CHARS_KEPT]),
-            headers=inboxes.without_credentials(headers),
+            headers=tuple(headers),
             body=body,
             status=status,
         )

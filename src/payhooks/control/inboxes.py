@@ -1,11 +1,14 @@
 """Inboxes: opened and closed on record, and what came with what its signature is worth."""
 
+import asyncio
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
+
+import msgspec
 
 from payhooks import ids
 from payhooks.control import secrets
@@ -29,8 +32,10 @@ _WORD_BYTES: Final = 16  # as hard to guess as an id; what it opens is a place t
 _WORD: Final = re.compile(r"[0-9a-f]{32}")
 _HIDDEN: Final = "••••••••"
 _CREDENTIAL: Final = re.compile(
-    r"authorization|cookie|token|secret|password|api-?key", re.IGNORECASE
+    r"auth|cookie|token|secret|passw|credential|session|(api|access|signature)[-_]?key",
+    re.IGNORECASE,
 )
+JUDGED_BY_MAX: Final = 10  # webhooks of one inbox
 
 
 class Verdict(StrEnum):
@@ -55,7 +60,6 @@ class Judged:
     """A request, and what a receiver with the endpoint's secrets would say of it."""
 
     heard: Heard
-    headers: tuple[tuple[str, str], ...]
     verdict: Verdict
     words: str
     endpoint_id: EndpointId | None
@@ -146,8 +150,28 @@ async def at(control: Control, word: str) -> Inbox | None:
 
 
 async def hear(control: Control, inbox: Inbox, heard: Heard) -> None:
-    """Keep what came, without the credentials among its headers."""
-    await control.store.hear(inbox, heard, kept_max=HEARD_KEPT_MAX)
+    """Keep what came, without the credentials among its headers.
+
+    Those are what their names give away, and the headers that the merchant's webhooks send of
+    their own: the value is gone from the first moment, whatever becomes of the webhook.
+    """
+    [routing] = await control.store.routing([inbox.merchant_id])
+    own = {(one.authentication.name or "").lower() for one in routing.endpoints}
+    own |= {name.lower() for one in routing.endpoints for name, _ in one.headers}
+    custom = routing.merchant.custom_dialect
+    signature = None if custom is None else custom.signature_header.lower()
+    headers = tuple(
+        (name, _HIDDEN if _opens_something(name, own, signature) else value)
+        for name, value in heard.headers
+    )
+    await control.store.hear(
+        inbox, msgspec.structs.replace(heard, headers=headers), kept_max=HEARD_KEPT_MAX
+    )
+
+
+def _opens_something(name: str, own: Container[str], signature: str | None) -> bool:
+    plain = name.lower()
+    return plain in own or (plain != signature and _CREDENTIAL.search(plain) is not None)
 
 
 def behind(path: str, query: str) -> str:
@@ -170,11 +194,6 @@ def leads_to(endpoint: Endpoint, url: str) -> bool:
     return place == url or place.startswith(f"{url}/")
 
 
-def without_credentials(headers: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """Return the headers with what opens something hidden: nobody need see it to debug."""
-    return tuple((name, _HIDDEN if _CREDENTIAL.search(name) else value) for name, value in headers)
-
-
 async def heard(control: Control, merchant: Merchant, inbox: Inbox, window: Window) -> list[Judged]:
     """Return what came, newest first, each judged as its receiver would judge it.
 
@@ -185,9 +204,13 @@ async def heard(control: Control, merchant: Merchant, inbox: Inbox, window: Wind
     url = (await opened(control, inbox)).url
     [routing] = await control.store.routing([merchant.id])
     mine = [one for one in routing.endpoints if leads_to(one, url)]
-    keys = [_Keys.of(control, routing, endpoint) for endpoint in mine]
-    found = await control.store.heard(merchant.id, inbox.id, window)
-    return [_judged(one, keys) for one in found]
+    keys = [_Keys.of(control, routing, endpoint) for endpoint in mine[:JUDGED_BY_MAX]]
+    judged: list[Judged] = []
+    for one in await control.store.heard(merchant.id, inbox.id, window):
+        judged.append(_judged(one, keys))
+        # To hash a large body for each webhook takes long enough for others to wait.
+        await asyncio.sleep(0)
+    return judged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,19 +240,14 @@ def _judged(heard_: Heard, keys: Sequence[_Keys]) -> Judged:
         words = "No webhook of this merchant has this URL: there is no secret to check with."
         return Judged(
             heard=heard_,
-            headers=heard_.headers,
             verdict=Verdict.NO_ENDPOINT,
             words=words,
             endpoint_id=None,
         )
     tried = [(*_check(heard_, one), one.endpoint) for one in keys]
     verdict, words, endpoint = min(tried, key=lambda each: _BEST_FIRST.index(each[0]))
-    # A header of one's own that authenticates has a name that nobody could guess.
-    own = {(one.endpoint.authentication.name or "").lower() for one in keys}
-    own |= {name.lower() for one in keys for name, _ in one.endpoint.headers}
     return Judged(
         heard=heard_,
-        headers=tuple((n, _HIDDEN if n.lower() in own else v) for n, v in heard_.headers),
         verdict=verdict,
         words=words,
         endpoint_id=endpoint.id,

@@ -31,6 +31,7 @@ SEED_MAX: Final = (1 << 53) - 1  # what every JSON reader takes for a whole numb
 LASTS_S_MAX: Final = 86_400.0  # a run that nobody sees end helps nobody
 MEMBERS_BYTES_MAX: Final = 8 * limits.KIB
 _MEMBERS_MAX: Final = 50
+_NAMES_DEEP_MAX: Final = 8  # far below what the door takes, whatever the value brings along
 _NEAREST: Final = 3
 _WRITES_MAX: Final = 20  # against a player that writes at the same time
 _SPEED: Final = re.compile(r"([0-9]{1,6}[smhd])=([0-9]{1,6}(?:ms|[smh]))")
@@ -238,6 +239,8 @@ def _check(draft: RunDraft) -> None:
         faults.add("/seed", "out_of_range", f"This is between 0 and {SEED_MAX}.")
     if len(draft.set) > _MEMBERS_MAX or len(msgspec.json.encode(draft.set)) > MEMBERS_BYTES_MAX:
         faults.add("/set", "too_long", f"At most {_MEMBERS_MAX} and {MEMBERS_BYTES_MAX} bytes.")
+    if any(path.count(".") >= _NAMES_DEEP_MAX for path in draft.set):
+        faults.add("/set", "too_deep", f"A member is at most {_NAMES_DEEP_MAX} names deep.")
     if draft.scenario is not None and any(
         isinstance(value, dict | list | bool) or value is None for value in draft.set.values()
     ):

@@ -37,7 +37,9 @@ from payhooks.sandbox.script import Script, order, repeated
 
 # How soon a new run is found, and how often deliveries are looked at that are to go twice.
 LOOK_EVERY_S: Final = 0.2
-RUNS_HELD_MAX: Final = 20  # per process; the others wait, or other processes take them
+# Per process; the others wait, or other processes take them. Many more than one merchant may play,
+# or slow ones of one would keep everybody else's waiting.
+RUNS_HELD_MAX: Final = 400
 HELD_S: Final = 10.0  # so long does a run wait whose player died
 HELD_MARGIN_S: Final = 2.0
 EVENTS_AT_ONCE_MAX: Final = 20  # then the run is written, so that whoever watches sees it go on
@@ -45,6 +47,7 @@ EVENTS_AT_ONCE_MAX: Final = 20  # then the run is written, so that whoever watch
 REPEATS_WAIT_S: Final = 60.0
 _REPEATS_LOOK_S_MAX: Final = 2.0
 _ENDPOINTS_MAX: Final = 100  # of one event, whose deliveries are sent again
+_OUR_FAULT: Final = "Something went wrong on our side. What was published stays; begin it anew."
 _UNDONE: Final = frozenset({State.SCHEDULED, State.LEASED, State.BLOCKED})
 
 
@@ -92,13 +95,19 @@ class Player:
         if now_s >= self._look_at_s:
             self._look_at_s = now_s + LOOK_EVERY_S
             await self._claim()
-        waits = [LOOK_EVERY_S]
+        waits, trouble = [LOOK_EVERY_S], list[Exception]()
         for held in list(self._held.values()):
             if self._control.clock.monotonic_s() >= held.until_s:
                 # Somebody else may have it by now; whoever has, goes on where it stands.
                 del self._held[held.run.id]
                 continue
-            waits.append(await self._play(held))
+            try:
+                waits.append(await self._play(held))
+            except Exception as error:  # noqa: BLE001 - one run's trouble must not stop the others
+                trouble.append(error)
+                await self._write(held, self._over(held.run, RunState.FAILED, _OUR_FAULT))
+        if trouble:
+            raise trouble[0]  # counted as the bug it is by whoever asked for the step
         return max(min(waits), 0.0)
 
     async def _claim(self) -> None:

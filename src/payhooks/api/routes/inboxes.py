@@ -79,7 +79,7 @@ def _heard(value: Judged) -> views.View:
         "method": heard.method,
         "path": path,
         "query": query,
-        "headers": value.headers,
+        "headers": heard.headers,
         "body": heard.body.decode("utf-8", "replace"),
         "body_base64": b64encode(heard.body).decode(),
         "status": heard.status,

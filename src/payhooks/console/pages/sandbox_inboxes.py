@@ -176,7 +176,7 @@ def _shown(one: Judged) -> Shown:
     formatted = "" if cut or _too_deep(part) else _spelled(evidence.pretty(part))
     return Shown(
         line=_spelled(f"{heard.method} {path}{'?' + query if query else ''}".strip()),
-        head=_spelled(evidence.head(one.headers)),
+        head=_spelled(evidence.head(one.heard.headers)),
         raw=raw,
         formatted="" if formatted == raw else formatted,
         size=len(heard.body),

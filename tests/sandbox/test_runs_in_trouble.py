@@ -1,0 +1,66 @@
+"""Runs that should not be: what goes wrong in one is that one's alone."""
+
+from typing import Any
+
+import pytest
+from tests.support.api_world import OWNER, World
+
+from payhooks.flow.play import Player
+from payhooks.flow.routing import RoutingTable
+
+SCENARIO = "card-payment-3ds"
+STEPS_MAX = 1_000
+
+
+async def _read(world: World, merchant: str, run: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    path = f"/v1/merchants/{merchant}/sandbox/runs/{run['id']}"
+    return (await world.call("GET", path)).json
+
+
+async def _begin(world: World, merchant: str, **members: object) -> Any:  # noqa: ANN401 - JSON
+    answer = await world.call("POST", f"/v1/merchants/{merchant}/sandbox/runs", members)
+    assert answer.status == 202, answer.body
+    return answer.json
+
+
+@pytest.mark.shows("E16")
+async def test_trouble_with_one_run_is_that_runs_alone() -> None:
+    """A fault of ours that one merchant's play brings about must not end everybody's."""
+    world = World()
+    first, second = await world.merchant(), await world.merchant()
+    broken = await _begin(world, first, scenario=SCENARIO)
+    sound = await _begin(world, second, scenario=SCENARIO)
+    services = world.services
+    find = services.directory.find
+
+    async def stumbling(id_or_reference: str) -> RoutingTable:
+        if id_or_reference == first:
+            raise ArithmeticError("nobody thought of it")
+        return await find(id_or_reference)
+
+    services.directory.find = stumbling  # type: ignore[method-assign] # A fault of ours.
+    player = Player(
+        world.control, services.acceptor, services.directory, services.book, owner=OWNER
+    )
+    with pytest.raises(ArithmeticError):
+        await player.step()
+    for _ in range(STEPS_MAX):
+        if await player.step():
+            break
+    services.directory.find = find  # type: ignore[method-assign] # As it was.
+
+    ended = await _read(world, first, broken)
+    assert (ended["state"], ended["published"]) == ("failed", 0)
+    assert "on our side" in ended["reason"]
+    assert (await _read(world, second, sound))["state"] == "finished"
+
+
+@pytest.mark.shows("E16")
+async def test_a_member_may_be_only_so_deep() -> None:
+    """What no event may have at the door, no play may have either."""
+    world = World()
+    merchant = await world.merchant()
+    said = {"event": "payment_intent.created", "set": {".".join("a" * 4_000): 1}}
+    refused = await world.call("POST", f"/v1/merchants/{merchant}/sandbox/runs", said)
+    assert refused.status == 422
+    assert refused.json["errors"][0]["code"] == "too_deep"
