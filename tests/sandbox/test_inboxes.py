@@ -125,6 +125,22 @@ async def test_what_a_webhook_sends_of_its_own_stays_hidden(world: World, name: 
     assert dict(heard["headers"])[name] == HIDDEN
 
 
+async def test_what_a_dialect_signs_with_is_never_hidden(world: World) -> None:
+    """The verdict is found by it, whatever another webhook calls its password."""
+    merchant = await world.merchant()
+    inbox = await _open(world, merchant)
+    gate = {"type": "header", "name": "X-Signature", "value": "canary"}
+    await world.endpoint(merchant, authentication=gate)
+    endpoint = await world.endpoint(merchant, url=inbox["url"])
+    now = world.clock.now()
+    signed = find("standard").way.sign(BODY, endpoint["secret"], message_id="msg_1", now=now)
+    shown = {**signed.headers, "x-signature": "abc", "owlpay-signature": "t=1"}
+    await _send(world, _path(inbox), headers=shown)
+    [heard] = await _heard(world, merchant, inbox)
+    assert heard["signature"]["verdict"] == "verified"
+    assert HIDDEN not in dict(heard["headers"]).values()
+
+
 async def test_a_signature_is_judged_with_the_secrets_of_the_webhook(world: World) -> None:
     """By the SDK that receivers use, and by its words where it is wrong."""
     merchant = await world.merchant()

@@ -35,6 +35,8 @@ _CREDENTIAL: Final = re.compile(
     r"auth|cookie|token|secret|passw|credential|session|(api|access|signature)[-_]?key",
     re.IGNORECASE,
 )
+# What a verdict is found by stays, whatever another webhook calls its password.
+_SIGNATURES: Final = frozenset(name for one in DIALECTS.values() for name in one.way.headers)
 JUDGED_BY_MAX: Final = 10  # webhooks of one inbox
 
 
@@ -159,9 +161,9 @@ async def hear(control: Control, inbox: Inbox, heard: Heard) -> None:
     own = {(one.authentication.name or "").lower() for one in routing.endpoints}
     own |= {name.lower() for one in routing.endpoints for name, _ in one.headers}
     custom = routing.merchant.custom_dialect
-    signature = None if custom is None else custom.signature_header.lower()
+    place = None if custom is None else custom.signature_header.lower()
     headers = tuple(
-        (name, _HIDDEN if _opens_something(name, own, signature) else value)
+        (name, _HIDDEN if _opens_something(name, own, place) else value)
         for name, value in heard.headers
     )
     await control.store.hear(
@@ -169,9 +171,11 @@ async def hear(control: Control, inbox: Inbox, heard: Heard) -> None:
     )
 
 
-def _opens_something(name: str, own: Container[str], signature: str | None) -> bool:
+def _opens_something(name: str, own: Container[str], custom_place: str | None) -> bool:
     plain = name.lower()
-    return plain in own or (plain != signature and _CREDENTIAL.search(plain) is not None)
+    if plain in _SIGNATURES or plain == custom_place:
+        return False
+    return plain in own or _CREDENTIAL.search(plain) is not None
 
 
 def behind(path: str, query: str) -> str:

@@ -31,7 +31,7 @@ SEED_MAX: Final = (1 << 53) - 1  # what every JSON reader takes for a whole numb
 LASTS_S_MAX: Final = 86_400.0  # a run that nobody sees end helps nobody
 MEMBERS_BYTES_MAX: Final = 8 * limits.KIB
 _MEMBERS_MAX: Final = 50
-_NAMES_DEEP_MAX: Final = 8  # far below what the door takes, whatever the value brings along
+_NAMES_DEEP_MAX: Final = 8  # what comes of it with its value is judged when it is written
 _NEAREST: Final = 3
 _WRITES_MAX: Final = 20  # against a player that writes at the same time
 _SPEED: Final = re.compile(r"([0-9]{1,6}[smhd])=([0-9]{1,6}(?:ms|[smh]))")

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import msgspec
 
+from payhooks import limits
 from payhooks.catalogue import Catalogue
 from payhooks.catalogue.life_cycle import ObjectKind, steps_of
 from payhooks.errors import InvalidError
@@ -26,6 +27,8 @@ from payhooks.sandbox.templates import NULL, TIMES, amount_of, filled, placehold
 
 VALUE_CHARS_MAX: Final = 64
 HELD_BACK_BEHIND_MAX: Final = 3
+# As the door has it, where the event is an object around its data.
+DATA_DEPTH_MAX: Final = limits.JSON_DEPTH_MAX - 1
 _CERTAIN: Final = 100
 _INDEX_CHARS_MAX: Final = 6
 
@@ -118,6 +121,9 @@ def write(scenario: Scenario, book: Catalogue, wishes: Wishes, *, begins_at: dat
         data = _written(sample.data, kind, step, scope)
         for path, value in wishes.members.items():
             _set_member(data, path, value)
+        if wishes.members and _is_deeper(data, DATA_DEPTH_MAX):
+            detail = f"Arrays and objects of an event's data nest at most {DATA_DEPTH_MAX} deep."
+            raise InvalidError.at("/set", "too_deep", detail)
         publications.append(
             Publication(
                 place=place,
@@ -326,6 +332,14 @@ def _set_member(data: dict[str, Any], path: str, value: object) -> None:
         here[last] = value
     else:
         here[_index(here, last)] = value
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    """Whether objects and lists nest deeper than this."""
+    if not isinstance(value, dict | list):
+        return False
+    members = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(member, levels - 1) for member in members)
 
 
 def _index(here: object, name: str) -> int:
