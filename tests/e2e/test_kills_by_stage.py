@@ -72,7 +72,8 @@ def _tenant(server: Server, receiving: Receiving, path: str = "/ok", **fields: o
     receiving.receiver.secrets.update(tenant.secrets)
     # The announcement of the endpoint is an event too: not the one that the test waits for.
     until(lambda: tenant.api.get(f"{tenant.path}/events"), lambda page: len(page["data"]) == 1)
-    server.kill()
+    # In order: a server that is killed now may have it to announce once more, and die of that.
+    assert server.stop() == 0
     return tenant
 
 

@@ -75,12 +75,12 @@ PARTS: Final = (
         budget_s=50,
         needs_postgres=True,
     ),
-    Part(name="fuzz", command=_pytest("tests/fuzz", "-n", "2"), budget_s=60),
+    Part(name="fuzz", command=_pytest("tests/fuzz", "-n", "2"), budget_s=75),
     # What measures memory or its own share of the machine runs alone.
     Part(
         name="integration",
         command=_pytest("tests/integration"),
-        budget_s=110,
+        budget_s=120,
         needs_postgres=True,
     ),
     Part(name="input", command=_pytest("tests/input"), budget_s=25),
@@ -101,7 +101,7 @@ PARTS: Final = (
     Part(
         name="console",
         command=_pytest("tests/e2e/console", "-n", "2", "--dist", "loadfile"),
-        budget_s=165,
+        budget_s=140,
     ),
     Part(name="simulator", command=_pytest("tests/simulator"), budget_s=55),
 )

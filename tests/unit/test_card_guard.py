@@ -187,7 +187,7 @@ async def test_what_came_is_held_to_its_schema_and_not_what_is_left_of_it(world:
     assert answer.status == 202
     assert _codes(answer) == [("/data/n", "card_number_masked")]
     refused = await world.publish(merchant, type="card.seen", data={NUMBER: 1})
-    assert _codes(refused, "errors") == [(f"/data/{HIDDEN}", "schema")]
+    assert _codes(refused, "errors") == [("/data/*", "schema")]
     assert NUMBER not in refused.body.decode()
 
 

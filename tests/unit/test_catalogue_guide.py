@@ -31,7 +31,7 @@ async def test_the_type_of_the_guide_is_held_to_as_the_guide_says() -> None:
 
 def test_the_numbers_of_the_guide_are_the_limits() -> None:
     """A published limit that is no longer one misleads."""
-    assert "An event has ten of them at most" in _GUIDE
+    assert "An event has ten findings at most" in _GUIDE
     assert limits.EVENT_FINDINGS_MAX == 10
     assert "at most 64 KiB, and" in _GUIDE
     assert limits.SCHEMA_BYTES_MAX == 64 * limits.KIB

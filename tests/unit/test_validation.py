@@ -210,8 +210,8 @@ def test_what_is_wrong_in_every_place_holds_nobody_up() -> None:
         assert validation.faults(type_, b"[]", at_most=10) == ()
         began_s = time.process_time()
         assert validation.faults(type_, data, at_most=10)
-        # All of them are seconds.
-        assert time.process_time() - began_s < 0.2, schema
+        # Milliseconds; to say all of them takes many seconds.
+        assert time.process_time() - began_s < 2, schema
 
 
 def test_a_number_that_no_parser_takes_is_a_fault_and_no_crash() -> None:
