@@ -12,9 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from payhooks.catalogue.object_state import Mark
-from payhooks.ids import EndpointId, EventId, KeyId, MerchantId, TimeOrderedIds
+from payhooks.ids import EndpointId, EventId, KeyId, MerchantId, TimeOrderedIds, first_id_at
 from payhooks.model.attempt import REASON_SENTENCES, Reason
 from payhooks.model.audit import GENESIS, AuditEntry, ChainedAuditEntry, chain
+from payhooks.model.currencies import digits_of
 from payhooks.model.endpoint import (
     AuthenticationType,
     DisabledReason,
@@ -27,6 +28,7 @@ from payhooks.model.endpoint import (
 )
 from payhooks.model.event import Event
 from payhooks.model.event_type import Provenance
+from payhooks.model.inbox import Heard
 from payhooks.model.key import Scope
 from payhooks.model.merchant import CardNumbers, Mode, TypeCheck
 from payhooks.model.replay import Include, ReplayState
@@ -303,3 +305,24 @@ def test_the_seal_is_fixed() -> None:
 def test_the_published_words(enum: type[StrEnum], words: str) -> None:
     """Renaming one breaks rows already stored and programs already written."""
     assert [member.value for member in enum] == words.split()
+
+
+@pytest.mark.parametrize(
+    ("currency", "digits"), [("EUR", 2), ("jpy", 0), ("KWD", 3), ("UYI", 0), ("???", 2)]
+)
+def test_amounts_have_their_currencys_digits(currency: str, digits: int) -> None:
+    """A hundred yen for one, or ten dinars for one, is other people's money."""
+    assert digits_of(currency) == digits
+
+
+def test_a_request_to_an_inbox_came_when_its_id_was_made() -> None:
+    """The time is not kept twice."""
+    heard = Heard(
+        id=first_id_at(datetime(2026, 11, 21, 9, 30, tzinfo=UTC)),
+        method="POST",
+        query="",
+        headers=(),
+        body=b"",
+        status=200,
+    )
+    assert heard.at == datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
