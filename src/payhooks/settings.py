@@ -28,6 +28,7 @@ from pydantic import (
 from payhooks.control.context import UrlPolicy
 from payhooks.control.keyring import parse_keys
 from payhooks.errors import Fault, InvalidError
+from payhooks.model.merchant import Mode
 from payhooks.policy.address_guard import AllowList
 
 PREFIX: Final = "PAYHOOKS_"
@@ -277,13 +278,18 @@ class Settings(BaseModel):
     @property
     def url_policy(self) -> UrlPolicy:
         """What is said about URLs of endpoints, and where inboxes are."""
-        public = self.public_url_sandbox
+        public, own = self.public_url_sandbox, f"http://{self.listen}"
+        of_mode = {Mode.SANDBOX: public, Mode.LIVE: self.public_url_live}
         return UrlPolicy(
             allow_http=self.allow_http,
             allowed=AllowList.of(self.egress_allow),
             own_hosts=self.public_hosts,
-            inboxes=f"{public or f'http://{self.listen}'}/in/",
+            inboxes=f"{public or own}/in/",
             inbox_host=urlsplit(public).hostname if public else None,
+            webhooks={mode: f"{url or own}/webhooks/" for mode, url in of_mode.items()},
+            webhook_hosts={
+                mode: urlsplit(url).hostname if url else None for mode, url in of_mode.items()
+            },
         )
 
 

@@ -6,7 +6,7 @@ the only proof of permission that the functions beside this file take.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -18,11 +18,15 @@ from payhooks.ids import IdSource, MerchantId
 from payhooks.model.audit import AuditEntry
 from payhooks.model.endpoint import Ordering
 from payhooks.model.key import Scope
+from payhooks.model.merchant import Mode
 from payhooks.policy.address_guard import NOTHING_ALLOWED, AllowList
 from payhooks.ports.controlling import Change
+from payhooks.ports.fetching import Fetcher
 from payhooks.ports.mailing import Mailer
 from payhooks.ports.settling import Settlement
 from payhooks.ports.store import Store
+
+_WEBHOOKS: Final = "http://127.0.0.1:8420/webhooks/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +38,9 @@ class UrlPolicy:
     own_hosts: frozenset[str] = frozenset()
     inboxes: str = "http://127.0.0.1:8420/in/"  # what URLs of inboxes begin with
     inbox_host: str | None = None  # the one public name that has them; None: whatever name
+    # What URLs of connectors begin with, by their merchant's mode, and the name that has them.
+    webhooks: Mapping[Mode, str] = field(default_factory=lambda: dict.fromkeys(Mode, _WEBHOOKS))
+    webhook_hosts: Mapping[Mode, str | None] = field(default_factory=lambda: dict.fromkeys(Mode))
 
 
 class Settled(Protocol):
@@ -62,16 +69,18 @@ class Control:
     urls: UrlPolicy = field(default_factory=UrlPolicy)
     passwords: Passwords = field(default_factory=Passwords)
     mailer: Mailer | None = None  # None: links are shown only
-    # Told of each endpoint's merchant when it has changed: who sends must not go by what was.
+    fetcher: Fetcher | None = None  # None: as commands are that start no server
+    # Told of each endpoint's or connector's merchant when it has changed: who sends must not go by what was.
     endpoint_changed: Callable[[MerchantId], None] = lambda _merchant_id: None
     # Told of what a listener acknowledged: it counts like what a worker sent.
     settled: Settled = uncounted
 
     async def apply(self, change: Change) -> None:
-        """Commit a change to an endpoint and tell of it."""
+        """Commit a change to an endpoint or a connector and tell of it."""
         await self.store.apply(change)
-        if change.endpoint is not None:
-            self.endpoint_changed(change.endpoint.merchant_id)
+        changed = change.endpoint or change.connector
+        if changed is not None:
+            self.endpoint_changed(changed.merchant_id)
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):

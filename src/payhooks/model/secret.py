@@ -16,11 +16,13 @@ class SecretPurpose(StrEnum):
     SOURCE_KEY = "source_key"  # the text of an API key that signs
     AUTHENTICATION = "authentication"  # password, token or header value of an endpoint
     INBOX = "inbox"  # the word in the URL of an inbox
+    CONNECTOR = "connector"  # what a provider signs with that sends to one connector
+    CONNECTOR_CREDENTIAL = "connector_credential"  # what a provider shows, or we show it
     TOTP = "totp"  # the seed of a user's codes; belongs to no merchant
 
 
 class SealedSecret(msgspec.Struct, frozen=True, kw_only=True):
-    """One secret, sealed. ``owner_id`` is the endpoint, merchant or key it belongs to."""
+    """One secret, sealed. ``owner_id``: the endpoint, connector, merchant or key it belongs to."""
 
     id: bytes
     merchant_id: MerchantId

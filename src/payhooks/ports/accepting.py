@@ -7,11 +7,13 @@ import msgspec
 
 from payhooks.errors import InvalidError
 from payhooks.ids import DeliveryId, EndpointId, EventId, MerchantId
+from payhooks.model.connector import Connector
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.event import Event, Finding
 from payhooks.model.key import ApiKey
 from payhooks.model.merchant import Merchant
 from payhooks.model.secret import SealedSecret
+from payhooks.ports.receiving import Conclusion
 
 
 class PlannedDelivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +36,8 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     content: bytes  # 16 bytes: hash of what the caller said
     deliveries: tuple[PlannedDelivery, ...]
     findings: tuple[Finding, ...] = ()  # of the first to come, kept with the event
+    # Of the receipt that tells it: written in the same transaction, where the event is accepted.
+    conclusion: Conclusion | None = None
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +83,7 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True):
     endpoints: tuple[Endpoint, ...]  # without deleted ones, by number
     secrets: tuple[SealedSecret, ...]  # not expired at load
     keys: tuple[ApiKey, ...]  # neither revoked nor expired at load
+    connectors: tuple[Connector, ...] = ()  # without deleted ones
 
 
 class AcceptStore(Protocol):

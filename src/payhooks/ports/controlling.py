@@ -12,6 +12,7 @@ import msgspec
 
 from payhooks.ids import DeliveryId, EndpointId, MerchantId, ReplayId
 from payhooks.model.audit import AuditEntry, ChainedAuditEntry, Mark
+from payhooks.model.connector import Connector
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.event_type import EventType
 from payhooks.model.key import ApiKey
@@ -33,6 +34,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     # Given their end where they are still there: never inserted, and never an end that is later.
     ending_secrets: tuple[SealedSecret, ...] = ()
     forget_secrets: tuple[bytes, ...] = ()  # ids, removed at once
+    connector: Connector | None = None  # version as for merchant
     key: ApiKey | None = None  # inserted, or replaced where the id exists
     replay: Replay | None = None  # inserted, or replaced while it runs, but for how far it is
     event_type: EventType | None = None  # an operator's own; version as for merchant
@@ -80,10 +82,10 @@ class ControlStore(Protocol):
         is kept by routing version.
 
         Raises:
-            StaleVersionError: Merchant, endpoint or event type has another version than the
-                change is based on. Read again.
-            WrongStateError: The reference is taken by another merchant, the event type
-                exists already, or the replay is over.
+            StaleVersionError: Merchant, endpoint, connector or event type has another version
+                than the change is based on. Read again.
+            WrongStateError: The reference is taken by another merchant, the connector's name by
+                another of the merchant's, the event type exists already, or the replay is over.
 
         """
         ...

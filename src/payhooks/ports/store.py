@@ -9,6 +9,7 @@ from payhooks.ports.inboxes import InboxStore
 from payhooks.ports.leasing import LeaseStore
 from payhooks.ports.playing import PlayStore
 from payhooks.ports.reading import ReadStore
+from payhooks.ports.receiving import ReceivingStore
 from payhooks.ports.settling import SettleStore
 from payhooks.ports.sweeping import SweepStore
 from payhooks.ports.tallying import TallyStore
@@ -24,6 +25,7 @@ class Store(
     InboxStore,
     IdentityStore,
     ReadStore,
+    ReceivingStore,
     TallyStore,
     Protocol,
 ):

@@ -1,0 +1,208 @@
+"""What the inbound half asks of the store: receipts, what they told, and what is waited for.
+
+An event that a receipt tells is accepted like any other, and the receipt's conclusion goes with
+it in the same transaction (``Arrival.conclusion``). A receipt that tells nothing is concluded
+alone.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from payhooks.ids import ConnectorId, MerchantId, ReceiptId
+from payhooks.model.audit import AuditEntry
+from payhooks.model.connector import Connector
+from payhooks.model.expectation import Expectation
+from payhooks.model.receipt import Receipt, ReceiptState
+from payhooks.ports.controlling import Window
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """That a receipt is about an object: the provider's, or one that an event was told of."""
+
+    object_type: str
+    object_id: str
+    # Of the provider's object: what was told with this receipt, a word each, in order.
+    said: tuple[str, ...] = ()
+
+
+class Reference(msgspec.Struct, frozen=True, kw_only=True):
+    """A name that somebody has for an object: the merchant's order, the provider's transaction."""
+
+    reference: str
+    object_type: str
+    object_id: str
+
+
+class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a receipt. Written where it is still RECEIVED; the rest goes with that."""
+
+    merchant_id: MerchantId
+    receipt_id: ReceiptId
+    connector_id: ConnectorId
+    state: ReceiptState
+    detail: str | None = None
+    word: str | None = None
+    object_type: str | None = None
+    object_id: str | None = None
+    links: tuple[Link, ...] = ()
+    references: tuple[Reference, ...] = ()
+    # Kept where the object has none yet; ``due_at`` is the store's now and *due_in_s*.
+    expectation: Expectation | None = None
+    due_in_s: float = 0.0
+
+
+class HeardBefore(msgspec.Struct, frozen=True, kw_only=True):
+    """A receipt about an object, and what was told with it."""
+
+    receipt: Receipt
+    said: tuple[str, ...]
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider's object, as one connector tells of it."""
+
+    merchant_id: MerchantId
+    connector_id: ConnectorId
+    object_type: str
+    object_id: str
+
+
+class ReceiptFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which receipts; members that are None do not restrict."""
+
+    connector_id: ConnectorId | None = None
+    states: tuple[ReceiptState, ...] | None = None
+
+
+class ConnectorHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """How a connector fares: counts since it was made, and the last times."""
+
+    connector_id: ConnectorId
+    received: int = 0  # verified or to be fetched
+    unverified: int = 0
+    last_received_at: datetime | None = None  # verified or to be fetched
+    last_unverified_at: datetime | None = None
+    quarantined: int = 0  # held now
+    quarantined_bytes: int = 0  # of bodies, held now
+    dropped: int = 0  # out of the quarantine, because it was full
+
+
+class ReceivingStore(Protocol):
+    """The inbound half at rest."""
+
+    async def connector(
+        self, merchant_id: MerchantId, connector_id: ConnectorId
+    ) -> Connector | None:
+        """Return the connector; a deleted one too."""
+        ...
+
+    async def connectors(self, merchant_id: MerchantId, window: Window) -> list[Connector]:
+        """Return connectors that are not deleted, newest first."""
+        ...
+
+    async def connector_health(
+        self, merchant_id: MerchantId, connector_ids: Sequence[ConnectorId]
+    ) -> list[ConnectorHealth]:
+        """Return how each fares, in the order asked; zeros where nothing ever came."""
+        ...
+
+    async def receive(
+        self,
+        receipts: Sequence[Receipt],
+        *,
+        owner: int,
+        for_s: float,
+        quarantine_max: int,
+        quarantine_bytes_max: int,
+    ) -> None:
+        """Keep a batch and count it: on the disk when this returns. A repeat changes nothing.
+
+        Those RECEIVED are *owner*'s for so long. Of each connector's QUARANTINED ones the oldest
+        go until count and bytes of bodies are within bounds; that is counted as dropped.
+
+        Raises:
+            UnavailableError: Nothing was stored.
+            OutcomeUnknownError: Stored or not; send the same batch again.
+
+        """
+        ...
+
+    async def claim_receipts(self, *, owner: int, limit: int, for_s: float) -> list[Receipt]:
+        """Take RECEIVED receipts that nobody holds, oldest first, and hold them for so long."""
+        ...
+
+    async def conclude(self, conclusions: Sequence[Conclusion]) -> None:
+        """Conclude receipts that tell nothing; those that are not RECEIVED any more stay."""
+        ...
+
+    async def heard_before(self, subject: Subject, *, limit: int) -> list[HeardBefore]:
+        """Return the PROCESSED receipts linked to the object, the newest so many, oldest first."""
+        ...
+
+    async def receipt(self, merchant_id: MerchantId, receipt_id: ReceiptId) -> Receipt | None:
+        """Return the receipt."""
+        ...
+
+    async def receipts(
+        self, merchant_id: MerchantId, which: ReceiptFilter, window: Window
+    ) -> list[Receipt]:
+        """Return receipts, newest first."""
+        ...
+
+    async def receipts_about(
+        self, merchant_id: MerchantId, object_type: str, object_id: str, window: Window
+    ) -> list[Receipt]:
+        """Return receipts linked to the object, whatever connector they came by, newest first."""
+        ...
+
+    async def reprocess(self, receipts: Sequence[Receipt], *, audit: AuditEntry) -> int:
+        """Put receipts back to RECEIVED, held by nobody, as these say of verdict and conflict.
+
+        Each only where its stored state is one of REPROCESSABLE; a quarantined one leaves the
+        quarantine's counts. Returns how many; the audit entry is written if any.
+        """
+        ...
+
+    async def retire_receipts(self, *, before: datetime, limit: int) -> int:
+        """Remove receipts that came before, with their links; return how many.
+
+        RECEIVED ones stay. References go with the last link of their object.
+        """
+        ...
+
+    async def objects_called(
+        self, merchant_id: MerchantId, reference: str, *, limit: int
+    ) -> list[Reference]:
+        """Return the objects that somebody calls so, by type and id."""
+        ...
+
+    async def references_of(
+        self, merchant_id: MerchantId, object_type: str, object_id: str, *, limit: int
+    ) -> list[Reference]:
+        """Return the names that the object has."""
+        ...
+
+    async def claim_expectations(self, *, limit: int, for_s: float) -> list[Expectation]:
+        """Take expectations that are due; they are due again for others after so long."""
+        ...
+
+    async def write_expectation(self, expectation: Expectation, *, due_in_s: float) -> None:
+        """Write it where it is still there, due in so many seconds of the store's time."""
+        ...
+
+    async def forget_expectation(self, expectation: Expectation) -> None:
+        """Remove it: the object waits no more."""
+        ...
+
+    async def overdue(
+        self, merchant_id: MerchantId, connector_id: ConnectorId | None, window: Window
+    ) -> list[Expectation]:
+        """Return what is overdue, newest first."""
+        ...
+
+    async def overdue_counts(self) -> list[tuple[str, int]]:
+        """Return how much is overdue per dialect of its connector. For metrics."""
+        ...
