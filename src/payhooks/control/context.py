@@ -70,7 +70,7 @@ class Control:
     passwords: Passwords = field(default_factory=Passwords)
     mailer: Mailer | None = None  # None: links are shown only
     fetcher: Fetcher | None = None  # None: as commands are that start no server
-    # Told of each endpoint's or connector's merchant when it has changed: who sends must not go by what was.
+    # Told of the merchant whose endpoint or connector changed: nobody must go by what was.
     endpoint_changed: Callable[[MerchantId], None] = lambda _merchant_id: None
     # Told of what a listener acknowledged: it counts like what a worker sent.
     settled: Settled = uncounted
