@@ -10,8 +10,8 @@ from payhooks.api.auth import FAILURES_FREE, demand_declared
 
 ALL = (
     "events:write", "events:read", "endpoints:read", "endpoints:write", "secrets:read",
-    "deliveries:read", "deliveries:write", "keys:read", "keys:write", "audit:read",
-    "merchant:read", "merchant:write", "team:read", "team:write",
+    "deliveries:read", "deliveries:write", "connectors:read", "connectors:write", "keys:read",
+    "keys:write", "audit:read", "merchant:read", "merchant:write", "team:read", "team:write",
 )  # fmt: skip
 
 

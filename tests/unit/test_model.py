@@ -284,12 +284,16 @@ def test_the_seal_is_fixed() -> None:
         (ReplayState, "running done cancelled"),
         (RunState, "playing finished stopped failed"),
         (Mark, "superseded correction irregular repeated"),
-        (SecretPurpose, "endpoint signature_key source_key authentication inbox totp"),
+        (SecretPurpose, (
+                "endpoint signature_key source_key authentication inbox connector "
+                "connector_credential totp"
+            ),
         (
             Scope,
             (
                 "events:write events:read endpoints:read endpoints:write secrets:read "
-                "deliveries:read deliveries:write keys:read keys:write audit:read "
+                "deliveries:read deliveries:write connectors:read connectors:write "
+                "keys:read keys:write audit:read "
                 "merchant:read merchant:write team:read team:write operator"
             ),
         ),

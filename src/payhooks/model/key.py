@@ -22,6 +22,8 @@ class Scope(StrEnum):
     SECRETS_READ = "secrets:read"
     DELIVERIES_READ = "deliveries:read"
     DELIVERIES_WRITE = "deliveries:write"  # retry, cancel, replay
+    CONNECTORS_READ = "connectors:read"  # and what they brought
+    CONNECTORS_WRITE = "connectors:write"  # and have receipts read again
     KEYS_READ = "keys:read"
     KEYS_WRITE = "keys:write"
     AUDIT_READ = "audit:read"

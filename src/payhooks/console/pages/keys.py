@@ -46,6 +46,8 @@ PERMISSIONS: Final[Mapping[Scope, str]] = {
     Scope.SECRETS_READ: "Reveal secrets and the Signature Key",
     Scope.DELIVERIES_READ: "See deliveries and their attempts",
     Scope.DELIVERIES_WRITE: "Retry, cancel and replay deliveries",
+    Scope.CONNECTORS_READ: "See connectors and what they brought",
+    Scope.CONNECTORS_WRITE: "Add, change and delete connectors, and have receipts read again",
     Scope.KEYS_READ: "See keys, without their text",
     Scope.KEYS_WRITE: "Make and revoke keys",
     Scope.AUDIT_READ: "Read the audit log",
