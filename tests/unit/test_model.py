@@ -284,10 +284,13 @@ def test_the_seal_is_fixed() -> None:
         (ReplayState, "running done cancelled"),
         (RunState, "playing finished stopped failed"),
         (Mark, "superseded correction irregular repeated"),
-        (SecretPurpose, (
+        (
+            SecretPurpose,
+            (
                 "endpoint signature_key source_key authentication inbox connector "
                 "connector_credential totp"
             ),
+        ),
         (
             Scope,
             (
