@@ -92,10 +92,10 @@ class Player:
     async def step(self) -> float:
         """Publish what is due; return how many seconds the next step may wait."""
         now_s = self._control.clock.monotonic_s()
+        waits, trouble = [LOOK_EVERY_S], list[Exception]()
         if now_s >= self._look_at_s:
             self._look_at_s = now_s + LOOK_EVERY_S
-            await self._claim()
-        waits, trouble = [LOOK_EVERY_S], list[Exception]()
+            trouble += await self._claim()
         for held in list(self._held.values()):
             if self._control.clock.monotonic_s() >= held.until_s:
                 # Somebody else may have it by now; whoever has, goes on where it stands.
@@ -110,26 +110,34 @@ class Player:
             raise trouble[0]  # counted as the bug it is by whoever asked for the step
         return max(min(waits), 0.0)
 
-    async def _claim(self) -> None:
+    async def _claim(self) -> list[Exception]:
+        """Take runs that nobody plays; return what went wrong with single ones, which are over."""
         asked_at_s = self._control.clock.monotonic_s()
         # Those of ours that the store gives first: less than half of their time is left there.
         left_s = HELD_S / 2 - HELD_MARGIN_S
         ending = [one for one in self._held.values() if one.until_s - asked_at_s <= left_s]
         room = RUNS_HELD_MAX - len(self._held) + len(ending)
         if room <= 0:
-            return
+            return []
         found = await self._control.store.claim_runs(owner=self._owner, limit=room, for_s=HELD_S)
         until_s = asked_at_s + HELD_S - HELD_MARGIN_S
+        trouble = list[Exception]()
         for run in found:
             if run.id in self._held:
                 self._held[run.id].until_s = until_s
                 continue
-            written = sandbox.script_of(run, await self._book.current())
-            if written is None:
+            book = await self._book.current()
+            try:
+                written = sandbox.script_of(run, book)
+                if written is not None:
+                    self._held[run.id] = _held(run, written, until_s=until_s)
+                    continue
                 why = "This version of Payhooks tells the scenario otherwise; begin it anew."
-                await self._control.store.write_run(self._over(run, RunState.FAILED, why))
-                continue
-            self._held[run.id] = _held(run, written, until_s=until_s)
+            except Exception as error:  # noqa: BLE001 - one run's trouble must not stop the others
+                trouble.append(error)
+                why = _OUR_FAULT
+            await self._control.store.write_run(self._over(run, RunState.FAILED, why))
+        return trouble
 
     async def _play(self, held: _Held) -> float:
         """Do the next of one run; return how many seconds it may wait then."""
