@@ -9,14 +9,13 @@ from itertools import groupby
 from types import MappingProxyType
 from typing import Final
 
-from payhooks.api.catalogue_views import PROVENANCES
 from payhooks.catalogue import CATALOGUE
 from payhooks.catalogue.life_cycle import ObjectKind, Unified
 from payhooks.catalogue.members import members_of
 from payhooks.catalogue.pictures import flow_chart_svg, life_cycle_svg
 from payhooks.catalogue.registry import PAYHOOKS
 from payhooks.catalogue.shipped import Family
-from payhooks.model.event_type import EventType, Provenance
+from payhooks.model.event_type import PROVENANCE_SENTENCES, EventType, Provenance
 from payhooks.sandbox.scenarios import Scenario, shipped
 
 _IMAGES: Final = "docs/images/catalogue"
@@ -54,7 +53,7 @@ def overview() -> str:
     sums = [sum(int(row[place] or 0) for row in rows) for place in range(2, 8)]
     rows.append(["All", "", *(f"**{each}**" for each in sums)])
     head = ["Family", "Name", "Objects", "Events", *map(str, _SHIPPED), "Scenarios"]
-    marks = [[f"`{one}`", PROVENANCES[one]] for one in _SHIPPED]
+    marks = [[f"`{one}`", PROVENANCE_SENTENCES[one]] for one in _SHIPPED]
     return "\n\n".join([_table(head, rows), _table(["Provenance", "Means"], marks)])
 
 

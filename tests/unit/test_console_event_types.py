@@ -68,7 +68,7 @@ async def test_every_type_has_its_page_and_the_tree_leads_to_it(world: ConsoleWo
         assert type_.note in text
         ours = type_.family == "payhooks"
         designed = type_.provenance is Provenance.DESIGNED and not ours
-        told = "Designed by us: the provider's document does not show it." in text
+        told = "Designed by us: no document shows a sample." in text
         assert told is designed, type_.name
         assert all(alias in text for alias in type_.aliases)
     assert not world.bugs
@@ -147,7 +147,7 @@ async def test_an_operators_own_type_is_shown_as_such(world: ConsoleWorld) -> No
     assert f'href="{TREE}/house/till.opened"' in (await browser.get(TREE)).text
     text = (await browser.get(f"{TREE}/house/till.opened")).text
     assert "A &lt;b&gt;till&lt;/b&gt; was opened." in text
-    assert "Added by whoever runs this installation." in text
+    assert "Registered by whoever runs this installation." in text
     assert "The document's words" not in text
     assert "Send example" not in text
 

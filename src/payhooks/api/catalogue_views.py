@@ -1,20 +1,11 @@
 """From the catalogue to what callers read: event types, and what their objects go through."""
 
-from typing import Final
-
 import msgspec
 
 from payhooks.api.views import View, time
 from payhooks.catalogue import Catalogue
 from payhooks.catalogue.life_cycle import LifeCycle, ObjectKind, Transition, Unified
-from payhooks.model.event_type import EventType, Provenance
-
-PROVENANCES: Final = {
-    Provenance.SAMPLE: "Printed in the provider's document.",
-    Provenance.REFERENCE: "From the provider's public reference.",
-    Provenance.DESIGNED: "Designed by us: no document shows a sample. Permissive.",
-    Provenance.OPERATOR: "Registered by whoever runs this installation.",
-}
+from payhooks.model.event_type import PROVENANCE_SENTENCES, EventType
 
 
 def event_type(value: EventType, book: Catalogue) -> View:
@@ -31,7 +22,7 @@ def event_type(value: EventType, book: Catalogue) -> View:
         "object_type": value.object_type or None,
         "aliases": value.aliases,
         "provenance": value.provenance,
-        "provenance_text": PROVENANCES[value.provenance],
+        "provenance_text": PROVENANCE_SENTENCES[value.provenance],
         "version": value.version,
         "created_at": time(value.created_at),
     }

@@ -10,11 +10,10 @@ from fastapi.openapi.utils import get_openapi
 
 from payhooks import __version__
 from payhooks.api import event_schemas
-from payhooks.api.catalogue_views import PROVENANCES
 from payhooks.catalogue import CATALOGUE
 from payhooks.dialects.registry import DIALECTS
 from payhooks.dialects.standard import STANDARD
-from payhooks.model.event_type import EventType
+from payhooks.model.event_type import PROVENANCE_SENTENCES, EventType
 
 _DESCRIPTION: Final = (
     "Publish payment events; Payhooks tells the endpoints that want to know, signed and at least"
@@ -126,7 +125,7 @@ def _webhook(type_: EventType) -> dict[str, Any]:
     if type_.example is not None:
         data = msgspec.json.decode(type_.example)
         content["example"] = {"type": type_.name, "timestamp": _EXAMPLE_AT, "data": data}
-    said = (type_.note, PROVENANCES[type_.provenance], "In the dialect standard.")
+    said = (type_.note, PROVENANCE_SENTENCES[type_.provenance], "In the dialect standard.")
     return {
         "summary": type_.words or type_.name,
         "description": " ".join(filter(None, said)),

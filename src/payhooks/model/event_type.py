@@ -1,7 +1,10 @@
 """An event type: a name in somebody's vocabulary, with the words that explain it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
 
 import msgspec
 
@@ -13,6 +16,17 @@ class Provenance(StrEnum):
     REFERENCE = "reference"  # from the provider's public reference
     DESIGNED = "designed"  # by us: permissive, and marked so everywhere
     OPERATOR = "operator"  # registered by whoever runs this installation
+
+
+# For people; API, CLI, console and the docs say the same.
+PROVENANCE_SENTENCES: Final[Mapping[Provenance, str]] = MappingProxyType(
+    {
+        Provenance.SAMPLE: "Printed in the provider's document.",
+        Provenance.REFERENCE: "From the provider's public reference.",
+        Provenance.DESIGNED: "Designed by us: no document shows a sample. Permissive.",
+        Provenance.OPERATOR: "Registered by whoever runs this installation.",
+    }
+)
 
 
 class EventType(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ from payhooks.control import endpoints, event_types
 from payhooks.errors import NotFoundError
 from payhooks.limits import PAGE_SIZE_MAX
 from payhooks.model.endpoint import Endpoint, EndpointStatus
-from payhooks.model.event_type import EventType, Provenance
+from payhooks.model.event_type import PROVENANCE_SENTENCES, EventType, Provenance
 from payhooks.model.key import Scope
 from payhooks.model.merchant import Mode
 
@@ -32,15 +32,11 @@ _ONE: Final = _FAMILY + "/{type_name}"
 _SUBSCRIBED_MAX: Final = 20
 # More than a screen of them are read by who opens them; the example is there already.
 _MEMBERS_OPEN_MAX: Final = 25
-# A short mark for lists, and what it means.
-_PROVENANCES: Final = {
-    Provenance.SAMPLE: ("sample", "From a sample: the provider's document prints it."),
-    Provenance.REFERENCE: ("reference", "From the provider's public reference."),
-    Provenance.DESIGNED: (
-        "designed by us",
-        "Designed by us: the provider's document does not show it.",
-    ),
-    Provenance.OPERATOR: ("added here", "Added by whoever runs this installation."),
+_MARKS: Final = {
+    Provenance.SAMPLE: "sample",
+    Provenance.REFERENCE: "reference",
+    Provenance.DESIGNED: "designed by us",
+    Provenance.OPERATOR: "added here",
 }
 _OURS: Final = ("our own", "Our own: only Payhooks sends it.")
 
@@ -165,7 +161,9 @@ async def send(visit: Visit) -> Response:
 
 def provenance(type_: EventType) -> tuple[str, str]:
     """Return a mark for where the type's description comes from, and what the mark means."""
-    return _OURS if type_.family == PAYHOOKS else _PROVENANCES[type_.provenance]
+    if type_.family == PAYHOOKS:
+        return _OURS
+    return _MARKS[type_.provenance], PROVENANCE_SENTENCES[type_.provenance]
 
 
 def _found(book: Catalogue, visit: Visit) -> EventType:
