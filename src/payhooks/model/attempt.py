@@ -78,7 +78,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
     status: int  # three digits; receivers do make up their own
     headers: tuple[tuple[str, str], ...]  # names in lower case, in order, duplicates kept
-    body: bytes  # at most limits.ANSWER_KEPT_BYTES_MAX, never decoded
+    body: bytes  # at most as much as the request would have kept, never decoded
     body_truncated: bool
     timing: Timing
     peer: str | None  # address and port that we were connected to

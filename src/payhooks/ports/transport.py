@@ -1,15 +1,16 @@
 """The one way out: an HTTP request to an address somebody else chose."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
+from payhooks import limits
 from payhooks.model.attempt import Outcome
 
 
 class OutboundRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One POST, complete: transport adds nothing but Host, Content-Length and framing."""
+    """One request, complete: transport adds nothing but Host, Content-Length and framing."""
 
     url: str
     headers: tuple[tuple[str, str], ...]
@@ -17,6 +18,8 @@ class OutboundRequest(msgspec.Struct, frozen=True, kw_only=True):
     deadline_s: float  # wall clock, from the call to the last byte read; nothing outlives it
     connect_timeout_s: float
     allow_http: bool  # plain http, as sandbox merchants may use
+    method: Literal["POST", "GET"] = "POST"  # a GET has no body
+    answer_kept_bytes_max: int = limits.ANSWER_KEPT_BYTES_MAX
 
 
 class UnderWay(Protocol):

@@ -62,6 +62,8 @@ class Exchange:
         self._host = ""
         self._resolve_set = False
         self._alone = False
+        self._method = "POST"
+        self._kept_bytes_max = limits.ANSWER_KEPT_BYTES_MAX
         self._body = b""
         self._body_given = 0
         self._answer_bytes = 0
@@ -138,6 +140,7 @@ class Exchange:
         self.url = url
         self.dns_s = dns_s
         self._body = request.body
+        self._kept_bytes_max = request.answer_kept_bytes_max
         self._body_given = 0
         self._answer_bytes = 0
         self._header_bytes = 0
@@ -145,6 +148,9 @@ class Exchange:
         setopt = self.easy.setopt
         setopt(pycurl.URL, url.url)
         setopt(pycurl.HTTPHEADER, headers)
+        if request.method != self._method:
+            setopt(pycurl.HTTPGET if request.method == "GET" else pycurl.POST, 1)
+            self._method = request.method
         setopt(pycurl.POSTFIELDSIZE, len(request.body))
         setopt(pycurl.TIMEOUT_MS, max(1, int((request.deadline_s - dns_s) * 1_000)))
         setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(request.connect_timeout_s * 1_000)))
@@ -218,7 +224,7 @@ class Exchange:
 
     def _take_body(self, chunk: bytes) -> int | None:
         self._answer_bytes += len(chunk)
-        room = limits.ANSWER_KEPT_BYTES_MAX - self.kept_bytes
+        room = self._kept_bytes_max - self.kept_bytes
         if room > 0:
             self.body.append(chunk[:room])
             self.kept_bytes += min(room, len(chunk))
