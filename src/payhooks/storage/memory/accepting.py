@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from payhooks.ids import DeliveryId, EndpointId, MerchantId, event_id_of
+from payhooks.model.connector import ConnectorStatus
 from payhooks.model.delivery import State
 from payhooks.model.endpoint import EndpointStatus
 from payhooks.ports.accepting import (
@@ -14,6 +15,7 @@ from payhooks.ports.accepting import (
     Routing,
     StaleRouting,
 )
+from payhooks.storage.memory.receiving import conclude
 from payhooks.storage.memory.rows import (
     EventRow,
     KeyRow,
@@ -37,6 +39,14 @@ class MemoryAccept:
         # Decided before the first row goes in: one batch is one moment.
         open_lanes = self._open_lanes(arrivals, now)
         acceptances = [self._accept(arrival, owner, open_lanes, now) for arrival in arrivals]
+        conclude(
+            self._tables,
+            (
+                arrival.conclusion
+                for arrival, acceptance in zip(arrivals, acceptances, strict=True)
+                if arrival.conclusion is not None and isinstance(acceptance, Accepted)
+            ),
+        )
         self._tables.publish()
         return acceptances
 
@@ -159,6 +169,12 @@ class MemoryAccept:
                 if key.merchant_id == merchant_id
                 and key.revoked_at is None
                 and (key.expires_at is None or key.expires_at > now)
+            ),
+            connectors=tuple(
+                connector
+                for connector in tables.connectors.values()
+                if connector.merchant_id == merchant_id
+                and connector.status is not ConnectorStatus.DELETED
             ),
         )
 

@@ -10,6 +10,7 @@ from payhooks import limits
 from payhooks.errors import StaleVersionError, WrongStateError
 from payhooks.ids import EndpointId, MerchantId
 from payhooks.model.audit import BEGINNING, ChainedAuditEntry, Mark
+from payhooks.model.connector import Connector, ConnectorStatus
 from payhooks.model.endpoint import Endpoint, EndpointStatus
 from payhooks.model.event_type import EventType
 from payhooks.model.key import ApiKey
@@ -39,6 +40,7 @@ class MemoryControl:
         """See ControlStore."""
         self._check_merchant(change.merchant)
         self._check_endpoint(change.endpoint)
+        self._check_connector(change.connector)
         self._check_event_type(change.event_type)
         self._check_replay(change)
         self._raise_versions(change)
@@ -46,19 +48,15 @@ class MemoryControl:
             self._tables.merchants[change.merchant.id] = change.merchant
         if change.endpoint is not None:
             self._write_endpoint(change.endpoint, moved=change.moved)
+        self._write_plain(change)
         for secret in change.secrets:
             self._tables.secrets[secret.id] = secret
         for secret in change.ending_secrets:
             self._end_secret(secret)
         for id_ in change.forget_secrets:
             self._tables.secrets.pop(id_, None)
-        if change.key is not None:
-            self._tables.api_keys[change.key.id] = change.key
         if change.replay is not None:
             self._put_replay(change.replay)
-        if change.event_type is not None:
-            type_ = change.event_type
-            self._tables.event_types[type_.family, type_.name] = type_
         for announcement in change.announcements:
             self._tables.announcements[announcement.id] = announcement
         self._tables.log(change.audit)
@@ -163,6 +161,15 @@ class MemoryControl:
         """See ControlStore."""
         return [type_ for _, type_ in sorted(self._tables.event_types.items())]
 
+    def _write_plain(self, change: Change) -> None:
+        """Write what simply takes the place of what was there."""
+        if (connector := change.connector) is not None:
+            self._tables.connectors[connector.id] = connector
+        if (key := change.key) is not None:
+            self._tables.api_keys[key.id] = key
+        if (type_ := change.event_type) is not None:
+            self._tables.event_types[type_.family, type_.name] = type_
+
     def _end_secret(self, secret: SealedSecret) -> None:
         stored = self._tables.secrets.get(secret.id)
         assert secret.expires_at is not None
@@ -186,6 +193,19 @@ class MemoryControl:
         if endpoint is not None:
             stored = self._tables.endpoints.get(endpoint.id)
             _check_version("endpoint", endpoint.version, None if stored is None else stored.version)
+
+    def _check_connector(self, connector: Connector | None) -> None:
+        if connector is None:
+            return
+        stored = self._tables.connectors.get(connector.id)
+        _check_version("connector", connector.version, None if stored is None else stored.version)
+        if connector.status is not ConnectorStatus.DELETED and any(
+            other.name == connector.name and other.id != connector.id
+            for other in self._tables.connectors.values()
+            if other.merchant_id == connector.merchant_id
+            and other.status is not ConnectorStatus.DELETED
+        ):
+            raise WrongStateError("the name is taken by another connector of the merchant")
 
     def _check_event_type(self, type_: EventType | None) -> None:
         if type_ is None:
@@ -215,6 +235,8 @@ class MemoryControl:
             merchant_id: MerchantId | None = change.merchant.id
         elif change.endpoint is not None:
             merchant_id = change.endpoint.merchant_id
+        elif change.connector is not None:
+            merchant_id = change.connector.merchant_id
         else:
             merchant_id = change.audit.merchant_id
         if merchant_id is not None:

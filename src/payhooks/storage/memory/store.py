@@ -3,11 +3,13 @@
 from payhooks.clock import Clock
 from payhooks.storage.memory.accepting import MemoryAccept
 from payhooks.storage.memory.controlling import MemoryControl
+from payhooks.storage.memory.expecting import MemoryExpect
 from payhooks.storage.memory.identity import MemoryIdentity
 from payhooks.storage.memory.inboxes import MemoryInboxes
 from payhooks.storage.memory.leasing import MemoryLease
 from payhooks.storage.memory.playing import MemoryPlay
 from payhooks.storage.memory.reading import MemoryRead
+from payhooks.storage.memory.receiving import MemoryReceive
 from payhooks.storage.memory.replaying import MemoryReplay
 from payhooks.storage.memory.rows import Observer
 from payhooks.storage.memory.settling import MemorySettle
@@ -27,6 +29,8 @@ class MemoryStore(
     MemoryReplay,
     MemoryIdentity,
     MemoryRead,
+    MemoryReceive,
+    MemoryExpect,
     MemoryTally,
 ):
     """Keep everything in dictionaries. Nothing waits, nothing fails, nothing survives.

@@ -13,6 +13,7 @@ import msgspec
 
 from payhooks.clock import Clock
 from payhooks.ids import (
+    ConnectorId,
     DeliveryId,
     EndpointId,
     EventId,
@@ -20,6 +21,7 @@ from payhooks.ids import (
     InvitationId,
     KeyId,
     MerchantId,
+    ReceiptId,
     ReplayId,
     RunId,
     SessionId,
@@ -27,18 +29,22 @@ from payhooks.ids import (
 )
 from payhooks.model.attempt import Attempt
 from payhooks.model.audit import BEGINNING, AuditEntry, ChainedAuditEntry, Mark, chain
+from payhooks.model.connector import Connector
 from payhooks.model.delivery import State, Trigger
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.event_type import EventType
+from payhooks.model.expectation import Expectation
 from payhooks.model.inbox import Heard, Inbox
 from payhooks.model.key import ApiKey
 from payhooks.model.merchant import Merchant
+from payhooks.model.receipt import Receipt
 from payhooks.model.replay import Replay
 from payhooks.model.sandbox_run import SandboxRun
 from payhooks.model.secret import SealedSecret
 from payhooks.model.user import Invitation, Membership, Session, User
 from payhooks.policy.lockout import Tries
 from payhooks.ports.reading import Subscription
+from payhooks.ports.receiving import ConnectorHealth, Reference
 from payhooks.ports.sweeping import Announcement
 from payhooks.ports.tallying import Tally
 from payhooks.storage.memory.queue import Queue
@@ -68,6 +74,7 @@ class Tables:
     numbers: dict[MerchantId, int] = field(default_factory=dict)
     endpoints: dict[EndpointId, Endpoint] = field(default_factory=dict)
     endpoint_history: dict[MerchantId, list[Subscription]] = field(default_factory=dict)
+    connectors: dict[ConnectorId, Connector] = field(default_factory=dict)
     secrets: dict[bytes, SealedSecret] = field(default_factory=dict)
     api_keys: dict[KeyId, ApiKey] = field(default_factory=dict)
     event_types: dict[tuple[str, str], EventType] = field(default_factory=dict)
@@ -80,6 +87,18 @@ class Tables:
     announcements: dict[bytes, Announcement] = field(default_factory=dict)
     audit_log: dict[MerchantId | None, list[ChainedAuditEntry]] = field(default_factory=dict)
     audit_heads: dict[MerchantId | None, Mark] = field(default_factory=dict)
+
+    # Inbound.
+    receipts: dict[ReceiptId, Receipt] = field(default_factory=dict)
+    # Of those RECEIVED: owner, until.
+    receipt_claims: dict[ReceiptId, tuple[int | None, int]] = field(default_factory=dict)
+    # By what they are about: merchant, type, id.
+    links: dict[tuple[MerchantId, str, str], dict[ReceiptId, tuple[str, ...]]] = field(
+        default_factory=dict
+    )
+    references: dict[tuple[MerchantId, Reference], None] = field(default_factory=dict)
+    expectations: dict[tuple[MerchantId, str, str], Expectation] = field(default_factory=dict)
+    health: dict[tuple[MerchantId, ConnectorId], ConnectorHealth] = field(default_factory=dict)
 
     # People.
     users: dict[UserId, User] = field(default_factory=dict)

@@ -1,0 +1,72 @@
+"""What is waited for: one expectation an object."""
+
+from collections import Counter
+
+import msgspec
+
+from payhooks.ids import ConnectorId, MerchantId
+from payhooks.model.expectation import Expectation
+from payhooks.ports.controlling import Window
+from payhooks.storage.memory.controlling import page
+from payhooks.storage.memory.rows import from_us, span_us, to_us
+from payhooks.storage.memory.tables import Tables
+
+
+class MemoryExpect:
+    """See ReceivingStore."""
+
+    _tables: Tables
+
+    async def claim_expectations(self, *, limit: int, for_s: float) -> list[Expectation]:
+        """See ReceivingStore."""
+        now = self._tables.now()
+        due = [one for one in self._tables.expectations.values() if to_us(one.due_at) <= now]
+        taken = sorted(due, key=lambda one: (one.due_at, one.id))[:limit]
+        for one in taken:
+            self._write_due(one, now + span_us(for_s))
+        return taken
+
+    async def write_expectation(self, expectation: Expectation, *, due_in_s: float) -> None:
+        """See ReceivingStore."""
+        if self._is_there(expectation):
+            self._write_due(expectation, self._tables.now() + span_us(due_in_s))
+
+    async def forget_expectation(self, expectation: Expectation) -> None:
+        """See ReceivingStore."""
+        if self._is_there(expectation):
+            del self._tables.expectations[_subject(expectation)]
+
+    async def overdue(
+        self, merchant_id: MerchantId, connector_id: ConnectorId | None, window: Window
+    ) -> list[Expectation]:
+        """See ReceivingStore."""
+        shown = (
+            one
+            for one in self._tables.expectations.values()
+            if one.overdue
+            and one.merchant_id == merchant_id
+            and connector_id in {None, one.connector_id}
+        )
+        return page(shown, window)
+
+    async def overdue_counts(self) -> list[tuple[str, int]]:
+        """See ReceivingStore."""
+        counts = Counter(
+            self._tables.connectors[one.connector_id].dialect
+            for one in self._tables.expectations.values()
+            if one.overdue
+        )
+        return sorted(counts.items())
+
+    def _is_there(self, expectation: Expectation) -> bool:
+        # By its id: a later one of the same object is none of this caller's.
+        stored = self._tables.expectations.get(_subject(expectation))
+        return stored is not None and stored.id == expectation.id
+
+    def _write_due(self, expectation: Expectation, due_at: int) -> None:
+        due = msgspec.structs.replace(expectation, due_at=from_us(due_at))
+        self._tables.expectations[_subject(expectation)] = due
+
+
+def _subject(expectation: Expectation) -> tuple[MerchantId, str, str]:
+    return expectation.merchant_id, expectation.object_type, expectation.object_id

@@ -1,0 +1,293 @@
+"""The inbound half at rest: connectors, receipts, and what a conclusion brings with it."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from payhooks.ids import ConnectorId, MerchantId, ReceiptId, first_id_at
+from payhooks.model.audit import AuditEntry
+from payhooks.model.connector import Connector, ConnectorStatus
+from payhooks.model.receipt import REPROCESSABLE, Receipt, ReceiptState, Verdict
+from payhooks.ports.controlling import Window
+from payhooks.ports.receiving import (
+    Conclusion,
+    ConnectorHealth,
+    HeardBefore,
+    ReceiptFilter,
+    Reference,
+    Subject,
+)
+from payhooks.storage.memory.controlling import page
+from payhooks.storage.memory.rows import from_us, span_us
+from payhooks.storage.memory.tables import Tables
+
+_NOBODY: Final = (None, 0)
+
+
+class MemoryReceive:
+    """See ReceivingStore; expectations are in expecting.py."""
+
+    _tables: Tables
+
+    async def connector(
+        self, merchant_id: MerchantId, connector_id: ConnectorId
+    ) -> Connector | None:
+        """See ReceivingStore."""
+        connector = self._tables.connectors.get(connector_id)
+        return connector if connector is not None and connector.merchant_id == merchant_id else None
+
+    async def connectors(self, merchant_id: MerchantId, window: Window) -> list[Connector]:
+        """See ReceivingStore."""
+        mine = (
+            connector
+            for connector in self._tables.connectors.values()
+            if connector.merchant_id == merchant_id
+            and connector.status is not ConnectorStatus.DELETED
+        )
+        return page(mine, window)
+
+    async def connector_health(
+        self, merchant_id: MerchantId, connector_ids: Sequence[ConnectorId]
+    ) -> list[ConnectorHealth]:
+        """See ReceivingStore."""
+        return [_health(self._tables, merchant_id, id_) for id_ in connector_ids]
+
+    async def receive(
+        self,
+        receipts: Sequence[Receipt],
+        *,
+        owner: int,
+        for_s: float,
+        quarantine_max: int,
+        quarantine_bytes_max: int,
+    ) -> None:
+        """See ReceivingStore."""
+        until = self._tables.now() + span_us(for_s)
+        of_connectors: dict[tuple[MerchantId, ConnectorId], None] = {}
+        for receipt in receipts:
+            if receipt.id in self._tables.receipts:
+                continue
+            self._tables.receipts[receipt.id] = receipt
+            if receipt.state is ReceiptState.RECEIVED:
+                self._tables.receipt_claims[receipt.id] = (owner, until)
+            self._count(receipt)
+            of_connectors[receipt.merchant_id, receipt.connector_id] = None
+        for merchant_id, connector_id in of_connectors:
+            self._evict(merchant_id, connector_id, quarantine_max, quarantine_bytes_max)
+
+    async def claim_receipts(self, *, owner: int, limit: int, for_s: float) -> list[Receipt]:
+        """See ReceivingStore."""
+        now = self._tables.now()
+        claims = self._tables.receipt_claims
+        taken = sorted(id_ for id_, (_, until) in claims.items() if until <= now)[:limit]
+        for id_ in taken:
+            claims[id_] = (owner, now + span_us(for_s))
+        return [self._tables.receipts[id_] for id_ in taken]
+
+    async def conclude(self, conclusions: Sequence[Conclusion]) -> None:
+        """See ReceivingStore."""
+        conclude(self._tables, conclusions)
+
+    async def heard_before(self, subject: Subject, *, limit: int) -> list[HeardBefore]:
+        """See ReceivingStore."""
+        place = (subject.merchant_id, subject.object_type, subject.object_id)
+        found = [
+            HeardBefore(receipt=self._tables.receipts[id_], said=said)
+            for id_, said in sorted(self._tables.links.get(place, {}).items(), reverse=True)
+        ]
+        processed = [
+            heard
+            for heard in found
+            if heard.receipt.connector_id == subject.connector_id
+            and heard.receipt.state is ReceiptState.PROCESSED
+        ]
+        return processed[:limit][::-1]
+
+    async def receipt(self, merchant_id: MerchantId, receipt_id: ReceiptId) -> Receipt | None:
+        """See ReceivingStore."""
+        receipt = self._tables.receipts.get(receipt_id)
+        return receipt if receipt is not None and receipt.merchant_id == merchant_id else None
+
+    async def receipts(
+        self, merchant_id: MerchantId, which: ReceiptFilter, window: Window
+    ) -> list[Receipt]:
+        """See ReceivingStore."""
+        shown = (
+            receipt
+            for receipt in self._tables.receipts.values()
+            if receipt.merchant_id == merchant_id
+            and which.connector_id in {None, receipt.connector_id}
+            and (which.states is None or receipt.state in which.states)
+        )
+        return page(shown, window)
+
+    async def receipts_about(
+        self, merchant_id: MerchantId, object_type: str, object_id: str, window: Window
+    ) -> list[Receipt]:
+        """See ReceivingStore."""
+        linked = self._tables.links.get((merchant_id, object_type, object_id), {})
+        return page((self._tables.receipts[id_] for id_ in linked), window)
+
+    async def reprocess(self, receipts: Sequence[Receipt], *, audit: AuditEntry) -> int:
+        """See ReceivingStore."""
+        count = 0
+        for wanted in receipts:
+            stored = await self.receipt(wanted.merchant_id, wanted.id)
+            if stored is None or stored.state not in REPROCESSABLE:
+                continue
+            self._leave_quarantine(stored)
+            self._forget_links({stored.id})
+            # Nothing has been read of it now; what is said of it follows from the next reading.
+            self._tables.receipts[stored.id] = msgspec.structs.replace(
+                stored,
+                state=ReceiptState.RECEIVED,
+                verdict=wanted.verdict,
+                reason=wanted.reason,
+                despite_conflict=wanted.despite_conflict,
+                detail=None,
+                word=None,
+                object_type=None,
+                object_id=None,
+            )
+            self._tables.receipt_claims[stored.id] = _NOBODY
+            count += 1
+        if count:
+            self._tables.log(audit)
+        return count
+
+    async def retire_receipts(self, *, before: datetime, limit: int) -> int:
+        """See ReceivingStore."""
+        bound = first_id_at(before)
+        old = sorted(
+            id_
+            for id_, receipt in self._tables.receipts.items()
+            if id_ < bound and receipt.state is not ReceiptState.RECEIVED
+        )[:limit]
+        self._forget_links(set(old))
+        for id_ in old:
+            self._leave_quarantine(self._tables.receipts.pop(id_))
+        return len(old)
+
+    async def objects_called(
+        self, merchant_id: MerchantId, reference: str, *, limit: int
+    ) -> list[Reference]:
+        """See ReceivingStore."""
+        found = [one for one in self._references(merchant_id) if one.reference == reference]
+        return sorted(found, key=lambda one: (one.object_type, one.object_id))[:limit]
+
+    async def references_of(
+        self, merchant_id: MerchantId, object_type: str, object_id: str, *, limit: int
+    ) -> list[Reference]:
+        """See ReceivingStore."""
+        found = [
+            one
+            for one in self._references(merchant_id)
+            if (one.object_type, one.object_id) == (object_type, object_id)
+        ]
+        return sorted(found, key=lambda one: one.reference)[:limit]
+
+    def _references(self, merchant_id: MerchantId) -> Iterator[Reference]:
+        return (one for whose, one in self._tables.references if whose == merchant_id)
+
+    def _count(self, receipt: Receipt) -> None:
+        health = _health(self._tables, receipt.merchant_id, receipt.connector_id)
+        at = receipt.received_at
+        if receipt.verdict is Verdict.UNVERIFIED:
+            last = max(at, health.last_unverified_at or at)
+            unverified = health.unverified + 1
+            health = msgspec.structs.replace(health, unverified=unverified, last_unverified_at=last)
+        else:
+            last = max(at, health.last_received_at or at)
+            health = msgspec.structs.replace(
+                health, received=health.received + 1, last_received_at=last
+            )
+        if receipt.state is ReceiptState.QUARANTINED:
+            health = _with_quarantined(health, receipt, by=1)
+        self._tables.health[receipt.merchant_id, receipt.connector_id] = health
+
+    def _evict(
+        self, merchant_id: MerchantId, connector_id: ConnectorId, count_max: int, bytes_max: int
+    ) -> None:
+        """Let the oldest of a connector's quarantine go until it is within bounds."""
+        place = (merchant_id, connector_id)
+        held = sorted(
+            receipt.id
+            for receipt in self._tables.receipts.values()
+            if receipt.connector_id == connector_id and receipt.state is ReceiptState.QUARANTINED
+        )
+        for id_ in held:
+            health = self._tables.health[place]
+            if health.quarantined <= count_max and health.quarantined_bytes <= bytes_max:
+                return
+            gone = self._tables.receipts.pop(id_)
+            health = msgspec.structs.replace(health, dropped=health.dropped + 1)
+            self._tables.health[place] = _with_quarantined(health, gone, by=-1)
+
+    def _leave_quarantine(self, receipt: Receipt) -> None:
+        if receipt.state is ReceiptState.QUARANTINED:
+            place = (receipt.merchant_id, receipt.connector_id)
+            self._tables.health[place] = _with_quarantined(
+                self._tables.health[place], receipt, by=-1
+            )
+
+    def _forget_links(self, receipt_ids: set[ReceiptId]) -> None:
+        """Remove links; the names of an object go with the last of its links."""
+        for place, linked in list(self._tables.links.items()):
+            for id_ in receipt_ids & linked.keys():
+                del linked[id_]
+            if not linked:
+                del self._tables.links[place]
+                merchant_id, *object_ = place
+                self._tables.references = {
+                    (whose, one): None
+                    for whose, one in self._tables.references
+                    if (whose, one.object_type, one.object_id) != (merchant_id, *object_)
+                }
+
+
+def conclude(tables: Tables, conclusions: Iterable[Conclusion]) -> None:
+    """Write what became of receipts, and what goes with it, where they are still RECEIVED."""
+    now = tables.now()
+    for conclusion in conclusions:
+        merchant_id, id_ = conclusion.merchant_id, conclusion.receipt_id
+        receipt = tables.receipts.get(id_)
+        if (
+            receipt is None
+            or receipt.merchant_id != merchant_id
+            or receipt.state is not ReceiptState.RECEIVED
+        ):
+            continue
+        del tables.receipt_claims[id_]
+        tables.receipts[id_] = msgspec.structs.replace(
+            receipt,
+            state=conclusion.state,
+            detail=conclusion.detail,
+            word=conclusion.word,
+            object_type=conclusion.object_type,
+            object_id=conclusion.object_id,
+        )
+        for link in conclusion.links:
+            place = (merchant_id, link.object_type, link.object_id)
+            tables.links.setdefault(place, {})[id_] = link.said
+        for reference in conclusion.references:
+            tables.references[merchant_id, reference] = None
+        if (expectation := conclusion.expectation) is not None:
+            subject = (merchant_id, expectation.object_type, expectation.object_id)
+            due_at = from_us(now + span_us(conclusion.due_in_s))
+            due = msgspec.structs.replace(expectation, due_at=due_at)
+            tables.expectations.setdefault(subject, due)
+
+
+def _health(tables: Tables, merchant_id: MerchantId, connector_id: ConnectorId) -> ConnectorHealth:
+    nothing = ConnectorHealth(connector_id=connector_id)
+    return tables.health.get((merchant_id, connector_id), nothing)
+
+
+def _with_quarantined(health: ConnectorHealth, receipt: Receipt, *, by: int) -> ConnectorHealth:
+    return msgspec.structs.replace(
+        health,
+        quarantined=health.quarantined + by,
+        quarantined_bytes=health.quarantined_bytes + by * len(receipt.body),
+    )

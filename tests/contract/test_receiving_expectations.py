@@ -1,0 +1,163 @@
+"""What every store must do with expectations: one an object, judged by one, shown when overdue."""
+
+import msgspec
+import pytest
+from tests.support.inbound import Inbound
+from tests.support.world import World
+
+from payhooks.model.connector import Connector, ConnectorStatus
+from payhooks.model.expectation import Expectation
+from payhooks.ports.controlling import Window
+
+ALL = Window(limit=100)
+HOUR_S = 3_600.0
+FOR_S = 60.0
+
+
+@pytest.fixture
+def inbound(world: World) -> Inbound:
+    """Return the inbound half of each world."""
+    return Inbound(world)
+
+
+async def _claim(inbound: Inbound, *, limit: int = 10) -> list[bytes]:
+    """Return the ids of what is due, claimed."""
+    claimed = await inbound.store.claim_expectations(limit=limit, for_s=FOR_S)
+    return [one.id for one in claimed]
+
+
+async def _overdue(
+    inbound: Inbound, connector: Connector, object_id: str, *, due_in_s: float = HOUR_S
+) -> Expectation:
+    """Return an expectation that was found overdue."""
+    waiting = await inbound.expects(inbound.expectation(connector, object_id), due_in_s=HOUR_S)
+    overdue = msgspec.structs.replace(waiting, overdue=True)
+    await inbound.store.write_expectation(overdue, due_in_s=due_in_s)
+    return overdue
+
+
+def _same(found: list[Expectation], expected: list[Expectation]) -> bool:
+    """Return whether they are equal but for the time, which is the store's."""
+    return [msgspec.structs.replace(one, due_at=one.since) for one in found] == [
+        msgspec.structs.replace(one, due_at=one.since) for one in expected
+    ]
+
+
+async def test_an_expectation_is_due_when_its_time_has_passed(inbound: Inbound) -> None:
+    """Before, the provider takes its usual time, and nobody need look."""
+    connector = await inbound.connector(await inbound.world.merchant())
+    waiting = await inbound.expects(inbound.expectation(connector), due_in_s=HOUR_S)
+    assert await _claim(inbound) == []
+    await inbound.world.advance(HOUR_S + 1)
+    claimed = await inbound.store.claim_expectations(limit=10, for_s=FOR_S)
+    assert _same(claimed, [waiting])
+
+
+async def test_an_expectation_is_judged_by_one_and_by_others_when_that_died(
+    inbound: Inbound,
+) -> None:
+    connector = await inbound.connector(await inbound.world.merchant())
+    first = await inbound.expects(inbound.expectation(connector, "pay_1"))
+    await inbound.world.advance(1)
+    second = await inbound.expects(inbound.expectation(connector, "pay_2"))
+    await inbound.world.advance(1)
+
+    assert await _claim(inbound, limit=1) == [first.id]
+    assert await _claim(inbound) == [second.id]
+    assert await _claim(inbound) == []
+    await inbound.world.advance(FOR_S + 1)
+    assert set(await _claim(inbound)) == {first.id, second.id}
+
+
+async def test_an_object_has_one_expectation_the_first(inbound: Inbound) -> None:
+    """It waits since then; a later message that finds it waiting must not begin anew."""
+    merchant, other = await inbound.world.merchant(), await inbound.world.merchant()
+    connector = await inbound.connector(merchant)
+    first = await inbound.expects(inbound.expectation(connector, "pay_1"))
+    await inbound.expects(inbound.expectation(connector, "pay_1"), due_in_s=HOUR_S)
+    theirs = await inbound.expects(inbound.expectation(await inbound.connector(other), "pay_1"))
+    refund = inbound.expectation(connector, "pay_1", object_type="refund")
+    refund = await inbound.expects(refund)
+    await inbound.world.advance(1)
+    assert set(await _claim(inbound)) == {first.id, theirs.id, refund.id}
+
+
+async def test_a_written_expectation_is_due_when_that_says(inbound: Inbound) -> None:
+    connector = await inbound.connector(await inbound.world.merchant())
+    overdue = await _overdue(inbound, connector, "pay_1", due_in_s=2 * HOUR_S)
+    await inbound.world.advance(HOUR_S + 1)
+    assert await _claim(inbound) == []
+    await inbound.world.advance(HOUR_S + 1)
+    [claimed] = await inbound.store.claim_expectations(limit=10, for_s=FOR_S)
+    assert claimed.overdue
+    assert claimed.id == overdue.id
+
+
+async def test_what_waits_no_more_is_forgotten_and_not_written_again(inbound: Inbound) -> None:
+    """Who judged it meanwhile must not bring it back."""
+    connector = await inbound.connector(await inbound.world.merchant())
+    overdue = await _overdue(inbound, connector, "pay_1")
+    await inbound.store.forget_expectation(overdue)
+    await inbound.store.forget_expectation(overdue)
+    await inbound.store.write_expectation(overdue, due_in_s=0.0)
+    await inbound.world.advance(HOUR_S + 1)
+    assert await inbound.store.overdue(connector.merchant_id, None, ALL) == []
+    assert await _claim(inbound) == []
+
+
+async def test_who_judges_an_old_expectation_leaves_the_new_one_of_its_object(
+    inbound: Inbound,
+) -> None:
+    """The object went on and waits again: the old one's time says nothing of that."""
+    connector = await inbound.connector(await inbound.world.merchant())
+    old = await _overdue(inbound, connector, "pay_1")
+    await inbound.store.forget_expectation(old)
+    new = await inbound.expects(inbound.expectation(connector, "pay_1"), due_in_s=HOUR_S)
+
+    await inbound.store.write_expectation(old, due_in_s=0.0)
+    await inbound.store.forget_expectation(old)
+
+    assert await _claim(inbound) == []
+    await inbound.world.advance(HOUR_S + 1)
+    assert await _claim(inbound) == [new.id]
+
+
+async def test_what_is_overdue_is_listed_newest_first(inbound: Inbound) -> None:
+    merchant, stranger = await inbound.world.merchant(), await inbound.world.merchant()
+    till = await inbound.connector(merchant, name="till")
+    shop = await inbound.connector(merchant, name="shop")
+    first = await _overdue(inbound, till, "pay_1")
+    second = await _overdue(inbound, shop, "pay_2")
+    third = await _overdue(inbound, till, "pay_3")
+    await inbound.expects(inbound.expectation(till, "pay_4"), due_in_s=HOUR_S)
+
+    overdue = inbound.store.overdue
+    assert _same(await overdue(merchant.id, None, ALL), [third, second, first])
+    assert _same(await overdue(merchant.id, till.id, ALL), [third, first])
+    assert _same(await overdue(merchant.id, None, Window(limit=1, after=third.id)), [second])
+    assert await overdue(stranger.id, None, ALL) == []
+    assert await overdue(stranger.id, till.id, ALL) == []
+
+
+async def test_an_overdue_one_says_when_it_is_looked_at_next(inbound: Inbound) -> None:
+    """Of the store's time, by which it will be claimed."""
+    connector = await inbound.connector(await inbound.world.merchant())
+    await _overdue(inbound, connector, "pay_1", due_in_s=HOUR_S)
+    [overdue] = await inbound.store.overdue(connector.merchant_id, None, ALL)
+    assert abs((overdue.due_at - inbound.world.now()).total_seconds() - HOUR_S) < FOR_S
+
+
+async def test_overdue_ones_are_counted_by_the_dialect_of_their_connector(
+    inbound: Inbound,
+) -> None:
+    """For an alarm, which is about a provider; a deleted connector's count as well."""
+    merchant = await inbound.world.merchant()
+    one = await inbound.connector(merchant, name="one", dialect="treezor")
+    two = await inbound.connector(await inbound.world.merchant(), dialect="treezor")
+    other = await inbound.connector(merchant, name="other", dialect="stripe")
+    assert await inbound.store.overdue_counts() == []
+    for number, connector in enumerate((one, two, other)):
+        await _overdue(inbound, connector, f"pay_{number}")
+    await inbound.expects(inbound.expectation(one, "pay_4"))
+    await inbound.edit(two, status=ConnectorStatus.DELETED)
+    assert sorted(await inbound.store.overdue_counts()) == [("stripe", 1), ("treezor", 2)]
