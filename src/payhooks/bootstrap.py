@@ -10,8 +10,6 @@ import secrets
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib.metadata import entry_points
 from typing import IO
 
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -20,25 +18,19 @@ from payhooks.api.peers import Peers
 from payhooks.api.readiness import ReadinessCheck
 from payhooks.api.services import Services
 from payhooks.clock import Clock, SystemClock
-from payhooks.control import resealing, system
+from payhooks.control import resealing
 from payhooks.control.context import Control
 from payhooks.control.event_types import TypeBook
 from payhooks.control.keyring import Keyring, parse_keys
-from payhooks.control.replay import Replayer
 from payhooks.control.secrets import open_secret
-from payhooks.dialects.offered import Offer
-from payhooks.dialects.registry import ENTRY_POINTS, register, retry_policy
-from payhooks.errors import InvalidError, PayhooksError
+from payhooks.errors import PayhooksError
 from payhooks.flow.accept import Acceptor
 from payhooks.flow.fan_out import order_key
-from payhooks.flow.orders import OrderFollower
-from payhooks.flow.play import Player
+from payhooks.flow.receive import Receiver
 from payhooks.flow.routing import Directory
-from payhooks.flow.send import Sender
-from payhooks.flow.settle import Settler
-from payhooks.flow.sweep import Sweep
 from payhooks.flow.tally import Tallier
 from payhooks.ids import IdSource, MerchantId, TimeOrderedIds
+from payhooks.installed import load_dialects
 from payhooks.observe import LineSink, Metrics, Recorder, configure_logs
 from payhooks.observe.traces import Tracer
 from payhooks.ports.handoff import Handoff, NoHandoff
@@ -50,10 +42,9 @@ from payhooks.storage.postgres import PostgresStore
 from payhooks.storage.postgres.migrations import migrate as migrate_postgres
 from payhooks.storage.sqlite import SqliteStore
 from payhooks.transport import CurlTransport
+from payhooks.transport.fetching import TransportFetcher
 from payhooks.transport.mail import SmtpMailer
-from payhooks.worker.attempts import Attempts
-from payhooks.worker.dispatcher import Dispatcher
-from payhooks.worker.loop import Worker
+from payhooks.working import Base, Sending, make_acceptor, make_dispatcher, make_sending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +55,13 @@ class Process:
     store: Store
     services: Services
     acceptor: Acceptor
+    receiver: Receiver
+    transport: CurlTransport
     tallier: Tallier
     metrics: Metrics
     lines: LineSink
     tracer: Tracer | None
-    sending: "Sending | None"  # None: this process serves but does not send
+    sending: Sending | None  # None: this process serves but does not send
 
     def heed(self, health: Health) -> None:
         """Show how the store fares, and do nothing while our clock is not the store's."""
@@ -76,6 +69,7 @@ class Process:
         # Ids and signatures carry our time. What we would publish would be of another day, and
         # receivers would refuse what we sent, at the cost of its attempts.
         self.acceptor.refuses = "the clock differs" if health.clock_differs else None
+        self.receiver.refuses = self.acceptor.refuses
         if self.sending is not None:
             self.sending.dispatcher.suspended = health.clock_differs
 
@@ -83,38 +77,16 @@ class Process:
         """End what is under way, in the direction of the data, and close everything."""
         if self.sending is not None:
             self.sending.dispatcher.begin_no_more()
+        await self.receiver.drain()
         await self.acceptor.drain()
         if self.sending is not None:
             await self.sending.worker.drain(grace_s=self.settings.drain_grace_s)
-            await self.sending.transport.close()
+        await self.transport.close()
         await self.tallier.stop()
         await self.store.close()
         if self.tracer is not None:
             self.tracer.close()
         self.lines.close()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sending:
-    """The half of a process that sends."""
-
-    worker: Worker
-    dispatcher: Dispatcher
-    transport: CurlTransport
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Base:
-    settings: Settings
-    clock: Clock
-    random: random.Random
-    ids: IdSource
-    telemetry: Telemetry
-    tallier: Tallier
-    store: Store
-    control: Control
-    directory: Directory
-    owner: int
 
 
 async def open_store(settings: Settings, clock: Clock) -> Store:
@@ -155,28 +127,6 @@ def make_control(
         mailer=None if smtp_url is None else SmtpMailer(smtp_url.get_secret_value()),
         endpoint_changed=endpoint_changed,
     )
-
-
-@cache
-def load_dialects() -> tuple[str, ...]:
-    """Make the dialects that other distributions bring known, once; return who brings them.
-
-    Raises:
-        InvalidError: One of them is broken; it says which, and what is wrong with it.
-
-    """
-    offers = []
-    for entry in entry_points(group=ENTRY_POINTS):
-        brought_by = "" if entry.dist is None else f" in {entry.dist.name} {entry.dist.version}"
-        origin = f"{entry.name}{brought_by}"
-        try:
-            offers.append(Offer(origin, entry.load()))
-        except Exception as error:
-            # Importing foreign code may raise anything; the words of it are not ours to trust.
-            detail = f"{origin} cannot be imported: {type(error).__name__}."
-            raise InvalidError.at(ENTRY_POINTS, "broken_dialect", detail) from error
-    register(offers)
-    return tuple(offer.origin for offer in offers)
 
 
 async def open_control(settings: Settings) -> Control:
@@ -242,11 +192,13 @@ async def open_process(
 
     tallier = Tallier(store=store, clock=clock, telemetry=telemetry)
     control = make_control(settings, store, clock, ids, endpoint_changed=outdate)
-    control = replace(control, settled=tallier.settled)
+    transport = _make_transport(settings, clock)
+    fetcher = TransportFetcher(transport)
+    control = replace(control, settled=tallier.settled, fetcher=fetcher)
     keyring = control.keyring
     directory = Directory(store, lambda secret: open_secret(keyring, secret), clock)
     await _examine(control, telemetry, lines)
-    base = _Base(
+    base = Base(
         settings=settings,
         clock=clock,
         random=random.Random(source.getrandbits(256)),  # noqa: S311 - as said
@@ -256,19 +208,24 @@ async def open_process(
         store=store,
         control=control,
         directory=directory,
+        transport=transport,
+        fetcher=fetcher,
         owner=source.getrandbits(31),
     )
-    settler_and_dispatcher = _make_dispatcher(base, metrics) if sends else None
-    handoff: Handoff = settler_and_dispatcher[2] if settler_and_dispatcher else NoHandoff()
-    acceptor = _make_acceptor(base, handoff)
+    settler_and_dispatcher = make_dispatcher(base, metrics) if sends else None
+    handoff: Handoff = settler_and_dispatcher[1] if settler_and_dispatcher else NoHandoff()
+    acceptor = make_acceptor(base, handoff)
     sending = None
     if settler_and_dispatcher is not None:
-        sending = _make_sending(base, acceptor, *settler_and_dispatcher)
+        sending = make_sending(base, acceptor, *settler_and_dispatcher)
+    receiver = _make_receiver(base, sending)
     return Process(
         settings=settings,
         store=store,
-        services=_make_services(base, acceptor, metrics),
+        services=_make_services(base, acceptor, receiver, metrics),
         acceptor=acceptor,
+        receiver=receiver,
+        transport=transport,
         tallier=tallier,
         metrics=metrics,
         lines=lines,
@@ -289,94 +246,32 @@ async def _examine(control: Control, telemetry: Telemetry, lines: LineSink) -> N
         raise
 
 
-def _make_acceptor(base: _Base, handoff: Handoff) -> Acceptor:
-    return Acceptor(
+def _make_receiver(base: Base, sending: Sending | None) -> Receiver:
+    return Receiver(
         store=base.store,
-        directory=base.directory,
-        handoff=handoff,
         clock=base.clock,
         ids=base.ids,
+        fetcher=base.fetcher,
         telemetry=base.telemetry,
-        tallier=base.tallier,
         owner=base.owner,
+        # Else whoever works claims it.
+        offer=(lambda _receipt: None) if sending is None else sending.receipts.offer,
     )
 
 
-def _make_dispatcher(base: _Base, metrics: Metrics) -> tuple[CurlTransport, Settler, Dispatcher]:
-    settings, clock = base.settings, base.clock
+def _make_transport(settings: Settings, clock: Clock) -> CurlTransport:
     proxy, bundle = settings.egress_proxy, settings.egress_ca_bundle
-    transport = CurlTransport(
+    return CurlTransport(
         clock=clock,
         allowed=settings.egress_allow,
         proxy=None if proxy is None else proxy.get_secret_value(),
         ca_bundle=None if bundle is None else str(bundle),
     )
-    settler = Settler(
-        store=base.store,
-        clock=clock,
-        random=base.random,
-        telemetry=base.telemetry,
-        tallier=base.tallier,
-        disable=lambda *which: system.disable(base.control, *which),
-        hint=lambda: dispatcher.hint(),  # noqa: PLW0108 - it is made below
-    )
-    attempts = Attempts(
-        store=base.store,
-        directory=base.directory,
-        sender=Sender(transport=transport, clock=clock, allow_http=settings.allow_http),
-        settler=settler,
-        clock=clock,
-        random=base.random,
-        telemetry=base.telemetry,
-    )
-    dispatcher = Dispatcher(
-        attempt=attempts.begin,
-        give_back=settler.give_back,
-        unsettled=lambda: settler.waiting,
-        clock=clock,
-        telemetry=base.telemetry,
-    )
-    metrics.in_flight.set_function(lambda: dispatcher.in_flight)
-    return transport, settler, dispatcher
 
 
-def _make_sending(
-    base: _Base,
-    acceptor: Acceptor,
-    transport: CurlTransport,
-    settler: Settler,
-    dispatcher: Dispatcher,
-) -> Sending:
-    sweep = Sweep(
-        store=base.store,
-        acceptor=acceptor,
-        clock=base.clock,
-        telemetry=base.telemetry,
-        tallier=base.tallier,
-        disable=lambda *which: system.disable(base.control, *which),
-        forget_listener=lambda *which: system.forget_listener(base.control, *which),
-        dialect_policy=retry_policy,
-        retention=base.settings.retention,
-    )
-    book = TypeBook(base.control)
-    player = Player(base.control, acceptor, base.directory, book, owner=base.owner)
-    worker = Worker(
-        lease_store=base.store,
-        sweep_store=base.store,
-        dispatcher=dispatcher,
-        settler=settler,
-        sweep=sweep,
-        advance_replays=Replayer(base.control, owner=base.owner).step,
-        clock=base.clock,
-        telemetry=base.telemetry,
-        owner=base.owner,
-        advance_runs=player.step,
-        follow_orders=OrderFollower(base.control, acceptor, book, telemetry=base.telemetry).step,
-    )
-    return Sending(worker=worker, dispatcher=dispatcher, transport=transport)
-
-
-def _make_services(base: _Base, acceptor: Acceptor, metrics: Metrics) -> Services:
+def _make_services(
+    base: Base, acceptor: Acceptor, receiver: Receiver, metrics: Metrics
+) -> Services:
     operator_key = base.settings.operator_key
     digest = None
     if operator_key is not None:
@@ -386,6 +281,7 @@ def _make_services(base: _Base, acceptor: Acceptor, metrics: Metrics) -> Service
         control=base.control,
         acceptor=acceptor,
         directory=base.directory,
+        receiver=receiver,
         book=TypeBook(base.control),
         owner=base.owner,
         operator_digest=digest,

@@ -140,4 +140,5 @@ async def _watch(process: Process) -> None:
             process.heed(await process.store.health())
             if look % LOOKS_PER_COUNT == 0:
                 process.metrics.set_pending(await process.store.pending())
+                process.metrics.set_overdue(await process.store.overdue_counts())
         await asyncio.sleep(LOOK_EVERY_S)

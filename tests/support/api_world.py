@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import msgspec
@@ -22,6 +22,7 @@ from payhooks.control.keyring import Keyring
 from payhooks.control.secrets import opener
 from payhooks.flow.accept import Acceptor
 from payhooks.flow.fan_out import order_key
+from payhooks.flow.receive import Receiver
 from payhooks.flow.routing import Directory
 from payhooks.flow.tally import Tallier
 from payhooks.ids import IdSource, TimeOrderedIds
@@ -32,7 +33,11 @@ from payhooks.ports.settling import Settlement
 from payhooks.storage.memory import MemoryStore
 from payhooks.storage.memory.tables import Tables
 from payhooks.testing.clock import ManualClock
+from payhooks.testing.fetching import ScriptedFetcher
 from payhooks.testing.telemetry import QuietTelemetry
+
+if TYPE_CHECKING:
+    from payhooks.model.receipt import Receipt
 
 OPERATOR_KEY = "operator-key-of-the-settings-0123456789"
 OWNER = 7
@@ -87,10 +92,22 @@ class World:
             tallier=self.tallier,
             owner=OWNER,
         )
+        self.fetcher = ScriptedFetcher()
+        self.receipts: list[Receipt] = []
+        self.receiver = Receiver(
+            store=self.store,
+            clock=clock,
+            ids=self.ids,
+            fetcher=self.fetcher,
+            telemetry=telemetry,
+            owner=OWNER,
+            offer=self.receipts.append,
+        )
         self.services = Services(
             control=self.control,
             acceptor=acceptor,
             directory=self.directory,
+            receiver=self.receiver,
             book=TypeBook(self.control),
             owner=OWNER,
             operator_digest=hashlib.sha256(OPERATOR_KEY.encode()).digest(),

@@ -15,6 +15,7 @@ from payhooks.api.auth import Authenticator, demand_declared
 from payhooks.api.front import Front, RequestIds
 from payhooks.api.hot import HotPath
 from payhooks.api.inbox import InboxIntake
+from payhooks.api.intake import ConnectorIntake
 from payhooks.api.plain import PlainPublishing
 from payhooks.api.problems import (
     INTERNAL,
@@ -119,6 +120,7 @@ def create_application(services: Services) -> Application:
         console=create_console(_console_parts(services)),
         hot=hot,
         inboxes=InboxIntake(services.control),
+        connectors=ConnectorIntake(services.control, services.directory, services.receiver),
         authenticator=authenticator,
         request_ids=request_ids,
         on_bug=services.on_bug,

@@ -30,6 +30,13 @@ def header(scope: Scope, name: bytes) -> bytes | None:
     return None
 
 
+def host(scope: Scope) -> str:
+    """Return the name that the caller knows us by, without a port; in lower case."""
+    said = (header(scope, b"host") or b"").decode("latin-1").lower()
+    name, separator, port = said.rpartition(":")
+    return name if separator and port.isdecimal() else said
+
+
 async def read_body(scope: Scope, receive: Receive, *, bytes_max: int) -> bytes:
     """Return the request's body. How long it may take is the protocol's to say.
 

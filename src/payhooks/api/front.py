@@ -14,6 +14,7 @@ from payhooks.api import asgi, problems, strict_json
 from payhooks.api.auth import Authenticator
 from payhooks.api.hot import HotPath
 from payhooks.api.inbox import InboxIntake
+from payhooks.api.intake import ConnectorIntake
 from payhooks.api.media import demand_json
 from payhooks.api.problems import INTERNAL, Kind, Problem, ProblemError, ending
 from payhooks.errors import PayhooksError
@@ -64,6 +65,7 @@ class Front:
         console: asgi.App,
         hot: HotPath,
         inboxes: InboxIntake,
+        connectors: ConnectorIntake,
         authenticator: Authenticator,
         request_ids: RequestIds,
         on_bug: Callable[[BaseException, str], None],
@@ -72,6 +74,7 @@ class Front:
         self._console = console
         self._hot = hot
         self._inboxes = inboxes
+        self._connectors = connectors
         self._authenticator = authenticator
         self._request_ids = request_ids
         self._on_bug = on_bug
@@ -113,6 +116,9 @@ class Front:
             await self._hot(scope, receive, send, merchant_ref)
             return
         path: str = scope["path"]
+        if self._connectors.takes(path):
+            await self._connectors(scope, receive, send)
+            return
         if path in {"/", "/console"} or path.startswith("/console/"):
             # It reads its own bodies: forms, once it knows whose they are.
             await self._console(scope, receive, send)

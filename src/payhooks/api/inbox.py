@@ -83,11 +83,7 @@ class InboxIntake:
     def _demand_host(self, scope: asgi.Scope) -> None:
         """Refuse the other mode's public name: what is played stays out of sight there."""
         wanted = self._control.urls.inbox_host
-        if wanted is None:
-            return
-        host = (asgi.header(scope, b"host") or b"").decode("latin-1").lower()
-        name, separator, port = host.rpartition(":")
-        if (name if separator and port.isdecimal() else host) != wanted:
+        if wanted is not None and asgi.host(scope) != wanted:
             raise NotFoundError("There is no such inbox.")
 
     def _count(self, inbox: Inbox) -> None:

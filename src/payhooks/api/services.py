@@ -7,6 +7,7 @@ from payhooks.api.peers import Peers
 from payhooks.control.context import Control
 from payhooks.control.event_types import TypeBook
 from payhooks.flow.accept import Acceptor
+from payhooks.flow.receive import Receiver
 from payhooks.flow.routing import Directory
 
 
@@ -25,6 +26,7 @@ class Services:
     control: Control
     acceptor: Acceptor
     directory: Directory
+    receiver: Receiver
     book: TypeBook
     owner: int  # of this process, for leases it takes itself
     operator_digest: bytes | None  # SHA-256 of the operator key in the settings, if there is one

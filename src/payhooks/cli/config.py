@@ -21,8 +21,8 @@ def check(
     json: AsJson = False,
 ) -> None:
     """Check the settings and print every value with its source; secrets are masked."""
-    from payhooks.bootstrap import load_dialects  # noqa: PLC0415 - start-up time
     from payhooks.cli import configuration, local  # noqa: PLC0415 - start-up time
+    from payhooks.installed import load_dialects  # noqa: PLC0415 - start-up time
 
     rows = configuration.rows(local.settings())
     load_dialects()

@@ -9,13 +9,14 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
-from payhooks.bootstrap import load_dialects, open_control
+from payhooks.bootstrap import open_control
 from payhooks.cli import local
 from payhooks.cli.client import Api
 from payhooks.cli.exits import sentence_of
 from payhooks.control import resealing
 from payhooks.control.context import Control
 from payhooks.errors import InvalidError, PayhooksError, UnavailableError, WrongStateError
+from payhooks.installed import load_dialects
 from payhooks.limits import (
     CLOCK_SKEW_S_MAX,
     CONNECT_TIMEOUT_S,

@@ -264,6 +264,7 @@ class Acceptor:
                 content=slot.content,
                 deliveries=plan(event, table, has_room=has_room),
                 findings=slot.publication.findings,
+                conclusion=slot.publication.conclusion,
             )
             for event, slot in zip(events, slots, strict=True)
         ]

@@ -8,6 +8,7 @@ import msgspec
 
 from payhooks.ids import EventId, MerchantId
 from payhooks.model.event import Finding
+from payhooks.ports.receiving import Conclusion
 
 _HASH_BYTES: Final = 16
 
@@ -25,6 +26,9 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
     metadata: bytes | None = None
     idempotency_key: str | None = None
     findings: tuple[Finding, ...] = ()  # what there is to say of it that does not refuse it
+    # Of what a connector told: 16 bytes that make two the same word, and its receipt's end.
+    content: bytes | None = None
+    conclusion: Conclusion | None = None
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +51,8 @@ def content_hash(said: Publication) -> bytes:
 
     And but the findings: they are our word, which may change while a key is kept.
     """
+    if said.content is not None:
+        return said.content
     # MessagePack frames each member, so no two contents can run together either.
     framed = msgspec.msgpack.encode(
         (

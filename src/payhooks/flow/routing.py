@@ -14,11 +14,13 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from payhooks.clock import Clock
+from payhooks.connectors.contract import Keys
 from payhooks.control.secrets import signer_of
 from payhooks.dialects import registry
 from payhooks.dialects.contract import Carried, Dialect, SigningSecret
 from payhooks.errors import DamagedError, InvalidError, NotFoundError
-from payhooks.ids import MERCHANT, EndpointId, MerchantId, from_text
+from payhooks.ids import MERCHANT, ConnectorId, EndpointId, MerchantId, from_text
+from payhooks.model.connector import Connector, ConnectorStatus
 from payhooks.model.endpoint import Endpoint, EndpointStatus, SignatureType
 from payhooks.model.key import ApiKey
 from payhooks.model.secret import SealedSecret, SecretPurpose
@@ -66,6 +68,15 @@ class RoutingTable:
         self._may_refuse = any(not self.dialect(name).carries_everything for name in spoken)
         self._signing: dict[tuple[EndpointId, str], list[_Signer]] = {}
         self._authentication: dict[EndpointId, str] = {}
+        self._heard = {
+            connector.name: connector
+            for connector in routing.connectors
+            if connector.status is ConnectorStatus.ACTIVE
+        }
+        self._connectors = {connector.id: connector for connector in routing.connectors}
+        self._verifying: dict[
+            ConnectorId, tuple[list[tuple[str, datetime | None]], str | None]
+        ] = {}
 
     def key(self, digest: bytes) -> ApiKey | None:
         """Return the merchant's live key with this SHA-256."""
@@ -74,6 +85,23 @@ class RoutingTable:
     def endpoint(self, endpoint_id: EndpointId) -> Endpoint | None:
         """Return the endpoint, unless it is deleted."""
         return self._by_id.get(endpoint_id)
+
+    def heard(self, name: str) -> Connector | None:
+        """Return the connector that is heard under this name."""
+        return self._heard.get(name)
+
+    def connector(self, connector_id: ConnectorId) -> Connector | None:
+        """Return the connector, unless it is deleted."""
+        return self._connectors.get(connector_id)
+
+    def verifying_keys(self, connector: Connector, now: datetime) -> Keys:
+        """Return what a request to the connector is verified with at this time."""
+        opened = self._verifying.get(connector.id)
+        if opened is None:
+            opened = self._verifying[connector.id] = self._open_verifying(connector)
+        secrets, credential = opened
+        live = [text for text, expires_at in secrets if expires_at is None or now < expires_at]
+        return Keys(secrets=live, credential=credential)
 
     def subscribed(self, event_type: str) -> list[Endpoint]:
         """Return the endpoints, active or paused, that selected this type; by number."""
@@ -127,6 +155,23 @@ class RoutingTable:
                 raise DamagedError("the secret that authenticates for an endpoint is not there")
             text = self._authentication[endpoint.id] = self._open(sealed[0])
         return text
+
+    def _open_verifying(
+        self, connector: Connector
+    ) -> tuple[list[tuple[str, datetime | None]], str | None]:
+        sealed = sorted(
+            self._secrets.get(connector.id, []),
+            key=lambda secret: (secret.created_at, secret.id),
+            reverse=True,
+        )
+        secrets: list[tuple[str, datetime | None]] = []
+        credential = None
+        for secret in sealed:
+            if secret.purpose is SecretPurpose.CONNECTOR:
+                secrets.append((self._open(secret), secret.expires_at))
+            elif secret.purpose is SecretPurpose.CONNECTOR_CREDENTIAL and credential is None:
+                credential = self._open(secret)
+        return secrets, credential
 
     def _open_signing(self, endpoint: Endpoint, name: str) -> list[_Signer]:
         owner, purpose = signer_of(endpoint.signature, endpoint.id, self.merchant.id)

@@ -103,6 +103,7 @@ class Sweep:
             hour=0, minute=0, second=0, microsecond=0
         )
         retired = await self._store.retire(before=before, limit=limits.SLICE_ROWS_MAX)
+        retired += await self._store.retire_receipts(before=before, limit=limits.SLICE_ROWS_MAX)
         if retired:
             self._telemetry.swept("retired", retired)
         return retired

@@ -55,6 +55,15 @@ class Metrics:
             "Findings of card data in events that were stored.",
             "finding",
         )
+        self.receipts = self._counter(
+            "payhooks_receipts", "Requests to connectors.", "dialect", "verdict"
+        )
+        self.receipts_concluded = self._counter(
+            "payhooks_receipts_concluded", "Receipts by what became of them.", "dialect", "state"
+        )
+        self.receipt_s = self._histogram(
+            "payhooks_receipt_latency_seconds", "From received to concluded.", _LATENCY_BUCKETS_S
+        )
         self.attempts = self._counter(
             "payhooks_delivery_attempts",
             "Attempts written down.",
@@ -96,6 +105,9 @@ class Metrics:
             "Age of the oldest delivery that is due and not held.",
         )
         self.endpoints = self._gauge("payhooks_endpoints", "Endpoints by state.", "state")
+        self.overdue = self._gauge(
+            "payhooks_overdue", "Payments that wait for longer than is usual.", "dialect"
+        )
         self.circuits_open = self._gauge("payhooks_circuit_open", "Lanes whose circuit is open.")
         self.durability_degraded = self._gauge(
             "payhooks_durability_degraded", "1 where a commit is less safe than it should be."
@@ -131,6 +143,12 @@ class Metrics:
             self.endpoints.labels(state).set(count)
         self.oldest_pending_s.set(pending.oldest_s)
         self.circuits_open.set(pending.circuits_open)
+
+    def set_overdue(self, counts: Sequence[tuple[str, int]]) -> None:
+        """Show what is overdue, per dialect of its connector."""
+        self.overdue.clear()
+        for dialect, count in counts:
+            self.overdue.labels(dialect).set(count)
 
     def set_health(self, health: Health) -> None:
         """Show what a commit is worth, and whose clock is right."""

@@ -11,6 +11,7 @@ from payhooks.ids import EndpointId, MerchantId, to_text
 from payhooks.model.attempt import Attempt
 from payhooks.model.delivery import Trigger
 from payhooks.model.event import Event
+from payhooks.model.receipt import ReceiptState, Verdict
 from payhooks.observe.logs import LineSink, spell
 from payhooks.observe.metrics import Metrics
 from payhooks.observe.traces import Tracer
@@ -79,6 +80,15 @@ class Recorder:
     def card_data_found(self, finding: str) -> None:
         """See Telemetry."""
         self._metrics.card_data.add(finding)
+
+    def receipt_judged(self, dialect: str, verdict: Verdict) -> None:
+        """See Telemetry."""
+        self._metrics.receipts.add(dialect, verdict.value)
+
+    def receipt_concluded(self, dialect: str, state: ReceiptState, *, waited_s: float) -> None:
+        """See Telemetry."""
+        self._metrics.receipts_concluded.add(dialect, state.value)
+        self._metrics.receipt_s.add(waited_s)
 
     def batch_committed(self, kind: str, *, rows: int, took_s: float) -> None:
         """See Telemetry."""

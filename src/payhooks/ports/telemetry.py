@@ -9,6 +9,7 @@ from payhooks.ids import EndpointId, MerchantId
 from payhooks.model.attempt import Attempt
 from payhooks.model.delivery import Trigger
 from payhooks.model.event import Event
+from payhooks.model.receipt import ReceiptState, Verdict
 from payhooks.ports.leasing import Leased
 
 
@@ -23,8 +24,16 @@ class Telemetry(Protocol):
         """Take note of a finding of card data that was stored with an event."""
         ...
 
+    def receipt_judged(self, dialect: str, verdict: Verdict) -> None:
+        """Take note of whose a request to a connector of this dialect was."""
+        ...
+
+    def receipt_concluded(self, dialect: str, state: ReceiptState, *, waited_s: float) -> None:
+        """Take note of what became of a receipt, so long after it came."""
+        ...
+
     def batch_committed(self, kind: str, *, rows: int, took_s: float) -> None:
-        """Take note that one transaction of ``accept`` or ``settle`` returned."""
+        """Take note that one transaction of ``accept``, ``settle`` or ``receive`` returned."""
         ...
 
     def attempt_settled(

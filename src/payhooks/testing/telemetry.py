@@ -4,6 +4,7 @@ from payhooks.ids import EndpointId, MerchantId
 from payhooks.model.attempt import Attempt
 from payhooks.model.delivery import Trigger
 from payhooks.model.event import Event
+from payhooks.model.receipt import ReceiptState, Verdict
 from payhooks.ports.leasing import Leased
 
 
@@ -14,12 +15,20 @@ class QuietTelemetry:
         self.alarms: list[tuple[str, str]] = []
         self.bugs: list[tuple[str, BaseException]] = []
         self.swept_counts: dict[str, int] = {}
+        self.concluded: dict[ReceiptState, int] = {}
 
     def event_accepted(self, event: Event, *, deliveries: int, repeated: bool) -> None:
         """See Telemetry."""
 
     def card_data_found(self, finding: str) -> None:
         """See Telemetry."""
+
+    def receipt_judged(self, dialect: str, verdict: Verdict) -> None:
+        """See Telemetry."""
+
+    def receipt_concluded(self, dialect: str, state: ReceiptState, *, waited_s: float) -> None:
+        """See Telemetry."""
+        self.concluded[state] = self.concluded.get(state, 0) + 1
 
     def batch_committed(self, kind: str, *, rows: int, took_s: float) -> None:
         """See Telemetry."""

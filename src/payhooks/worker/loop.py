@@ -7,7 +7,8 @@ pace. Nothing here decides anything about a delivery.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from functools import partial
+from typing import Final, NamedTuple
 
 from payhooks import __version__, limits
 from payhooks.clock import Clock
@@ -41,13 +42,20 @@ ORPHANS_EVERY_S: Final = 2.0
 ANNOUNCE_EVERY_S: Final = 1.0
 REPLAY_EVERY_S: Final = 0.2
 PLAY_EVERY_S: Final = 0.2
-ORDERS_EVERY_S: Final = 1.0
 HEARTBEAT_EVERY_S: Final = 5.0
 MEND_EVERY_S: Final = 60.0
 TEND_EVERY_S: Final = 60.0
 LISTENERS_EVERY_S: Final = 30.0
 RETIRE_EVERY_S: Final = 600.0
 OVERDUE_EVERY_S: Final = 1.0
+
+
+class Beside(NamedTuple):
+    """Something that makes events on its own: a step, and the pause between two."""
+
+    name: str
+    every_s: float
+    step: Callable[[], Awaitable[int]]  # returns how much it did
 
 
 class Worker:
@@ -66,13 +74,12 @@ class Worker:
         telemetry: Telemetry,
         owner: int,
         advance_runs: Callable[[], Awaitable[float]] | None = None,
-        follow_orders: Callable[[], Awaitable[int]] | None = None,
+        beside: Sequence[Beside] = (),
     ) -> None:
         """Take the parts; *advance_replays* does one slice of every running replay.
 
         *advance_runs* does one of every sandbox run and returns how many seconds the next may
-        wait; None: this process plays nothing. *follow_orders* tells orders of what was accepted
-        since it last did.
+        wait; None: this process plays nothing. *beside* are others that make events.
         """
         self._lease_store = lease_store
         self._sweep_store = sweep_store
@@ -81,7 +88,7 @@ class Worker:
         self._sweep = sweep
         self._advance_replays = advance_replays
         self._advance_runs = advance_runs
-        self._follow_orders = follow_orders
+        self._beside = beside
         self._clock = clock
         self._telemetry = telemetry
         self._owner = owner
@@ -111,8 +118,7 @@ class Worker:
         ]
         if self._advance_runs is not None:
             upkeep.append(("play", PLAY_EVERY_S, self._play))
-        if self._follow_orders is not None:
-            upkeep.append(("orders", ORDERS_EVERY_S, self._orders))
+        upkeep += [(one.name, one.every_s, partial(self._tell, one)) for one in self._beside]
         self._tasks = [asyncio.create_task(self._lease_forever(), name="lease")]
         self._tasks += [
             asyncio.create_task(self._every(pause_s, work, name), name=name)
@@ -248,9 +254,8 @@ class Worker:
             await asyncio.sleep(wait_s)
             self._dispatcher.hint()
 
-    async def _orders(self) -> None:
-        assert self._follow_orders is not None
-        if await self._follow_orders():
+    async def _tell(self, beside: Beside) -> None:
+        if await beside.step():
             self._dispatcher.hint()
 
     async def _give_back_overdue(self) -> None:

@@ -1,0 +1,105 @@
+"""``/webhooks/<merchant>/<connector>``: takes what providers send, past FastAPI.
+
+What it says to a stranger is one 404, whatever he guessed wrong. What it says to a provider is
+what that provider wants to hear, in his own format; problems are for everything else.
+"""
+
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from payhooks.api import asgi
+from payhooks.api.problems import Kind, Problem, ProblemError, ending, of_error
+from payhooks.connectors import registry
+from payhooks.connectors.contract import Answer, Incoming
+from payhooks.control.context import Control
+from payhooks.errors import NotFoundError, PayhooksError
+from payhooks.flow.receive import BODY_BYTES_MAX, Receiver
+from payhooks.flow.routing import Directory, RoutingTable
+from payhooks.model.connector import Connector
+
+PREFIX: Final = "/webhooks/"
+_METHODS: Final = frozenset({"POST", "PUT", "GET"})
+_PARTS: Final = 2
+_NAME_CHARS_MAX: Final = 64
+_QUERY_CHARS_MAX: Final = 2_048
+
+
+class ConnectorIntake:
+    """The ASGI application behind the connectors' URLs."""
+
+    def __init__(self, control: Control, directory: Directory, receiver: Receiver) -> None:
+        self._control = control
+        self._directory = directory
+        self._receiver = receiver
+
+    def takes(self, path: str) -> bool:
+        """Whether a request to this path is for a connector."""
+        return path.startswith(PREFIX)
+
+    async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        """Answer one request."""
+        problem: Problem
+        try:
+            answer = await self._hear(scope, receive)
+        except PayhooksError as error:
+            problem = of_error(error)
+        except ProblemError as error:
+            problem = error.problem
+        else:
+            headers = [(b"content-type", answer.content_type.encode())] if answer.body else []
+            await asgi.send_bytes(send, answer.status, answer.body, headers)
+            return
+        # Never the path: it names a merchant, and is what somebody guessed.
+        request_id = scope["state"]["request_id"]
+        await asgi.answer_problem(send, problem, request_id=request_id, instance=PREFIX)
+
+    async def _hear(self, scope: asgi.Scope, receive: asgi.Receive) -> Answer:
+        table, connector = await self._find(scope)
+        provider = registry.bound(connector, table.merchant)
+        if scope["method"] not in provider.methods:
+            allowed = ", ".join(sorted(provider.methods))
+            raise ending(Kind.METHOD, f"This connector takes {allowed}.", ("allow", allowed))
+        query: str = scope["query_string"].decode("latin-1")
+        if len(query) > _QUERY_CHARS_MAX:
+            raise ending(Kind.URI_TOO_LONG, f"A query has at most {_QUERY_CHARS_MAX} characters.")
+        body = await asgi.read_body(scope, receive, bytes_max=BODY_BYTES_MAX)
+        headers: dict[str, str] = {}
+        for name, value in scope["headers"]:
+            headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
+        incoming = Incoming(scope["method"], query, headers, body)
+        return await self._receiver.receive(table, connector, provider, incoming)
+
+    async def _find(self, scope: asgi.Scope) -> tuple[RoutingTable, Connector]:
+        """Return whom a request is for.
+
+        Raises:
+            NotFoundError: Nobody, or nobody who is heard, under this name of ours.
+
+        """
+        names = _names(scope["raw_path"])
+        if scope["method"] not in _METHODS or names is None:
+            raise _nobody()
+        try:
+            table = await self._directory.find(names[0])
+        except NotFoundError:
+            raise _nobody() from None
+        wanted = self._control.urls.webhook_hosts[table.merchant.mode]
+        connector = table.heard(names[1])
+        if connector is None or (wanted is not None and asgi.host(scope) != wanted):
+            raise _nobody()
+        return table, connector
+
+
+def _nobody() -> NotFoundError:
+    return NotFoundError("There is no such connector.")
+
+
+def _names(raw_path: bytes) -> tuple[str, str] | None:
+    """Return merchant and connector as the path spells them; nothing is tidied up."""
+    parts = raw_path.removeprefix(PREFIX.encode()).split(b"/")
+    if len(parts) != _PARTS or unquote_to_bytes(raw_path) != raw_path:
+        return None
+    merchant, name = (part.decode("latin-1") for part in parts)
+    if not (0 < len(merchant) <= _NAME_CHARS_MAX and 0 < len(name) <= _NAME_CHARS_MAX):
+        return None
+    return merchant, name

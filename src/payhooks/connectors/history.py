@@ -1,0 +1,132 @@
+"""What follows from all that was heard of one provider's object: the words that are to be told.
+
+Pure: the messages are folded by the provider's time, so that their order of arrival changes
+nothing (docs/adr/0017). A word is a unified event about an object with an amount; of equal words
+each has its number, so that a second capture of the same amount is another word.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from payhooks.catalogue import Catalogue
+from payhooks.catalogue.object_state import Entry, Mark, ObjectState, fold
+from payhooks.connectors.contract import Heard, Options, Provider, Told
+from payhooks.ids import EventId, MerchantId
+from payhooks.model.event import Event
+
+_SEPARATOR: Final = "\x1f"
+_KEY_BYTES: Final = 16
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing heard, and the id of the receipt that brought it."""
+
+    heard: Heard
+    receipt_id: bytes
+
+
+class Word(msgspec.Struct, frozen=True, kw_only=True):
+    """A unified event that is to be told of an object, once."""
+
+    message: Message
+    unified: str
+    told: Told
+    number: int  # among equal ones, from 1
+    superseded: bool  # the object is further already
+    correction: bool  # it takes back what was final
+
+    @property
+    def text(self) -> str:
+        """What makes it the same word: equal for everybody who folds the same history."""
+        amount = "" if self.told.amount is None else str(self.told.amount.normalize())
+        said = (self.unified, self.told.object_type, self.told.object_id, amount)
+        return _SEPARATOR.join([*said, self.told.currency or "", str(self.number)])
+
+
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """An object as its provider's messages tell of it."""
+
+    state: ObjectState
+    words: tuple[Word, ...]  # in the provider's time
+
+
+def identity_of(heard: Heard) -> bytes:
+    """Return what a redelivery repeats, in 16 bytes: the provider's id of it, else all of it."""
+    said = heard.event_id
+    if said is None:
+        framed = msgspec.msgpack.encode(
+            (heard.word, heard.object_type, heard.object_id, heard.data)
+        )
+    else:
+        framed = msgspec.msgpack.encode((heard.object_type, heard.object_id, said))
+    return hashlib.sha256(framed).digest()[:_KEY_BYTES]
+
+
+def distinct(messages: Iterable[Message]) -> list[Message]:
+    """Return the first of each, in order."""
+    found: dict[bytes, Message] = {}
+    for message in messages:
+        found.setdefault(identity_of(message.heard), message)
+    return list(found.values())
+
+
+def folded(  # noqa: PLR0913 - whose words, which, and what they are folded over
+    provider: Provider,
+    messages: Sequence[Message],
+    options: Options,
+    *,
+    catalogue: Catalogue,
+    merchant_id: MerchantId,
+    now: datetime,
+) -> History:
+    """Return what follows from distinct messages about one object, in the order they were heard.
+
+    Raises:
+        InvalidError: A message lacks what the event that it means has to say.
+
+    """
+    events = [_as_event(message.heard, at, merchant_id) for at, message in enumerate(messages)]
+    of_event = {event.id: message for event, message in zip(events, messages, strict=True)}
+    state = fold(events, catalogue, now=now)
+    last_move = max((at for at, entry in enumerate(state.entries) if entry.moved), default=-1)
+    counts: Counter[str] = Counter()
+    words = []
+    for at, entry in enumerate(state.entries):
+        unified = _meaning(provider, entry, options)
+        if unified is None:
+            continue
+        message = of_event[entry.event.id]
+        word = Word(
+            message=message,
+            unified=unified,
+            told=provider.tell(message.heard, unified, options),
+            number=1,
+            superseded=at < last_move,
+            correction=Mark.CORRECTION in entry.marks,
+        )
+        counts[word.text] += 1
+        words.append(msgspec.structs.replace(word, number=counts[word.text]))
+    return History(state=state, words=tuple(words))
+
+
+def _meaning(provider: Provider, entry: Entry, options: Options) -> str | None:
+    # The same once more, in the same state, is no news.
+    return None if Mark.REPEATED in entry.marks else provider.means(entry, options)
+
+
+def _as_event(heard: Heard, at: int, merchant_id: MerchantId) -> Event:
+    return Event(
+        id=EventId(at.to_bytes(_KEY_BYTES, "big")),
+        merchant_id=merchant_id,
+        type=heard.type,
+        family=heard.family,
+        data=heard.data,
+        object_type=heard.object_type,
+        object_id=heard.object_id,
+        occurred_at=heard.occurred_at,
+    )

@@ -1,0 +1,166 @@
+"""What is written when a receipt has been read: the events that it tells, and its own end. Pure."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from payhooks.connectors import unified
+from payhooks.connectors.contract import Heard, Provider
+from payhooks.connectors.history import History, Word, identity_of
+from payhooks.flow.publication import Publication
+from payhooks.ids import CONNECTOR, RECEIPT, to_text
+from payhooks.model.connector import Connector
+from payhooks.model.expectation import Expectation
+from payhooks.model.merchant import Merchant
+from payhooks.model.receipt import Receipt, ReceiptState
+from payhooks.ports.receiving import Conclusion, Link, Reference
+
+FAMILY: Final = "owngateway"  # whose words the unified events are
+
+
+class Due(msgspec.Struct, frozen=True, kw_only=True):
+    """One object of a receipt: all that was heard of it, and what is to be told now."""
+
+    heard: Heard  # the receipt's own, the first of it
+    past: History
+    words: tuple[Word, ...]
+    repeated: bool  # nothing of it is new
+
+
+def publication_of(
+    word: Word, receipt: Receipt, connector: Connector, merchant: Merchant
+) -> Publication:
+    """Return the event that tells *word*.
+
+    Raises:
+        InvalidError: It cannot be said: an amount is not whole in its currency.
+
+    """
+    heard, told = word.message.heard, word.told
+    metadata: dict[str, object] = {
+        "connector": connector.name,
+        "receipt": to_text(RECEIPT, word.message.receipt_id),
+        "word": heard.word,
+    }
+    for name, is_so in (("superseded", word.superseded), ("correction", word.correction)):
+        if is_so:
+            metadata[name] = True
+    return Publication(
+        type=word.unified,
+        family=FAMILY,
+        data=unified.written(
+            told,
+            word.unified,
+            connector_name=connector.name,
+            connector_id_text=to_text(CONNECTOR, connector.id),
+            merchant=merchant,
+            at=heard.occurred_at or receipt.received_at,
+        ),
+        object_type=told.object_type,
+        object_id=told.object_id,
+        occurred_at=heard.occurred_at,
+        metadata=msgspec.json.encode(metadata),
+        idempotency_key=_key(word, connector),
+        content=identity_of(heard),
+    )
+
+
+def _key(word: Word, connector: Connector) -> str:
+    heard = word.message.heard
+    place = f"{heard.object_type}\x1f{heard.object_id}\x1f{word.text}"
+    digest = hashlib.sha256(place.encode()).hexdigest()
+    # No publisher can send this character in a key, so none comes before us with one of ours.
+    return f"\x1f{to_text(CONNECTOR, connector.id)}:{digest}"
+
+
+def conclusion_of(
+    receipt: Receipt,
+    dues: Sequence[Due],
+    *,
+    provider: Provider,
+    new_id: bytes,
+    now: datetime,
+) -> Conclusion:
+    """Return the end of a receipt that was read; *new_id* is for an expectation."""
+    links: dict[tuple[str, str], Link] = {}
+    references: set[tuple[str, str, str]] = set()
+    for due in dues:
+        heard = due.heard
+        own = Link(
+            object_type=heard.object_type,
+            object_id=heard.object_id,
+            said=tuple(word.text for word in due.words),
+        )
+        links[heard.object_type, heard.object_id] = own
+    for due in dues:
+        for word in due.past.words:
+            told = word.told
+            place = (told.object_type, told.object_id)
+            names = (*told.references, *([told.payment_id] if told.payment_id else []))
+            references |= {(name, *place) for name in names}
+            if word in due.words or word.message.receipt_id == receipt.id:
+                links.setdefault(place, Link(object_type=place[0], object_id=place[1]))
+    repeated = all(due.repeated and not due.words for due in dues)
+    first = dues[0].heard
+    expectation = _expected(receipt, dues[-1], provider, new_id=new_id, now=now)
+    return Conclusion(
+        merchant_id=receipt.merchant_id,
+        receipt_id=receipt.id,
+        connector_id=receipt.connector_id,
+        state=ReceiptState.DUPLICATE if repeated else ReceiptState.PROCESSED,
+        word=first.word,
+        object_type=first.object_type,
+        object_id=first.object_id,
+        links=tuple(links.values()),
+        references=tuple(
+            Reference(reference=name, object_type=type_, object_id=id_)
+            for name, type_, id_ in sorted(references)
+        ),
+        expectation=expectation,
+        due_in_s=0.0 if expectation is None else (expectation.due_at - now).total_seconds(),
+    )
+
+
+def ended(
+    receipt: Receipt, state: ReceiptState, words: str, heard: Heard | None = None
+) -> Conclusion:
+    """Return the end of a receipt that tells nothing; *words* say why."""
+    about = receipt if heard is None else heard
+    links = (
+        [] if heard is None else [Link(object_type=heard.object_type, object_id=heard.object_id)]
+    )
+    return Conclusion(
+        merchant_id=receipt.merchant_id,
+        receipt_id=receipt.id,
+        connector_id=receipt.connector_id,
+        state=state,
+        detail=words,
+        word=about.word,
+        object_type=about.object_type,
+        object_id=about.object_id,
+        links=tuple(links),
+    )
+
+
+def _expected(
+    receipt: Receipt, due: Due, provider: Provider, *, new_id: bytes, now: datetime
+) -> Expectation | None:
+    last = next((word for word in reversed(due.past.words) if not word.superseded), None)
+    usual = None if last is None else provider.waits.get(last.unified)
+    if last is None or usual is None:
+        return None
+    since = min(last.message.heard.occurred_at or now, now)
+    return Expectation(
+        id=new_id,
+        merchant_id=receipt.merchant_id,
+        connector_id=receipt.connector_id,
+        object_type=last.told.object_type,
+        object_id=last.told.object_id,
+        heard_type=due.heard.object_type,
+        heard_id=due.heard.object_id,
+        since=since,
+        due_at=max(since + usual, now),
+    )

@@ -1,0 +1,177 @@
+"""Beside the way: what waits for longer than its provider usually takes is asked for, and said.
+
+An expectation is judged when it is due, by folding its object again: it waits still, or it does
+not. What the provider answers is kept as a receipt and processed like what he sends by himself.
+"""
+
+import asyncio
+import hashlib
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from payhooks.control import objects
+from payhooks.control.context import Control
+from payhooks.control.event_types import TypeBook
+from payhooks.control.objects import ObjectStory
+from payhooks.errors import ConflictError, PayhooksError, UnavailableError
+from payhooks.flow.accept import Acceptor
+from payhooks.flow.conclude import FAMILY
+from payhooks.flow.normalise import ASKED, Account, Normaliser, asked_for, pointer
+from payhooks.flow.publication import Publication
+from payhooks.flow.receipt_guard import guarded
+from payhooks.flow.receive import HELD_S, QUARANTINE_BYTES_MAX, QUARANTINE_MAX
+from payhooks.ids import MERCHANT, ReceiptId, to_text
+from payhooks.model.expectation import Expectation
+from payhooks.model.receipt import Receipt, Verdict
+from payhooks.ports.telemetry import Telemetry
+
+PROCESSING: Final = "payment_processing"
+CLAIMED_S: Final = 30.0
+CLAIM_MAX: Final = 10  # each may wait for its provider; all of them end within the claim
+# What is overdue is looked at again so often, and asked for again.
+AGAIN_S: Final = 3_600.0
+OBJECT_BYTES_MAX: Final = 1024 * 1024
+
+
+class Expecter:
+    """Looks after what is waited for. One per process that works."""
+
+    def __init__(  # noqa: PLR0913 - every collaborator is named at the call site
+        self,
+        control: Control,
+        acceptor: Acceptor,
+        normaliser: Normaliser,
+        book: TypeBook,
+        *,
+        telemetry: Telemetry,
+        owner: int,
+    ) -> None:
+        self._control = control
+        self._acceptor = acceptor
+        self._normaliser = normaliser
+        self._book = book
+        self._telemetry = telemetry
+        self._owner = owner
+
+    async def step(self) -> int:
+        """Judge what is due; return how many that were."""
+        due = await self._control.store.claim_expectations(limit=CLAIM_MAX, for_s=CLAIMED_S)
+        await asyncio.gather(*[self._end(expectation) for expectation in due])
+        return len(due)
+
+    async def _end(self, expectation: Expectation) -> None:
+        try:
+            await self._judge(expectation)
+        except UnavailableError:
+            return  # it is due again when the claim ends
+        except Exception as error:  # noqa: BLE001 - one object's must not stop the others
+            self._telemetry.bug_caught("expect", error)
+
+    async def _judge(self, expectation: Expectation) -> None:
+        story = await self._story(expectation)
+        if story is not None and waits(story) and await self._ask(expectation):
+            story = await self._story(expectation)
+        if story is None or not waits(story):
+            await self._control.store.forget_expectation(expectation)
+            return
+        await self._say(expectation, story)
+        overdue = msgspec.structs.replace(expectation, overdue=True)
+        await self._control.store.write_expectation(overdue, due_in_s=AGAIN_S)
+
+    async def _story(self, expectation: Expectation) -> ObjectStory | None:
+        book = await self._book.current()
+        found = await objects.read(
+            self._control,
+            expectation.merchant_id,
+            expectation.object_id,
+            bytes_max=OBJECT_BYTES_MAX,
+        )
+        return await objects.folded(
+            self._control, expectation.object_id, expectation.object_type, found, book=book
+        )
+
+    async def _ask(self, expectation: Expectation) -> bool:
+        """Ask the provider, and keep what he answers; False where nobody can, or none answers."""
+        receipt = Receipt(
+            id=ReceiptId(self._control.ids.new()),
+            merchant_id=expectation.merchant_id,
+            connector_id=expectation.connector_id,
+            method=ASKED,
+            query=pointer(expectation.heard_type, expectation.heard_id),
+            headers=(),
+            body=b"",
+            body_sha256=b"",
+            verdict=Verdict.VERIFIED,
+            answered=200,
+        )
+        account = await self._normaliser.account(receipt)
+        heard = asked_for(expectation.heard_type, expectation.heard_id)
+        try:
+            body = await self._normaliser.answer_to(account, heard)
+        except UnavailableError:
+            return False
+        if body is None:
+            return False
+        await self._keep(account, receipt, body)
+        return True
+
+    async def _keep(self, account: Account, receipt: Receipt, body: bytes) -> None:
+        kept = guarded(
+            msgspec.structs.replace(receipt, body=body, body_sha256=hashlib.sha256(body).digest())
+        )
+        await self._control.store.receive(
+            [kept],
+            owner=self._owner,
+            for_s=HELD_S,
+            quarantine_max=QUARANTINE_MAX,
+            quarantine_bytes_max=QUARANTINE_BYTES_MAX,
+        )
+        self._telemetry.receipt_judged(account.connector.dialect, Verdict.VERIFIED)
+        await self._normaliser.process(kept)
+
+    async def _say(self, expectation: Expectation, story: ObjectStory) -> None:
+        """Tell once that it takes longer than it should."""
+        newest = story.events[0].event
+        data = msgspec.json.decode(newest.data, type=dict[str, msgspec.Raw])
+        said = {
+            **data,
+            "status": msgspec.Raw(b'"processing"'),
+            "delayed": msgspec.Raw(b"true"),
+        }
+        publication = Publication(
+            type=PROCESSING,
+            family=FAMILY,
+            data=msgspec.json.encode(said),
+            object_type=expectation.object_type,
+            object_id=expectation.object_id,
+            occurred_at=_after(story, expectation),
+            idempotency_key=_key(expectation),
+            # The data may differ from look to look: it is the same word.
+            content=hashlib.sha256(_key(expectation).encode()).digest()[:16],
+        )
+        [result] = await self._acceptor.publish(
+            to_text(MERCHANT, expectation.merchant_id),
+            [publication],
+            authorise=lambda _table: None,
+        )
+        if isinstance(result, PayhooksError) and not isinstance(result, ConflictError):
+            raise result
+
+
+def waits(story: ObjectStory) -> bool:
+    """Whether the object is where more is to come by itself."""
+    unified = story.state.unified
+    return unified is not None and unified.event == PROCESSING
+
+
+def _after(story: ObjectStory, expectation: Expectation) -> datetime:
+    newest = story.events[0].event
+    said_at = newest.occurred_at or newest.created_at
+    return max(expectation.due_at, said_at + timedelta(milliseconds=1))
+
+
+def _key(expectation: Expectation) -> str:
+    # No publisher can send this character in a key, so none comes before us with one of ours.
+    return f"\x1fdelayed:{expectation.object_type}:{expectation.object_id}:{expectation.id.hex()}"

@@ -1,0 +1,379 @@
+"""Inbound, step 2: read a receipt, fold it with what was heard before, tell what is due.
+
+What is told is accepted like anybody's events, and the receipt's conclusion goes with it in one
+transaction (docs/adr/0017). Everything here may run twice, in two processes at once: a word has
+a key, and whoever finds it taken by another message reads the history again.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Final
+
+import msgspec
+
+from payhooks import ids
+from payhooks.connectors import history, registry
+from payhooks.connectors.contract import Heard, Incoming, Keys, Options, Provider
+from payhooks.connectors.history import History, Message, identity_of
+from payhooks.control.context import Control
+from payhooks.control.event_types import TypeBook
+from payhooks.errors import (
+    IdempotencyConflictError,
+    InputError,
+    InvalidError,
+    NotFoundError,
+    PayhooksError,
+    UnavailableError,
+)
+from payhooks.flow.accept import Acceptor
+from payhooks.flow.conclude import FAMILY, Due, conclusion_of, ended, publication_of
+from payhooks.flow.examine import examined
+from payhooks.flow.publication import Publication, Published
+from payhooks.flow.routing import Directory, RoutingTable
+from payhooks.ids import MERCHANT, RECEIPT, to_text
+from payhooks.model.connector import Connector
+from payhooks.model.merchant import Mode
+from payhooks.model.receipt import Receipt, ReceiptState, Verdict
+from payhooks.policy.match import MatchTable
+from payhooks.ports.fetching import Fetch, Fetcher
+from payhooks.ports.receiving import Conclusion, Subject
+from payhooks.ports.telemetry import Telemetry
+
+# The method under which the answer to a question of ours is kept as a receipt.
+ASKED: Final = "ASKED"
+HISTORY_MAX: Final = 200  # receipts of one object
+# What has to be fetched and cannot be for so long is given up, and kept for a person.
+FETCH_GIVE_UP: Final = timedelta(hours=24)
+_FOLDS_MAX: Final = 5
+_FOLD_AGAIN_S: Final = 0.02
+_NOT_THERE: Final = 404
+_OK: Final = range(200, 300)
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """A connector, with what is needed to understand what came by it."""
+
+    table: RoutingTable
+    connector: Connector
+    provider: Provider
+    options: Options
+    keys: Keys
+
+
+class ContradictedError(Exception):
+    """The provider said otherwise before, under the same id."""
+
+
+class Normaliser:
+    """Brings receipts to their end. One per process that works."""
+
+    def __init__(  # noqa: PLR0913 - every collaborator is named at the call site
+        self,
+        control: Control,
+        acceptor: Acceptor,
+        directory: Directory,
+        book: TypeBook,
+        *,
+        fetcher: Fetcher,
+        telemetry: Telemetry,
+    ) -> None:
+        self._control = control
+        self._acceptor = acceptor
+        self._directory = directory
+        self._book = book
+        self._fetcher = fetcher
+        self._telemetry = telemetry
+
+    async def process(self, receipt: Receipt) -> None:
+        """Read one receipt, tell what is due, and conclude it.
+
+        Raises:
+            UnavailableError: It cannot be done now; nothing is lost, and it may be done again.
+
+        """
+        account = await self.account(receipt)
+        try:
+            heards = await self._heards(account, receipt)
+            told = await self._wanted(account, receipt, heards)
+            if isinstance(told, Conclusion):
+                await self._conclude(account, told)
+            else:
+                await self._tell(account, receipt, told)
+        except ContradictedError:
+            words = "The provider said otherwise under the same id before; nothing was told."
+            await self._conclude(
+                account, ended(receipt, ReceiptState.CONFLICTING, words, heards[0])
+            )
+            self._telemetry.alarmed("conflicting_receipt", to_text(RECEIPT, receipt.id))
+        except InvalidError as error:
+            await self._conclude(account, ended(receipt, ReceiptState.UNDECODABLE, str(error)))
+
+    async def account(self, receipt: Receipt) -> Account:
+        """Return whose receipt it is."""
+        table = await self._directory.find(to_text(MERCHANT, receipt.merchant_id))
+        connector = table.connector(receipt.connector_id)
+        if connector is None:  # deleted meanwhile; what was stored is told all the same
+            stored = await self._control.store.connector(receipt.merchant_id, receipt.connector_id)
+            assert stored is not None, "connectors are marked as deleted, and stay"
+            connector = stored
+        return Account(
+            table=table,
+            connector=connector,
+            provider=registry.bound(connector, table.merchant),
+            options=dict(connector.options),
+            keys=table.verifying_keys(connector, self._control.clock.now()),
+        )
+
+    async def ask(self, account: Account, heard: Heard) -> Sequence[Heard]:
+        """Return what the provider says of the object now; nothing where he knows none.
+
+        Raises:
+            InvalidError: His answer cannot be understood.
+            UnavailableError: He does not answer, or there is nothing to ask him with.
+
+        """
+        body = await self.answer_to(account, heard)
+        return () if body is None else account.provider.asked(heard, body, account.options)
+
+    async def answer_to(self, account: Account, heard: Heard) -> bytes | None:
+        """Return what the provider answers; None where he knows of no such object.
+
+        Raises:
+            UnavailableError: He does not answer, or there is nothing to ask him with.
+
+        """
+        asked = account.provider.ask(heard, account.keys, account.options)
+        if asked is None:
+            raise UnavailableError("the connector has no credential to ask with")
+        sandbox = account.table.merchant.mode is Mode.SANDBOX
+        request = Fetch(url=asked.url, headers=asked.headers, allow_http=sandbox)
+        answer = await self._fetcher.fetch(request)
+        if answer.status == _NOT_THERE:
+            return None
+        if answer.status not in _OK:
+            raise UnavailableError(f"the provider answers {answer.status}")
+        return answer.body
+
+    async def _heards(self, account: Account, receipt: Receipt) -> Sequence[Heard]:
+        said = read(account, receipt)
+        if receipt.verdict is not Verdict.FETCH or receipt.method == ASKED:
+            return said
+        found: list[Heard] = []
+        try:
+            for heard in said:
+                found += await self.ask(account, heard)
+        except UnavailableError as error:
+            if self._control.clock.now() - receipt.received_at < FETCH_GIVE_UP:
+                raise
+            raise InvalidError.at(
+                "", "not_fetched", f"It could not be fetched: {error}."
+            ) from error
+        return found
+
+    async def _wanted(
+        self, account: Account, receipt: Receipt, heards: Sequence[Heard]
+    ) -> list[list[Heard]] | Conclusion:
+        """Return what is to be told of, by object; or the end, where that is nothing."""
+        if not heards:
+            words = "It tells of nothing: a test, or something that the provider does not know."
+            return ended(receipt, ReceiptState.PROCESSED, words)
+        events = account.connector.events
+        match = MatchTable([(0, events)]) if events else None
+        wanted = [heard for heard in heards if match is None or match.select(heard.word)]
+        if not wanted:
+            words = "The connector does not hear this event."
+            return ended(receipt, ReceiptState.IGNORED, words, heards[0])
+        book = await self._book.current()
+        known = [heard for heard in wanted if book.find(heard.family, heard.type) is not None]
+        if not known:
+            words = "Nothing is known of this event; it was acknowledged and is kept."
+            return ended(receipt, ReceiptState.UNMAPPED, words, wanted[0])
+        by_object: dict[tuple[str, str], list[Heard]] = {}
+        for heard in known:
+            by_object.setdefault((heard.object_type, heard.object_id), []).append(heard)
+        return list(by_object.values())
+
+    async def _tell(
+        self, account: Account, receipt: Receipt, groups: Sequence[Sequence[Heard]]
+    ) -> None:
+        for _ in range(_FOLDS_MAX):
+            dues = [await self._due(account, receipt, group) for group in groups]
+            conclusion = conclusion_of(
+                receipt,
+                dues,
+                provider=account.provider,
+                new_id=self._control.ids.new(),
+                now=self._control.clock.now(),
+            )
+            if await self._publish(account, receipt, dues, conclusion):
+                return
+            await asyncio.sleep(_FOLD_AGAIN_S)
+        raise UnavailableError("others tell of the same object all the time")
+
+    async def _due(self, account: Account, receipt: Receipt, group: Sequence[Heard]) -> Due:
+        subject = Subject(
+            merchant_id=receipt.merchant_id,
+            connector_id=receipt.connector_id,
+            object_type=group[0].object_type,
+            object_id=group[0].object_id,
+        )
+        before = await self._control.store.heard_before(subject, limit=HISTORY_MAX)
+        said = {word for each in before for word in each.said}
+        earlier = _earlier(account, receipt, [each.receipt for each in before], group[0])
+        known = {identity_of(message.heard) for message in earlier}
+        new = [_message(receipt, heard) for heard in group]
+        await self._demand_agreement(account, earlier, new)
+        past = await self._folded(account, history.distinct([*earlier, *new]))
+        return Due(
+            heard=group[0],
+            past=past,
+            words=tuple(word for word in past.words if word.text not in said),
+            repeated=all(identity_of(message.heard) in known for message in new),
+        )
+
+    async def _demand_agreement(
+        self, account: Account, earlier: Sequence[Message], new: Sequence[Message]
+    ) -> None:
+        """Return if what is said twice under one id is the same.
+
+        Raises:
+            ContradictedError: It means another event, or another amount.
+
+        """
+        known = {identity_of(message.heard): message for message in reversed(earlier)}
+        for message in new:
+            other = known.get(identity_of(message.heard))
+            if other is None or other.heard.data == message.heard.data:
+                continue
+            first = await self._folded(account, [other])
+            second = await self._folded(account, [message])
+            if [word.text for word in first.words] != [word.text for word in second.words]:
+                raise ContradictedError
+
+    async def _folded(self, account: Account, messages: Sequence[Message]) -> History:
+        return history.folded(
+            account.provider,
+            messages,
+            account.options,
+            catalogue=await self._book.current(),
+            merchant_id=account.table.merchant.id,
+            now=self._control.clock.now(),
+        )
+
+    async def _publish(
+        self, account: Account, receipt: Receipt, dues: Sequence[Due], conclusion: Conclusion
+    ) -> bool:
+        """Tell the words and end the receipt; False where the history has to be read again."""
+        words = [word for due in dues for word in due.words]
+        if not words:
+            await self._conclude(account, conclusion)
+            return True
+        merchant = account.table.merchant
+        said = [publication_of(word, receipt, account.connector, merchant) for word in words]
+        try:
+            publications = [await self._examined(account, each) for each in said]
+        except InvalidError as error:  # the merchant checks strictly
+            refused = ended(receipt, ReceiptState.REFUSED, str(error), dues[0].heard)
+            await self._conclude(account, refused)
+            return True
+        publications[-1] = msgspec.structs.replace(publications[-1], conclusion=conclusion)
+        results = await self._acceptor.publish(
+            to_text(MERCHANT, merchant.id), publications, authorise=lambda _table: None
+        )
+        for result in results:
+            if isinstance(result, IdempotencyConflictError):
+                return False
+            if isinstance(result, InputError) and not isinstance(result, NotFoundError):
+                refused = ended(receipt, ReceiptState.REFUSED, str(result), dues[0].heard)
+                await self._conclude(account, refused)
+                return True
+            if isinstance(result, PayhooksError):
+                raise UnavailableError(str(result))
+        last = results[-1]
+        assert isinstance(last, Published)
+        if last.repeated:
+            # Told before, by this very message: its receipt was not ended with that.
+            await self._conclude(account, conclusion)
+        else:
+            self._count(account, conclusion)
+        return True
+
+    async def _examined(self, account: Account, publication: Publication) -> Publication:
+        book = await self._book.current()
+        return examined(publication, book.find(FAMILY, publication.type), account.table)
+
+    async def _conclude(self, account: Account, conclusion: Conclusion) -> None:
+        await self._control.store.conclude([conclusion])
+        self._count(account, conclusion)
+
+    def _count(self, account: Account, conclusion: Conclusion) -> None:
+        waited_s = ids.age_s(conclusion.receipt_id, self._control.clock.now())
+        self._telemetry.receipt_concluded(
+            account.connector.dialect, conclusion.state, waited_s=waited_s
+        )
+
+
+def read(account: Account, receipt: Receipt) -> Sequence[Heard]:
+    """Return what a receipt says.
+
+    Raises:
+        InvalidError: It is not a message of its provider.
+
+    """
+    if receipt.method == ASKED:
+        return account.provider.asked(pointed_at(receipt), receipt.body, account.options)
+    headers: dict[str, str] = {}
+    for name, value in receipt.headers:
+        headers.setdefault(name, value)
+    incoming = Incoming(receipt.method, receipt.query, headers, receipt.body)
+    return account.provider.read(incoming, account.options)
+
+
+def pointer(object_type: str, object_id: str) -> str:
+    """Return what the receipt of an answer has as its query: which object was asked for."""
+    return msgspec.json.encode((object_type, object_id)).decode()
+
+
+def pointed_at(receipt: Receipt) -> Heard:
+    """Return what was asked for, of the receipt of an answer."""
+    object_type, object_id = msgspec.json.decode(receipt.query, type=tuple[str, str])
+    return asked_for(object_type, object_id)
+
+
+def asked_for(object_type: str, object_id: str) -> Heard:
+    """Return an object as ``ask`` takes it, of which nothing but its name is known."""
+    return Heard(
+        word=ASKED,
+        family=FAMILY,
+        type=ASKED,
+        object_type=object_type,
+        object_id=object_id,
+        data=b"{}",
+    )
+
+
+def _earlier(
+    account: Account, receipt: Receipt, receipts: Iterable[Receipt], about: Heard
+) -> list[Message]:
+    found = []
+    for each in receipts:
+        if each.id == receipt.id or (each.verdict is Verdict.FETCH and each.method != ASKED):
+            continue  # what was fetched was all there was to know, and is again
+        try:
+            heards = read(account, each)
+        except InvalidError:
+            continue  # it could be read once; what it told is among what was said
+        found += [
+            _message(each, heard)
+            for heard in heards
+            if (heard.object_type, heard.object_id) == (about.object_type, about.object_id)
+        ]
+    return found
+
+
+def _message(receipt: Receipt, heard: Heard) -> Message:
+    if receipt.despite_conflict:
+        # A person has said that it is a message of its own.
+        heard = msgspec.structs.replace(heard, event_id=to_text(RECEIPT, receipt.id))
+    return Message(heard=heard, receipt_id=receipt.id)

@@ -1,0 +1,196 @@
+"""Inbound, step 1: know whose request it is, keep it, then say what its provider wants to hear.
+
+Whether it is the provider's is decided once, here, on the raw bytes and from memory. What is
+kept is group-committed as events are: no answer leaves before the receipt is on the disk.
+"""
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from payhooks import limits
+from payhooks.clock import Clock
+from payhooks.connectors.contract import Answer, Incoming, Keys, Provider
+from payhooks.connectors.judging import Judged, judged
+from payhooks.errors import OutcomeUnknownError, RateLimitedError, SignatureError, UnavailableError
+from payhooks.flow.group_commit import Bounds, GroupCommit
+from payhooks.flow.receipt_guard import guarded, kept_headers
+from payhooks.flow.routing import RoutingTable
+from payhooks.ids import ConnectorId, IdSource, ReceiptId
+from payhooks.model.connector import Connector
+from payhooks.model.receipt import Receipt, ReceiptState, Verdict
+from payhooks.policy import throttle
+from payhooks.ports.fetching import Fetch, Fetcher
+from payhooks.ports.receiving import ReceivingStore
+from payhooks.ports.telemetry import Telemetry
+
+BODY_BYTES_MAX: Final = 1 * limits.MIB
+# Of one connector: what is not verified costs a row each and tells nothing new after the first.
+UNVERIFIED_PER_S: Final = 10.0
+UNVERIFIED_BURST: Final = 100
+# What has to be fetched costs the provider a request each.
+FETCHED_PER_S: Final = 50.0
+FETCHED_BURST: Final = 200
+QUARANTINE_MAX: Final = 10_000
+QUARANTINE_BYTES_MAX: Final = 64 * limits.MIB
+# So long nobody else claims what this process took: it is processed from memory meanwhile.
+HELD_S: Final = 10.0
+# A provider is told 503 well within two seconds, so that it tries again.
+PATIENCE_S: Final = 1.5
+RESEND_AFTER_S: Final = 0.1
+_CONNECTORS_COUNTED_MAX: Final = 10_000
+_MATERIALS_MAX: Final = 100
+_MATERIAL_KEPT_S: Final = 3_600.0
+
+BOUNDS: Final = Bounds(
+    batch_weight_max=limits.ACCEPT_BATCH_EVENTS_MAX,
+    batch_bytes_max=4 * limits.MIB,
+    waiting_weight_max=limits.ACCEPT_WAITING_MAX,
+    waiting_bytes_max=limits.ACCEPT_WAITING_BYTES_MAX,
+    linger_s=limits.ACCEPT_LINGER_S,
+    linger_always=False,
+    patience_s=PATIENCE_S,
+)
+
+
+class Receiver:
+    """Takes what providers send. One per process."""
+
+    def __init__(  # noqa: PLR0913 - every collaborator is named at the call site
+        self,
+        *,
+        store: ReceivingStore,
+        clock: Clock,
+        ids: IdSource,
+        fetcher: Fetcher,
+        telemetry: Telemetry,
+        owner: int,
+        offer: Callable[[Receipt], None],
+    ) -> None:
+        """Take the collaborators; *offer* is told of what is stored and to be processed."""
+        self._store = store
+        self._clock = clock
+        self._ids = ids
+        self._fetcher = fetcher
+        self._telemetry = telemetry
+        self._owner = owner
+        self._offer = offer
+        self._tats: OrderedDict[ConnectorId, int] = OrderedDict()
+        self._materials: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
+        self.refuses: str | None = None  # why nothing is taken now, in words
+        self.group = GroupCommit(self._commit, bounds=BOUNDS)
+
+    async def receive(
+        self, table: RoutingTable, connector: Connector, provider: Provider, incoming: Incoming
+    ) -> Answer:
+        """Keep one request, and return what its sender is to be told.
+
+        Raises:
+            RateLimitedError: Too much of the connector is not verified; nothing was stored.
+            UnavailableError: Nothing was stored, or nobody knows.
+
+        """
+        if self.refuses is not None:
+            raise UnavailableError(self.refuses)
+        options = dict(connector.options)
+        keys = table.verifying_keys(connector, self._clock.now())
+        challenge = provider.challenge(incoming, keys, options)
+        if challenge is not None:
+            return challenge
+        found = await self._judge(provider, incoming, keys, options)
+        self._telemetry.receipt_judged(connector.dialect, found.verdict)
+        self._demand_rate(connector, found.verdict)
+        answer = provider.answer(verified=found.verdict is not Verdict.UNVERIFIED)
+        receipt = guarded(self._receipt(connector, incoming, found, answer))
+        for code in {finding.code for finding in receipt.findings}:
+            self._telemetry.card_data_found(code)
+        await self.group.submit(receipt, turn=connector.merchant_id, bytes_=len(receipt.body))
+        return answer
+
+    async def drain(self) -> None:
+        """Return when everything that was taken has its answer."""
+        await self.group.drain()
+
+    async def _judge(
+        self, provider: Provider, incoming: Incoming, keys: Keys, options: dict[str, str]
+    ) -> Judged:
+        try:
+            url = provider.needs(incoming, options)
+        except SignatureError as error:
+            return Judged(Verdict.UNVERIFIED, error.reason)
+        if url is not None:
+            keys = keys._replace(materials={url: await self._material(url)})
+        return judged(provider, incoming, keys, self._clock.now(), options)
+
+    async def _material(self, url: str) -> bytes:
+        now_s = self._clock.monotonic_s()
+        fetched_at_s, material = self._materials.get(url, (0.0, None))
+        if material is None or now_s - fetched_at_s > _MATERIAL_KEPT_S:
+            # What came is judged by who asked for it: a wrong one verifies nothing.
+            material = (await self._fetcher.fetch(Fetch(url=url))).body
+            self._materials[url] = (now_s, material)
+            while len(self._materials) > _MATERIALS_MAX:
+                self._materials.popitem(last=False)
+        return material
+
+    def _demand_rate(self, connector: Connector, verdict: Verdict) -> None:
+        match verdict:
+            case Verdict.VERIFIED:
+                return
+            case Verdict.UNVERIFIED:
+                rate, burst = UNVERIFIED_PER_S, UNVERIFIED_BURST
+            case Verdict.FETCH:
+                rate, burst = FETCHED_PER_S, FETCHED_BURST
+        now_us = int(self._clock.monotonic_s() * throttle.MICROSECONDS)
+        tat_us = self._tats.pop(connector.id, 0)
+        allowed = throttle.allowance(tat_us, now_us, rate, burst) > 0
+        self._tats[connector.id] = throttle.spend(tat_us, now_us, rate, 1) if allowed else tat_us
+        while len(self._tats) > _CONNECTORS_COUNTED_MAX:
+            self._tats.popitem(last=False)
+        if not allowed:
+            detail = "Too many requests that cannot be verified came to this connector."
+            raise RateLimitedError(detail, retry_after_s=1.0)
+
+    def _receipt(
+        self, connector: Connector, incoming: Incoming, found: Judged, answer: Answer
+    ) -> Receipt:
+        verified = found.verdict is not Verdict.UNVERIFIED
+        return Receipt(
+            id=ReceiptId(self._ids.new()),
+            merchant_id=connector.merchant_id,
+            connector_id=connector.id,
+            method=incoming.method,
+            query=incoming.query,
+            headers=kept_headers(incoming.headers),
+            body=incoming.body,
+            body_sha256=hashlib.sha256(incoming.body).digest(),
+            verdict=found.verdict,
+            answered=answer.status,
+            reason=found.reason,
+            state=ReceiptState.RECEIVED if verified else ReceiptState.QUARANTINED,
+        )
+
+    async def _commit(self, receipts: list[Receipt]) -> list[None]:
+        now_s = self._clock.monotonic_s()
+        while True:
+            try:
+                await self._store.receive(
+                    receipts,
+                    owner=self._owner,
+                    for_s=HELD_S,
+                    quarantine_max=QUARANTINE_MAX,
+                    quarantine_bytes_max=QUARANTINE_BYTES_MAX,
+                )
+                break
+            except OutcomeUnknownError:
+                if self._clock.monotonic_s() - now_s > limits.ACCEPT_GIVE_UP_S:
+                    raise
+                await asyncio.sleep(RESEND_AFTER_S)
+        took_s = self._clock.monotonic_s() - now_s
+        self._telemetry.batch_committed("receive", rows=len(receipts), took_s=took_s)
+        for receipt in receipts:
+            if receipt.state is ReceiptState.RECEIVED:
+                self._offer(receipt)
+        return [None] * len(receipts)

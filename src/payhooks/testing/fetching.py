@@ -1,0 +1,22 @@
+"""A fetcher that answers as a test says, and remembers what it was asked for."""
+
+from collections.abc import Callable
+
+from payhooks.errors import UnavailableError
+from payhooks.ports.fetching import Fetch, Fetched
+
+
+class ScriptedFetcher:
+    """Answer each request with ``script(request)``; None is no answer. By default none has one."""
+
+    def __init__(self, script: Callable[[Fetch], Fetched | None] | None = None) -> None:
+        self.script = script or (lambda _request: None)
+        self.asked: list[Fetch] = []
+
+    async def fetch(self, request: Fetch) -> Fetched:
+        """See Fetcher."""
+        self.asked.append(request)
+        answer = self.script(request)
+        if answer is None:
+            raise UnavailableError("there is no answer")
+        return answer
