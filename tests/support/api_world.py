@@ -68,7 +68,7 @@ class World:
         clock = self._opened.clock
         self.ids: IdSource = TimeOrderedIds(clock, random)
         keyring = Keyring([os.urandom(32)], random_bytes=os.urandom)
-        telemetry = QuietTelemetry()
+        telemetry = self.telemetry = QuietTelemetry()
         self.tallier = Tallier(store=self.store, clock=clock, telemetry=telemetry)
         self.control = Control(
             store=self.store,

@@ -1,0 +1,168 @@
+"""A world in one process that hears connectors: the API's, and what processes receipts."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+from tests.support.api_world import Answer, World
+
+from payhooks import ids
+from payhooks.control import connectors
+from payhooks.control.connector_draft import ConnectorDraft
+from payhooks.dialects import registry as dialects
+from payhooks.errors import UnavailableError
+from payhooks.flow.expect import Expecter
+from payhooks.flow.normalise import Normaliser
+from payhooks.model.connector import Connector
+from payhooks.model.endpoint import Endpoint, EndpointStatus
+from payhooks.model.event import Event
+from payhooks.model.merchant import Merchant
+from payhooks.model.receipt import Receipt
+from payhooks.ports.controlling import Window
+from payhooks.ports.reading import EventFilter
+from payhooks.ports.receiving import ReceiptFilter
+
+SECRET = "whs_test_secret_of_a_connector"
+HEARD_AT = datetime.fromisoformat("2026-11-20T12:00:00+00:00")
+
+
+class InboundWorld(World):
+    """A World with a normaliser and an expecter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        services = self.services
+        self.normaliser = Normaliser(
+            self.control,
+            services.acceptor,
+            self.directory,
+            services.book,
+            fetcher=self.fetcher,
+            telemetry=self.telemetry,
+        )
+        self.expecter = Expecter(
+            self.control,
+            services.acceptor,
+            self.normaliser,
+            services.book,
+            telemetry=self.telemetry,
+            owner=1,
+        )
+
+    async def merchant_itself(self, merchant: str) -> Merchant:
+        """Return the merchant with this printed id."""
+        found = await self.store.merchant(ids.MerchantId(_raw(ids.MERCHANT, merchant)))
+        assert found is not None
+        return found
+
+    async def connector(
+        self,
+        merchant: str,
+        dialect: str,
+        *,
+        name: str | None = None,
+        secrets: Sequence[str] = (SECRET,),
+        **members: object,
+    ) -> Connector:
+        """Make a connector and return it."""
+        said = {"name": name or dialect, "dialect": dialect, "secrets": tuple(secrets), **members}
+        draft = msgspec.convert(said, ConnectorDraft)
+        whose = await self.merchant_itself(merchant)
+        made = await connectors.create(self.control, self.caller, whose, draft)
+        self.directory.outdate(whose.id)
+        return made
+
+    async def hears(
+        self, merchant: str, name: str, headers: Mapping[str, str], body: bytes
+    ) -> Answer:
+        """Post what a provider sends."""
+        return await self.call(
+            "POST", f"/webhooks/{merchant}/{name}", raw=body, headers=headers, key=None
+        )
+
+    async def process(self) -> None:
+        """Process all that was received, in the order in which it came."""
+        waiting, self.receipts[:] = list(self.receipts), []
+        for receipt in waiting:
+            try:
+                await self.normaliser.process(receipt)
+            except UnavailableError:
+                self.receipts.append(receipt)
+
+    async def events(self, merchant: str) -> list[Event]:
+        """Return the merchant's events, oldest first."""
+        found = await self.store.events(
+            ids.MerchantId(_raw(ids.MERCHANT, merchant)), EventFilter(), Window(limit=1_000)
+        )
+        return [stored.event for stored in reversed(found)]
+
+    async def stored(self, merchant: str) -> list[Receipt]:
+        """Return the merchant's receipts, oldest first."""
+        found = await self.store.receipts(
+            ids.MerchantId(_raw(ids.MERCHANT, merchant)), ReceiptFilter(), Window(limit=1_000)
+        )
+        return list(reversed(found))
+
+
+def sent(  # noqa: PLR0913 - a message has many parts
+    dialect: str,
+    merchant: Merchant,
+    event_type: str,
+    data: bytes,
+    *,
+    object_type: str | None,
+    object_id: str | None,
+    at: datetime = HEARD_AT,
+    number: int = 1,
+    metadata: bytes | None = None,
+    secret: str = SECRET,
+    now: datetime = HEARD_AT,
+) -> tuple[dict[str, str], bytes]:
+    """Return headers and body of a provider's message, as our own dialect writes it."""
+    speaks = dialects.bound(dialect, merchant)
+    stamp = int(at.timestamp() * 1_000) << 80 | number << 20
+    event = Event(
+        id=ids.EventId(stamp.to_bytes(16, "big")),
+        merchant_id=merchant.id,
+        type=event_type,
+        family=dialect,
+        data=data,
+        object_type=object_type,
+        object_id=object_id,
+        occurred_at=at,
+        metadata=metadata,
+    )
+    endpoint = Endpoint(
+        id=ids.EndpointId(bytes(15) + b"\x01"),
+        merchant_id=merchant.id,
+        number=1,
+        label="there",
+        url="https://example.com",
+        events=("*",),
+        status=EndpointStatus.ACTIVE,
+        disabled_reason=None,
+        version=1,
+        created_at=at,
+        updated_at=at,
+        dialect=dialect,
+    )
+    rendered = speaks.render(event=event, endpoint=endpoint, merchant=merchant)
+    signed = speaks.sign(
+        message_id=f"msg_{number}",
+        body=rendered.body,
+        secrets=[speaks.signing_secret(secret)],
+        now=now,
+    )
+    headers = {name.lower(): value for name, value in signed.headers}
+    return {"content-type": rendered.content_type, **headers}, signed.body
+
+
+def later(minutes: float) -> datetime:
+    """Return a time so long after the first."""
+    return HEARD_AT + timedelta(minutes=minutes)
+
+
+def _raw(prefix: str, text: str) -> bytes:
+    raw = ids.from_text(prefix, text)
+    assert raw is not None
+    return raw
