@@ -4,7 +4,6 @@ Whatever stands in a request is a stranger's: it is shown as text, with what can
 out, and only as much of it as a page can bear.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -13,6 +12,7 @@ from starlette.responses import Response
 
 from payhooks import ids
 from payhooks.console import evidence
+from payhooks.console.foreign import Body, body_of, spelled
 from payhooks.console.listing import address, labelled, listed, window_of
 from payhooks.console.page import Factor, Visit, page
 from payhooks.console.pages import webhooks_form as forms
@@ -20,7 +20,6 @@ from payhooks.console.pages.sandbox import LIST
 from payhooks.control import endpoints, inboxes, sandbox
 from payhooks.control.inboxes import INBOXES_MAX, Judged, Opened, Verdict
 from payhooks.errors import InvalidError, WrongStateError
-from payhooks.limits import KIB
 from payhooks.model.endpoint import Endpoint, EndpointStatus
 from payhooks.model.inbox import Inbox
 from payhooks.model.key import Scope
@@ -28,13 +27,6 @@ from payhooks.ports.controlling import Window
 
 _LIST: Final = LIST + "/inboxes"
 _ONE: Final = _LIST + "/{inbox_id}"
-_SHOWN_BYTES_MAX: Final = 32 * KIB
-# Each level indents every line within it, so that few bytes could fill a page of any size.
-_SHOWN_LEVELS_MAX: Final = 16
-# All but line feeds and tabs that has no shape of its own, or turns what follows it around.
-_UNSEEN: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
-)
 _VERDICTS: Final = {
     Verdict.VERIFIED: ("good", "Signature verified"),
     Verdict.WRONG: ("bad", "Signature wrong"),
@@ -49,10 +41,7 @@ class Shown:
 
     line: str
     head: str
-    raw: str
-    formatted: str  # empty where it is no JSON, or too much of it
-    size: int  # bytes that came
-    cut: bool
+    body: Body
 
 
 @page("GET", _LIST, needs=Scope.EVENTS_READ, factor=Factor.ONCE)
@@ -105,7 +94,7 @@ async def inbox(visit: Visit) -> Response:
         shown=None if chosen is None else _shown(chosen),
         asked=bool(visit.query.get("request")),
         latest=address(visit, {"request": None, "after": None}),
-        spelled=_spelled,
+        spelled=spelled,
         endpoints=known,
         webhook=webhook,
         may_write=visit.may(Scope.EVENTS_WRITE),
@@ -170,32 +159,8 @@ def _webhook_of(opened: Opened, known: Sequence[Endpoint]) -> Endpoint | None:
 def _shown(one: Judged) -> Shown:
     heard = one.heard
     path, query = inboxes.parts_of(heard)
-    part = heard.body[:_SHOWN_BYTES_MAX]
-    raw = _spelled(part.decode("utf-8", "replace"))
-    cut = len(part) < len(heard.body)
-    formatted = "" if cut or _too_deep(part) else _spelled(evidence.pretty(part))
     return Shown(
-        line=_spelled(f"{heard.method} {path}{'?' + query if query else ''}".strip()),
-        head=_spelled(evidence.head(one.heard.headers)),
-        raw=raw,
-        formatted="" if formatted == raw else formatted,
-        size=len(heard.body),
-        cut=cut,
+        line=spelled(f"{heard.method} {path}{'?' + query if query else ''}".strip()),
+        head=spelled(evidence.head(heard.headers)),
+        body=body_of(heard.body),
     )
-
-
-def _too_deep(body: bytes) -> bool:
-    depth = 0
-    for byte in body:
-        if byte in b"[{":
-            depth += 1
-            if depth > _SHOWN_LEVELS_MAX:
-                return True
-        elif byte in b"]}":
-            depth -= 1
-    return False
-
-
-def _spelled(text: str) -> str:
-    """Return the text with what cannot be seen written out."""
-    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
