@@ -6,11 +6,23 @@ from types import MappingProxyType
 from typing import Final
 
 from payhooks.connectors.contract import Provider
+from payhooks.connectors.foloosi import FOLOOSI, FOLOOSI_SIGNED, is_signed
+from payhooks.connectors.merchant_console import MERCHANT_CONSOLE
+from payhooks.connectors.owlpay import OWLPAY
+from payhooks.connectors.owngateway import HYPERSWITCH, OWNGATEWAY
+from payhooks.connectors.treezor import TREEZOR
 from payhooks.errors import InvalidError
 from payhooks.model.connector import Connector
 from payhooks.model.merchant import Merchant
 
-_BUILT_IN: Final[tuple[Provider, ...]] = ()
+_BUILT_IN: Final[tuple[Provider, ...]] = (
+    OWLPAY,
+    TREEZOR,
+    MERCHANT_CONSOLE,
+    FOLOOSI,
+    OWNGATEWAY,
+    HYPERSWITCH,
+)
 PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType(
     {provider.name: provider for provider in _BUILT_IN}
 )
@@ -34,4 +46,6 @@ def find(name: str) -> Provider:
 
 def bound(connector: Connector, merchant: Merchant) -> Provider:
     """Return the connector's provider, as this merchant hears it."""
+    if connector.dialect == FOLOOSI.name and is_signed(dict(connector.options)):
+        return FOLOOSI_SIGNED
     return PROVIDERS[connector.dialect]
