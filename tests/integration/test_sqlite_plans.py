@@ -22,11 +22,11 @@ from payhooks.storage.sqlite.selecting import where_events, where_undone
 from payhooks.storage.sqlite.settling import prepare
 
 _PACKAGE = "payhooks.storage.sqlite"
-# What may be read from end to end: what the caller bound, and the index of just those lanes.
+# What may be read from end to end: what the caller bound, and an index of just what is looked for.
 _BOUND = re.compile(
     r"SCAN (\d+ CONSTANT ROWS|CONSTANT ROW|\d+-ROW VALUES CLAUSE|carray VIRTUAL TABLE|"
-    r"\(subquery-\d+\)|temp\.settling|s|arrived|wanted|woken|w|old|"
-    r"(l|lanes) USING COVERING INDEX lanes_deleted)(?!\w)"
+    r"\(subquery-\d+\)|temp\.settling|s|arrived|wanted|ended|woken|w|old|"
+    r"(l|lanes) USING COVERING INDEX lanes_deleted|receipts USING INDEX receipts_waiting)(?!\w)"
 )
 
 _MERCHANT = MerchantId(bytes(15) + b"\x11")
@@ -54,6 +54,14 @@ INSERT INTO events (id, merchant_id, type, family, object_type, object_id, routi
   fan_out, data)
 SELECT unhex(printf('%032x', n * 2)), unhex(printf('%032x', n % 50)), 'payment.succeeded', 'shop',
   'payment', n % 5000, 1, n % 100 < 50, x'7b7d' FROM numbers;
+
+WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 20000)
+INSERT INTO receipts (merchant_id, id, connector_id, state, claimed_until, document, body)
+SELECT unhex(printf('%032x', n % 50)), unhex(printf('%032x', n)), unhex(printf('%032x', n % 100)),
+  iif(n % 100, 'processed', 'received'), 0, x'7b7d', x'7b7d' FROM numbers;
+
+INSERT INTO heard (merchant_id, object_type, object_id, receipt_id, connector_id, said)
+SELECT merchant_id, 'payment', n / 4, id, connector_id, '[]' FROM receipts;
 
 WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 499)
 INSERT INTO lanes (endpoint_id, merchant_id, state, look_at, lease_us)
@@ -121,6 +129,27 @@ def _walks(plan: list[str]) -> list[str]:
         ("sweeping", "purge_attempts", 0, ["attempts USING PRIMARY KEY (delivery_id=?)"]),
         ("sweeping", "failing", 0, ["lanes USING INDEX lanes_failing"]),
         ("sweeping", "silent", 0, ["lanes USING INDEX lanes_listening"]),
+        ("receiving", "connectors", 0, ["connectors USING PRIMARY KEY (merchant_id=? AND id<?)"]),
+        ("receiving", "free_receipts", 0, ["SCAN receipts USING INDEX receipts_waiting"]),
+        ("receiving", "claim", 2, ["receipts USING COVERING INDEX sqlite_autoindex_receipts_1"]),
+        ("receiving", "quarantined", 0, ["receipts USING INDEX receipts_connector (merchant_id=?"]),
+        ("receiving", "forget_receipts", 2, ["receipts USING COVERING INDEX sqlite_autoindex_re"]),
+        ("receiving", "old", 0, ["receipts USING INDEX receipts_age (id<?)"]),
+        ("receiving", "all_ids", 0, ["sqlite_autoindex_receipts_1 (merchant_id=? AND id<?)"]),
+        ("receiving", "ids_in_state", 0, ["receipts_state (merchant_id=? AND state=? AND id<?)"]),
+        ("receiving", "ids_of_connector", 0, ["connector_id=? AND state=? AND id<?)"]),
+        ("receiving", "with_ids", 0, ["sqlite_autoindex_receipts_1 (merchant_id=? AND id=?)"]),
+        ("concluding", "conclude", 7, ["receipts_state (merchant_id=? AND state=? AND id=?)"]),
+        ("concluding", "heard_before", 0, ["h USING PRIMARY KEY", "state=? AND id=?)"]),
+        ("concluding", "receipts_about", 0, ["object_type=? AND object_id=? AND receipt_id<?)"]),
+        ("concluding", "objects_called", 0, ["PRIMARY KEY (merchant_id=? AND reference=?)"]),
+        ("concluding", "references_of", 0, ["COVERING INDEX object_references_object"]),
+        ("concluding", "unlink", 2, ["heard_receipt (merchant_id=? AND receipt_id=?)"]),
+        ("concluding", "forget_names", 3, ["INDEX object_references_object", "h USING PRIMARY"]),
+        ("expecting", "due", 0, ["expectations USING INDEX expectations_due (due_at<?)"]),
+        ("expecting", "claim", 3, ["expectations USING PRIMARY KEY"]),
+        ("expecting", "write", 0, ["expectations USING PRIMARY KEY"]),
+        ("expecting", "overdue", 0, ["expectations_overdue (merchant_id=? AND id<?)"]),
         ("replaying", "standing", 0, ["q USING PRIMARY KEY", "d USING PRIMARY KEY"]),
         ("replaying", "replay_backlog", 0, ["queue USING COVERING INDEX queue_replay"]),
         ("replaying", "free_replays", 0, ["replays USING INDEX replays_running"]),

@@ -270,7 +270,7 @@ def conclude(tables: Tables, conclusions: Iterable[Conclusion]) -> None:
         )
         for link in conclusion.links:
             place = (merchant_id, link.object_type, link.object_id)
-            tables.links.setdefault(place, {})[id_] = link.said
+            tables.links.setdefault(place, {}).setdefault(id_, link.said)
         for reference in conclusion.references:
             tables.references[merchant_id, reference] = None
         if (expectation := conclusion.expectation) is not None:

@@ -14,6 +14,7 @@ from payhooks.ids import (
     event_id_of,
     last_delivery_id_of,
 )
+from payhooks.model.connector import Connector
 from payhooks.model.delivery import State
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.key import ApiKey
@@ -30,6 +31,7 @@ from payhooks.ports.accepting import (
 )
 from payhooks.storage import findings, statements
 from payhooks.storage.documents import decode
+from payhooks.storage.sqlite.concluding import write_conclusions
 from payhooks.storage.sqlite.connection import (
     Row,
     blobs,
@@ -142,6 +144,12 @@ def _accept(
     run_many(db, _SQL["insert_events"], batch.events)
     run_many(db, _SQL["insert_queue"], batch.queue)
     run_many(db, _SQL["insert_wakes"], [(*wake, now) for wake in batch.wakes])
+    conclusions = [
+        arrival.conclusion
+        for arrival, acceptance in zip(arrivals, acceptances, strict=True)
+        if arrival.conclusion is not None and isinstance(acceptance, Accepted)
+    ]
+    write_conclusions(db, conclusions, now=now)
     return acceptances
 
 
@@ -256,10 +264,12 @@ def _routing(db: apsw.Connection, merchant_id: MerchantId, now: int) -> Routing 
     endpoints = rows(db, _SQL["endpoints_of"], (merchant_id,))
     secrets = rows(db, _SQL["secrets_of"], (merchant_id, now))
     keys = rows(db, _SQL["keys_of"], (merchant_id, now))
+    connectors = rows(db, _SQL["connectors_of"], (merchant_id,))
     return Routing(
         merchant=decode(Merchant, document),
         version=version,
         endpoints=tuple(decode(Endpoint, text) for (text,) in endpoints),
         secrets=tuple(decode(SealedSecret, text) for (text,) in secrets),
         keys=tuple(decode(ApiKey, text) for (text,) in keys),
+        connectors=tuple(decode(Connector, text) for (text,) in connectors),
     )

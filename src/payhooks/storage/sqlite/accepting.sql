@@ -51,3 +51,6 @@ WHERE merchant_id = ?1 AND (expires_at IS NULL OR expires_at > ?2) ORDER BY crea
 -- name: keys_of
 SELECT document FROM api_keys
 WHERE merchant_id = ?1 AND revoked = 0 AND (expires_at IS NULL OR expires_at > ?2) ORDER BY id;
+
+-- name: connectors_of
+SELECT document FROM connectors WHERE merchant_id = ? AND deleted = 0 ORDER BY id;

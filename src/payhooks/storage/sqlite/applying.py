@@ -8,6 +8,7 @@ import msgspec
 from payhooks import limits
 from payhooks.errors import StaleVersionError, WrongStateError
 from payhooks.model.audit import GENESIS, AuditEntry, chain
+from payhooks.model.connector import Connector, ConnectorStatus
 from payhooks.model.endpoint import Endpoint, EndpointStatus
 from payhooks.model.event_type import EventType
 from payhooks.model.key import ApiKey
@@ -40,12 +41,9 @@ def write_change(db: apsw.Connection, change: Change, *, now: int) -> None:
     version = _raise_version(db, change)
     if change.endpoint is not None:
         _write_endpoint(db, change.endpoint, version, now, moved=change.moved)
-    for secret in change.secrets:
-        write_secret(db, secret)
-    for secret in change.ending_secrets:
-        _end_secret(db, secret)
-    for id_ in change.forget_secrets:
-        forget_secret(db, id_)
+    if change.connector is not None:
+        _write_connector(db, change.connector)
+    _write_secrets(db, change)
     if change.key is not None:
         _write_key(db, change.key)
     if change.replay is not None:
@@ -90,6 +88,15 @@ def announce(db: apsw.Connection, announcement: Announcement) -> None:
     run(db, _SQL["announce"], (announcement.id, encode(announcement)))
 
 
+def _write_secrets(db: apsw.Connection, change: Change) -> None:
+    for secret in change.secrets:
+        write_secret(db, secret)
+    for secret in change.ending_secrets:
+        _end_secret(db, secret)
+    for id_ in change.forget_secrets:
+        forget_secret(db, id_)
+
+
 def _end_secret(db: apsw.Connection, secret: SealedSecret) -> None:
     found = first(db, _SQL["secret_to_end"], (secret.id,))
     if found is None:
@@ -121,6 +128,8 @@ def _raise_version(db: apsw.Connection, change: Change) -> int:
         merchant_id = change.merchant.id
     elif change.endpoint is not None:
         merchant_id = change.endpoint.merchant_id
+    elif change.connector is not None:
+        merchant_id = change.connector.merchant_id
     if merchant_id is None:
         return 0
     found = first(db, _SQL["raise_version"], (merchant_id,))
@@ -179,6 +188,25 @@ def _lane_state(endpoint: Endpoint) -> LaneState:
             return LaneState.DISABLED
         case EndpointStatus.DELETED:
             return LaneState.DELETED
+
+
+def _write_connector(db: apsw.Connection, connector: Connector) -> None:
+    deleted = connector.status is ConnectorStatus.DELETED
+    if not deleted:
+        taken = first(db, _SQL["name_owner"], (connector.merchant_id, connector.name))
+        if taken is not None and taken[0] != connector.id:
+            raise WrongStateError("the name is taken by another connector of the merchant")
+    statement = "insert_connector" if connector.version == 1 else "update_connector"
+    values = (
+        connector.merchant_id,
+        connector.id,
+        connector.name,
+        connector.dialect,
+        connector.version,
+        int(deleted),
+        encode(connector),
+    )
+    _expect_one(run(db, _SQL[statement], values), "connector", connector.version)
 
 
 def _write_key(db: apsw.Connection, key: ApiKey) -> None:

@@ -78,6 +78,17 @@ ON CONFLICT DO NOTHING;
 UPDATE event_types SET version = ?3, document = ?4
 WHERE family = ?1 AND name = ?2 AND version = ?3 - 1;
 
+-- name: name_owner
+SELECT id FROM connectors WHERE merchant_id = ? AND name = ? AND deleted = 0;
+
+-- name: insert_connector
+INSERT INTO connectors (merchant_id, id, name, dialect, version, deleted, document)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (merchant_id, id) DO NOTHING;
+
+-- name: update_connector
+UPDATE connectors SET name = ?3, dialect = ?4, version = ?5, deleted = ?6, document = ?7
+WHERE merchant_id = ?1 AND id = ?2 AND version = ?5 - 1;
+
 -- name: announce
 INSERT INTO announcements (id, document) VALUES (?, ?) ON CONFLICT DO NOTHING;
 

@@ -18,8 +18,10 @@ from payhooks.clock import Clock
 from payhooks.errors import UnavailableError
 from payhooks.storage.sqlite import migrations
 from payhooks.storage.sqlite.accepting import SqliteAccept
+from payhooks.storage.sqlite.concluding import SqliteConclude
 from payhooks.storage.sqlite.connection import FOREVER_US, connect, first, to_us
 from payhooks.storage.sqlite.controlling import SqliteControl
+from payhooks.storage.sqlite.expecting import SqliteExpect
 from payhooks.storage.sqlite.feeding import SqliteFeed
 from payhooks.storage.sqlite.identity import SqliteIdentity
 from payhooks.storage.sqlite.inboxes import SqliteInboxes
@@ -29,6 +31,7 @@ from payhooks.storage.sqlite.parts import Positions
 from payhooks.storage.sqlite.playing import SqlitePlay, give_back_runs
 from payhooks.storage.sqlite.readers import Readers
 from payhooks.storage.sqlite.reading import SqliteRead
+from payhooks.storage.sqlite.receiving import SqliteReceive, give_back_receipts
 from payhooks.storage.sqlite.replaying import SqliteReplay
 from payhooks.storage.sqlite.retiring import SqliteRetire
 from payhooks.storage.sqlite.settling import SqliteSettle, prepare
@@ -56,6 +59,9 @@ class SqliteStore(
     SqliteIdentity,
     SqliteRead,
     SqliteFeed,
+    SqliteReceive,
+    SqliteConclude,
+    SqliteExpect,
     SqliteTally,
 ):
     """See Store. Made by ``open``."""
@@ -115,7 +121,7 @@ def _translated(path: Path) -> Iterator[None]:
 
 
 def _prepare(path: Path, now: int) -> int:
-    """Bring the file to the newest schema, and take back leases and runs whose owners are gone.
+    """Bring the file to the newest schema, and take back what its owners, who are gone, held.
 
     Returns the last position that is in use.
     """
@@ -124,6 +130,7 @@ def _prepare(path: Path, now: int) -> int:
         migrations.migrate(connection, now_us=now)
         prepare(connection)
         give_back_runs(connection)
+        give_back_receipts(connection)
         released = True
         while released:
             with connection:

@@ -1,0 +1,125 @@
+"""What became of receipts: written once, with links, names and what is waited for."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import apsw
+from msgspec.json import Decoder, encode
+
+from payhooks.ids import MerchantId
+from payhooks.model.receipt import Receipt
+from payhooks.ports.controlling import Window
+from payhooks.ports.receiving import Conclusion, HeardBefore, Reference, Subject
+from payhooks.storage import documents, statements
+from payhooks.storage import receipts as stored_receipts
+from payhooks.storage.sqlite.connection import Row, delay_us, rows, rows_of_many, run_many
+from payhooks.storage.sqlite.controlling import NEWEST
+from payhooks.storage.sqlite.parts import Part
+from payhooks.storage.sqlite.writer import Kind
+
+_SQL: Final = statements.load(__package__, "concluding.sql")
+_SAID: Final = Decoder(tuple[str, ...])
+
+
+class SqliteConclude(Part):
+    """See ReceivingStore."""
+
+    async def conclude(self, conclusions: Sequence[Conclusion]) -> None:
+        """See ReceivingStore."""
+        await self._write(
+            Kind.QUICK, lambda db: write_conclusions(db, conclusions, now=self._now_us())
+        )
+
+    async def heard_before(self, subject: Subject, *, limit: int) -> list[HeardBefore]:
+        """See ReceivingStore."""
+        place = (subject.merchant_id, subject.object_type, subject.object_id)
+        bindings = (*place, subject.connector_id, limit)
+        found = await self._read(lambda db: rows(db, _SQL["heard_before"], bindings))
+        return [
+            HeardBefore(receipt=as_receipt(row[:-1]), said=_SAID.decode(row[-1]))
+            for row in reversed(found)
+        ]
+
+    async def receipts_about(
+        self, merchant_id: MerchantId, object_type: str, object_id: str, window: Window
+    ) -> list[Receipt]:
+        """See ReceivingStore."""
+        before = NEWEST if window.after is None else window.after
+        bindings = (merchant_id, object_type, object_id, before, window.limit)
+        found = await self._read(lambda db: rows(db, _SQL["receipts_about"], bindings))
+        return [as_receipt(row) for row in found]
+
+    async def objects_called(
+        self, merchant_id: MerchantId, reference: str, *, limit: int
+    ) -> list[Reference]:
+        """See ReceivingStore."""
+        return await self._references("objects_called", (merchant_id, reference, limit))
+
+    async def references_of(
+        self, merchant_id: MerchantId, object_type: str, object_id: str, *, limit: int
+    ) -> list[Reference]:
+        """See ReceivingStore."""
+        bindings = (merchant_id, object_type, object_id, limit)
+        return await self._references("references_of", bindings)
+
+    async def _references(self, name: str, bindings: Row) -> list[Reference]:
+        found = await self._read(lambda db: rows(db, _SQL[name], bindings))
+        return [
+            Reference(reference=reference, object_type=object_type, object_id=object_id)
+            for reference, object_type, object_id in found
+        ]
+
+
+def write_conclusions(db: apsw.Connection, conclusions: Sequence[Conclusion], *, now: int) -> None:
+    """Write what became of receipts, and what goes with it, where they are still RECEIVED."""
+    # The first of each receipt: a second one finds it concluded.
+    firsts = {one.receipt_id: one for one in reversed(conclusions)}
+    written = rows_of_many(db, _SQL["conclude"], [_fate(one) for one in firsts.values()])
+    concluded = [firsts[id_] for (id_,) in written]
+    run_many(db, _SQL["link"], [row for one in concluded for row in _links(one)])
+    run_many(db, _SQL["call"], [row for one in concluded for row in _references(one)])
+    run_many(db, _SQL["expect"], [row for one in concluded for row in _expectations(one, now)])
+
+
+def unlink(db: apsw.Connection, receipts: Sequence[Row]) -> None:
+    """Remove the links of receipts, by merchant and id; names go with an object's last link."""
+    left = rows_of_many(db, _SQL["unlink"], receipts)
+    run_many(db, _SQL["forget_names"], list(dict.fromkeys(left)))
+
+
+def as_receipt(row: Row) -> Receipt:
+    """Return the receipt whose document, body and fate these columns are."""
+    document, body, state, detail, word, object_type, object_id = row
+    fate = stored_receipts.Fate(
+        state=state, detail=detail, word=word, object_type=object_type, object_id=object_id
+    )
+    return stored_receipts.decode(document, body, fate)
+
+
+def _fate(one: Conclusion) -> Row:
+    fate = (one.state, one.detail, one.word, one.object_type, one.object_id)
+    return (one.merchant_id, one.receipt_id, *fate)
+
+
+def _links(one: Conclusion) -> list[Row]:
+    receipt = (one.receipt_id, one.connector_id)
+    return [
+        (one.merchant_id, link.object_type, link.object_id, *receipt, encode(link.said).decode())
+        for link in one.links
+    ]
+
+
+def _references(one: Conclusion) -> list[Row]:
+    return [
+        (one.merchant_id, called.reference, called.object_type, called.object_id)
+        for called in one.references
+    ]
+
+
+def _expectations(one: Conclusion, now: int) -> list[Row]:
+    if (expected := one.expectation) is None:
+        return []
+    due_at = now + delay_us(one.due_in_s)
+    subject = (one.merchant_id, expected.object_type, expected.object_id)
+    standing = (expected.id, expected.connector_id, due_at, int(expected.overdue))
+    return [(*subject, *standing, documents.encode(expected))]

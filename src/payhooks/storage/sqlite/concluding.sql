@@ -1,0 +1,59 @@
+-- What became of receipts, and what was told with them.
+
+-- name: conclude
+WITH ended (merchant_id, id, state, detail, word, object_type, object_id) AS (VALUES :rows)
+UPDATE receipts SET state = ended.state, owner = NULL, claimed_until = 0, detail = ended.detail,
+  word = ended.word, object_type = ended.object_type, object_id = ended.object_id
+FROM ended
+WHERE receipts.merchant_id = ended.merchant_id AND receipts.id = ended.id
+AND receipts.state = 'received'
+RETURNING id;
+
+-- Of a receipt that was put back none are left: what stands in the way came with this one.
+-- name: link
+INSERT INTO heard (merchant_id, object_type, object_id, receipt_id, connector_id, said)
+VALUES :rows ON CONFLICT DO NOTHING;
+
+-- name: call
+INSERT INTO object_references (merchant_id, reference, object_type, object_id)
+VALUES :rows ON CONFLICT DO NOTHING;
+
+-- name: expect
+INSERT INTO expectations (merchant_id, object_type, object_id, id, connector_id, due_at, overdue,
+  document) VALUES :rows ON CONFLICT DO NOTHING;
+
+-- name: heard_before
+SELECT r.document, r.body, r.state, r.detail, r.word, r.object_type, r.object_id, h.said
+FROM heard AS h CROSS JOIN receipts AS r ON r.merchant_id = h.merchant_id AND r.id = h.receipt_id
+WHERE h.merchant_id = ? AND h.object_type = ? AND h.object_id = ? AND h.connector_id = ?
+AND r.state = 'processed' ORDER BY h.receipt_id DESC LIMIT ?;
+
+-- name: receipts_about
+SELECT r.document, r.body, r.state, r.detail, r.word, r.object_type, r.object_id
+FROM heard AS h CROSS JOIN receipts AS r ON r.merchant_id = h.merchant_id AND r.id = h.receipt_id
+WHERE h.merchant_id = ? AND h.object_type = ? AND h.object_id = ? AND h.receipt_id < ?
+ORDER BY h.receipt_id DESC LIMIT ?;
+
+-- name: objects_called
+SELECT reference, object_type, object_id FROM object_references
+WHERE merchant_id = ? AND reference = ? ORDER BY object_type, object_id LIMIT ?;
+
+-- name: references_of
+SELECT reference, object_type, object_id FROM object_references
+WHERE merchant_id = ? AND object_type = ? AND object_id = ? ORDER BY reference LIMIT ?;
+
+-- name: unlink
+DELETE FROM heard INDEXED BY heard_receipt WHERE (merchant_id, receipt_id) IN (VALUES :rows)
+RETURNING merchant_id, object_type, object_id;
+
+-- The names of an object go with the last of its links.
+-- name: forget_names
+WITH old (merchant_id, object_type, object_id) AS (VALUES :rows)
+DELETE FROM object_references
+WHERE (merchant_id, object_type, object_id) IN (
+  SELECT merchant_id, object_type, object_id FROM old
+  WHERE NOT EXISTS (
+    SELECT 1 FROM heard AS h WHERE h.merchant_id = old.merchant_id
+    AND h.object_type = old.object_type AND h.object_id = old.object_id
+  )
+);

@@ -1,0 +1,75 @@
+"""What is waited for: one expectation an object."""
+
+from typing import Final
+
+import apsw
+import msgspec
+
+from payhooks.ids import ConnectorId, MerchantId
+from payhooks.model.expectation import Expectation
+from payhooks.ports.controlling import Window
+from payhooks.storage import statements
+from payhooks.storage.documents import decode, encode
+from payhooks.storage.sqlite.connection import Row, delay_us, from_us, rows, run, run_many
+from payhooks.storage.sqlite.controlling import NEWEST
+from payhooks.storage.sqlite.parts import Part
+from payhooks.storage.sqlite.writer import Kind
+
+_SQL: Final = statements.load(__package__, "expecting.sql")
+
+
+class SqliteExpect(Part):
+    """See ReceivingStore."""
+
+    async def claim_expectations(self, *, limit: int, for_s: float) -> list[Expectation]:
+        """See ReceivingStore."""
+
+        def look(db: apsw.Connection) -> list[Row]:
+            return rows(db, _SQL["due"], (self._now_us(), limit))
+
+        def work(db: apsw.Connection) -> list[Expectation]:
+            found = look(db)
+            until = self._now_us() + delay_us(for_s)
+            run_many(db, _SQL["claim"], [row[:3] for row in found], (until,))
+            return [_expectation(row[3:]) for row in found]
+
+        # Mostly there is none, and to look for one nobody need write.
+        return await self._write(Kind.QUICK, work) if await self._read(look) else []
+
+    async def write_expectation(self, expectation: Expectation, *, due_in_s: float) -> None:
+        """See ReceivingStore."""
+        due_at = self._now_us() + delay_us(due_in_s)
+        values = (due_at, int(expectation.overdue), encode(expectation))
+        bindings = (*_place(expectation), *values)
+        await self._write(Kind.QUICK, lambda db: run(db, _SQL["write"], bindings))
+
+    async def forget_expectation(self, expectation: Expectation) -> None:
+        """See ReceivingStore."""
+        place = _place(expectation)
+        await self._write(Kind.QUICK, lambda db: run(db, _SQL["forget"], place))
+
+    async def overdue(
+        self, merchant_id: MerchantId, connector_id: ConnectorId | None, window: Window
+    ) -> list[Expectation]:
+        """See ReceivingStore."""
+        before = NEWEST if window.after is None else window.after
+        bindings = (merchant_id, connector_id, before, window.limit)
+        found = await self._read(lambda db: rows(db, _SQL["overdue"], bindings))
+        return [_expectation(row) for row in found]
+
+    async def overdue_counts(self) -> list[tuple[str, int]]:
+        """See ReceivingStore."""
+        found = await self._read(lambda db: rows(db, _SQL["overdue_counts"]))
+        return [(dialect, count) for dialect, count in found]
+
+
+def _place(expectation: Expectation) -> Row:
+    subject = (expectation.merchant_id, expectation.object_type, expectation.object_id)
+    return (*subject, expectation.id)
+
+
+def _expectation(row: Row) -> Expectation:
+    document, due_at, overdue = row
+    return msgspec.structs.replace(
+        decode(Expectation, document), due_at=from_us(due_at), overdue=bool(overdue)
+    )

@@ -1,0 +1,28 @@
+-- What is waited for: one row an object.
+
+-- name: due
+SELECT merchant_id, object_type, object_id, document, due_at, overdue FROM expectations
+WHERE due_at <= ? ORDER BY due_at, id LIMIT ?;
+
+-- name: claim
+UPDATE expectations SET due_at = ?
+WHERE (merchant_id, object_type, object_id) IN (VALUES :rows);
+
+-- By its id as well: a later one of the same object is none of the caller's.
+-- name: write
+UPDATE expectations SET due_at = ?5, overdue = ?6, document = ?7
+WHERE merchant_id = ?1 AND object_type = ?2 AND object_id = ?3 AND id = ?4;
+
+-- name: forget
+DELETE FROM expectations
+WHERE merchant_id = ? AND object_type = ? AND object_id = ? AND id = ?;
+
+-- name: overdue
+SELECT document, due_at, overdue FROM expectations INDEXED BY expectations_overdue
+WHERE overdue = 1 AND merchant_id = ?1 AND id < ?3 AND (?2 IS NULL OR connector_id = ?2)
+ORDER BY id DESC LIMIT ?4;
+
+-- name: overdue_counts
+SELECT c.dialect, count(*) FROM expectations AS e INDEXED BY expectations_overdue
+JOIN connectors AS c ON c.merchant_id = e.merchant_id AND c.id = e.connector_id
+WHERE e.overdue = 1 GROUP BY c.dialect ORDER BY c.dialect;
