@@ -30,6 +30,7 @@ PATTERNS_PER_ENDPOINT_MAX: Final = 100
 CUSTOM_HEADERS_MAX: Final = 20
 CUSTOM_HEADER_BYTES_MAX: Final = 4 * KIB
 ENDPOINTS_PER_MERCHANT_MAX: Final = 50_000
+CONNECTORS_PER_MERCHANT_MAX: Final = 100  # Their secrets are in memory with the routing.
 KEYS_PER_MERCHANT_MAX: Final = 100
 LIVE_SECRETS_MAX: Final = 5  # Signatures per request while rotating fast; headers stay small.
 ROTATION_GRACE_S_MAX: Final = 7 * 86_400

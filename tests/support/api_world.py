@@ -70,6 +70,7 @@ class World:
         keyring = Keyring([os.urandom(32)], random_bytes=os.urandom)
         telemetry = self.telemetry = QuietTelemetry()
         self.tallier = Tallier(store=self.store, clock=clock, telemetry=telemetry)
+        self.directory = Directory(self.store, opener(keyring), clock)
         self.control = Control(
             store=self.store,
             clock=clock,
@@ -78,8 +79,8 @@ class World:
             random_bytes=random.randbytes,
             order_key=order_key,
             settled=self.tallier.settled,
+            endpoint_changed=self.directory.outdate,
         )
-        self.directory = Directory(self.store, opener(keyring), clock)
         self.caller = SYSTEM
         self.bugs: list[BaseException] = []
         acceptor = Acceptor(

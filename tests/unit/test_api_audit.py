@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from tests.support.api_world import World, finish
+from tests.support.owlpay_sender import OTHER_SECRET, SECRET, message, signed
 
 from payhooks.model.delivery import Trigger
 
@@ -83,6 +84,32 @@ async def _joined(world: World, ids: dict[str, str]) -> None:
     ids["user_id"] = made.json["id"]
 
 
+async def _connected(world: World, ids: dict[str, str]) -> None:
+    made = await world.call("POST", f"/v1/merchants/{ids['m']}/connectors", _CONNECTOR)
+    assert made.status == 201, made.body
+    ids["connector_id"] = made.json["id"]
+
+
+async def _deaf(world: World, ids: dict[str, str]) -> None:
+    await _connected(world, ids)
+    at = f"/v1/merchants/{ids['m']}/connectors/{ids['connector_id']}/disable"
+    assert (await world.call("POST", at)).status == 200
+
+
+async def _heard(world: World, ids: dict[str, str]) -> None:
+    await _connected(world, ids)
+    body = message("payment_intent.succeeded", {"uuid": "pi_1"})
+    headers = signed(body, world.clock.now(), OTHER_SECRET)
+    target = f"/webhooks/{ids['m']}/owlpay"
+    assert (await world.call("POST", target, raw=body, key=None, headers=headers)).status == 401
+    [receipt] = (await world.call("GET", f"/v1/merchants/{ids['m']}/receipts")).json["data"]
+    ids["receipt_id"] = receipt["id"]
+    said = {"secret": OTHER_SECRET}
+    at = f"/v1/merchants/{ids['m']}/connectors/owlpay/rotate-secret"
+    assert (await world.call("POST", at, said)).status == 200
+
+
+_CONNECTOR = {"name": "owlpay", "dialect": "owlpay", "secrets": [SECRET]}
 _TYPE = {"family": "shop", "name": "basket.left", "words": "Somebody left."}
 _HOOK = {"label": "Hook", "url": "https://example.com/hook", "events": ["*"]}
 _KEY = {"label": "k", "scopes": ["events:read"]}
@@ -90,6 +117,7 @@ _USER = {"username": "ines", "email": "i@x.example", "password": "six green bicy
 _PLAY = {"scenario": "refund"}
 _M = "/v1/merchants/{m}"
 _E = _M + "/endpoints/{endpoint_id}"
+_C = _M + "/connectors/{connector_id}"
 
 _CALLS: list[tuple[str, str, object, Prepare]] = [
     ("POST", "/v1/merchants", {"name": "Other", "mode": "live"}, _nothing),
@@ -106,6 +134,14 @@ _CALLS: list[tuple[str, str, object, Prepare]] = [
     ("POST", _E + "/test", None, _nothing),
     ("POST", _E + "/rotate-secret", {"grace_s": 60}, _nothing),
     ("GET", _E + "/secret", None, _nothing),
+    ("POST", _M + "/connectors", _CONNECTOR, _nothing),
+    ("PATCH", _C, {"events": ["payment_intent.*"]}, _connected),
+    ("DELETE", _C, None, _connected),
+    ("POST", _C + "/rotate-secret", {"secret": OTHER_SECRET, "grace_s": 60}, _connected),
+    ("POST", _C + "/disable", None, _connected),
+    ("POST", _C + "/enable", None, _deaf),
+    ("POST", _C + "/reprocess", {"states": ["quarantined"]}, _heard),
+    ("POST", _M + "/receipts/{receipt_id}/reprocess", None, _heard),
     ("POST", _M + "/keys", _KEY, _nothing),
     ("DELETE", _M + "/keys/{key_id}", None, _nothing),
     ("POST", _M + "/users", {**_USER, "role": "viewer"}, _nothing),

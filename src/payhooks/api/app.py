@@ -29,6 +29,7 @@ from payhooks.api.problems import (
     shown,
 )
 from payhooks.api.routes import (
+    connectors,
     deliveries,
     endpoints,
     event_types,
@@ -39,6 +40,7 @@ from payhooks.api.routes import (
     listen,
     merchants,
     objects,
+    receipts,
     records,
     replays,
     sandbox,
@@ -67,6 +69,9 @@ _ROUTERS: Final = (
     sandbox.catalogue,
     sandbox.router,
     inboxes.router,
+    connectors.catalogue,
+    connectors.router,
+    receipts.router,
     records.router,
     health.router,
 )

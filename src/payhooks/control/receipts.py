@@ -1,0 +1,285 @@
+"""Receipts at a person's hand: found, and read again once the secret or the decoder is mended.
+
+Whose request it is was decided on the raw bytes as it came. A quarantined one is judged once
+more, with the secrets as they are now and as of the time at which it came; nobody can say of a
+receipt that it is the provider's, only show it with the right secret.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from payhooks import ids
+from payhooks.connectors import registry
+from payhooks.connectors.contract import Incoming, Keys, Provider, Source
+from payhooks.connectors.judging import Judged, judged
+from payhooks.control import connectors
+from payhooks.control.context import Caller, Control, audit_entry
+from payhooks.errors import (
+    InvalidError,
+    NotFoundError,
+    SignatureError,
+    UnavailableError,
+    WrongStateError,
+)
+from payhooks.ids import ReceiptId
+from payhooks.limits import MIB, SLICE_ROWS_MAX
+from payhooks.model.audit import AuditEntry
+from payhooks.model.connector import Connector, ConnectorStatus
+from payhooks.model.merchant import Merchant
+from payhooks.model.receipt import REPROCESSABLE, Receipt, ReceiptState, Verdict
+from payhooks.ports.controlling import Window
+from payhooks.ports.fetching import Fetch
+from payhooks.ports.receiving import ReceiptFilter
+
+LOOKED_AT_MAX: Final = 10_000  # as many as a quarantine holds
+# Put back in one transaction: whoever has more asks again.
+REPROCESSED_MAX: Final = SLICE_ROWS_MAX
+_HELD_BYTES_MAX: Final = 16 * MIB
+_AT_ONCE: Final = 20  # of the largest size, 20 MiB
+# Whoever forges names what is to be fetched; more of it is not asked for in one go.
+_MATERIALS_MAX: Final = 10
+
+
+class Reprocessed(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of many receipts that were to be read again."""
+
+    done: int
+    unverified: int  # still; they stay in the quarantine
+    more: bool  # not all were looked at: ask again
+
+
+async def find(control: Control, merchant: Merchant, text: str) -> Receipt:
+    """Return the merchant's receipt with this printed id.
+
+    Raises:
+        NotFoundError: There is none, or it is another merchant's.
+
+    """
+    receipt_id = ids.from_text(ids.RECEIPT, text)
+    if receipt_id is not None:
+        receipt = await control.store.receipt(merchant.id, ReceiptId(receipt_id))
+        if receipt is not None:
+            return receipt
+    raise NotFoundError("There is no such receipt.")
+
+
+async def listed(
+    control: Control, merchant: Merchant, which: ReceiptFilter, window: Window
+) -> list[Receipt]:
+    """Return receipts, newest first."""
+    return await control.store.receipts(merchant.id, which, window)
+
+
+async def reprocess(
+    control: Control,
+    caller: Caller,
+    merchant: Merchant,
+    receipts: Sequence[Receipt],
+    *,
+    despite_conflict: bool = False,
+) -> int:
+    """Have receipts read again; return how many. Either all can be, or none is touched.
+
+    Raises:
+        WrongStateError: One was read, is still not verified (this says why), or does not
+            conflict although it is to be told despite that.
+        UnavailableError: What it is verified with cannot be had now.
+
+    """
+    judges: dict[bytes, _Judge] = {}
+    anew = []
+    for receipt in receipts:
+        _demand_state(receipt, despite_conflict=despite_conflict)
+        if receipt.connector_id not in judges:
+            judges[receipt.connector_id] = await _Judge.of(control, merchant, receipt)
+        found = await judges[receipt.connector_id].look(receipt)
+        if found.verdict is Verdict.UNVERIFIED:
+            raise WrongStateError(f"It is still not verified. {found.reason or ''}".strip())
+        anew.append(_anew(receipt, found.verdict, despite_conflict=despite_conflict))
+    if not anew:
+        return 0
+    target = (
+        ids.to_text(ids.RECEIPT, anew[0].id)
+        if len(anew) == 1
+        else ids.to_text(ids.CONNECTOR, anew[0].connector_id)
+    )
+    entry = _entry(control, caller, merchant, receipts, target=target)
+    return await control.store.reprocess(anew, audit=entry)
+
+
+async def reprocess_all(  # noqa: PLR0913 - every part is named at the call site
+    control: Control,
+    caller: Caller,
+    merchant: Merchant,
+    connector: Connector,
+    *,
+    states: Sequence[ReceiptState],
+    limit: int = LOOKED_AT_MAX,
+) -> Reprocessed:
+    """Have the connector's receipts in these states read again, of the newest *limit*.
+
+    Those that are still not verified stay where they are.
+
+    Raises:
+        InvalidError: Receipts in one of these states are not read again.
+
+    """
+    if not states or not set(states) <= REPROCESSABLE:
+        detail = f"There are: {', '.join(sorted(REPROCESSABLE))}."
+        raise InvalidError.at("/states", "not_reprocessable", detail)
+    judge = await _Judge.with_keys(control, merchant, connector)
+    which = ReceiptFilter(connector_id=connector.id, states=tuple(states))
+    anew: list[Receipt] = []
+    held_bytes = looked_at = unverified = 0
+    after: bytes | None = None
+    more = True
+    while more and looked_at < limit and held_bytes < _HELD_BYTES_MAX:
+        room = min(_AT_ONCE, limit - looked_at, REPROCESSED_MAX - len(anew))
+        if not room:
+            break
+        page = await listed(control, merchant, which, Window(limit=room, after=after))
+        more = len(page) == room
+        looked_at += len(page)
+        after = page[-1].id if page else after
+        for receipt in page:
+            # Each may be a megabyte that is hashed; others come to work in between.
+            await asyncio.sleep(0)
+            found = await judge.look_or_leave(receipt)
+            if found.verdict is Verdict.UNVERIFIED:
+                unverified += 1
+                continue
+            anew.append(_anew(receipt, found.verdict, despite_conflict=False))
+            held_bytes += len(receipt.body)
+    done = 0
+    if anew:
+        target = ids.to_text(ids.CONNECTOR, connector.id)
+        entry = _entry(control, caller, merchant, anew, target=target)
+        done = await control.store.reprocess(anew, audit=entry)
+    return Reprocessed(done=done, unverified=unverified, more=more)
+
+
+def _demand_state(receipt: Receipt, *, despite_conflict: bool) -> None:
+    if receipt.state not in REPROCESSABLE:
+        raise WrongStateError(f"A receipt that is {receipt.state} is not read again.")
+    if despite_conflict and receipt.state is not ReceiptState.CONFLICTING:
+        raise WrongStateError("This receipt does not conflict with another.")
+
+
+def _anew(receipt: Receipt, verdict: Verdict, *, despite_conflict: bool) -> Receipt:
+    return msgspec.structs.replace(
+        receipt,
+        state=ReceiptState.RECEIVED,
+        verdict=verdict,
+        reason=None,
+        detail=None,
+        despite_conflict=receipt.despite_conflict or despite_conflict,
+    )
+
+
+def _entry(
+    control: Control,
+    caller: Caller,
+    merchant: Merchant,
+    receipts: Sequence[Receipt],
+    *,
+    target: str,
+) -> AuditEntry:
+    return audit_entry(
+        control,
+        caller,
+        merchant_id=merchant.id,
+        action="receipt.reprocessed",
+        target=target,
+        changes={"receipts": [None, len(receipts)]},
+    )
+
+
+class _Judge:
+    """Says of one connector's kept requests whose they are, with the secrets of now."""
+
+    def __init__(
+        self, control: Control, provider: Provider, connector: Connector, keys: Keys
+    ) -> None:
+        self._control = control
+        self._provider = provider
+        self._options = dict(connector.options)
+        self._keys = keys
+        self._materials: dict[str, bytes | None] = {}
+
+    @classmethod
+    async def of(cls, control: Control, merchant: Merchant, receipt: Receipt) -> "_Judge":
+        """Return the judge of the connector that brought the receipt."""
+        connector = await control.store.connector(merchant.id, receipt.connector_id)
+        if connector is None or connector.status is ConnectorStatus.DELETED:
+            raise WrongStateError("The connector of this receipt was deleted.")
+        return await cls.with_keys(control, merchant, connector)
+
+    @classmethod
+    async def with_keys(
+        cls, control: Control, merchant: Merchant, connector: Connector
+    ) -> "_Judge":
+        """Return the judge of a connector."""
+        keys = await connectors.opened_keys(control, merchant, connector)
+        # What came with a request to show who sends it was not kept: the signature has to do.
+        keys = keys._replace(credential=None)
+        return cls(control, registry.bound(connector, merchant), connector, keys)
+
+    async def look(self, receipt: Receipt) -> Judged:
+        """Return the verdict; what was verified once, stays so.
+
+        Raises:
+            UnavailableError: What it is verified with cannot be had now.
+
+        """
+        if receipt.state is not ReceiptState.QUARANTINED:
+            return Judged(receipt.verdict)
+        lost = self._lost(receipt)
+        if lost is not None:
+            return Judged(Verdict.UNVERIFIED, lost)
+        headers: dict[str, str] = {}
+        for name, value in receipt.headers:
+            headers.setdefault(name, value)
+        incoming = Incoming(receipt.method, receipt.query, headers, receipt.body)
+        try:
+            url = self._provider.needs(incoming, self._options)
+        except SignatureError as error:
+            return Judged(Verdict.UNVERIFIED, error.reason)
+        keys = self._keys
+        if url is not None:
+            keys = keys._replace(materials={url: await self._material(url)})
+        return judged(self._provider, incoming, keys, receipt.received_at, self._options)
+
+    async def look_or_leave(self, receipt: Receipt) -> Judged:
+        """Return the verdict; where it cannot be had now, it is not verified."""
+        try:
+            return await self.look(receipt)
+        except UnavailableError as error:
+            return Judged(Verdict.UNVERIFIED, str(error))
+
+    def _lost(self, receipt: Receipt) -> str | None:
+        """Return in words what a second look lacks; None: it sees what the first one saw."""
+        if hashlib.sha256(receipt.body).digest() != receipt.body_sha256:
+            return (
+                "Card data in it was masked before it was kept, and the signature is of what came;"
+                " have the provider send it again."
+            )
+        if self._provider.source is Source.CREDENTIALS:
+            return (
+                "The credentials that came with it are not kept; have the provider send it again."
+            )
+        return None
+
+    async def _material(self, url: str) -> bytes:
+        if url not in self._materials:
+            if len(self._materials) >= _MATERIALS_MAX or self._control.fetcher is None:
+                raise UnavailableError("too many certificates are named; try again later")
+            self._materials[url] = None
+            self._materials[url] = (await self._control.fetcher.fetch(Fetch(url=url))).body
+        material = self._materials[url]
+        if material is None:
+            raise UnavailableError("the certificate could not be fetched")
+        return material
