@@ -1,5 +1,7 @@
 """What every store must do when a receipt is concluded: once, whole, with the event it tells."""
 
+import asyncio
+
 import msgspec
 import pytest
 from tests.support.inbound import FOR_S, PAYMENT, Inbound, after
@@ -172,6 +174,29 @@ async def test_the_first_conclusion_of_a_receipt_holds(inbound: Inbound) -> None
     assert await inbound.is_told(merchant, event.id)
     assert await inbound.stored(receipt) == first
     assert not await _is_whole(inbound, connector, after(receipt, late))
+
+
+async def test_one_of_many_conclusions_at_once_holds_whole(inbound: Inbound) -> None:
+    """A process that was thought dead wakes up beside the one that took over."""
+    merchant = await inbound.world.merchant()
+    connector = await inbound.connector(merchant)
+    receipt = await inbound.received(connector)
+    conclusions = [
+        inbound.conclusion(
+            receipt,
+            detail=str(n),
+            links=(Link(object_type=PAYMENT, object_id="t-1", said=(str(n),)),),
+        )
+        for n in range(6)
+    ]
+    events = [inbound.world.event(merchant) for _ in conclusions]
+
+    told = zip(events, conclusions, strict=True)
+    answers = await asyncio.gather(*(inbound.tell(*one) for one in told))
+
+    assert {type(one) for one in answers} == {Accepted}
+    [heard] = await inbound.history(connector, "t-1")
+    assert heard.said == (heard.receipt.detail,)
 
 
 async def test_a_receipt_that_tells_nothing_is_concluded_alone(inbound: Inbound) -> None:

@@ -1,5 +1,6 @@
 """What every store must do with receipts: kept once, claimed by one, bounded, listed, retired."""
 
+import asyncio
 from datetime import timedelta
 
 import msgspec
@@ -104,6 +105,42 @@ async def test_one_of_two_who_claim_gets_a_receipt(inbound: Inbound) -> None:
     assert await _claim(inbound, owner=OWNER) == []
     await inbound.world.advance(FOR_S + 1)
     assert await _claim(inbound, owner=OTHER_OWNER) == receipts
+
+
+async def test_many_who_claim_at_once_share_what_there_is(inbound: Inbound) -> None:
+    """After a crash every process looks at the same moment."""
+    connector = await inbound.connector(await inbound.world.merchant())
+    receipts = [inbound.receipt(connector) for _ in range(30)]
+    await inbound.receive(*receipts)
+    await inbound.world.advance(FOR_S + 1)
+
+    claims = await asyncio.gather(*(_claim(inbound, owner=n, limit=10) for n in range(6)))
+
+    taken = [one.id for claim in claims for one in claim]
+    assert len(taken) == len(set(taken))
+    rest = await _claim(inbound, limit=100)
+    assert sorted(taken + [one.id for one in rest]) == [one.id for one in receipts]
+
+
+async def test_batches_that_come_at_once_are_all_counted(inbound: Inbound) -> None:
+    """A forger uses many connections, and the bound is for all of them together."""
+    merchant = await inbound.world.merchant()
+    connectors = [await inbound.connector(merchant, name=name) for name in ("till", "shop")]
+    batches = [
+        [make(connector) for connector in order for make in (inbound.receipt, inbound.forged)]
+        for order in (connectors, connectors[::-1]) * 6
+    ]
+
+    await asyncio.gather(*(inbound.receive(*batch) for batch in batches))
+
+    for connector in connectors:
+        health = await inbound.health(connector)
+        assert (health.received, health.unverified) == (12, 12)
+        assert (health.quarantined, health.dropped) == (QUARANTINE_MAX, 12 - QUARANTINE_MAX)
+        which = ReceiptFilter(connector_id=connector.id, states=(ReceiptState.QUARANTINED,))
+        held = await inbound.store.receipts(merchant.id, which, ALL)
+        assert sum(len(one.body) for one in held) == health.quarantined_bytes
+        assert len(held) == QUARANTINE_MAX
 
 
 async def test_the_oldest_are_claimed_first_whoever_they_are_of(inbound: Inbound) -> None:
