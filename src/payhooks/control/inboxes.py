@@ -20,6 +20,7 @@ from payhooks.model.endpoint import Endpoint, SignatureType
 from payhooks.model.inbox import Heard, Inbox
 from payhooks.model.merchant import Merchant
 from payhooks.model.secret import SealedSecret, SecretPurpose
+from payhooks.policy.credential_headers import opens_something
 from payhooks.ports.accepting import Routing
 from payhooks.ports.controlling import Window
 from payhooks.receiver import Code, VerificationError, Verifier
@@ -31,10 +32,6 @@ HEARD_KEPT_MAX: Final = 100  # per inbox
 _WORD_BYTES: Final = 16  # as hard to guess as an id; what it opens is a place to leave things
 _WORD: Final = re.compile(r"[0-9a-f]{32}")
 _HIDDEN: Final = "••••••••"
-_CREDENTIAL: Final = re.compile(
-    r"auth|cookie|token|secret|passw|credential|session|(api|access|signature)[-_]?key",
-    re.IGNORECASE,
-)
 # What a verdict is found by stays, whatever another webhook calls its password.
 _SIGNATURES: Final = frozenset(name for one in DIALECTS.values() for name in one.way.headers)
 JUDGED_BY_MAX: Final = 10  # webhooks of one inbox
@@ -163,19 +160,18 @@ async def hear(control: Control, inbox: Inbox, heard: Heard) -> None:
     custom = routing.merchant.custom_dialect
     place = None if custom is None else custom.signature_header.lower()
     headers = tuple(
-        (name, _HIDDEN if _opens_something(name, own, place) else value)
-        for name, value in heard.headers
+        (name, _HIDDEN if _is_hidden(name, own, place) else value) for name, value in heard.headers
     )
     await control.store.hear(
         inbox, msgspec.structs.replace(heard, headers=headers), kept_max=HEARD_KEPT_MAX
     )
 
 
-def _opens_something(name: str, own: Container[str], custom_place: str | None) -> bool:
+def _is_hidden(name: str, own: Container[str], custom_place: str | None) -> bool:
     plain = name.lower()
     if plain in _SIGNATURES or plain == custom_place:
         return False
-    return plain in own or _CREDENTIAL.search(plain) is not None
+    return plain in own or opens_something(plain)
 
 
 def behind(path: str, query: str) -> str:
@@ -215,6 +211,25 @@ async def heard(control: Control, merchant: Merchant, inbox: Inbox, window: Wind
         # To hash a large body for each webhook takes long enough for others to wait.
         await asyncio.sleep(0)
     return judged
+
+
+async def request(control: Control, merchant: Merchant, inbox: Inbox, text: str) -> Judged:
+    """Return the request with this printed id, judged.
+
+    Raises:
+        NotFoundError: It came to another inbox, or is kept no more.
+        UnavailableError: As for ``opened``.
+
+    """
+    asked = ids.from_text(ids.HEARD, text)
+    if asked is not None and any(asked):
+        # A window begins behind an id, and newest first what is behind the next one is this one.
+        after = min(int.from_bytes(asked, "big") + 1, (1 << 8 * len(asked)) - 1)
+        window = Window(limit=1, after=after.to_bytes(len(asked), "big"))
+        for one in await heard(control, merchant, inbox, window):
+            if one.heard.id == asked:
+                return one
+    raise NotFoundError("There is no such request.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
