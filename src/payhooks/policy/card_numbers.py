@@ -8,15 +8,15 @@ security codes and PIN blocks. What was found is never told: only where, and of 
 import base64
 import re
 import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import accumulate, islice
 from typing import Final, assert_never
 
 from payhooks.policy import card_ranges, json_leaves
 from payhooks.policy.card_suspicion import BASE64_DIGITS, Suspicion, suspicion, unescaped
-from payhooks.policy.json_leaves import Leaf
+from payhooks.policy.json_leaves import Leaf, Step
 
 
 class Kind(StrEnum):
@@ -43,10 +43,11 @@ class Masked:
     raw: bytes
     places: list[Place]  # the first of where something was
     is_ambiguous: bool  # two members of an object have the same name now
+    kept: list[Place] = field(default_factory=list)  # the first of what was to be left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Span:
+class Span:
     """Which characters of a text, or of a number, nobody may see, and what they are of."""
 
     kind: Kind
@@ -57,7 +58,7 @@ MASK: Final = "X"
 _SHOWN_FIRST: Final = 6  # and the last four: as much as PCI DSS 3.4.1 lets anybody see
 _SHOWN_LAST: Final = 4
 # So many groups of digits of one document are tried; a run that goes beyond is hidden whole.
-_GROUPS_MAX: Final = 4_000
+GROUPS_MAX: Final = 4_000
 _SEPARATOR: Final = (
     r"[ .\-\u00a0\u00ad\u1680\u180e\u2000-\u2015\u202f\u205f\u2060\u2212\u3000\ufeff]"
 )
@@ -82,6 +83,20 @@ _SECRET_NAME: Final = re.compile(
     r"(?:cv[vcnd]|csc|cav|securitycode|cardcode|cardcid|cardverification(?:value|code|number))2?\]?\Z"
 )
 _PIN_BLOCK_NAME: Final = re.compile(r"pinblock\]?\Z")
+# Both within a text: a form, XML, JSON that is the value of a member.
+_NAMED: Final = re.compile(
+    r"(?:(?:cv[vcnd]|csc|cav|security[ _.\-]?code"
+    r"|card[ _.\-]?(?:code|cid|verification[ _.\-]?(?:value|code|number)))[ _.\-]?2?"
+    r"|(?P<pin>pin[ _.\-]?block))\]?"
+    r"(?:\s[^<>]{0,60}+>|\"?(?:\r?\n[\w\-]{1,40}+:[^\r\n]{0,200}+){0,4}+\r?\n\r?\n"
+    r"|(?:[\"'\\\s]|value){0,8}+[:=>]|</\w{1,32}+>\s{0,8}+<\w{1,32}+>)"
+    r"(?:[\"'\\\s]|<\w{1,32}+>|<!\[CDATA\[){0,8}+"
+    r"(?P<value>(?(pin)[0-9a-fA-F]{16}|\d{3,4}))(?!\w)",
+    re.IGNORECASE,
+)
+# As short as a text is that says a security code and its name.
+_NAMED_CHARS_MIN: Final = 7
+_BYTES_MIN: Final = _NAMED_CHARS_MIN + len('""')
 _SECURITY_CODE: Final = re.compile(r" *\d{3,4}\s*")
 _PIN_BLOCK: Final = re.compile(r" *[0-9a-fA-F]{16}\s*", re.ASCII)
 _NOT_IN_NAMES: Final = re.compile(r"[ _.\-]")  # as much as the quick look takes out
@@ -90,7 +105,7 @@ _NOT_IN_NAMES: Final = re.compile(r"[ _.\-]")  # as much as the quick look takes
 def found(raw: bytes, root: str, *, at_most: int) -> list[Place]:
     """Return the first texts, numbers and names in a JSON document that have card data."""
     places: list[Place] = []
-    if _is_suspect(raw):
+    if is_suspect(raw):
         for leaf, spans in _leaves_with(raw):
             places.append(_place(leaf, root, spans))
             if len(places) == at_most:
@@ -98,26 +113,42 @@ def found(raw: bytes, root: str, *, at_most: int) -> list[Place]:
     return places
 
 
-def masked(raw: bytes, root: str, *, at_most: int) -> Masked:
+def _is_none_kept(_path: Sequence[Step], _value: str) -> bool:
+    return False
+
+
+def masked(
+    raw: bytes,
+    root: str,
+    *,
+    at_most: int,
+    is_kept: Callable[[Sequence[Step], str], bool] = _is_none_kept,
+) -> Masked:
     """Return the document with all card data hidden, and the first places; other bytes stay.
 
-    Of a card number the first six and the last four digits stay. A number becomes a text.
+    Of a card number the first six and the last four digits stay. A number becomes a text. What
+    *is_kept*, by the names that lead to it and what it says, stays too.
     """
-    if not _is_suspect(raw):
+    if not is_suspect(raw):
         return Masked(raw=raw, places=[], is_ambiguous=False)
     parts: list[bytes] = []
     places: list[Place] = []
+    kept: list[Place] = []
     done = 0
     has_names = False
     for leaf, spans in _leaves_with(raw):
-        parts += (raw[done : leaf.begin], _hidden_leaf(raw[leaf.begin : leaf.end], spans))
+        token = raw[leaf.begin : leaf.end]
+        if not leaf.is_name and is_kept(leaf.path, json_leaves.text_of(token)):
+            kept += [_place(leaf, root, spans)] * (len(kept) < at_most)
+            continue
+        parts += (raw[done : leaf.begin], _hidden_leaf(token, spans))
         done = leaf.end
         has_names |= leaf.is_name
         if len(places) < at_most:
             places.append(_place(leaf, root, spans))
     changed = b"".join((*parts, raw[done:]))
     is_ambiguous = has_names and not json_leaves.has_distinct_names(changed)
-    return Masked(raw=changed, places=places, is_ambiguous=is_ambiguous)
+    return Masked(raw=changed, places=places, is_ambiguous=is_ambiguous, kept=kept)
 
 
 def is_in(text: str) -> bool:
@@ -126,49 +157,49 @@ def is_in(text: str) -> bool:
         return False
     # Half a surrogate pair is no digit, and nothing that UTF-8 could spell.
     raw = text.encode(errors="replace")
-    return suspicion(raw) is not Suspicion.NOTHING and bool(_spans_of(text, [_GROUPS_MAX]))
+    return suspicion(raw) is not Suspicion.NOTHING and bool(spans_of(text, [GROUPS_MAX]))
 
 
 def masked_text(text: str) -> str:
     """Return the text with card data hidden."""
     if not is_in(text):
         return text
-    return _hidden(list(text), _spans_of(text, [_GROUPS_MAX]))
+    return _hidden(list(text), spans_of(text, [GROUPS_MAX]))
 
 
-def _is_suspect(raw: bytes) -> bool:
+def is_suspect(raw: bytes) -> bool:
     """Whether it is worth while to read a document token by token."""
     match suspicion(raw):
         case Suspicion.NOTHING:
             return False
         case Suspicion.DIGITS:
             # Of a part of something else it is told apart later.
-            text = raw.decode()
+            text = raw.decode(errors="replace")
             text = unescaped(text) if "\\" in text else text
-            return next(_numbers(text, [_GROUPS_MAX]), None) is not None
+            return next(_numbers(text, [GROUPS_MAX]), None) is not None
         case Suspicion.ANYTHING:
             return True
         case _ as never:
             assert_never(never)
 
 
-def _leaves_with(raw: bytes) -> Iterator[tuple[Leaf, list[_Span]]]:
-    budget = [_GROUPS_MAX]
-    walk = json_leaves.leaves(raw, bytes_min=card_ranges.DIGITS_MIN, named=_is_secret_name)
+def _leaves_with(raw: bytes) -> Iterator[tuple[Leaf, list[Span]]]:
+    budget = [GROUPS_MAX]
+    walk = json_leaves.leaves(raw, bytes_min=_BYTES_MIN, named=_is_secret_name)
     for leaf in walk:
         spans = _spans_in(raw[leaf.begin : leaf.end], leaf, budget)
         if spans:
             yield leaf, spans
 
 
-def _spans_in(token: bytes, leaf: Leaf, budget: list[int]) -> list[_Span]:
+def _spans_in(token: bytes, leaf: Leaf, budget: list[int]) -> list[Span]:
     text = json_leaves.text_of(token)
     kind = None if leaf.is_name else _secret(leaf.name, text)
     if kind is not None:
-        return [_Span(kind=kind, hidden=(range(len(text)),))]
-    if len(text) < card_ranges.DIGITS_MIN:
+        return [Span(kind=kind, hidden=(range(len(text)),))]
+    if len(text) < _NAMED_CHARS_MIN:
         return []
-    return _spans_of(text, budget) if token.startswith(b'"') else _spans_of_number(text)
+    return spans_of(text, budget) if token.startswith(b'"') else _spans_of_number(text)
 
 
 def _is_secret_name(name: str) -> bool:
@@ -185,32 +216,40 @@ def _secret(name: str, text: str) -> Kind | None:
     return None
 
 
-def _spans_of_number(text: str) -> list[_Span]:
+def _spans_of_number(text: str) -> list[Span]:
     """Look at what is before the point: behind it is what remains of a division."""
     integer = _INTEGER_PART.match(text)
     if integer is None or not card_ranges.is_card_number(integer[1]):
         return []
     middle = range(integer.start(1) + _SHOWN_FIRST, integer.end(1) - _SHOWN_LAST)
-    return [_Span(kind=Kind.CARD_NUMBER, hidden=(middle,))]
+    return [Span(kind=Kind.CARD_NUMBER, hidden=(middle,))]
 
 
-def _spans_of(text: str, budget: list[int]) -> list[_Span]:
+def spans_of(text: str, budget: list[int]) -> list[Span]:
+    """Return all card data of a text; *budget* is for all texts of one document."""
     spans = _tracks_in(text)
     spans += _numbers_in(text, budget)
-    if text.isascii() and BASE64_DIGITS.search(text.encode()):
+    spans += [
+        Span(
+            kind=Kind.PIN_BLOCK if named["pin"] else Kind.SECURITY_CODE,
+            hidden=(range(*named.span("value")),),
+        )
+        for named in _NAMED.finditer(text)
+    ]
+    if BASE64_DIGITS.search(text.encode("ascii", "replace")):
         spans += [
-            _Span(kind=Kind.CARD_NUMBER, hidden=(range(*coded.span()),))
+            Span(kind=Kind.CARD_NUMBER, hidden=(range(*coded.span()),))
             for coded in _BASE64.finditer(text)
             if _is_coded(coded[0], budget)
         ]
     return spans
 
 
-def _tracks_in(text: str) -> list[_Span]:
+def _tracks_in(text: str) -> list[Span]:
     if not ("=" in text or "^" in text or "D" in text):
         return []
     return [
-        _Span(kind=Kind.TRACK_DATA, hidden=(range(*track.span()),))
+        Span(kind=Kind.TRACK_DATA, hidden=(range(*track.span()),))
         for track in _TRACK.finditer(text)
         if card_ranges.is_card_number(track["one"] or track["two"])
     ]
@@ -225,10 +264,10 @@ def _is_coded(text: str, budget: list[int]) -> bool:
     return bool(_numbers_in(inner, budget) or _tracks_in(inner))
 
 
-def _numbers_in(text: str, budget: list[int]) -> list[_Span]:
+def _numbers_in(text: str, budget: list[int]) -> list[Span]:
     """Return the card numbers of a text that are not a part of something else."""
     return [
-        _Span(kind=Kind.CARD_NUMBER, hidden=_middle(groups))
+        Span(kind=Kind.CARD_NUMBER, hidden=_middle(groups))
         for groups in _numbers(text, budget)
         if not _is_part(text, groups)
     ]
@@ -304,20 +343,20 @@ def _middle(groups: list[range]) -> tuple[range, ...]:
     return tuple(hidden)
 
 
-def _hidden_leaf(token: bytes, spans: list[_Span]) -> bytes:
+def _hidden_leaf(token: bytes, spans: list[Span]) -> bytes:
     text = token.decode()
     pieces = json_leaves.pieces(text[1:-1]) if text.startswith('"') else list(text)
     return f'"{_hidden(pieces, spans)}"'.encode()
 
 
-def _hidden(pieces: list[str], spans: list[_Span]) -> str:
+def _hidden(pieces: list[str], spans: list[Span]) -> str:
     for span in spans:
         for hidden in span.hidden:
             pieces[hidden.start : hidden.stop] = [MASK] * len(hidden)
     return "".join(pieces)
 
 
-def _place(leaf: Leaf, root: str, spans: list[_Span]) -> Place:
+def _place(leaf: Leaf, root: str, spans: list[Span]) -> Place:
     steps = [masked_text(step) if isinstance(step, str) else step for step in leaf.path]
     pointer = json_leaves.pointer(root, steps)
     return Place(pointer=pointer, kind=spans[0].kind)

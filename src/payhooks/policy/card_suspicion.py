@@ -24,21 +24,22 @@ _REDUCED: Final = (
     )
 )
 _RUN: Final = b"0" * card_ranges.DIGITS_MIN
-_ZEROS: Final = re.compile(rb"0*")
+_LONG: Final = re.compile(_RUN + rb"0*+")
 # Where an issuer's range may begin, with as many digits as its shortest number has.
 _BEGINS: Final = re.compile(
-    rb"(?=4[0-9]{12}|3[04-9][0-9]{12}|(?:50|5[6-8]|6[37])[0-9]{10}"
-    rb"|(?:2[2-7]|5[1-5]|6[0-9]|8[12]|97)[0-9]{14})"
+    rb"(?=4[0-9]{12}|3[04-9][0-9]{12}|5(?:[06-8][0-9]{10}|[1-5][0-9]{14})"
+    rb"|6(?:[37][0-9]{10}|[0-9]{15})|(?:2[2-7]|8[12]|97)[0-9]{14})"
 )
 # Longer runs, and more of them, are left to the close look.
 _RUN_MAX: Final = 64
 _RUNS_MAX: Final = 64
-# Names as they end whose values are secret, with values that are long enough. All have a c and
-# one of five letters behind it, so that the search stops at little else.
+# Names as they end whose values are secret, and what stands between them and values that are long
+# enough, in JSON, forms, XML and what has several parts; escapes in forms are 0 by now, too. All
+# have a c and one of five letters behind it, so that the search stops at little else.
 _SECRET_MEMBER: Final = re.compile(
     rb"c(?=[vsauk])(?:v[vcnd]|sc|av|uritycode"
-    rb"|ard(?:code|cid|verification(?:value|code|number))|k(?<=pinblock))0?\]?"
-    rb'":"?[0a-f]{3}'
+    rb"|ard(?:code|cid|verification(?:value|code|number))|k(?<=pinblock))0?"
+    rb"(?:(?:[\]\"'\\:=>]|value|%0[0acde]){1,8}+(?:[0a-f]{3}|<)|</|[^<>{},]{1,60}+>|\"content)"
 )
 # Base64 of ASCII digits and their separators has few letters; whatever may be one of them is a 1.
 _BASE64_LETTERS: Final = bytes(
@@ -49,7 +50,7 @@ _BASE64_RUN: Final = b"1" * 16
 BASE64_DIGITS: Final = re.compile(rb"(?:[MNOIL][DTjzCSiy][AEIMQUYcgk04][gtuwxyz0-5]){4}")
 # Escapes of ASCII, and of the blocks where digits of other scripts and separators are.
 _TELLING_ESCAPE: Final = re.compile(
-    rb"\\u(?:00[2-7aA]|0[6-9a-fA-F]|1[0-9a-cA-C]|20[0-26]|2212|3000"
+    rb"\\u(?:0(?:0[2-7aA]|[6-9a-fA-F])|1[0-9a-cA-C]|2(?:0[0-26]|212)|3000"
     rb"|[aA][6-9a-fA-F]|[fF][eEfF]|[dD]8)"
 )
 _ESCAPE: Final = re.compile(r"(\\[^u])|((?:\\u[0-9a-fA-F]{4})+)")
@@ -64,9 +65,9 @@ class Suspicion(Enum):
 
 
 def suspicion(raw: bytes) -> Suspicion:
-    """Return what a JSON document may have in it."""
+    """Return what a document may have in it, JSON or some other text, of whatever bytes."""
     if b"\\" in raw and _TELLING_ESCAPE.search(raw) is not None:
-        raw = unescaped(raw.decode()).encode()
+        raw = unescaped(raw.decode(errors="replace")).encode()
     reduced = raw.translate(_REDUCED, _TAKEN_OUT)
     if _SECRET_MEMBER.search(reduced) is not None or _may_have_base64(raw):
         return Suspicion.ANYTHING
@@ -77,24 +78,16 @@ def suspicion(raw: bytes) -> Suspicion:
 def _may_have_number(raw: bytes, reduced: bytes) -> bool:
     """Whether a run has, beginning anywhere, a number that an issuer may have given."""
     kept = raw.translate(None, _TAKEN_OUT)
-    begin = reduced.find(_RUN)
-    for _ in range(_RUNS_MAX):
-        if begin < 0:
-            return False
-        zeros = _ZEROS.match(reduced, begin)
-        end = begin if zeros is None else zeros.end()
-        if _may_be_number(kept[begin:end]):
+    only_ascii = raw.isascii()
+    for number, run in enumerate(_LONG.finditer(reduced)):
+        begin, end = run.span()
+        if number == _RUNS_MAX or end - begin > _RUN_MAX:
             return True
-        begin = reduced.find(_RUN, end)
-    return True
-
-
-def _may_be_number(run: bytes) -> bool:
-    if len(run) > _RUN_MAX or not run.isdigit():
-        return True
-    for place in _BEGINS.finditer(run):
-        if card_ranges.begins_with_card_number(run[place.start() :].decode()):
+        if not only_ascii and not kept[begin:end].isdigit():
             return True
+        for place in _BEGINS.finditer(kept, begin, end):
+            if card_ranges.begins_with_card_number(kept[place.start() : end].decode()):
+                return True
     return False
 
 

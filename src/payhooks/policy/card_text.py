@@ -1,0 +1,148 @@
+"""Card data in what is no JSON: a form, a query, XML, a header, bytes. Found, and masked in place.
+
+The text is read as whoever receives it reads it: escapes of forms, of XML and of JSON each stand
+for a character. What is hidden is hidden in the bytes as they are spelt; all others stay.
+"""
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import Final
+
+from payhooks.policy import card_numbers, json_leaves
+from payhooks.policy.card_numbers import GROUPS_MAX, MASK, Kind, Span
+from payhooks.policy.card_references import is_reference
+
+_HEX: Final = "[0-9a-fA-F]"
+_MORE: Final = f"%[89abAB]{_HEX}"
+_SPELT: Final = re.compile(
+    rf"%[0-7]{_HEX}|%[cdCD]{_HEX}{_MORE}|%[eE]{_HEX}(?:{_MORE}){{2}}|%[fF][0-4](?:{_MORE}){{3}}"
+    rf"|\\u[dD][89abAB]{_HEX}{{2}}\\u[dD][c-fC-F]{_HEX}{{2}}|\\u{_HEX}{{4}}"
+    rf"|&#(?:[0-9]{{1,7}}|[xX]{_HEX}{{1,6}});|&nbsp;"
+)
+# Escapes of what card data is made of: digits, separators, letters of names; and any that ends in
+# a digit where others follow, as it would be taken for one of them.
+_TELLING: Final = re.compile(
+    rb"%(?:0[9aAdD]|2[0dDeE]|3[0-9]|[46][1-9a-fA-F]|[57][0-9aAfF]"
+    rb"|[cC]2|[dD][9bBfF]|[eE][0-3aAfF]|[fF]0|[0-9a-fA-F][0-9][0-9 +._\-\x80-\xff])"
+)
+_FORM: Final = re.compile(rb"[^\s<>{}\"]*=[^\s<>{}\"]*")
+# The member of a form, XML or JSON whose value begins here, read backwards.
+_NAME_BEFORE: Final = re.compile(r"[\"'\\]{0,2}\s?[=>:][\"'\\]{0,2}([\w.\-\[\]:]{1,64})")
+_NAME_CHARS_MAX: Final = 70
+_SHOWN_BEFORE: Final = re.compile(r"\d[\d .\-]*\Z")
+_SHOWN_CHARS_MAX: Final = 30
+_VALUE: Final = re.compile(r"[0-9]+(?=[\"'\\\r\n<&;,}]|\Z)")
+_CODE_POINT_MAX: Final = 0x10FFFF
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """Something in a text."""
+
+    kind: Kind
+    name: str  # of the member that it is the value of, if one can be told
+    is_kept: bool  # it is a reference, and was left
+
+
+def masked(raw: bytes, *, is_form: bool) -> tuple[bytes, list[Hit]]:
+    """Return the text with all card data hidden but references, and what there was.
+
+    In a form a plus is a space; what looks like a form is one, whatever it was called.
+    """
+    if not is_suspect(raw):
+        return raw, []
+    # Whatever is no UTF-8 is still there afterwards.
+    text = raw.decode(errors="surrogateescape")
+    reading = _Reading(text, is_form=is_form or _FORM.fullmatch(raw) is not None)
+    hits: list[Hit] = []
+    hidden: list[tuple[int, int]] = []
+    for span in card_numbers.spans_of(reading.said, [GROUPS_MAX]):
+        hit = _hit(reading.said, span)
+        hits.append(hit)
+        if not hit.is_kept:
+            hidden += [(part.start, part.stop) for part in span.hidden]
+    return _without(text, reading, hidden).encode(errors="surrogateescape"), hits
+
+
+def _without(text: str, reading: "_Reading", hidden: list[tuple[int, int]]) -> str:
+    parts: list[str] = []
+    done = covered = 0
+    for begin, end in sorted(hidden):
+        first = max(begin, covered)  # Two findings may overlap.
+        if first < end:
+            parts += (text[done : reading.place(first)], MASK * (end - first))
+            done, covered = reading.place(end), end
+    return "".join((*parts, text[done:]))
+
+
+def is_suspect(raw: bytes) -> bool:
+    """Whether it is worth while to read a text character by character."""
+    if b"%" in raw:
+        # Most escapes in forms are of spaces and of punctuation.
+        raw = raw.replace(b"%20", b" ")
+        if _TELLING.search(raw) is not None:
+            return True
+    if b"&#" in raw or b"&nbsp;" in raw or b"\\u" in raw:
+        return True
+    return card_numbers.is_suspect(raw.replace(b"+", b" "))
+
+
+def _hit(text: str, span: Span) -> Hit:
+    begin = span.hidden[0].start
+    if span.kind is Kind.CARD_NUMBER:
+        # The digits that are shown stand before and behind what is hidden.
+        shown = _SHOWN_BEFORE.search(text, max(0, begin - _SHOWN_CHARS_MAX), begin)
+        begin = begin if shown is None else shown.start()
+    found = _NAME_BEFORE.match(text[max(0, begin - _NAME_CHARS_MAX) : begin][::-1])
+    name = "" if found is None else found[1][::-1]
+    value = _VALUE.match(text, begin)
+    is_kept = value is not None and is_reference([name], value[0])
+    return Hit(kind=span.kind, name=card_numbers.masked_text(name), is_kept=is_kept)
+
+
+class _Reading:
+    """What a text says, and where each character of that is spelt."""
+
+    __slots__ = ("_begins", "_ends", "_starts", "said")
+
+    def __init__(self, text: str, *, is_form: bool) -> None:
+        self._starts: list[int] = []  # in what is said: of what is not spelt as itself
+        self._begins: list[int] = []  # and where in the text it begins
+        self._ends: list[int] = []
+        parts: list[str] = []
+        done = length = 0
+        for spelt in _SPELT.finditer(text):
+            parts += (text[done : spelt.start()], _said(spelt[0]))
+            length += spelt.start() - done
+            self._starts.append(length)
+            self._begins.append(spelt.start())
+            self._ends.append(spelt.end())
+            length += 1
+            done = spelt.end()
+        parts.append(text[done:])
+        if is_form:
+            parts[::2] = [part.replace("+", " ") for part in parts[::2]]
+        self.said = "".join(parts)
+
+    def place(self, at: int) -> int:
+        """Return where in the text the character begins that is said there."""
+        before = bisect_right(self._starts, at) - 1
+        if before < 0:
+            return at
+        passed = at - self._starts[before]
+        return self._begins[before] if not passed else self._ends[before] + passed - 1
+
+
+def _said(spelt: str) -> str:
+    """Return the one character that is spelt so."""
+    if spelt.startswith("%"):
+        said = bytes.fromhex(spelt.replace("%", "")).decode(errors="replace")
+        return said if len(said) == 1 else "\ufffd"
+    if spelt.startswith("\\"):
+        return json_leaves.said(spelt)
+    if not spelt.startswith("&#"):
+        return "\u00a0"
+    digits = spelt[2:-1]
+    code = int(digits[1:], 16) if digits[0] in "xX" else int(digits)
+    return chr(code) if code <= _CODE_POINT_MAX else "\ufffd"
