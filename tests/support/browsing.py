@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import unescape
 from http.cookies import SimpleCookie
 from typing import Final
 from urllib.parse import unquote, urlencode
@@ -47,6 +48,11 @@ class Seen:
     @property
     def goes_to(self) -> str | None:
         return self.header("location")
+
+
+def read(text: str) -> str:
+    """Return the words of a page, one space between any two."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", text)).split())
 
 
 class Browser:

@@ -14,9 +14,14 @@ from tests.support.api_world import finish
 from tests.support.browsing import Browser, ConsoleWorld, Seen
 
 from payhooks import ids
+from payhooks.control import connectors
+from payhooks.control.connector_draft import ConnectorDraft
+from payhooks.control.context import SYSTEM
 from payhooks.model.delivery import Trigger
 from payhooks.model.merchant import Merchant
 from payhooks.model.user import Role, User
+from payhooks.ports.controlling import Window
+from payhooks.ports.receiving import ReceiptFilter
 from payhooks.storage.memory import MemoryStore
 from payhooks.storage.memory.tables import Tables
 
@@ -37,6 +42,8 @@ NOBODYS: Final[Mapping[str, str]] = {
         "replay_id": ids.REPLAY,
         "run_id": ids.RUN,
         "inbox_id": ids.INBOX,
+        "connector_id": ids.CONNECTOR,
+        "receipt_id": ids.RECEIPT,
     }.items()
 } | {"text": "inv" + "x" * 40}
 
@@ -77,6 +84,7 @@ async def furnished(world: ConsoleWorld, name: str) -> Tenant:
     replay = (await world.call("POST", f"{at}/replays", {"include": ["failed"]})).json
     run = (await world.call("POST", f"{at}/sandbox/runs", {"scenario": "card-sale"})).json
     inbox = (await world.call("POST", f"{at}/sandbox/inboxes")).json
+    connector, receipt = await _heard(world, merchant, f"{name}-pay")
     await world.key(text, "events:write", label=f"{name} till", signing=True)
     [key] = (await world.call("GET", f"{at}/keys")).json["data"]
     [delivery] = (await world.call("GET", f"{at}/events/{event}/deliveries")).json["data"]
@@ -89,14 +97,33 @@ async def furnished(world: ConsoleWorld, name: str) -> Tenant:
         "replay_id": replay["id"],
         "run_id": run["id"],
         "inbox_id": inbox["id"],
+        "connector_id": connector,
+        "receipt_id": receipt,
         "invitation_id": invited["id"],
         "key_id": key["id"],
         "user_id": ids.to_text(ids.USER, colleague.id),
         "text": invited["url"].rpartition("/")[2],
     }
-    words = (f"{name} ", f"{name}.example", f"{name}-new@", colleague.username, owner.username)
+    words = (
+        f"{name} ",
+        f"{name}-pay",
+        f"{name}.example",
+        f"{name}-new@",
+        colleague.username,
+        owner.username,
+    )
     facts = (*words, inbox["url"], text, *found.values())
     return Tenant(merchant=merchant, owner=owner, ids=found | EVERYBODYS, facts=facts)
+
+
+async def _heard(world: ConsoleWorld, merchant: Merchant, name: str) -> tuple[str, str]:
+    """Return a new connector, and a receipt that came to it and could not be verified."""
+    draft = ConnectorDraft(name=name, dialect="owlpay", secrets=(f"whs_of_{name}",))
+    connector = await connectors.create(world.control, SYSTEM, merchant, draft)
+    at = f"/webhooks/{ids.to_text(ids.MERCHANT, merchant.id)}/{name}"
+    assert (await world.call("POST", at, {"note": name}, key=None)).status == 401
+    [receipt] = await world.store.receipts(merchant.id, ReceiptFilter(), Window(limit=1))
+    return ids.to_text(ids.CONNECTOR, connector.id), ids.to_text(ids.RECEIPT, receipt.id)
 
 
 async def with_session(world: ConsoleWorld, tenant: Tenant, user: User) -> Tenant:

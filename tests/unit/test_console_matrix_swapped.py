@@ -96,7 +96,17 @@ def _forms(tenant: Tenant) -> list[tuple[str, dict[str, str]]]:
     edited = {**webhook, "version": "1", "reset": "1"}
     one = "/settings/webhooks/{endpoint_id}"
     team, keys = "/settings/team", "/settings/keys"
+    provider = "/settings/connectors/{connector_id}"
+    heard = {"provider": "owlpay", "name": "heron-more", "secret": "whs_heron"}
     return [
+        ("/settings/connectors", heard),
+        (f"{provider}/edit", {"version": "1", "events": "heron.*"}),
+        (f"{provider}/rotate", {"secret": "whs_heron2", "grace": "3600"}),
+        (f"{provider}/credential", {"credential": "heron:secret"}),
+        (f"{provider}/read-again", {}),
+        ("/receipts/{receipt_id}/read-again", {}),
+        (f"{provider}/move", {"to": "disable"}),
+        (f"{provider}/delete", {}),
         ("/settings/webhooks", webhook),
         ("/settings/webhooks", {**webhook, "signature": "source_key", "key_id": at["key_id"]}),
         (f"{one}/reset", edited),

@@ -5,7 +5,7 @@ from html import unescape
 
 import pytest
 from tests.support.api_world import finish
-from tests.support.browsing import Browser, ConsoleWorld
+from tests.support.browsing import Browser, ConsoleWorld, read
 
 from payhooks import ids
 from payhooks.ids import MerchantId
@@ -50,11 +50,6 @@ async def told(
 
 async def signed_in(world: ConsoleWorld, merchant: Merchant, role: Role = Role.SUPPORT) -> Browser:
     return await Browser(world).sign_in(await world.person(merchant, role))
-
-
-def read(text: str) -> str:
-    """Return the words of a page, one space between any two."""
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", text)).split())
 
 
 async def test_a_payment_is_found_by_its_id(world: ConsoleWorld) -> None:

@@ -67,6 +67,12 @@ def identity_of(heard: Heard) -> bytes:
     return hashlib.sha256(framed).digest()[:_KEY_BYTES]
 
 
+def object_of(said: str) -> tuple[str, str]:
+    """Return type and id of the object that a word is about; *said* is its text."""
+    _unified, object_type, rest = said.split(_SEPARATOR, 2)
+    return object_type, rest.rsplit(_SEPARATOR, 3)[0]
+
+
 def distinct(messages: Iterable[Message]) -> list[Message]:
     """Return the first of each, in order."""
     found: dict[bytes, Message] = {}

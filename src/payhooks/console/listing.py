@@ -199,8 +199,9 @@ def webhook_options(endpoints: Mapping[EndpointId, Endpoint]) -> list[tuple[str,
 
 
 def searched(text: str) -> str:
-    """Return where what somebody looks for is: an event, a delivery, else events of an object."""
-    for prefix, place in ((ids.EVENT, "events"), (ids.DELIVERY, "deliveries")):
+    """Return where what somebody looks for is, by its id; else the events of that object."""
+    places = ((ids.EVENT, "events"), (ids.DELIVERY, "deliveries"), (ids.RECEIPT, "receipts"))
+    for prefix, place in places:
         if ids.from_text(prefix, text) is not None:
             return f"/{place}/{text}"
     return f"/events?{urlencode({'object': text})}"

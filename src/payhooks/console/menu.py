@@ -36,6 +36,7 @@ MENU: Final = (
             Entry(label="Payments", path="/payments"),
             Entry(label="Events", path="/events", shortcut="e"),
             Entry(label="Deliveries", path="/deliveries", shortcut="d"),
+            Entry(label="Receipts", path="/receipts"),
             Entry(label="Event types", path="/event-types"),
             Entry(label="Sandbox", path="/sandbox", sandbox=True),
         ),
@@ -44,6 +45,7 @@ MENU: Final = (
         label="Settings",
         entries=(
             Entry(label="Webhooks", path="/settings/webhooks", shortcut="w"),
+            Entry(label="Connectors", path="/settings/connectors"),
             Entry(label="API keys", path="/settings/keys"),
             Entry(label="Team", path="/settings/team"),
             Entry(label="Audit log", path="/settings/audit-log"),
