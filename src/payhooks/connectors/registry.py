@@ -5,11 +5,13 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Final
 
+from payhooks.connectors import custom
 from payhooks.connectors.contract import Provider
 from payhooks.connectors.foloosi import FOLOOSI, FOLOOSI_SIGNED, is_signed
 from payhooks.connectors.merchant_console import MERCHANT_CONSOLE
 from payhooks.connectors.owlpay import OWLPAY
 from payhooks.connectors.owngateway import HYPERSWITCH, OWNGATEWAY
+from payhooks.connectors.standard import CLOUDEVENTS, STANDARD
 from payhooks.connectors.treezor import TREEZOR
 from payhooks.errors import InvalidError
 from payhooks.model.connector import Connector
@@ -22,6 +24,9 @@ _BUILT_IN: Final[tuple[Provider, ...]] = (
     FOLOOSI,
     OWNGATEWAY,
     HYPERSWITCH,
+    STANDARD,
+    CLOUDEVENTS,
+    custom.CUSTOM,
 )
 PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType(
     {provider.name: provider for provider in _BUILT_IN}
@@ -48,4 +53,6 @@ def bound(connector: Connector, merchant: Merchant) -> Provider:
     """Return the connector's provider, as this merchant hears it."""
     if connector.dialect == FOLOOSI.name and is_signed(dict(connector.options)):
         return FOLOOSI_SIGNED
+    if connector.dialect == custom.CUSTOM.name and merchant.custom_dialect is not None:
+        return custom.bind(merchant.custom_dialect)
     return PROVIDERS[connector.dialect]
