@@ -74,6 +74,15 @@ async def test_intake_sees_each_change_of_a_connector_by_the_routing_version(
     assert await _routed(inbound, other) == untouched
 
 
+async def test_the_version_rises_in_whosever_name_a_connector_is_changed(inbound: Inbound) -> None:
+    """An operator's change stands in the operator's chain, and is the merchant's all the same."""
+    merchant = await inbound.world.merchant()
+    before, _ = await _routed(inbound, merchant)
+    connector = inbound.new_connector(merchant)
+    await inbound.store.apply(Change(audit=inbound.world.audit(None), connector=connector))
+    assert await _routed(inbound, merchant) == (before + 1, (connector,))
+
+
 async def test_the_secrets_of_a_connector_are_routed_and_stay_sealed_when_it_is_gone(
     inbound: Inbound,
 ) -> None:
