@@ -7,6 +7,7 @@
     python -m proofs dialects [--only table|cost|outbox|V03 …] [--quick]
     python -m proofs console [--only weight|memory|lists|M07 …] [--quick]
     python -m proofs catalogue [--only wire|strict|killed|E04 …] [--quick]
+    python -m proofs inbound [--only heard|forged|storm|I5 …] [--quick]
 
 Exits with 1 where a line failed. With --quick everything runs in small, to see that it runs;
 neither figures nor report are written then. Rows that were not asked for keep their last line.
@@ -25,6 +26,7 @@ from proofs import (
     catalogue,
     console,
     dialects,
+    inbound,
     isolation,
     kills,
     scale,
@@ -128,6 +130,7 @@ WITH_PARTS: Final = {
     "dialects": dialects.PARTS,
     "console": console.PARTS,
     "catalogue": catalogue.PARTS,
+    "inbound": inbound.PARTS,
 }
 PROOFS: Final[dict[str, Callable[[argparse.Namespace], dict[str, list[Line]]]]] = {
     "engine": partial(_prove_stores, parts=ENGINE),

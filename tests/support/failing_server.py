@@ -3,14 +3,16 @@
     PAYHOOKS_TEST_KILL=settle.before@3 python -m tests.support.failing_server
 
 wraps store and transport of a composed process, and dies by SIGKILL when the point is reached
-the third time. The points are where a write or a request is about to happen or has just
-happened; nothing between them changes anything that outlives the process.
+the third time; with PAYHOOKS_TEST_ARMED only what happens while that file is there counts, so
+that a test may furnish the process first. The points are where a write or a request is about to
+happen or has just happened; nothing between them changes anything that outlives the process.
 """
 
 import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
 import uvloop
@@ -27,6 +29,7 @@ Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
 KILL_VARIABLE: Final = "PAYHOOKS_TEST_KILL"
+ARMED_VARIABLE: Final = "PAYHOOKS_TEST_ARMED"
 # A body with this in it reaches send.poisoned, before it is sent.
 POISON: Final = b"poison of this process"
 POINTS: Final = (
@@ -38,20 +41,23 @@ POINTS: Final = (
     "send.after",
     "settle.before",
     "settle.after",
+    "receive.before",
+    "receive.after",
 )
 
 
 class Killer:
     """Counts how often its point was reached."""
 
-    def __init__(self, words: str) -> None:
+    def __init__(self, words: str, armed: Path | None) -> None:
         self.point, _, times = words.partition("@")
+        self._armed = armed
         self._left = int(times or 1)
         assert self.point in POINTS, f"{self.point} is none of {POINTS}"
 
     def reach(self, point: str) -> None:
         """Die, if this is the time."""
-        if point != self.point:
+        if point != self.point or not (self._armed is None or self._armed.exists()):
             return
         self._left -= 1
         if self._left == 0:
@@ -74,11 +80,11 @@ class Killer:
 def arm(process: Process, killer: Killer) -> None:
     """Put the points around what the process writes and sends."""
     # On the instances, because everybody who uses them has them already.
-    store, sending = process.store, process.sending
-    assert sending is not None
-    for name in ("accept", "settle"):
+    store = process.store
+    assert process.sending is not None
+    for name in ("accept", "settle", "receive"):
         setattr(store, name, killer.around(name, getattr(store, name)))
-    transport = sending.transport
+    transport = process.transport
     begin = transport.begin
 
     def begin_wrapped(request: OutboundRequest, done: Callable[[Outcome], None]) -> UnderWay | None:
@@ -112,7 +118,8 @@ def half_answers(app: App, killer: Killer) -> App:
 
 
 async def _serve() -> None:
-    killer = Killer(os.environ[KILL_VARIABLE])
+    armed = os.environ.get(ARMED_VARIABLE)
+    killer = Killer(os.environ[KILL_VARIABLE], None if armed is None else Path(armed))
     settings = load(os.environ)
     process = await open_process(settings)
     arm(process, killer)

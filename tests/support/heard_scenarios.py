@@ -1,0 +1,116 @@
+"""Scenarios played by one Payhooks to another: what is sent there is heard by connectors here.
+
+The one that sends has a merchant with one webhook for each provider, whose URL is a connector of
+a merchant of the one that hears. What was heard is asked for over the API, and compared.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+from tests.support.dialect_events import CUSTOM_DIALECT
+from tests.support.played_scenarios import Scenario
+from tests.support.receiving import until
+from tests.support.server import Api, Json, Server, Tenant
+
+FIVE: Final = ("owlpay", "treezor", "merchant-console", "foloosi", "owngateway")
+# What its provider does not sign is fetched from it, unless both sides speak our extension.
+_OPTIONS: Final = {"foloosi": {"signed": "extension"}}
+_SECRET: Final = "secret_of_a_proof_0123456789abcdef"
+_ENDED: Final = frozenset({"delivered", "failed", "cancelled"})
+_S_MAX: Final = 120.0
+# What differs between two plays of one story: when, and whose.
+_OF_THE_PLAY: Final = frozenset(
+    {"created", "updated", "created_at", "updated_at", "merchant_id", "profile_id"}
+    | {"merchant_connector_id"}
+)
+
+
+class Pair:
+    """A merchant there that sends, and one here that hears."""
+
+    def __init__(self, sender: Server, hearer: Server, *, ordering: str) -> None:
+        self.here = Tenant(Api(hearer.port), f"Hears {ordering}")
+        self.there = Tenant(Api(sender.port), f"Sends {ordering}", custom_dialect=CUSTOM_DIALECT)
+        self._dialects: dict[str, str] = {}
+        for dialect in FIVE:
+            said: Json = {"name": dialect, "dialect": dialect, "secrets": [_SECRET]}
+            if dialect in _OPTIONS:
+                said["options"] = _OPTIONS[dialect]
+            made = self.here.api.post(f"{self.here.path}/connectors", said)
+            endpoint = self.there.endpoint(
+                made["url"],
+                events=["*"],
+                dialect=dialect,
+                signature={"type": "endpoint_secret"},
+                secret=_SECRET,
+                ordering=ordering,
+            )
+            self._dialects[endpoint] = dialect
+
+    def play(self, scenarios: Sequence[Scenario], **wishes: object) -> Counter[str]:
+        """Play all of them; return how deliveries ended, when none is under way any more."""
+        runs = f"{self.there.path}/sandbox/runs"
+        for scenario in scenarios:
+            begun = self.there.api.post(
+                runs, {"scenario": scenario.name, "seed": scenario.seed, **wishes}
+            )
+            self._played(f"{runs}/{begun['id']}")
+        undone = ("scheduled", "sending", "held", "blocked")
+        until(
+            lambda: [
+                each
+                for status in undone
+                for each in self.there.api.get(
+                    f"{self.there.path}/deliveries?status={status}&limit=1"
+                )["data"]
+            ],
+            lambda found: not found,
+            s=_S_MAX,
+        )
+        ended: Counter[str] = Counter()
+        for each in self.there.api.pages(f"{self.there.path}/deliveries"):
+            ended[each["status"] if each["reason"] != "not_carried" else "not_carried"] += 1
+        return ended
+
+    def _played(self, path: str) -> None:
+        until(lambda: self.there.api.get(path), lambda found: found["state"] != "playing", s=_S_MAX)
+
+    def concluded(self) -> Counter[str]:
+        """Return how many receipts there are by state, when all of them have their end."""
+        until(
+            lambda: self.here.api.get(f"{self.here.path}/receipts?state=received&limit=1")["data"],
+            lambda found: not found,
+            s=_S_MAX,
+        )
+        receipts = self.here.api.pages(f"{self.here.path}/receipts")
+        return Counter(each["state"] for each in receipts)
+
+    def told(self) -> list[Json]:
+        """Return every unified event, as the API has it, oldest first."""
+        found = [
+            self.here.api.get(f"{self.here.path}/events/{each['id']}")
+            for each in self.here.api.pages(f"{self.here.path}/events")
+            if each["family"] == "owngateway"
+        ]
+        return found[::-1]
+
+    def states(self, events: Iterable[Json]) -> dict[tuple[str, str], tuple[Any, ...]]:
+        """Return how each object stands that the events are about."""
+        found: dict[tuple[str, str], tuple[Any, ...]] = {}
+        for event in events:
+            place = (event["object"]["type"], event["object"]["id"])
+            if place not in found:
+                path = f"{self.here.path}/objects/{quote(place[0])}/{quote(place[1], safe='')}"
+                said = self.here.api.get(path)
+                found[place] = (said["state"], said["unified"], said["final"])
+        return found
+
+
+def content(event: Json) -> bytes:
+    """Return what two plays of one story have in common of an event."""
+    data = {name: each for name, each in event["data"].items() if name not in _OF_THE_PLAY}
+    said = (event["type"], event["object"]["type"], event["object"]["id"], data)
+    return msgspec.json.encode(said, order="deterministic")
