@@ -114,6 +114,9 @@ def test_a_misspelt_setting_is_refused_with_the_right_name(
         pytest.param(["sing"], id="no such command"),
         pytest.param(["endpoints", "list", "--limit", "0"], id="out of range"),
         pytest.param(["verify"], id="an option is missing"),
+        pytest.param(["receipts", "reprocess"], id="neither one nor many"),
+        pytest.param(["receipts", "reprocess", "rcp_1", "--connector", "owl"], id="one and many"),
+        pytest.param(["receipts", "reprocess", "--connector", "owl"], id="many of no state"),
     ],
 )
 def test_a_mistyped_command_ends_with_2(

@@ -14,7 +14,7 @@ group = typer.Typer(help="API keys, and the installation's secret key.", no_args
 
 SCOPES_DEFAULT: Final = (
     "events:write", "events:read", "endpoints:read", "endpoints:write", "deliveries:read",
-    "deliveries:write", "merchant:read",
+    "deliveries:write", "connectors:read", "connectors:write", "merchant:read",
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ import typer
 from payhooks.cli import (
     audit_log,
     config,
+    connectors,
     deliveries,
     dev,
     doctor,
@@ -16,6 +17,7 @@ from payhooks.cli import (
     merchants,
     migrate,
     objects,
+    receipts,
     reconcile,
     replay,
     serve,
@@ -61,6 +63,8 @@ app.add_typer(events.group, name="events", rich_help_panel=_USE)
 app.add_typer(objects.group, name="objects", rich_help_panel=_USE)
 app.add_typer(event_types.group, name="event-types", rich_help_panel=_USE)
 app.add_typer(deliveries.group, name="deliveries", rich_help_panel=_USE)
+app.add_typer(connectors.group, name="connectors", rich_help_panel=_USE)
+app.add_typer(receipts.group, name="receipts", rich_help_panel=_USE)
 app.add_typer(replay.group, name="replay", rich_help_panel=_USE)
 app.command("reconcile", rich_help_panel=_CHECK)(reconcile.reconcile)
 app.add_typer(audit_log.group, name="audit-log", rich_help_panel=_CHECK)
