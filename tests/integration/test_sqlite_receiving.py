@@ -56,6 +56,26 @@ async def test_a_damaged_receipt_holds_up_none_of_the_others(tmp_path: Path) -> 
     await after.store.close()
 
 
+async def test_a_damaged_expectation_holds_up_none_of_the_others(tmp_path: Path) -> None:
+    """One bad row must not end the watch over everybody's payments."""
+    clock = ManualClock()
+    before = await _open(tmp_path / "file", clock)
+    connector = await before.connector(await before.world.merchant())
+    first, second = [
+        await before.expects(before.expectation(connector, object_id))
+        for object_id in ("pay_1", "pay_2")
+    ]
+    await before.store.close()
+    with apsw.Connection(str(tmp_path / "file")) as db:
+        db.execute("UPDATE expectations SET document = x'7b' WHERE id = ?", (first.id,))
+
+    after = await _open(tmp_path / "file", clock)
+
+    claimed = await after.store.claim_expectations(limit=10, for_s=FOR_S)
+    assert [one.id for one in claimed] == [second.id]
+    await after.store.close()
+
+
 def test_a_batch_without_conclusions_runs_no_statement_for_them(tmp_path: Path) -> None:
     """Plain publishing must not pay for what providers send."""
     db = connect(tmp_path / "file", writes=True)

@@ -10,10 +10,11 @@ from payhooks.ids import MerchantId
 from payhooks.model.receipt import Receipt
 from payhooks.ports.controlling import Window
 from payhooks.ports.receiving import Conclusion, HeardBefore, Reference, Subject
-from payhooks.storage import documents, statements
 from payhooks.storage import receipts as stored_receipts
+from payhooks.storage import statements
 from payhooks.storage.sqlite.connection import Row, delay_us, rows, rows_of_many, run_many
 from payhooks.storage.sqlite.controlling import NEWEST
+from payhooks.storage.sqlite.expecting import document
 from payhooks.storage.sqlite.parts import Part
 from payhooks.storage.sqlite.writer import Kind
 
@@ -89,11 +90,11 @@ def unlink(db: apsw.Connection, receipts: Sequence[Row]) -> None:
 
 def as_receipt(row: Row) -> Receipt:
     """Return the receipt whose document, body and fate these columns are."""
-    document, body, state, detail, word, object_type, object_id = row
+    kept, body, state, detail, word, object_type, object_id = row
     fate = stored_receipts.Fate(
         state=state, detail=detail, word=word, object_type=object_type, object_id=object_id
     )
-    return stored_receipts.decode(document, body, fate)
+    return stored_receipts.decode(kept, body, fate)
 
 
 def _fate(one: Conclusion) -> Row:
@@ -122,4 +123,4 @@ def _expectations(one: Conclusion, now: int) -> list[Row]:
     due_at = now + delay_us(one.due_in_s)
     subject = (one.merchant_id, expected.object_type, expected.object_id)
     standing = (expected.id, expected.connector_id, due_at, int(expected.overdue))
-    return [(*subject, *standing, documents.encode(expected))]
+    return [(*subject, *standing, document(expected, due_at))]

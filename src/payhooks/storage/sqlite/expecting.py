@@ -9,7 +9,7 @@ from payhooks.ids import ConnectorId, MerchantId
 from payhooks.model.expectation import Expectation
 from payhooks.ports.controlling import Window
 from payhooks.storage import statements
-from payhooks.storage.documents import decode, encode
+from payhooks.storage.documents import decode, decode_readable, encode
 from payhooks.storage.sqlite.connection import Row, delay_us, from_us, rows, run, run_many
 from payhooks.storage.sqlite.controlling import NEWEST
 from payhooks.storage.sqlite.parts import Part
@@ -31,7 +31,7 @@ class SqliteExpect(Part):
             found = look(db)
             until = self._now_us() + delay_us(for_s)
             run_many(db, _SQL["claim"], [row[:3] for row in found], (until,))
-            return [_expectation(row[3:]) for row in found]
+            return decode_readable(Expectation, [row[3] for row in found])
 
         # Mostly there is none, and to look for one nobody need write.
         return await self._write(Kind.QUICK, work) if await self._read(look) else []
@@ -39,8 +39,12 @@ class SqliteExpect(Part):
     async def write_expectation(self, expectation: Expectation, *, due_in_s: float) -> None:
         """See ReceivingStore."""
         due_at = self._now_us() + delay_us(due_in_s)
-        values = (due_at, int(expectation.overdue), encode(expectation))
-        bindings = (*_place(expectation), *values)
+        bindings = (
+            *_place(expectation),
+            due_at,
+            int(expectation.overdue),
+            document(expectation, due_at),
+        )
         await self._write(Kind.QUICK, lambda db: run(db, _SQL["write"], bindings))
 
     async def forget_expectation(self, expectation: Expectation) -> None:
@@ -55,7 +59,7 @@ class SqliteExpect(Part):
         before = NEWEST if window.after is None else window.after
         bindings = (merchant_id, connector_id, before, window.limit)
         found = await self._read(lambda db: rows(db, _SQL["overdue"], bindings))
-        return [_expectation(row) for row in found]
+        return [decode(Expectation, text) for (text,) in found]
 
     async def overdue_counts(self) -> list[tuple[str, int]]:
         """See ReceivingStore."""
@@ -63,13 +67,11 @@ class SqliteExpect(Part):
         return [(dialect, count) for dialect, count in found]
 
 
+def document(expectation: Expectation, due_at: int) -> bytes:
+    """Return an expectation as it is kept, due then."""
+    return encode(msgspec.structs.replace(expectation, due_at=from_us(due_at)))
+
+
 def _place(expectation: Expectation) -> Row:
     subject = (expectation.merchant_id, expectation.object_type, expectation.object_id)
     return (*subject, expectation.id)
-
-
-def _expectation(row: Row) -> Expectation:
-    document, due_at, overdue = row
-    return msgspec.structs.replace(
-        decode(Expectation, document), due_at=from_us(due_at), overdue=bool(overdue)
-    )

@@ -1,7 +1,7 @@
 -- What is waited for: one row an object.
 
 -- name: due
-SELECT merchant_id, object_type, object_id, document, due_at, overdue FROM expectations
+SELECT merchant_id, object_type, object_id, document FROM expectations
 WHERE due_at <= ? ORDER BY due_at, id LIMIT ?;
 
 -- name: claim
@@ -18,7 +18,7 @@ DELETE FROM expectations
 WHERE merchant_id = ? AND object_type = ? AND object_id = ? AND id = ?;
 
 -- name: overdue
-SELECT document, due_at, overdue FROM expectations INDEXED BY expectations_overdue
+SELECT document FROM expectations INDEXED BY expectations_overdue
 WHERE overdue = 1 AND merchant_id = ?1 AND id < ?3 AND (?2 IS NULL OR connector_id = ?2)
 ORDER BY id DESC LIMIT ?4;
 
