@@ -8,13 +8,12 @@ import contextlib
 import http.client
 import signal
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.support.failing_server import KILL_VARIABLE
+from tests.support.failing_server import ARMED_VARIABLE, KILL_VARIABLE
 from tests.support.postgres import cluster
 from tests.support.receiver import Reception
 from tests.support.receiving import Receiving, until
@@ -26,7 +25,6 @@ from tests.support.server import (
     Server,
     Tenant,
     postgres_url,
-    sqlite_url,
 )
 
 FAILING = ("tests.support.failing_server",)
@@ -34,52 +32,46 @@ FAILING = ("tests.support.failing_server",)
 TIMEOUT_S = 1.0
 
 
-@pytest.fixture
-def receiving() -> Iterator[Receiving]:
-    receiving = Receiving()
-    yield receiving
-    receiving.close()
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    """Yield a server on SQLite, which takes leases back when it starts: no test waits."""
-    with sqlite_url(tmp_path) as url:
-        server = Server(tmp_path / "server", url)
-        yield server
-        server.close()
-
-
 @pytest.fixture(params=["sqlite", "postgres"])
-def any_server(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> Iterator[Server]:
-    """Yield a server on each store; on PostgreSQL a lease has to run out first."""
+def any_server(
+    request: pytest.FixtureRequest, stack: ExitStack, server: Server, tmp_path: Path
+) -> Server:
+    """Return a server on each store; on PostgreSQL a lease has to run out first."""
     if request.param == "sqlite":
-        yield server
-        return
-    with ExitStack() as stack:
-        name = f"kills_{abs(hash(str(tmp_path))) % 10**12}"
-        url = stack.enter_context(postgres_url(stack.enter_context(cluster()), name))
-        server = Server(tmp_path / "postgres", url)
-        stack.callback(server.close)
-        yield server
+        return server
+    name = f"kills_{abs(hash(str(tmp_path))) % 10**12}"
+    url = stack.enter_context(postgres_url(stack.enter_context(cluster()), name))
+    server = Server(tmp_path / "postgres", url)
+    stack.callback(server.close)
+    return server
 
 
-def _tenant(server: Server, receiving: Receiving, path: str = "/ok", **fields: object) -> Tenant:
-    """Start the server as it is, with a merchant and an endpoint; then arm it."""
-    server.start()
+def _tenant(
+    server: Server,
+    receiving: Receiving,
+    path: str = "/ok",
+    *,
+    dies_at: str | None = None,
+    **fields: object,
+) -> Tenant:
+    """Start the server with a merchant and an endpoint; then arm it, where it is to die."""
+    if dies_at is None:
+        server.start()
+    else:
+        server.command = FAILING
+        server.start({KILL_VARIABLE: dies_at, ARMED_VARIABLE: str(_armed(server))})
     tenant = Tenant(Api(server.port))
     tenant.endpoint(receiving.url(path), timeout_s=TIMEOUT_S, **fields)
     receiving.receiver.secrets.update(tenant.secrets)
     # The announcement of the endpoint is an event too: not the one that the test waits for.
     until(lambda: tenant.api.get(f"{tenant.path}/events"), lambda page: len(page["data"]) == 1)
-    # In order: a server that is killed now may have it to announce once more, and die of that.
-    assert server.stop() == 0
+    if dies_at is not None:
+        _armed(server).touch()
     return tenant
 
 
-def _start_to_die_at(server: Server, point: str) -> None:
-    server.command = FAILING
-    server.start({KILL_VARIABLE: point})
+def _armed(server: Server) -> Path:
+    return server.folder / "armed"
 
 
 def _restart(server: Server) -> None:
@@ -118,8 +110,7 @@ def test_killed_before_the_commit_nothing_is_stored_and_the_retry_stores_once(
     any_server: Server, receiving: Receiving
 ) -> None:
     """F01: the publisher heard nothing, so nothing may have happened twice."""
-    tenant = _tenant(any_server, receiving)
-    _start_to_die_at(any_server, "accept.before")
+    tenant = _tenant(any_server, receiving, dies_at="accept.before")
     _publish_into_death(tenant)
     _restart(any_server)
     assert _events(tenant) == []
@@ -140,8 +131,7 @@ def test_killed_after_the_commit_the_retry_is_told_the_same_id(
     any_server: Server, receiving: Receiving, point: str
 ) -> None:
     """The event was stored; asking again must find it, not make another."""
-    tenant = _tenant(any_server, receiving)
-    _start_to_die_at(any_server, point)
+    tenant = _tenant(any_server, receiving, dies_at=point)
     _publish_into_death(tenant)
     _restart(any_server)
     [stored] = _events(tenant)
@@ -154,8 +144,7 @@ def test_killed_after_the_commit_a_retry_without_a_key_makes_a_second_event(
     server: Server, receiving: Receiving
 ) -> None:
     """F04: nobody can tell the two apart, so both go out: no dead end, and no silent guess."""
-    tenant = _tenant(server, receiving)
-    _start_to_die_at(server, "accept.after")
+    tenant = _tenant(server, receiving, dies_at="accept.after")
     with pytest.raises((OSError, http.client.HTTPException)):
         tenant.publish({"key": "a"})
     _restart(server)
@@ -170,8 +159,7 @@ def test_killed_after_the_commit_the_event_is_sent_without_anybody_asking_again(
     server: Server, receiving: Receiving
 ) -> None:
     """F05: event and deliveries are one transaction; a publisher may die with us."""
-    tenant = _tenant(server, receiving)
-    _start_to_die_at(server, "accept.after")
+    tenant = _tenant(server, receiving, dies_at="accept.after")
     _publish_into_death(tenant)
     _restart(server)
     [reception] = receiving.until(1)
@@ -184,8 +172,7 @@ def test_killed_before_the_request_left_it_is_sent_once_after_all(
     server: Server, receiving: Receiving
 ) -> None:
     """F06: leased and not sent; the record says that a lease was abandoned."""
-    tenant = _tenant(server, receiving)
-    _start_to_die_at(server, "send.before")
+    tenant = _tenant(server, receiving, dies_at="send.before")
     _publish_somehow(tenant)
     _restart(server)
     receiving.until(1)
@@ -200,7 +187,6 @@ def test_killed_while_the_receiver_thinks_it_is_told_again_under_the_same_id(
 ) -> None:
     """F07: the receiver may have acted on it; the same id is how it knows."""
     tenant = _tenant(server, receiving)
-    server.start()
     killed = threading.Event()
 
     def kill_once(_: Reception) -> None:
@@ -227,8 +213,7 @@ def test_killed_before_the_outcome_is_written_one_duplicate_is_explained(
     any_server: Server, receiving: Receiving
 ) -> None:
     """F08: at least once, and the record of attempts says why it was twice."""
-    tenant = _tenant(any_server, receiving)
-    _start_to_die_at(any_server, "settle.before")
+    tenant = _tenant(any_server, receiving, dies_at="settle.before")
     _publish_somehow(tenant)
     receiving.until(1)
     _restart(any_server)
@@ -243,8 +228,7 @@ def test_killed_after_the_outcome_is_written_nothing_is_sent_again(
     server: Server, receiving: Receiving
 ) -> None:
     """F09: what is written down is done, whoever did not hear of it."""
-    tenant = _tenant(server, receiving)
-    _start_to_die_at(server, "settle.after")
+    tenant = _tenant(server, receiving, dies_at="settle.after")
     _publish_somehow(tenant)
     _restart(server)
     # A second event is the clock: when it has come, the first had every chance.
@@ -262,8 +246,7 @@ def test_killed_while_a_retry_is_scheduled_the_retry_is_not_forgotten(
     server: Server, receiving: Receiving, point: str
 ) -> None:
     """F10: the due time is the old one or the new one, never none."""
-    tenant = _tenant(server, receiving, "/503", retry_policy=[1, 3600])
-    _start_to_die_at(server, point)
+    tenant = _tenant(server, receiving, "/503", dies_at=point, retry_policy=[1, 3600])
     _publish_somehow(tenant)
     _restart(server)
     receiving.until(2)
@@ -278,7 +261,6 @@ def test_a_hundred_pairs_of_the_same_key_at_once_make_a_hundred_events(
 ) -> None:
     """F31, F60: whoever comes second is told what the first was."""
     tenant = _tenant(any_server, receiving)
-    any_server.start()
     with ThreadPoolExecutor(50) as pool:
         keys = [f"k{number}" for number in range(100)] * 2
         answers = list(pool.map(lambda key: tenant.publish({"key": key}, key=key), keys))

@@ -1,22 +1,13 @@
 """Objects by the command line, and orders that follow payments through a server's death."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.support import commands
 from tests.support.receiving import until
-from tests.support.server import OPERATOR_KEY, Api, Json, Server, Tenant, sqlite_url
+from tests.support.server import OPERATOR_KEY, Api, Json, Server, Tenant
 
 PAYMENTS = 40
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with sqlite_url(tmp_path) as url:
-        server = Server(tmp_path / "server", url)
-        yield server
-        server.close()
 
 
 def _publish(tenant: Tenant, type_: str, payment: str, minute: int) -> None:

@@ -3,14 +3,13 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 from tests.support.failing_server import KILL_VARIABLE, POISON
-from tests.support.server import EVENT_TYPE, SERVE, Api, Json, Server, Tenant, sqlite_url
-from tests.support.soak import OtherProcess, receiver_process, wait_until_settled
+from tests.support.server import EVENT_TYPE, SERVE, Api, Json, Server, Tenant
+from tests.support.soak import OtherProcess, wait_until_settled
 
 from payhooks.model.delivery import ABANDONED_IN_A_ROW_MAX
 
@@ -22,21 +21,6 @@ S_MAX = 120.0
 KILLS = 8
 LEASED = 64
 LANES = 16
-
-
-@pytest.fixture
-def receiver(tmp_path: Path) -> Iterator[OtherProcess]:
-    with receiver_process(tmp_path / "journal") as process:
-        yield process
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    """Yield a server on SQLite, which takes leases back when it starts."""
-    with ExitStack() as stack:
-        server = Server(tmp_path / "server", stack.enter_context(sqlite_url(tmp_path)))
-        stack.callback(server.close)
-        yield server
 
 
 def _until(is_so: Callable[[], bool], what: str) -> None:

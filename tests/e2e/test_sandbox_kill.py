@@ -1,31 +1,14 @@
 """A run whose server is killed in the middle: the next one tells the rest, and nothing twice."""
 
-from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from tests.support.receiving import Receiving, until
-from tests.support.server import Api, Json, Server, Tenant, sqlite_url
+from tests.support.server import Api, Json, Server, Tenant
 
 SCENARIO = "auto-capture"
 # A day of life in a second: time enough to be killed in the middle of it.
 SPEED = "1d=1s"
-
-
-@pytest.fixture
-def receiving() -> Iterator[Receiving]:
-    receiving = Receiving()
-    yield receiving
-    receiving.close()
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with sqlite_url(tmp_path) as url:
-        server = Server(tmp_path / "server", url)
-        yield server
-        server.close()
 
 
 def _events(tenant: Tenant) -> list[Json]:
