@@ -9,14 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from tests.support.dialect_events import MERCHANT, endpoint_of, new_event_id
 
 from payhooks.catalogue import CATALOGUE
 from payhooks.catalogue.object_state import fold
-from payhooks.connectors import registry
+from payhooks.connectors import registry, unified
 from payhooks.connectors.contract import Heard, Incoming, Keys, Options, Provider, Told
 from payhooks.connectors.foloosi import EXTENSION, FOLOOSI_SIGNED, SIGNED
 from payhooks.dialects.registry import DIALECTS
@@ -31,6 +31,14 @@ OF_FAMILY: Final = ("owlpay", "treezor", "merchant-console", "foloosi", "owngate
 
 # Unified event, object, amount and currency.
 Word = tuple[str, str, Decimal | None, str | None]
+
+
+class Written(NamedTuple):
+    """A unified event as it is told."""
+
+    name: str
+    told: Told
+    data: bytes
 
 
 def provider_of(family: str) -> tuple[Provider, Options]:
@@ -98,14 +106,27 @@ def told_in_the_end(
 
 def words_of(provider: Provider, options: Options, history: Sequence[Heard]) -> list[Word]:
     """Return what a history means, in the provider's time."""
+    return [word_of(one.name, one.told) for one in written_of(provider, options, history)]
+
+
+def written_of(provider: Provider, options: Options, history: Sequence[Heard]) -> list[Written]:
+    """Return what a history is told as, in the provider's time."""
     events = [_as_event(heard, place) for place, heard in enumerate(history)]
     of_event = dict(zip((event.id for event in events), history, strict=True))
     found = []
     for entry in fold(events, CATALOGUE, now=NOW).entries:
-        unified = provider.means(entry, options)
-        if unified is not None:
-            told = provider.tell(of_event[entry.event.id], unified, options)
-            found.append(word_of(unified, told))
+        name = provider.means(entry, options)
+        if name is not None:
+            told = provider.tell(of_event[entry.event.id], name, options)
+            data = unified.written(
+                told,
+                name,
+                connector_name="acquirer",
+                connector_id_text="con_1",
+                merchant=MERCHANT,
+                at=NOW,
+            )
+            found.append(Written(name, told, data))
     return found
 
 
