@@ -115,17 +115,18 @@ class SqliteReceive(Part):
     async def claim_receipts(self, *, owner: int, limit: int, for_s: float) -> list[Receipt]:
         """See ReceivingStore."""
 
-        def look(db: apsw.Connection) -> list[Row]:
-            return rows(db, _SQL["free_receipts"], (self._now_us(), limit))
+        def look(db: apsw.Connection, count: int) -> list[Row]:
+            return rows(db, _SQL["free_receipts"], (self._now_us(), count))
 
         def work(db: apsw.Connection) -> list[Receipt]:
-            found = look(db)
+            found = look(db, limit)
             until = self._now_us() + delay_us(for_s)
             run_many(db, _SQL["claim"], [row[:2] for row in found], (owner, until))
             return _readable(row[2:] for row in found)
 
         # Nearly always there is none, and to look for one nobody need write.
-        return await self._write(Kind.QUICK, work) if await self._read(look) else []
+        is_any = await self._read(lambda db: look(db, 1))
+        return await self._write(Kind.QUICK, work) if is_any else []
 
     async def receipt(self, merchant_id: MerchantId, receipt_id: ReceiptId) -> Receipt | None:
         """See ReceivingStore."""
