@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 from tests.support.browsing import Browser, ConsoleWorld
 from tests.support.inbound_world import SECRET, InboundWorld, later, sent
 
@@ -60,3 +61,18 @@ class HearingConsole(InboundWorld, ConsoleWorld):
         await self.process()
         [newest] = await self.store.receipts(merchant.id, ReceiptFilter(), Window(limit=1))
         return newest
+
+    async def overdue(self, merchant: Merchant, payments: int = 1) -> None:
+        """Have payments wait for their customers for longer than the provider's take."""
+        for number in range(1, payments + 1):
+            await self.says(
+                merchant,
+                "payment_intent.checking_out",
+                number=number,
+                status="requires_action",
+                uuid=f"pi_{number}",
+            )
+        self.advance(3_600)
+        for waiting in await self.store.claim_expectations(limit=payments, for_s=60):
+            late = msgspec.structs.replace(waiting, overdue=True)
+            await self.store.write_expectation(late, due_in_s=3_600)

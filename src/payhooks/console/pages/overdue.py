@@ -1,8 +1,9 @@
 """Overdue: what waits for longer than its provider usually takes."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+import msgspec
 from starlette.responses import Response
 
 from payhooks import ids
@@ -12,14 +13,16 @@ from payhooks.console.page import Factor, Visit, page
 from payhooks.console.pages.objects import address_of
 from payhooks.console.pages.receipts import named
 from payhooks.control import connectors, expectations
-from payhooks.flow.expect import PROCESSING
 from payhooks.model.connector import Connector
+from payhooks.model.expectation import Expectation
 from payhooks.model.key import Scope
-
-if TYPE_CHECKING:
-    from payhooks.model.expectation import Expectation
+from payhooks.ports.controlling import Window
+from payhooks.ports.reading import EventFilter, StoredEvent
 
 _EXPECTATION: Final = "wait"  # what the ids of such a list begin with; they stand nowhere else
+_UNKNOWN: Final = "not known"
+# The newest of them began the wait, or tells that it takes too long.
+_EVENTS_READ_MAX: Final = 5
 _HOUR_S: Final = 3_600
 _DAY_S: Final = 86_400
 
@@ -49,16 +52,36 @@ async def overdue(visit: Visit) -> Response:
             (ids.to_text(ids.CONNECTOR, one.id), one.name)
             for one in sorted(known.values(), key=lambda one: one.name)
         ],
-        usual={one.id: usual_wait(one) for one in known.values()},
+        usual={
+            one.id: await _usual(visit, one, known.get(one.connector_id)) for one in found.items
+        },
         address_of=address_of,
     )
 
 
-def usual_wait(connector: Connector) -> str:
-    """Return in words how long the connector's provider usually takes at most."""
-    provider = registry.PROVIDERS.get(connector.dialect)
-    usual = None if provider is None else provider.waits.get(PROCESSING)
-    return "not known" if usual is None else f"up to {_spelled(usual)}"
+async def _usual(visit: Visit, one: Expectation, connector: Connector | None) -> str:
+    """Return in words how long the object's provider usually takes, at most, where it stands."""
+    provider = None if connector is None else registry.PROVIDERS.get(connector.dialect)
+    if provider is None:
+        return _UNKNOWN
+    which = EventFilter(object_id=one.object_id)
+    events = await visit.control.store.events(
+        visit.merchant.id, which, Window(limit=_EVENTS_READ_MAX)
+    )
+    for stored in events:
+        event = stored.event
+        usual = provider.waits.get(event.type)
+        # That it takes too long was told as an event too, and begins no wait of its own.
+        if event.object_type == one.object_type and usual and not _is_delay(stored):
+            return f"up to {_spelled(usual)}"
+    return _UNKNOWN
+
+
+def _is_delay(stored: StoredEvent) -> bool:
+    if stored.expunged:
+        return False
+    data: object = msgspec.json.decode(stored.event.data)
+    return isinstance(data, dict) and data.get("delayed") is True
 
 
 def _spelled(span: timedelta) -> str:
