@@ -87,6 +87,28 @@ async def test_any_request_is_taken_and_kept_as_it_came(world: World) -> None:
     assert ["x-one", "1"] in put["headers"]
 
 
+async def test_a_list_has_the_beginning_of_each_body_and_one_request_has_all(world: World) -> None:
+    """A hundred of the largest would be 60 MiB of JSON, while which nobody else is answered."""
+    merchant = await world.merchant()
+    inbox = await _open(world, merchant)
+    body = b"\xc3\xa4" * (BODY_BYTES_MAX // 2)
+    await _send(world, _path(inbox), body)
+    await _send(world, _path(inbox), b"short")
+    short, long = await _heard(world, merchant, inbox)
+    assert (short["body"], short["body_bytes"]) == ("short", 5)
+    assert b64decode(long["body_base64"]) == body[:4096]
+    assert long["body_bytes"] == len(body)
+    path = f"/v1/merchants/{merchant}/sandbox/inboxes/{inbox['id']}/requests"
+    whole = (await world.call("GET", f"{path}/{long['id']}")).json
+    assert b64decode(whole["body_base64"]) == body
+    assert whole["body"] == body.decode()
+    assert {**whole, "body": long["body"], "body_base64": long["body_base64"]} == long
+    assert (await world.call("GET", f"{path}/hrd_{'0' * 26}")).status == 404
+    other = await _open(world, merchant)
+    elsewhere = path.replace(inbox["id"], other["id"])
+    assert (await world.call("GET", f"{elsewhere}/{long['id']}")).status == 404
+
+
 async def test_credentials_are_hidden_before_they_are_kept(world: World) -> None:
     """Nobody need see them to debug; kept, they would be there for whoever reads the store."""
     merchant = await world.merchant()

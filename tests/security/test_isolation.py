@@ -82,6 +82,7 @@ async def _tenant(api: World) -> _Tenant:
     run = await api.call("POST", f"{at}/sandbox/runs", {"scenario": "refund"})
     inbox = await api.call("POST", f"{at}/sandbox/inboxes")
     await api.call("POST", f"/in/{inbox.json['url'].rpartition('/')[2]}", _EVENT, key=None)
+    requests = await api.call("GET", f"{at}/sandbox/inboxes/{inbox.json['id']}/requests")
     [delivery] = (await api.call("GET", f"{at}/events/{event}/deliveries")).json["data"]
     return _Tenant(
         ids={
@@ -93,6 +94,7 @@ async def _tenant(api: World) -> _Tenant:
             "replay_id": replay.json["id"],
             "run_id": run.json["id"],
             "inbox_id": inbox.json["id"],
+            "heard_id": requests.json["data"][0]["id"],
             "invitation_id": invited.json["id"],
             "user_id": user,
             "object_type": about["type"],

@@ -1,7 +1,7 @@
 """The sandbox's inboxes: opened, looked into, closed."""
 
 from base64 import b64encode
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Response
 
@@ -9,9 +9,13 @@ from payhooks import ids
 from payhooks.api import views
 from payhooks.api.pagination import PageQuery
 from payhooks.api.routes.common import PROBLEMS, EventsRead, EventsWrite, TextId
-from payhooks.api.schemas.sandbox import HeardPage, InboxPage, InboxView
+from payhooks.api.schemas.sandbox import HeardPage, HeardView, InboxPage, InboxView
 from payhooks.control import inboxes
 from payhooks.control.inboxes import Judged, Opened
+from payhooks.limits import KIB
+
+# A page of the largest bodies would be 60 MiB of JSON, and everybody else would wait for it.
+_LISTED_BYTES_MAX: Final = 4 * KIB
 
 router = APIRouter(prefix="/v1/merchants/{m}/sandbox/inboxes", tags=["sandbox"], responses=PROBLEMS)
 
@@ -46,11 +50,19 @@ async def read(granted: EventsRead, inbox_id: TextId) -> Response:
 async def list_requests(
     granted: EventsRead, inbox_id: TextId, page: Annotated[PageQuery, Depends()]
 ) -> Response:
-    """Newest first, each with what a receiver would say of its signature."""
+    """Newest first, each with the beginning of its body and what its signature is worth."""
     inbox = await inboxes.find(granted.control, granted.merchant, inbox_id)
     found = await inboxes.heard(granted.control, granted.merchant, inbox, page.window())
-    members, headers = page.page(found, _heard, id_of=lambda one: one.heard.id)
+    members, headers = page.page(found, _listed, id_of=lambda one: one.heard.id)
     return views.reply(members, headers=headers)
+
+
+@router.get("/{inbox_id}/requests/{heard_id}", response_model=HeardView, summary="Read a request")
+async def read_request(granted: EventsRead, inbox_id: TextId, heard_id: TextId) -> Response:
+    """Get all of it, with what a receiver would say of its signature."""
+    inbox = await inboxes.find(granted.control, granted.merchant, inbox_id)
+    found = await inboxes.request(granted.control, granted.merchant, inbox, heard_id)
+    return views.reply(_heard(found, found.heard.body))
 
 
 @router.delete("/{inbox_id}", status_code=204, summary="Close an inbox")
@@ -69,7 +81,11 @@ def _inbox(value: Opened) -> views.View:
     }
 
 
-def _heard(value: Judged) -> views.View:
+def _listed(value: Judged) -> views.View:
+    return _heard(value, value.heard.body[:_LISTED_BYTES_MAX])
+
+
+def _heard(value: Judged, body: bytes) -> views.View:
     heard = value.heard
     path, query = inboxes.parts_of(heard)
     endpoint_id = value.endpoint_id
@@ -80,8 +96,9 @@ def _heard(value: Judged) -> views.View:
         "path": path,
         "query": query,
         "headers": heard.headers,
-        "body": heard.body.decode("utf-8", "replace"),
-        "body_base64": b64encode(heard.body).decode(),
+        "body": body.decode("utf-8", "replace"),
+        "body_base64": b64encode(body).decode(),
+        "body_bytes": len(heard.body),
         "status": heard.status,
         "signature": {
             "verdict": value.verdict,

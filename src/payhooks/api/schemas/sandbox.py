@@ -136,8 +136,9 @@ class HeardView(View):
     path: str = Field(description="Behind the inbox's URL, as it was written; 2,048 characters.")
     query: str = Field(description="Behind the question mark; 2,048 characters.")
     headers: list[tuple[str, str]] = Field(description="Credentials are hidden.")
-    body: str = Field(description="What is no UTF-8 in it is replaced.")
-    body_base64: str = Field(description="The bytes as they came.")
+    body: str = Field(description="What is no UTF-8 in it is replaced. Lists have 4 KiB of it.")
+    body_base64: str = Field(description="The bytes as they came. Lists have the first 4 KiB.")
+    body_bytes: int = Field(description="How many came.")
     status: int = Field(description="What it was answered with.")
     signature: SignatureVerdictView
 

@@ -19,7 +19,7 @@ from payhooks.console.pages import webhooks_form as forms
 from payhooks.console.pages.sandbox import LIST
 from payhooks.control import endpoints, inboxes, sandbox
 from payhooks.control.inboxes import INBOXES_MAX, Judged, Opened, Verdict
-from payhooks.errors import InvalidError, WrongStateError
+from payhooks.errors import InvalidError, NotFoundError, WrongStateError
 from payhooks.model.endpoint import Endpoint, EndpointStatus
 from payhooks.model.inbox import Inbox
 from payhooks.model.key import Scope
@@ -140,13 +140,10 @@ async def _chosen(visit: Visit, opened: Opened, rows: Sequence[Judged]) -> Judge
     text = visit.query.get("request", "")
     if not text:
         return rows[0] if rows else None
-    asked = ids.from_text(ids.HEARD, text)
-    if asked is None or not any(asked):
+    try:
+        return await inboxes.request(visit.control, visit.merchant, opened.inbox, text)
+    except NotFoundError:
         return None
-    after = min(int.from_bytes(asked, "big") + 1, (1 << 8 * len(asked)) - 1)
-    window = Window(limit=1, after=after.to_bytes(len(asked), "big"))
-    found = await inboxes.heard(visit.control, visit.merchant, opened.inbox, window)
-    return next((one for one in found if one.heard.id == asked), None)
 
 
 def _webhook_of(opened: Opened, known: Sequence[Endpoint]) -> Endpoint | None:
