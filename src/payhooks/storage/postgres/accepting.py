@@ -1,10 +1,11 @@
-"""Durable acceptance: one call of accept_v2 a batch."""
+"""Durable acceptance: one call of accept_v2 a batch, or of what concludes receipts as well."""
 
 from collections.abc import Sequence
 from typing import Final
 
 from payhooks.errors import InvalidError, OutcomeUnknownError, UnavailableError
 from payhooks.ids import DeliveryId, EventId, MerchantId
+from payhooks.model.connector import Connector
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.key import ApiKey
 from payhooks.model.merchant import Merchant
@@ -19,6 +20,7 @@ from payhooks.ports.accepting import (
     StaleRouting,
 )
 from payhooks.storage import documents, findings, statements
+from payhooks.storage.postgres.concluding import parameters_of
 from payhooks.storage.postgres.connections import (
     Connections,
     KeptWaitingError,
@@ -41,10 +43,12 @@ class PostgresAccept:
         """See AcceptStore. One commit is on its way at a time."""
         if not arrivals:
             return []
-        arguments = (owner, *parameters(arrivals))
+        name, arguments = "accept", [owner, *parameters(arrivals)]
+        if any(arrival.conclusion is not None for arrival in arrivals):
+            name, arguments = "accept_heard", [*arguments, *parameters_of(arrivals)]
         for attempt in range(_ATTEMPTS_MAX):
             try:
-                rows = await self._accepting.call(_SQL["accept"], *arguments)
+                rows = await self._accepting.call(_SQL[name], *arguments)
             except KeptWaitingError:
                 return await self._accept_halves(arrivals, owner=owner)
             except InvalidError as error:
@@ -84,6 +88,7 @@ class PostgresAccept:
             endpoints = await connection.fetch(_SQL["routing_endpoints"], ids)
             secrets = await connection.fetch(_SQL["routing_secrets"], ids)
             keys = await connection.fetch(_SQL["routing_keys"], ids)
+            connectors = await connection.fetch(_SQL["routing_connectors"], ids)
         version_of = {row["merchant_id"]: row["version"] for row in versions}
         merchant_of = {row["id"]: documents.decode(Merchant, row["document"]) for row in merchants}
         return [
@@ -99,6 +104,11 @@ class PostgresAccept:
                 keys=tuple(
                     documents.decode(ApiKey, row["document"])
                     for row in keys
+                    if row["merchant_id"] == id_
+                ),
+                connectors=tuple(
+                    documents.decode(Connector, row["document"])
+                    for row in connectors
                     if row["merchant_id"] == id_
                 ),
             )

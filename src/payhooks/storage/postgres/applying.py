@@ -1,6 +1,6 @@
 """One change of the control plane, written row by row inside its transaction.
 
-Lock order: the audit chain (already held), merchant, routing, endpoint, lane, the rest.
+Lock order: the audit chain (already held), merchant, routing, endpoint, lane, connector, the rest.
 """
 
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from typing import Final
 from payhooks import limits
 from payhooks.errors import StaleVersionError, WrongStateError
 from payhooks.ids import MerchantId
+from payhooks.model.connector import Connector
 from payhooks.model.endpoint import Endpoint, EndpointStatus
 from payhooks.model.event_type import EventType
 from payhooks.model.key import ApiKey
@@ -46,12 +47,9 @@ async def write(connection: Connection, change: Change) -> None:
     version = await _raise_version(connection, change)
     if change.endpoint is not None:
         await _endpoint(connection, change.endpoint, version, moved=change.moved)
-    for secret in change.secrets:
-        await write_secret(connection, secret)
-    for secret in change.ending_secrets:
-        await connection.execute(_SQL["secret_end"], secret.id, secret.expires_at)
-    if change.forget_secrets:
-        await forget_secrets(connection, change.forget_secrets)
+    if change.connector is not None:
+        await _connector(connection, change.connector)
+    await _secrets(connection, change)
     if change.key is not None:
         await _key(connection, change.key)
     if change.replay is not None:
@@ -93,6 +91,8 @@ async def _raise_version(connection: Connection, change: Change) -> int:
         merchant_id: MerchantId | None = change.merchant.id
     elif change.endpoint is not None:
         merchant_id = change.endpoint.merchant_id
+    elif change.connector is not None:
+        merchant_id = change.connector.merchant_id
     else:
         merchant_id = change.audit.merchant_id
     if merchant_id is None:
@@ -100,6 +100,15 @@ async def _raise_version(connection: Connection, change: Change) -> int:
     row = await connection.fetchrow(_SQL["routing_raise"], merchant_id)
     assert row is not None
     return int(row["version"])
+
+
+async def _secrets(connection: Connection, change: Change) -> None:
+    for secret in change.secrets:
+        await write_secret(connection, secret)
+    for secret in change.ending_secrets:
+        await connection.execute(_SQL["secret_end"], secret.id, secret.expires_at)
+    if change.forget_secrets:
+        await forget_secrets(connection, change.forget_secrets)
 
 
 async def _merchant(connection: Connection, merchant: Merchant) -> None:
@@ -154,6 +163,18 @@ async def _lane(connection: Connection, endpoint: Endpoint, *, moved: bool) -> N
         *(endpoint.id, endpoint.merchant_id, shard(endpoint.merchant_id), state),
         *(lease_s, interval_us, burst, moved),
     )
+
+
+async def _connector(connection: Connection, connector: Connector) -> None:
+    version = connector.version
+    name = "connector_insert" if version == 1 else "connector_update"
+    found = await connection.fetchrow(
+        _SQL[name],
+        *(connector.merchant_id, connector.id, version, connector.name, connector.dialect),
+        *(connector.status, documents.encode(connector).decode()),
+    )
+    if found is None:
+        raise StaleVersionError(f"connector version {version} does not follow the stored one")
 
 
 async def _key(connection: Connection, key: ApiKey) -> None:

@@ -43,6 +43,10 @@ class PostgresControl:
                         raise WrongStateError(
                             "the reference is taken by another merchant"
                         ) from error
+                    if error.constraint_name == "connectors_name":
+                        raise WrongStateError(
+                            "the name is taken by another connector of the merchant"
+                        ) from error
                     raise StaleVersionError(f"{error.constraint_name} is taken") from error
                 await chain.add()
 

@@ -70,6 +70,14 @@ UPDATE secrets SET expires_at = least(expires_at, $2) WHERE id = $1
 -- name: secrets_forget
 DELETE FROM secrets WHERE id = ANY ($1)
 
+-- name: connector_insert
+INSERT INTO connectors (merchant_id, id, version, name, dialect, status, document)
+VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (merchant_id, id) DO NOTHING RETURNING id
+
+-- name: connector_update
+UPDATE connectors SET (name, dialect, status, document, version) = ($4, $5, $6, $7, $3)
+WHERE merchant_id = $1 AND id = $2 AND version = $3 - 1 RETURNING id
+
 -- name: key_put
 INSERT INTO api_keys (id, merchant_id, digest, expires_at, revoked_at, document)
 VALUES ($1, $2, $3, $4, $5, $6)

@@ -11,17 +11,20 @@ from payhooks.storage.postgres import migrations
 from payhooks.storage.postgres.accepting import PostgresAccept
 from payhooks.storage.postgres.connections import Connections, Reachability, Target
 from payhooks.storage.postgres.controlling import PostgresControl
+from payhooks.storage.postgres.expecting import PostgresExpect
 from payhooks.storage.postgres.identity import PostgresIdentity
 from payhooks.storage.postgres.inboxes import PostgresInboxes
 from payhooks.storage.postgres.leasing import PostgresLease
 from payhooks.storage.postgres.playing import PostgresPlay
 from payhooks.storage.postgres.reading import PostgresRead
+from payhooks.storage.postgres.receiving import PostgresReceive
 from payhooks.storage.postgres.replaying import PostgresReplay
 from payhooks.storage.postgres.settling import PostgresSettle
 from payhooks.storage.postgres.sweeping import PostgresSweep
 from payhooks.storage.postgres.tallying import PostgresTally
 
 _CONTROL_CONNECTIONS = 4
+_HEARING_CONNECTIONS = 2
 
 
 class PostgresStore(
@@ -35,12 +38,14 @@ class PostgresStore(
     PostgresInboxes,
     PostgresIdentity,
     PostgresRead,
+    PostgresReceive,
+    PostgresExpect,
     PostgresTally,
 ):
     """Keep everything in PostgreSQL. Any number of processes may share one database.
 
-    Accept, settle and the schedule have a connection each, so that none of them ever waits
-    for another; everything else shares a few.
+    Accept, settle, the schedule and receiving have a connection each, so that none of them ever
+    waits for another; what was heard is worked on over two, and everything else shares a few.
     """
 
     def __init__(
@@ -64,6 +69,10 @@ class PostgresStore(
         self._accepting = connections(1)
         self._settling = connections(1)
         self._leasing = connections(1)
+        # Bodies of a megabyte are on their way here: no publisher shall wait behind them.
+        self._receiving = connections(1)
+        # Dozens of receipts are worked on at once: no person shall wait behind those.
+        self._hearing = connections(_HEARING_CONNECTIONS)
         self._control = connections(_CONTROL_CONNECTIONS)
 
     @classmethod
@@ -95,7 +104,10 @@ class PostgresStore(
     async def close(self) -> None:
         """See Store."""
         # At once: a server that says nothing would make us wait for each in turn.
-        uses = (self._accepting, self._settling, self._leasing, self._control)
+        uses = (
+            *(self._accepting, self._settling, self._leasing),
+            *(self._receiving, self._hearing, self._control),
+        )
         await asyncio.gather(*(connections.close() for connections in uses))
 
     async def _check(self) -> None:

@@ -1,0 +1,62 @@
+"""What is waited for: one expectation an object."""
+
+from typing import Final
+
+import msgspec
+
+from payhooks.ids import ConnectorId, MerchantId
+from payhooks.model.expectation import Expectation
+from payhooks.ports.controlling import Window
+from payhooks.storage import documents, statements
+from payhooks.storage.postgres.concluding import key
+from payhooks.storage.postgres.connections import Connections, Row
+
+_SQL: Final = statements.load("payhooks.storage.postgres", "expecting.sql")
+
+
+class PostgresExpect:
+    """See ReceivingStore."""
+
+    _control: Connections
+    _hearing: Connections
+
+    async def claim_expectations(self, *, limit: int, for_s: float) -> list[Expectation]:
+        """See ReceivingStore."""
+        rows = await self._hearing.call(_SQL["claim"], limit, for_s)
+        return [_expectation(row) for row in rows]
+
+    async def write_expectation(self, expectation: Expectation, *, due_in_s: float) -> None:
+        """See ReceivingStore."""
+        document = documents.encode(expectation).decode()
+        bindings = (*_place(expectation), due_in_s, expectation.overdue, document)
+        await self._hearing.persist(lambda: self._hearing.call(_SQL["write"], *bindings))
+
+    async def forget_expectation(self, expectation: Expectation) -> None:
+        """See ReceivingStore."""
+        bindings = _place(expectation)
+        await self._hearing.persist(lambda: self._hearing.call(_SQL["forget"], *bindings))
+
+    async def overdue(
+        self, merchant_id: MerchantId, connector_id: ConnectorId | None, window: Window
+    ) -> list[Expectation]:
+        """See ReceivingStore."""
+        rows = await self._control.call(
+            _SQL["overdue"], merchant_id, window.after, window.limit, connector_id
+        )
+        return [_expectation(row) for row in rows]
+
+    async def overdue_counts(self) -> list[tuple[str, int]]:
+        """See ReceivingStore."""
+        rows = await self._control.call(_SQL["overdue_counts"])
+        return [(row["dialect"], row["count"]) for row in rows]
+
+
+def _place(expectation: Expectation) -> tuple[object, ...]:
+    names = (key(expectation.object_type), key(expectation.object_id))
+    return (expectation.merchant_id, *names, expectation.id)
+
+
+def _expectation(row: Row) -> Expectation:
+    # The columns are right: they change without the document.
+    stored = documents.decode(Expectation, row["document"])
+    return msgspec.structs.replace(stored, due_at=row["due_at"], overdue=row["overdue"])

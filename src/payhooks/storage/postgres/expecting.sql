@@ -1,0 +1,34 @@
+What is waited for.
+
+-- name: claim
+SELECT * FROM claim_expectations_v1($1, $2)
+
+-- By its id too: a later one of the same object is none of the caller's.
+
+-- name: write
+UPDATE expectations
+SET (due_at, overdue, document) = (payhooks_now() + make_interval(secs => $5), $6, $7)
+WHERE merchant_id = $1 AND object_type = $2 AND object_id = $3 AND id = $4
+
+-- name: forget
+DELETE FROM expectations
+WHERE merchant_id = $1 AND object_type = $2 AND object_id = $3 AND id = $4
+
+-- Each connector apart, as only so the index gives them by id.
+
+-- name: overdue
+SELECT o.document, o.due_at, o.overdue FROM connector_health h CROSS JOIN LATERAL (
+  SELECT e.id, e.document, e.due_at, e.overdue FROM expectations e
+  WHERE e.merchant_id = $1 AND e.connector_id = h.connector_id AND e.overdue
+    AND e.id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+  ORDER BY e.id DESC LIMIT $3
+) o
+WHERE h.merchant_id = $1 AND ($4::uuid IS NULL OR h.connector_id = $4)
+ORDER BY o.id DESC LIMIT $3
+
+-- name: overdue_counts
+SELECT c.dialect, sum(o.count)::bigint AS count FROM (
+  SELECT e.merchant_id, e.connector_id, count(*) AS count FROM expectations e
+  WHERE e.overdue GROUP BY e.merchant_id, e.connector_id
+) o JOIN connectors c ON c.merchant_id = o.merchant_id AND c.id = o.connector_id
+GROUP BY c.dialect ORDER BY c.dialect

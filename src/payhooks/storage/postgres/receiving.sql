@@ -1,0 +1,92 @@
+Connectors, and receipts with what they are about.
+
+-- name: connector
+SELECT document FROM connectors WHERE merchant_id = $1 AND id = $2
+
+-- name: connectors
+SELECT document FROM connectors
+WHERE merchant_id = $1 AND status <> 'deleted' AND ($2::uuid IS NULL OR id < $2)
+ORDER BY id DESC LIMIT $3
+
+-- name: health
+SELECT connector_id, received, unverified, last_received_at, last_unverified_at, quarantined,
+  quarantined_bytes, dropped
+FROM connector_health WHERE merchant_id = $1 AND connector_id = ANY ($2)
+
+-- name: receive
+SELECT receive_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+
+-- name: claim
+SELECT * FROM claim_receipts_v1($1, $2, $3)
+
+-- name: conclude
+SELECT conclude_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+  $18, $19, $20, $21)
+
+-- name: heard_before
+SELECT r.*, h.said FROM (
+  SELECT h.receipt_id, h.said FROM heard h
+  WHERE h.merchant_id = $1 AND h.connector_id = $2 AND h.object_type = $3 AND h.object_id = $4
+    AND h.processed
+  ORDER BY h.receipt_id DESC LIMIT $5
+) h CROSS JOIN LATERAL (
+  SELECT * FROM receipts r WHERE r.merchant_id = $1 AND r.id = h.receipt_id LIMIT 1
+) r
+ORDER BY h.receipt_id
+
+-- name: receipt
+SELECT * FROM receipts WHERE merchant_id = $1 AND id = $2
+
+-- name: receipts
+SELECT * FROM receipts WHERE merchant_id = $1 AND ($2::uuid IS NULL OR id < $2)
+ORDER BY id DESC LIMIT $3
+
+-- Each connector and state apart, as only so the index gives them by id. By what was heard rather
+-- than by what there is: a connector that nothing came by has none.
+
+-- name: receipts_which
+SELECT r.* FROM (
+  SELECT l.id FROM connector_health h CROSS JOIN unnest($5::smallint[]) s(state)
+  CROSS JOIN LATERAL (
+    SELECT r.id FROM receipts r
+    WHERE r.merchant_id = $1 AND r.connector_id = h.connector_id AND r.state = s.state
+      AND r.id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    ORDER BY r.id DESC LIMIT $3
+  ) l
+  WHERE h.merchant_id = $1 AND ($4::uuid IS NULL OR h.connector_id = $4)
+  ORDER BY l.id DESC LIMIT $3
+) l CROSS JOIN LATERAL (
+  SELECT * FROM receipts r WHERE r.merchant_id = $1 AND r.id = l.id LIMIT 1
+) r
+ORDER BY l.id DESC
+
+-- name: receipts_about
+SELECT r.* FROM (
+  SELECT l.receipt_id AS id FROM connector_health h CROSS JOIN (VALUES (true), (false)) p(processed)
+  CROSS JOIN LATERAL (
+    SELECT o.receipt_id FROM heard o
+    WHERE o.merchant_id = $1 AND o.object_type = $4 AND o.object_id = $5
+      AND o.connector_id = h.connector_id AND o.processed = p.processed
+      AND o.receipt_id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    ORDER BY o.receipt_id DESC LIMIT $3
+  ) l
+  WHERE h.merchant_id = $1
+  ORDER BY l.receipt_id DESC LIMIT $3
+) l CROSS JOIN LATERAL (
+  SELECT * FROM receipts r WHERE r.merchant_id = $1 AND r.id = l.id LIMIT 1
+) r
+ORDER BY l.id DESC
+
+-- name: reprocess
+SELECT reprocess_v1($1, $2, $3, $4) AS count
+
+-- name: retire
+SELECT retire_receipts_v1($1, $2) AS count
+
+-- name: objects_called
+SELECT reference, object_type, object_id FROM object_references
+WHERE merchant_id = $1 AND reference = $2 ORDER BY object_type, object_id LIMIT $3
+
+-- name: references_of
+SELECT reference, object_type, object_id FROM object_references
+WHERE merchant_id = $1 AND object_type = $2 AND object_id = $3 ORDER BY reference LIMIT $4
