@@ -42,9 +42,10 @@ def _whole(inbound: Inbound, connector: Connector, receipt: Receipt) -> Conclusi
 async def _is_whole(inbound: Inbound, connector: Connector, expected: Receipt) -> bool:
     """Return whether all of ``_whole`` was written; half of it must not be."""
     merchant_id, store = connector.merchant_id, inbound.store
+    heard = await inbound.history(connector, "t-1")
     written = [
         await inbound.stored(expected) == expected,
-        [one.receipt for one in await inbound.history(connector, "t-1")] == [expected],
+        [(one.receipt, one.said) for one in heard] == [(expected, (CAPTURED,))],
         await store.receipts_about(merchant_id, "payment", "pay_1", ALL) == [expected],
         await store.objects_called(merchant_id, ORDER.reference, limit=10) == [ORDER],
         len(await store.claim_expectations(limit=10, for_s=0.0)) == 1,
@@ -203,7 +204,12 @@ async def test_a_receipt_that_tells_nothing_is_concluded_alone(inbound: Inbound)
     connector = await inbound.connector(await inbound.world.merchant())
     receipt = await inbound.received(connector)
     conclusion = _whole(inbound, connector, receipt)
-    await inbound.store.conclude([conclusion, conclusion])
+    late = inbound.conclusion(
+        receipt,
+        state=ReceiptState.DUPLICATE,
+        links=(Link(object_type=PAYMENT, object_id="t-1", said=("late",)),),
+    )
+    await inbound.store.conclude([conclusion, late])
     assert await _is_whole(inbound, connector, after(receipt, conclusion))
 
 

@@ -120,8 +120,10 @@ async def test_a_name_is_one_live_connectors_of_its_merchant(inbound: Inbound) -
         await inbound.edit(second, name="till")
     assert await inbound.store.connector(merchant.id, second.id) == second
 
-    await inbound.edit(first, status=ConnectorStatus.DELETED)
+    gone = await inbound.edit(first, status=ConnectorStatus.DELETED)
     renamed = await inbound.edit(second, name="till")
+    assert (await _routed(inbound, merchant))[1] == (renamed,)
+    await inbound.edit(gone, events=("payment.*",))  # a deleted one takes nobody's name
     assert (await _routed(inbound, merchant))[1] == (renamed,)
 
 
