@@ -1,0 +1,365 @@
+"""PayPal's webhooks: signed with the key of a certificate that each request names.
+
+Rules: developer.paypal.com/api/rest/webhooks. The certificate has to come from PayPal's own host,
+be issued to PayPal, and go back to one of the roots beside this file. What is signed has the body
+only as a CRC-32, which protects against nobody who has seen one signed request: he can bring
+another body to the same sum. So what PayPal sends is as secret as a key.
+"""
+
+import base64
+import binascii
+import re
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import ClassVar, Final
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
+
+from payhooks.catalogue.life_cycle import at
+from payhooks.connectors.contract import Choice, Guide, Heard, Incoming, Keys, Options
+from payhooks.connectors.said import Said
+from payhooks.connectors.translated import Facts, Translated, moment, names
+from payhooks.connectors.unified import object_of
+from payhooks.dialects.schemes import no_match, required, spelled
+from payhooks.errors import Fault, SignatureError
+
+_ID: Final = "paypal-transmission-id"
+_TIME: Final = "paypal-transmission-time"
+_SIGNATURE: Final = "paypal-transmission-sig"
+_CERTIFICATE: Final = "paypal-cert-url"
+_ALGORITHM: Final = "paypal-auth-algo"
+_HEADERS: Final = (_ID, _TIME, _SIGNATURE, _CERTIFICATE, _ALGORITHM)
+_RSA_SHA256: Final = "SHA256withRSA"
+_CERTIFICATE_URL: Final = re.compile(
+    r"https://api(?:-m)?(?:\.sandbox)?\.paypal\.com/v1/notifications/certs/[A-Za-z0-9_-]{1,100}"
+)
+_OWN_NAME: Final = re.compile(r"(?:[a-z0-9-]{1,63}\.){1,5}paypal\.com")
+_WEBHOOK_ID: Final = re.compile(r"[A-Za-z0-9]{1,50}")
+_CHAIN_MAX: Final = 10
+_KEY_BITS_MIN: Final = 2048
+_CAPTURE_LINK: Final = re.compile(r"/captures/([A-Za-z0-9]{1,64})")
+_LINKS_MAX: Final = 20
+
+_REFUND: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "PAYMENT.CAPTURE.REFUNDED": "refund_succeeded",
+        # PayPal itself gave the money back; of a dispute behind it there are words of its own.
+        "PAYMENT.CAPTURE.REVERSED": "refund_succeeded",
+        "PAYMENT.REFUND.FAILED": "refund_failed",
+    }
+)
+_MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        # The customer has agreed; it is for the merchant to capture.
+        "CHECKOUT.ORDER.APPROVED": "action_required",
+        "CHECKOUT.ORDER.VOIDED": "payment_cancelled",
+        "PAYMENT.AUTHORIZATION.CREATED": "payment_authorized",
+        "PAYMENT.AUTHORIZATION.VOIDED": "payment_cancelled",
+        "PAYMENT.CAPTURE.PENDING": "payment_processing",
+        "PAYMENT.CAPTURE.COMPLETED": "payment_succeeded",
+        "PAYMENT.CAPTURE.DENIED": "payment_failed",
+        "PAYMENT.CAPTURE.DECLINED": "payment_failed",
+        **_REFUND,
+        "CUSTOMER.DISPUTE.CREATED": "dispute_opened",
+        # Of updates this alone is heard: both have said what they had to, and PayPal decides.
+        "CUSTOMER.DISPUTE.UPDATED": "dispute_challenged",
+        "PAYMENT.PAYOUTS-ITEM.SUCCEEDED": "payout_success",
+        # On its way: looked at by PayPal, or waiting for a receiver who has no account yet.
+        "PAYMENT.PAYOUTS-ITEM.HELD": "payout_processing",
+        "PAYMENT.PAYOUTS-ITEM.UNCLAIMED": "payout_processing",
+        "PAYMENT.PAYOUTS-ITEM.BLOCKED": "payout_failed",
+        "PAYMENT.PAYOUTS-ITEM.DENIED": "payout_failed",
+        "PAYMENT.PAYOUTS-ITEM.FAILED": "payout_failed",
+        "PAYMENT.PAYOUTS-ITEM.CANCELED": "payout_cancelled",
+        # Both brought the money back to who had sent it.
+        "PAYMENT.PAYOUTS-ITEM.REFUNDED": "payout_reversed",
+        "PAYMENT.PAYOUTS-ITEM.RETURNED": "payout_reversed",
+    }
+)
+_OUTCOMES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "RESOLVED_BUYER_FAVOUR": "dispute_lost",
+        "RESOLVED_SELLER_FAVOUR": "dispute_won",
+        "RESOLVED_WITH_PAYOUT": "dispute_won",  # PayPal paid; the merchant keeps his money
+        "DENIED": "dispute_won",
+        "ACCEPTED": "dispute_accepted",
+        "CANCELED_BY_BUYER": "dispute_cancelled",
+        "NONE": "dispute_cancelled",  # closed, and nobody decided
+    }
+)
+# Known, and no news: a capture tells of a completed order, an item of its batch.
+_SILENT: Final = frozenset(
+    {
+        "CHECKOUT.ORDER.COMPLETED",
+        "PAYMENT.PAYOUTSBATCH.DENIED",
+        "PAYMENT.PAYOUTSBATCH.PROCESSING",
+        "PAYMENT.PAYOUTSBATCH.SUCCESS",
+        "PAYMENT.REFUND.PENDING",
+    }
+)
+_ORDER: Final = "/resource/supplementary_data/related_ids/order_id"
+_UNITS: Final = "/resource/purchase_units"
+
+
+class PayPal(Translated):
+    """PayPal's webhooks. See Provider for what each member promises."""
+
+    name = "paypal"
+    title = "PayPal"
+    choices = (
+        Choice(
+            name="webhook_id",
+            words="The id of the webhook at PayPal. It is part of what PayPal signs, so that "
+            "nobody can send you what was meant for another.",
+        ),
+    )
+    guide = Guide(
+        where="In the Developer Dashboard, in your app, under Webhooks: add one with this URL.",
+        events="Checkout order approved, payment authorization, payment capture, payment refund, "
+        "customer dispute and payouts item: all of each.",
+        secret="There is no secret to bring back, but the webhook's id: PayPal shows it in "  # noqa: S106 - words
+        "the list once the webhook is saved.",
+        source_url="https://developer.paypal.com/api/rest/webhooks/rest/",
+    )
+    waits: ClassVar[Mapping[str, timedelta]] = MappingProxyType(
+        {
+            "action_required": timedelta(days=1),  # an approved order that nobody captures
+            "payment_processing": timedelta(days=7),  # bank payments behind it
+            "payment_authorized": timedelta(days=29),  # as long as an authorization is good
+        }
+    )
+
+    def __init__(
+        self, roots: Sequence[x509.Certificate], between: Sequence[x509.Certificate] = ()
+    ) -> None:
+        """Trust certificates that go back to *roots*, over what came with them or *between*."""
+        self._store = Store(list(roots))
+        self._between = tuple(between)
+        # A request a second would have the same chain judged again each time.
+        self._own_key = lru_cache(maxsize=64)(self._judged_key)
+
+    def faults(
+        self, options: Options, secrets: Sequence[str], credential: str | None
+    ) -> list[Fault]:
+        """Return that there is no webhook id."""
+        if _WEBHOOK_ID.fullmatch(options.get("webhook_id", "")) is not None:
+            return []
+        detail = "It is the webhook's id at PayPal: letters and digits."
+        return [Fault(pointer="/options/webhook_id", code="required", detail=detail)]
+
+    def missing(self, incoming: Incoming, options: Options) -> str | None:
+        """Return which of the five headers is not there."""
+        lacking = next((name for name in _HEADERS if not incoming.headers.get(name)), None)
+        return None if lacking is None else f"The request has no {lacking} header."
+
+    def needs(self, incoming: Incoming, options: Options) -> str | None:
+        """Return where the certificate is, if that is with PayPal."""
+        if self.missing(incoming, options) is not None:
+            return None
+        _ = _signature_of(incoming)  # nothing is fetched for what cannot be a signature
+        return _certificate_url(incoming)
+
+    def verify(self, incoming: Incoming, keys: Keys, now: datetime, options: Options) -> None:
+        """Accept what PayPal's certificate signed for this webhook."""
+        signature = _signature_of(incoming)
+        webhook_id = options.get("webhook_id", "")
+        if _WEBHOOK_ID.fullmatch(webhook_id) is None:
+            raise SignatureError("the connector has no webhook id")
+        material = keys.materials.get(_certificate_url(incoming))
+        if material is None:
+            raise SignatureError("the certificate could not be had")
+        # To the hour: for a certificate's end that is near enough, and most are judged once.
+        key = self._own_key(material, now.replace(minute=0, second=0, microsecond=0))
+        sent = (required(incoming.headers, _ID), required(incoming.headers, _TIME))
+        signed = spelled("|".join((*sent, webhook_id, str(zlib.crc32(incoming.body)))))
+        try:
+            key.verify(signature, signed, PKCS1v15(), SHA256())
+        except InvalidSignature:
+            raise no_match() from None
+
+    def _judged_key(self, material: bytes, now: datetime) -> RSAPublicKey:
+        """Return the key of a certificate that is PayPal's.
+
+        Raises:
+            SignatureError: It is not, or it is none.
+
+        """
+        try:
+            chain = x509.load_pem_x509_certificates(material)
+            leaf, rest = chain[0], chain[1:_CHAIN_MAX]
+            alternative = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+            said = alternative.value.get_values_for_type(x509.DNSName)
+            own = next((name for name in said if _OWN_NAME.fullmatch(name)), None)
+            if own is None:
+                raise SignatureError("the certificate is not PayPal's", "untrusted")
+            policy = PolicyBuilder().store(self._store).time(now)
+            verifier = policy.build_server_verifier(x509.DNSName(own))
+            verifier.verify(leaf, [*rest, *self._between])
+            key = leaf.public_key()
+        except (
+            ValueError,
+            VerificationError,
+            x509.ExtensionNotFound,
+            x509.DuplicateExtension,
+            x509.UnsupportedGeneralNameType,
+        ):
+            raise SignatureError("the certificate is not to be trusted", "untrusted") from None
+        if not isinstance(key, RSAPublicKey) or key.key_size < _KEY_BITS_MIN:
+            raise SignatureError("the certificate's key is not fit", "untrusted")
+        return key
+
+    def read(self, incoming: Incoming, options: Options) -> Sequence[Heard]:
+        """Return what the event says of its resource."""
+        said = Said(incoming.body)
+        word = said.needed("/event_type")
+        if _is_silent(word, said):
+            return ()
+        unified = _unified(word, said)
+        if unified is None:
+            object_type = said.text("/resource_type") or "resource"
+            about = said.text("/resource/id", "/resource/dispute_id", "/id")
+            return (self.unknown(word, object_type, about, incoming.body),)
+        object_id, facts = _FACTS[object_of(unified)](said, unified)
+        heard = self.heard_as(
+            unified,
+            object_id,
+            facts,
+            word=word,
+            event_id=said.needed("/id"),
+            occurred_at=moment(said.text("/create_time")),
+        )
+        return (heard,)
+
+
+def _is_silent(word: str, said: Said) -> bool:
+    """Return whether it is no news: known, and nothing has happened to anybody's money."""
+    status = said.text("/resource/status")
+    if word == "CUSTOMER.DISPUTE.UPDATED":
+        return status != "UNDER_REVIEW"
+    return word in _SILENT or (word in _REFUND and status == "PENDING")
+
+
+def _unified(word: str, said: Said) -> str | None:
+    """Return what it means; None where nobody knows."""
+    if word == "PAYMENT.CAPTURE.COMPLETED" and at(said.data, "/resource/final_capture") is False:
+        return "payment_captured"  # and more of the authorization may be
+    if word == "CUSTOMER.DISPUTE.RESOLVED":
+        return _OUTCOMES.get(said.text("/resource/dispute_outcome/outcome_code") or "")
+    return _MEANINGS.get(word)
+
+
+def _payment(said: Said, unified: str) -> tuple[str | None, Facts]:
+    # What several units of an order come to is told by their captures.
+    several = at(said.data, f"{_UNITS}/1") is not None
+    wait = {"status": "requires_merchant_action"} if unified == "action_required" else {}
+    amounts = () if several else ("/resource/amount", f"{_UNITS}/0/amount")
+    facts = Facts(
+        amount=said.text(*(f"{place}/value" for place in amounts)),
+        currency=said.text(*(f"{place}/currency_code" for place in amounts)),
+        references=_references(said),
+        reason=said.text("/resource/status_details/reason"),
+        extra=wait,
+    )
+    return said.text(_ORDER, "/resource/id"), facts
+
+
+def _refund(said: Said, unified: str) -> tuple[str | None, Facts]:
+    facts = Facts(
+        amount=said.text("/resource/amount/value"),
+        currency=said.text("/resource/amount/currency_code"),
+        payment_id=said.text(_ORDER) or _capture_of(said),
+        references=_references(said),
+        reason=said.text("/resource/status_details/reason"),
+    )
+    return said.text("/resource/id"), facts
+
+
+def _dispute(said: Said, unified: str) -> tuple[str | None, Facts]:
+    dispute = said.text("/resource/dispute_id")
+    first = "/resource/disputed_transactions/0"
+    transaction = said.text(f"{first}/seller_transaction_id")
+    facts = Facts(
+        amount=said.text("/resource/dispute_amount/value"),
+        currency=said.text("/resource/dispute_amount/currency_code"),
+        payment_id=transaction,
+        references=names(dispute, transaction, said.text(f"{first}/invoice_number")),
+        reason=said.text("/resource/reason"),
+    )
+    return dispute, facts
+
+
+def _payout(said: Said, unified: str) -> tuple[str | None, Facts]:
+    item = said.text("/resource/payout_item_id")
+    facts = Facts(
+        amount=said.text("/resource/payout_item/amount/value"),
+        currency=said.text("/resource/payout_item/amount/currency"),
+        references=names(
+            item,
+            said.text("/resource/transaction_id"),
+            said.text("/resource/payout_item/sender_item_id"),
+        ),
+        reason=said.text("/resource/errors/name"),
+    )
+    return item, facts
+
+
+_FACTS: Final[Mapping[str, Callable[[Said, str], tuple[str | None, Facts]]]] = MappingProxyType(
+    {"payment": _payment, "refund": _refund, "dispute": _dispute, "payout": _payout}
+)
+
+
+def _certificate_url(incoming: Incoming) -> str:
+    url = required(incoming.headers, _CERTIFICATE)
+    if _CERTIFICATE_URL.fullmatch(url) is None:
+        raise SignatureError("the certificate is not one of PayPal's own", "untrusted")
+    return url
+
+
+def _signature_of(incoming: Incoming) -> bytes:
+    if required(incoming.headers, _ALGORITHM) != _RSA_SHA256:
+        raise SignatureError("another way to sign than PayPal's", "malformed_header")
+    try:
+        return base64.b64decode(spelled(required(incoming.headers, _SIGNATURE)), validate=True)
+    except binascii.Error:
+        raise SignatureError("the signature is not base64", "malformed_header") from None
+
+
+def _references(said: Said) -> tuple[str, ...]:
+    related = "/resource/supplementary_data/related_ids"
+    return names(
+        said.text("/resource/id"),
+        said.text(_ORDER),
+        said.text(f"{related}/authorization_id"),
+        said.text(f"{related}/capture_id"),
+        said.text("/resource/custom_id", f"{_UNITS}/0/custom_id"),
+        said.text("/resource/invoice_id", f"{_UNITS}/0/invoice_id"),
+    )
+
+
+def _capture_of(said: Said) -> str | None:
+    """Return the capture that a refund links to, where it does not name it."""
+    named = said.text("/resource/supplementary_data/related_ids/capture_id")
+    if named is not None:
+        return named
+    for index in range(_LINKS_MAX):
+        if said.text(f"/resource/links/{index}/rel") == "up":
+            found = _CAPTURE_LINK.search(said.text(f"/resource/links/{index}/href") or "")
+            return None if found is None else found[1]
+    return None
+
+
+def _shipped(name: str) -> list[x509.Certificate]:
+    folder = files("payhooks.connectors") / "paypal_certificates"
+    return x509.load_pem_x509_certificates((folder / name).read_bytes())
+
+
+PAYPAL: Final = PayPal(_shipped("roots.pem"), _shipped("intermediates.pem"))
