@@ -99,6 +99,11 @@ def test_a_connector_is_set_up_mended_and_taken_down_on_the_command_line(
     assert [event["type"] for event in events] == ["payment_succeeded"]
     processed = f"{tenant.path}/receipts?state=processed"
     until(lambda: [one["id"] for one in tenant.api.pages(processed)], [receipt["id"]].__eq__)
+    payment = events[0]["object"]["id"]
+    shown = shell.said("objects", "show", "payment", payment)
+    assert all(
+        word in shown for word in (receipt["id"], events[0]["id"], "payment_intent.captured")
+    )
     many = ("receipts", "reprocess", "--connector", "owl", "--state", "quarantined")
     assert "0 are read again" in shell.said(*many)
 

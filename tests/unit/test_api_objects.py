@@ -53,6 +53,7 @@ async def test_an_object_is_read_with_its_history_and_its_timeline(world: World)
     found = answer.json
     timeline = found.pop("timeline")
     history = found.pop("history")
+    trail = found.pop("trail")
     assert found == {
         "type": "payment",
         "id": "pay_1",
@@ -70,6 +71,7 @@ async def test_an_object_is_read_with_its_history_and_its_timeline(world: World)
         "delayed": False,
         "corrections": 1,
         "pay_back": None,
+        "references": [],
         "events": 3,
         "complete": True,
     }
@@ -79,6 +81,9 @@ async def test_an_object_is_read_with_its_history_and_its_timeline(world: World)
         (last, "failed", "succeeded", ["correction"]),
     ]
     assert [one["event_id"] for one in timeline["data"]] == [last, late, first]
+    assert [(one["kind"], one["of"]) for one in trail if one["kind"] != "event"] == [
+        ("delivery", event_id) for event_id in (last, late, first)
+    ]
     [sent] = timeline["data"][0]["deliveries"]
     assert (sent["endpoint_id"], sent["attempts_made"], sent["last_status"]) == (
         endpoint["id"],

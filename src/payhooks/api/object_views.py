@@ -7,6 +7,7 @@ from payhooks.api.views import View, time
 from payhooks.catalogue.object_state import Entry
 from payhooks.control.deliveries import status_of
 from payhooks.control.objects import ObjectStory, Sent, TimelineEntry
+from payhooks.control.trails import Step
 
 
 def summary(story: ObjectStory) -> View:
@@ -24,6 +25,7 @@ def summary(story: ObjectStory) -> View:
         "delayed": state.delayed,
         "corrections": state.corrections,
         "pay_back": state.pay_back,
+        "references": story.references,
         "events": len(story.events),
         "complete": story.complete,
     }
@@ -55,6 +57,20 @@ def timeline_entry(entry: TimelineEntry) -> View:
         "status": entry.stored.status,
         "deliveries": [_sent(one) for one in entry.sent],
         "has_more": entry.has_more,
+    }
+
+
+def step(value: Step) -> View:
+    """Return one thing that happened."""
+    return {
+        "at": time(value.at),
+        "kind": value.kind,
+        "id": value.id,
+        "of": value.of,
+        "name": value.name,
+        "status": value.status,
+        "detail": value.detail,
+        "http_status": value.http_status,
     }
 
 

@@ -1,13 +1,12 @@
 """From receipts and expectations to what callers read."""
 
-import hashlib
 from base64 import b64encode
 
 import msgspec
 
 from payhooks import ids
 from payhooks.api.views import View, time
-from payhooks.control.receipts import Reprocessed
+from payhooks.control.receipts import Reprocessed, is_masked
 from payhooks.model.expectation import Expectation
 from payhooks.model.receipt import Receipt
 
@@ -41,7 +40,7 @@ def receipt(value: Receipt) -> View:
         "headers": value.headers,
         "body": _text(value.body),
         "body_base64": b64encode(value.body).decode(),
-        "masked": hashlib.sha256(value.body).digest() != value.body_sha256,
+        "masked": is_masked(value),
     }
 
 

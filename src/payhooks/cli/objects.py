@@ -16,7 +16,7 @@ _FOUND: Final = ["type", "id", "family", "state", "unified", "final", "delayed",
 _HISTORY: Final = ["at", "type", "before", "after", "marks", "event_id"]
 # Marks that the console calls by a plainer word; the others are plain enough.
 MARK_WORDS: Final = {"superseded": "late", "irregular": "unexpected"}
-_TIMELINE: Final = ["at", "type", "endpoint_id", "status", "attempts_made", "last_status", "reason"]
+_TIMELINE: Final = ["at", "kind", "name", "status", "http_status", "detail", "id"]
 
 
 @group.command("show")
@@ -28,7 +28,7 @@ def show(
     merchant: MerchantName = None,
     json: AsJson = False,
 ) -> None:
-    """Show an object's state, what each event did to it, and where the newest ones went."""
+    """Show an object's state, what each event did to it, and the newest of all that happened."""
     api = connect(merchant)
     path = api.of_merchant(f"/objects/{segment(type_)}/{segment(id_)}")
     try:
@@ -43,22 +43,28 @@ def show(
     if json:
         as_json(found)
         return
-    timeline, history = found.pop("timeline"), found.pop("history")
+    trail, history = found.pop("trail"), found.pop("history")
+    del found["timeline"]
     record({name: value for name, value in _plain(found).items() if value is not None})
     line("\nHistory")
     table((_timed(entry) for entry in history), _HISTORY)
     line("\nTimeline")
-    table((row for entry in timeline["data"] for row in _rows(entry)), _TIMELINE)
+    table(trail, _TIMELINE)
 
 
 @group.command("find")
 def find(
-    id_: Annotated[str, typer.Argument(metavar="ID", help="An id, of whatever it is.")],
+    id_: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="An id, of whatever it is; else what somebody calls it: an order."
+        ),
+    ],
     *,
     merchant: MerchantName = None,
     json: AsJson = False,
 ) -> None:
-    """Find every object with an id."""
+    """Find every object with an id, or else with a reference."""
     api = connect(merchant)
     found = api.get(api.of_merchant("/objects"), id=id_)["data"]
     as_json(found) if json else table((_plain(one) for one in found), _FOUND)
@@ -75,11 +81,3 @@ def _timed(entry: dict[str, Any]) -> dict[str, Any]:
         f"{MARK_WORDS[mark]} ({mark})" if mark in MARK_WORDS else mark for mark in entry["marks"]
     ]
     return {**entry, "at": entry["occurred_at"] or entry["created_at"], "marks": marks}
-
-
-def _rows(entry: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a row for each delivery of the event, or one that says that it has none."""
-    told = {"at": entry["created_at"], "type": entry["type"]}
-    return [{**sent, **told} for sent in entry["deliveries"]] or [
-        {**told, "status": entry["status"]}
-    ]

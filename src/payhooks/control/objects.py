@@ -16,6 +16,7 @@ from payhooks.errors import NotFoundError
 from payhooks.ids import DeliveryId, MerchantId
 from payhooks.model.delivery import Delivery
 from payhooks.model.merchant import Merchant
+from payhooks.model.receipt import Receipt
 from payhooks.ports.controlling import Window
 from payhooks.ports.reading import EventFilter, StoredEvent
 
@@ -25,6 +26,8 @@ OBJECT_EVENTS_MAX: Final = 1_000
 OBJECT_BYTES_MAX: Final = 4 * 1024 * 1024
 _EVENTS_AT_ONCE: Final = 20  # of the largest size, 5 MiB are in hand at once
 DELIVERIES_SHOWN_MAX: Final = 50  # of one event; all of them are in its own list
+RECEIPTS_SHOWN_MAX: Final = 50  # the newest that are linked to an object
+NAMES_MAX: Final = 20  # objects of one name, and names of one object
 
 
 class ObjectEvents(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +45,10 @@ class ObjectStory(msgspec.Struct, frozen=True, kw_only=True):
     state: ObjectState
     events: tuple[StoredEvent, ...]  # newest first
     complete: bool  # False: it has more, which are older, and the state goes by these alone
+    # Of a look at the object itself: what connectors brought of it, the newest first, and what
+    # others call it.
+    receipts: tuple[Receipt, ...] = ()
+    references: tuple[str, ...] = ()
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,11 +69,28 @@ class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
 async def find(
     control: Control, merchant_id: MerchantId, object_id: str, *, book: Catalogue
 ) -> list[ObjectStory]:
-    """Return every object of the merchant with this id, of whatever type, by type."""
+    """Return every object of the merchant with this id, of whatever type, by type.
+
+    Where there is none, those that somebody calls so.
+    """
     found = await read(control, merchant_id, object_id, bytes_max=OBJECT_BYTES_MAX)
     types = sorted({stored.event.object_type or "" for stored in found.events})
     stories = [await folded(control, object_id, type_, found, book=book) for type_ in types]
-    return [one for one in stories if one is not None]
+    told = [await _with_heard(control, merchant_id, one) for one in stories if one is not None]
+    return told or await called(control, merchant_id, object_id, book=book)
+
+
+async def called(
+    control: Control, merchant_id: MerchantId, reference: str, *, book: Catalogue
+) -> list[ObjectStory]:
+    """Return the objects that somebody calls so: the merchant's order, the provider's number."""
+    told = []
+    for one in await control.store.objects_called(merchant_id, reference, limit=NAMES_MAX):
+        found = await read(control, merchant_id, one.object_id, bytes_max=OBJECT_BYTES_MAX)
+        story_ = await folded(control, one.object_id, one.object_type, found, book=book)
+        if story_ is not None:
+            told.append(await _with_heard(control, merchant_id, story_))
+    return told
 
 
 async def story(
@@ -82,7 +106,7 @@ async def story(
     told = await folded(control, object_id, object_type, found, book=book)
     if told is None:
         raise NotFoundError("There is no such object.")
-    return told
+    return await _with_heard(control, merchant.id, told)
 
 
 async def read(
@@ -168,6 +192,15 @@ async def timeline(
         )
         for stored, found in made
     ]
+
+
+async def _with_heard(control: Control, merchant_id: MerchantId, told: ObjectStory) -> ObjectStory:
+    window = Window(limit=RECEIPTS_SHOWN_MAX)
+    receipts = await control.store.receipts_about(merchant_id, told.type, told.id, window)
+    names = await control.store.references_of(merchant_id, told.type, told.id, limit=NAMES_MAX)
+    return msgspec.structs.replace(
+        told, receipts=tuple(receipts), references=tuple(one.reference for one in names)
+    )
 
 
 def _sent(delivery: Delivery, statuses: dict[DeliveryId, int | None]) -> Sent:

@@ -7,6 +7,7 @@ receipt that it is the provider's, only show it with the right secret.
 
 import asyncio
 import hashlib
+import hmac
 from collections.abc import Sequence
 from typing import Final
 
@@ -72,6 +73,11 @@ async def listed(
 ) -> list[Receipt]:
     """Return receipts, newest first."""
     return await control.store.receipts(merchant.id, which, window)
+
+
+def is_masked(receipt: Receipt) -> bool:
+    """Whether card data was masked in it: what is kept is not what came."""
+    return not hmac.compare_digest(hashlib.sha256(receipt.body).digest(), receipt.body_sha256)
 
 
 async def reprocess(
@@ -262,7 +268,7 @@ class _Judge:
 
     def _lost(self, receipt: Receipt) -> str | None:
         """Return in words what a second look lacks; None: it sees what the first one saw."""
-        if hashlib.sha256(receipt.body).digest() != receipt.body_sha256:
+        if is_masked(receipt):
             return (
                 "Card data in it was masked before it was kept, and the signature is of what came;"
                 " have the provider send it again."

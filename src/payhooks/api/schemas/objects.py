@@ -7,6 +7,7 @@ from pydantic import Field
 from payhooks.api.schemas.base import Page, View
 from payhooks.api.schemas.catalogue import UnifiedView
 from payhooks.api.schemas.delivery_responses import DeliveryStatus
+from payhooks.control.trails import Kind
 from payhooks.model.attempt import Reason
 
 
@@ -24,6 +25,9 @@ class ObjectSummaryView(View):
     delayed: bool = Field(description="It has been in processing for longer than is usual.")
     corrections: int = Field(description="How often a final state was left again.")
     pay_back: Any = Field(description="What the newest event's data has under that name.")
+    references: list[str] = Field(
+        description="What others call it: the merchant's order, the provider's numbers."
+    )
     events: int = Field(description="How many were read.")
     complete: bool = Field(description="false: there are older ones, of which nothing is told.")
 
@@ -77,8 +81,26 @@ class TimelinePage(Page):
     data: list[TimelineEntryView]
 
 
+class TrailStepView(View):
+    """One thing that happened about an object."""
+
+    at: str
+    kind: Kind
+    id: str
+    of: str | None = Field(description="The step that it came of.")
+    name: str | None = Field(description="The event in words, or the endpoint that it went to.")
+    status: str
+    detail: str | None = Field(description="Why.")
+    http_status: int | None = Field(
+        description="What the provider was answered, or what the receiver answered."
+    )
+
+
 class ObjectView(ObjectSummaryView):
     """A payment object with its events."""
 
     history: list[HistoryEntryView] = Field(description="In the provider's time, oldest first.")
     timeline: TimelinePage
+    trail: list[TrailStepView] = Field(
+        description="Receipts, events, deliveries and attempts of this page, the newest first."
+    )
