@@ -167,14 +167,15 @@ def masked_text(text: str) -> str:
     return _hidden(list(text), spans_of(text, [GROUPS_MAX]))
 
 
-def is_suspect(raw: bytes) -> bool:
-    """Whether it is worth while to read a document token by token."""
-    match suspicion(raw):
+def is_suspect(raw: bytes, *, is_form: bool = False) -> bool:
+    """Whether it is worth while to read a document token by token, or a text by characters."""
+    match suspicion(raw, is_form=is_form):
         case Suspicion.NOTHING:
             return False
         case Suspicion.DIGITS:
             # Of a part of something else it is told apart later.
             text = raw.decode(errors="replace")
+            text = text.replace("+", " ") if is_form else text
             text = unescaped(text) if "\\" in text else text
             return next(_numbers(text, [GROUPS_MAX]), None) is not None
         case Suspicion.ANYTHING:

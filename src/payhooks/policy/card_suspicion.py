@@ -16,6 +16,7 @@ from payhooks.policy import card_ranges
 # end a run.
 _DIGIT_LEADS: Final = b"\xd9\xdb\xdf\xe0\xe1\xea\xef\xf0"
 _TAKEN_OUT: Final = b" \t\r\n-_." + bytes(range(0x80, 0xC0)) + b"\xc2\xe2\xe3"
+_TAKEN_OUT_OF_FORMS: Final = _TAKEN_OUT + b"+"
 _REDUCED: Final = (
     bytes(range(256))
     .lower()
@@ -25,11 +26,14 @@ _REDUCED: Final = (
 )
 _RUN: Final = b"0" * card_ranges.DIGITS_MIN
 _LONG: Final = re.compile(_RUN + rb"0*+")
-# Where an issuer's range may begin, with as many digits as its shortest number has.
-_BEGINS: Final = re.compile(
-    rb"(?=4[0-9]{12}|3[04-9][0-9]{12}|5(?:[06-8][0-9]{10}|[1-5][0-9]{14})"
-    rb"|6(?:[37][0-9]{10}|[0-9]{15})|(?:2[2-7]|8[12]|97)[0-9]{14})"
+# Where an issuer's range may begin, with as many digits as its shortest number has. Most runs have
+# none, which is seen sooner than where all are: they may overlap.
+_BEGIN: Final = (
+    rb"4[0-9]{12}|3[04-9][0-9]{12}|5(?:[06-8][0-9]{10}|[1-5][0-9]{14})"
+    rb"|6(?:[37][0-9]{10}|[0-9]{15})|(?:2[2-7]|8[12]|97)[0-9]{14}"
 )
+_ANY_BEGIN: Final = re.compile(_BEGIN)
+_BEGINS: Final = re.compile(b"(?=%b)" % _BEGIN)
 # Longer runs, and more of them, are left to the close look.
 _RUN_MAX: Final = 64
 _RUNS_MAX: Final = 64
@@ -48,6 +52,8 @@ _BASE64_LETTERS: Final = bytes(
 # Fourteen digits have, wherever they begin, four quadruples to themselves.
 _BASE64_RUN: Final = b"1" * 16
 BASE64_DIGITS: Final = re.compile(rb"(?:[MNOIL][DTjzCSiy][AEIMQUYcgk04][gtuwxyz0-5]){4}")
+# Most escapes are of letters of Latin scripts, and passed over at once.
+_OTHER_ESCAPE: Final = re.compile(rb"\\u(?!0[01][0189b-fB-F])")
 # Escapes of ASCII, and of the blocks where digits of other scripts and separators are.
 _TELLING_ESCAPE: Final = re.compile(
     rb"\\u(?:0(?:0[2-7aA]|[6-9a-fA-F])|1[0-9a-cA-C]|2(?:0[0-26]|212)|3000"
@@ -64,27 +70,40 @@ class Suspicion(Enum):
     ANYTHING = auto()
 
 
-def suspicion(raw: bytes) -> Suspicion:
-    """Return what a document may have in it, JSON or some other text, of whatever bytes."""
-    if b"\\" in raw and _TELLING_ESCAPE.search(raw) is not None:
+def suspicion(raw: bytes, *, is_form: bool = False) -> Suspicion:
+    """Return what a document may have in it, JSON or some other text, of whatever bytes.
+
+    In a form a plus is a space. Its other escapes are none any more.
+    """
+    taken_out = _TAKEN_OUT_OF_FORMS if is_form else _TAKEN_OUT
+    if b"\\" in raw and _OTHER_ESCAPE.search(raw) and _TELLING_ESCAPE.search(raw):
         raw = unescaped(raw.decode(errors="replace")).encode()
-    reduced = raw.translate(_REDUCED, _TAKEN_OUT)
+    reduced = raw.translate(_REDUCED, taken_out)
     if _SECRET_MEMBER.search(reduced) is not None or _may_have_base64(raw):
         return Suspicion.ANYTHING
-    has_number = _RUN in reduced and _may_have_number(raw, reduced)
+    first = reduced.find(_RUN)
+    has_number = first >= 0 and _may_have_number(
+        raw[first:].translate(None, taken_out), reduced, first
+    )
     return Suspicion.DIGITS if has_number else Suspicion.NOTHING
 
 
-def _may_have_number(raw: bytes, reduced: bytes) -> bool:
-    """Whether a run has, beginning anywhere, a number that an issuer may have given."""
-    kept = raw.translate(None, _TAKEN_OUT)
-    only_ascii = raw.isascii()
-    for number, run in enumerate(_LONG.finditer(reduced)):
-        begin, end = run.span()
+def _may_have_number(kept: bytes, reduced: bytes, first: int) -> bool:
+    """Whether a run has, beginning anywhere, a number that an issuer may have given.
+
+    *kept* is what is behind *first* in the document. That is no less than what is behind it in
+    what is *reduced*, as nothing moves back there; counted from the end, both are alike.
+    """
+    before = len(reduced) - len(kept)
+    only_ascii = kept.isascii()
+    for number, run in enumerate(_LONG.finditer(reduced, first)):
+        begin, end = run.start() - before, run.end() - before
         if number == _RUNS_MAX or end - begin > _RUN_MAX:
             return True
         if not only_ascii and not kept[begin:end].isdigit():
             return True
+        if _ANY_BEGIN.search(kept, begin, end) is None:
+            continue
         for place in _BEGINS.finditer(kept, begin, end):
             if card_ranges.begins_with_card_number(kept[place.start() : end].decode()):
                 return True

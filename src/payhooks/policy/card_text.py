@@ -8,6 +8,7 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from payhooks.policy import card_numbers, json_leaves
 from payhooks.policy.card_numbers import GROUPS_MAX, MASK, Kind, Span
@@ -22,9 +23,14 @@ _SPELT: Final = re.compile(
 )
 # Escapes of what card data is made of: digits, separators, letters of names; and any that ends in
 # a digit where others follow, as it would be taken for one of them.
+_BEFORE_DIGITS: Final = rb"[0-9 +._\-\x80-\xff]"
 _TELLING: Final = re.compile(
-    rb"%(?:0[9aAdD]|2[0dDeE]|3[0-9]|[46][1-9a-fA-F]|[57][0-9aAfF]"
-    rb"|[cC]2|[dD][9bBfF]|[eE][0-3aAfF]|[fF]0|[0-9a-fA-F][0-9][0-9 +._\-\x80-\xff])"
+    rb"%%(?:0[9aAdD]|2[0dDeE]|3[0-9]|[46][1-9a-fA-F]|[57][0-9aAfF]"
+    rb"|[cC]2|[dD][9bBfF]|[eE][0-3aAfF]|[fF]0|[0-9a-fA-F][0-9]%b)" % _BEFORE_DIGITS
+)
+# Most escapes are of punctuation, and passed over at once.
+_OTHER: Final = re.compile(
+    rb"%%(?![357][B-Eb-e]|[23][AFaf]|2[BCbc]|(?:2[1-9]|40)(?!%b))" % _BEFORE_DIGITS
 )
 _FORM: Final = re.compile(rb"[^\s<>{}\"]*=[^\s<>{}\"]*")
 # The member of a form, XML or JSON whose value begins here, read backwards.
@@ -78,14 +84,15 @@ def _without(text: str, reading: "_Reading", hidden: list[tuple[int, int]]) -> s
 
 def is_suspect(raw: bytes) -> bool:
     """Whether it is worth while to read a text character by character."""
-    if b"%" in raw:
-        # Most escapes in forms are of spaces and of punctuation.
-        raw = raw.replace(b"%20", b" ")
-        if _TELLING.search(raw) is not None:
-            return True
-    if b"&#" in raw or b"&nbsp;" in raw or b"\\u" in raw:
+    if b"%" in raw and _OTHER.search(raw) is not None:
+        # Digits behind spaces and quotes are usual, and these two said sooner than all.
+        raw = raw.replace(b"%20", b" ").replace(b"%22", b'"')
+        if _OTHER.search(raw) is not None and _TELLING.search(raw) is not None:
+            raw = unquote_to_bytes(raw)
+    if b";" in raw and (b"&#" in raw or b"&nbsp;" in raw):
         return True
-    return card_numbers.is_suspect(raw.replace(b"+", b" "))
+    # Whether a plus is a space is seen when something is found.
+    return card_numbers.is_suspect(raw, is_form=True)
 
 
 def _hit(text: str, span: Span) -> Hit:
