@@ -120,6 +120,28 @@ def test_a_cancelled_authorization_says_by_itself_whether_it_ends_the_payment(
     assert _names(_told("owlpay", ("payment_intent.cancel_authorization", members))) == told
 
 
+def test_a_cancelled_authorization_that_does_not_say_is_told_by_what_was_heard_before() -> None:
+    """Who was told of the void is not to hear that nothing was ever taken."""
+    later = {"/captured_amount": None, "/updated_at": "2026-03-04T00:00:00+00:00"}
+    said = ("payment_intent.cancel_authorization", later)
+    told = _told("owlpay", ("payment_intent.captured", {}), said)
+    assert _names(told) == ["payment_succeeded"]
+
+
+def test_a_payout_that_goes_to_the_bank_at_once_is_announced_once() -> None:
+    """Its creation says so, and its execution says it again."""
+    created = ("accounting.created", {"/status": "in_process"})
+    told = _told("owlpay", created, ("accounting.executed", {}))
+    assert _names(told) == ["payout_initiated"]
+    assert _names(_told("owlpay", ("accounting.executed", {}))) == ["payout_initiated"]
+
+
+def test_a_capture_that_does_not_say_what_is_left_may_be_followed_by_more() -> None:
+    """Taking it for the last would close an order that is still being delivered."""
+    [told] = _told("owlpay", ("payment_intent.partial_captured", {"/capturable_amount": None}))
+    assert json.loads(told.data)["status"] == "partially_captured_and_capturable"
+
+
 def test_a_payment_that_failed_says_why() -> None:
     """Support is asked for the reason first."""
     [told] = _told("owlpay", ("payment_intent.failed", {}))

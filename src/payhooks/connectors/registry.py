@@ -12,6 +12,7 @@ from payhooks.connectors.merchant_console import MERCHANT_CONSOLE
 from payhooks.connectors.owlpay import OWLPAY
 from payhooks.connectors.owngateway import HYPERSWITCH, OWNGATEWAY
 from payhooks.connectors.standard import CLOUDEVENTS, STANDARD
+from payhooks.connectors.stripe import STRIPE
 from payhooks.connectors.treezor import TREEZOR
 from payhooks.errors import InvalidError
 from payhooks.model.connector import Connector
@@ -24,6 +25,7 @@ _BUILT_IN: Final[tuple[Provider, ...]] = (
     FOLOOSI,
     OWNGATEWAY,
     HYPERSWITCH,
+    STRIPE,
     STANDARD,
     CLOUDEVENTS,
     custom.CUSTOM,
