@@ -140,7 +140,8 @@ def test_both_of_paypals_worlds_are_heard(host: str) -> None:
     ("host", "settings"),
     [
         pytest.param("messageverificationcerts.paypal.com.example", {}, id="another's name"),
-        pytest.param("notpaypal.com", {}, id="a name that ends alike"),
+        pytest.param("messageverificationcerts.notpaypal.com", {}, id="a name that ends alike"),
+        pytest.param("www.paypal.com", {}, id="another of PayPal's hosts"),
         pytest.param("messageverificationcerts.paypal.com", {"days": (-60, -1)}, id="ended"),
         pytest.param("messageverificationcerts.paypal.com", {"days": (1, 60)}, id="not begun"),
         pytest.param("messageverificationcerts.paypal.com", {"bits": 1024}, id="a weak key"),
