@@ -36,6 +36,7 @@ from payhooks.errors import Fault, InvalidError, SignatureError
 from payhooks.limits import OBJECT_ID_CHARS_MAX
 
 POSTED: Final = frozenset({"POST", "PUT"})
+UNKNOWN: Final = "unknown"
 _OK: Final = 200
 _UNAUTHORIZED: Final = 401
 
@@ -207,6 +208,9 @@ def heard_of(
     type_ = type_ or CATALOGUE.meant_by(family, reading.event_type)
     object_type = reading.object_type or (None if type_ is None else type_.object_type)
     object_id = reading.object_id
+    if type_ is None:
+        # Of a word that nobody knows, nobody knows where it names its object.
+        object_type, object_id = object_type or UNKNOWN, object_id or UNKNOWN
     if not object_type or not object_id or len(object_type) > OBJECT_ID_CHARS_MAX:
         raise InvalidError.at("", "no_object", "The message does not say what it is about.")
     if len(object_id) > OBJECT_ID_CHARS_MAX:
