@@ -4,6 +4,7 @@ The one that sends has a merchant with one webhook for each provider, whose URL 
 a merchant of the one that hears. What was heard is asked for over the API, and compared.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -21,11 +22,9 @@ _OPTIONS: Final = {"foloosi": {"signed": "extension"}}
 _SECRET: Final = "secret_of_a_proof_0123456789abcdef"
 _ENDED: Final = frozenset({"delivered", "failed", "cancelled"})
 _S_MAX: Final = 120.0
-# What differs between two plays of one story: when, and whose.
-_OF_THE_PLAY: Final = frozenset(
-    {"created", "updated", "created_at", "updated_at", "merchant_id", "profile_id"}
-    | {"merchant_connector_id"}
-)
+# What differs between two plays of one story: whose it is, and when it was.
+_WHOSE: Final = frozenset({"merchant_id", "profile_id", "merchant_connector_id"})
+_WHEN: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].*)?")
 
 
 class Pair:
@@ -78,15 +77,19 @@ class Pair:
     def _played(self, path: str) -> None:
         until(lambda: self.there.api.get(path), lambda found: found["state"] != "playing", s=_S_MAX)
 
-    def concluded(self) -> Counter[str]:
-        """Return how many receipts there are by state, when all of them have their end."""
+    def concluded(self) -> dict[str, Counter[str]]:
+        """Return how many receipts there are, by provider and state, when all have their end."""
         until(
             lambda: self.here.api.get(f"{self.here.path}/receipts?state=received&limit=1")["data"],
             lambda found: not found,
             s=_S_MAX,
         )
-        receipts = self.here.api.pages(f"{self.here.path}/receipts")
-        return Counter(each["state"] for each in receipts)
+        connectors = self.here.api.pages(f"{self.here.path}/connectors")
+        dialects = {each["id"]: each["dialect"] for each in connectors}
+        found: dict[str, Counter[str]] = {dialect: Counter() for dialect in FIVE}
+        for each in self.here.api.pages(f"{self.here.path}/receipts"):
+            found[dialects[each["connector_id"]]][each["state"]] += 1
+        return found
 
     def told(self) -> list[Json]:
         """Return every unified event, as the API has it, oldest first."""
@@ -111,6 +114,13 @@ class Pair:
 
 def content(event: Json) -> bytes:
     """Return what two plays of one story have in common of an event."""
-    data = {name: each for name, each in event["data"].items() if name not in _OF_THE_PLAY}
-    said = (event["type"], event["object"]["type"], event["object"]["id"], data)
+    said = (event["type"], event["object"]["type"], event["object"]["id"], _lasting(event["data"]))
     return msgspec.json.encode(said, order="deterministic")
+
+
+def _lasting(said: object) -> object:
+    if isinstance(said, dict):
+        return {name: _lasting(each) for name, each in said.items() if name not in _WHOSE}
+    if isinstance(said, list):
+        return [_lasting(each) for each in said]
+    return "a time" if isinstance(said, str) and _WHEN.fullmatch(said) else said
