@@ -6,11 +6,14 @@ from types import MappingProxyType
 from typing import Final
 
 from payhooks.connectors import custom
+from payhooks.connectors.adyen import ADYEN
 from payhooks.connectors.contract import Provider
 from payhooks.connectors.foloosi import FOLOOSI, FOLOOSI_SIGNED, is_signed
 from payhooks.connectors.merchant_console import MERCHANT_CONSOLE
+from payhooks.connectors.mollie import MOLLIE
 from payhooks.connectors.owlpay import OWLPAY
 from payhooks.connectors.owngateway import HYPERSWITCH, OWNGATEWAY
+from payhooks.connectors.paypal import PAYPAL
 from payhooks.connectors.standard import CLOUDEVENTS, STANDARD
 from payhooks.connectors.stripe import STRIPE
 from payhooks.connectors.treezor import TREEZOR
@@ -26,6 +29,9 @@ _BUILT_IN: Final[tuple[Provider, ...]] = (
     OWNGATEWAY,
     HYPERSWITCH,
     STRIPE,
+    ADYEN,
+    MOLLIE,
+    PAYPAL,
     STANDARD,
     CLOUDEVENTS,
     custom.CUSTOM,
