@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from tests.support.dialect_events import MERCHANT, endpoint_of
 from tests.support.heard_histories import (
+    NOW,
     OF_FAMILY,
     Written,
     event_of,
@@ -19,8 +20,8 @@ from tests.support.heard_histories import (
 
 from payhooks.catalogue import CATALOGUE
 from payhooks.catalogue.validation import faults
-from payhooks.connectors import custom, registry
-from payhooks.connectors.contract import Heard, Incoming, Keys
+from payhooks.connectors import custom, registry, unified
+from payhooks.connectors.contract import Heard, Incoming, Keys, Told
 from payhooks.connectors.foloosi import FOLOOSI, FOLOOSI_SIGNED
 from payhooks.connectors.said import Said, Unit
 from payhooks.dialects.registry import bound
@@ -74,6 +75,25 @@ def test_whatever_is_told_is_what_its_schema_says(family: str) -> None:
             assert type_ is not None
             assert faults(type_, one.data, at_most=3) == (), one.name
             assert one.told.object_type == type_.object_type
+
+
+@pytest.mark.parametrize("name", ["payment_cancelled", "refund_failed", "dispute_lost"])
+def test_what_names_no_money_is_given_none(name: str) -> None:
+    """A currency that was made up would be booked."""
+    told = Told(object_type=unified.object_of(name), object_id="it_1")
+    data = unified.written(
+        told,
+        name,
+        connector_name="acquirer",
+        connector_id_text="con_1",
+        merchant=MERCHANT,
+        at=NOW,
+    )
+    type_ = CATALOGUE.find("owngateway", name)
+    assert type_ is not None
+    assert faults(type_, data, at_most=3) == ()
+    said = json.loads(data)
+    assert (said["currency"], said["amount_known"]) == ("X" * 3, False)
 
 
 def test_a_refund_is_an_object_of_its_own_and_names_its_payment() -> None:
