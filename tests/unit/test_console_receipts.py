@@ -208,6 +208,15 @@ async def test_what_is_not_text_or_is_too_much_is_shown_as_far_as_it_goes(
     assert len(seen.text) < 400_000
 
 
+async def test_what_was_masked_says_so(world: HearingConsole) -> None:
+    """Whoever checks the signature by hand would look for a mistake that nobody made."""
+    merchant, browser = await hearing(world)
+    came = await world.says(merchant)
+    words = "Card data in it was masked, so this is not what the signature is of."
+    assert words not in (await browser.get(at(came))).text
+    assert words in (await browser.get(at(await kept(world, came, body=b"masked")))).text
+
+
 async def test_whoever_may_only_look_cannot_have_it_read_again(world: HearingConsole) -> None:
     """To read again may send events to every system that the merchant has."""
     merchant, browser = await hearing(world, Role.SUPPORT)

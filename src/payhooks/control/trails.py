@@ -84,7 +84,7 @@ def _of_receipt(receipt: Receipt) -> Step:
 
 def _of_event(stored: StoredEvent, told_by: set[str]) -> Step:
     event = stored.event
-    receipt = _receipt_of(stored)
+    receipt = receipt_of(stored)
     return Step(
         at=ids.made_at(event.id),
         kind=Kind.EVENT,
@@ -97,7 +97,7 @@ def _of_event(stored: StoredEvent, told_by: set[str]) -> Step:
     )
 
 
-def _receipt_of(stored: StoredEvent) -> str | None:
+def receipt_of(stored: StoredEvent) -> str | None:
     """Return what an event that a receipt tells says of it. Others may say so too."""
     if stored.event.metadata is None:
         return None

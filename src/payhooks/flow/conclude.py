@@ -101,7 +101,9 @@ def conclusion_of(
             place = (told.object_type, told.object_id)
             names = (*told.references, *([told.payment_id] if told.payment_id else []))
             references |= {(name, *place) for name in names}
-            if word in due.words or word.message.receipt_id == receipt.id:
+            # What only repeats another is about the same: it stands on the object's page as well.
+            mine = identity_of(word.message.heard) == identity_of(due.heard)
+            if mine or word in due.words or word.message.receipt_id == receipt.id:
                 links.setdefault(place, Link(object_type=place[0], object_id=place[1]))
     repeated = all(due.repeated and not due.words for due in dues)
     first = dues[0].heard

@@ -1,4 +1,4 @@
-"""Payments: what became of one, by its id, and whether every webhook heard of it.
+"""Payments: what became of one, by what it is called, and whether every webhook heard of it.
 
 Not of payments alone: whatever events are about is found here, a refund or a card as well. An id
 may have any character in it, so it is in the query and not in the path.
@@ -16,15 +16,17 @@ from payhooks import ids
 from payhooks.catalogue.life_cycle import START
 from payhooks.catalogue.object_state import Entry, Mark
 from payhooks.console.evidence import pretty
-from payhooks.console.listing import labelled, part_of, searched
-from payhooks.console.page import Factor, Visit, page
-from payhooks.control import objects
+from payhooks.console.listing import Listed, labelled, part_of, searched
+from payhooks.console.page import ROOT, Factor, Visit, page
+from payhooks.control import objects, trails
 from payhooks.control.deliveries import status_of
 from payhooks.control.objects import OBJECT_EVENTS_MAX, ObjectStory, TimelineEntry
+from payhooks.control.trails import Step
 from payhooks.limits import OBJECT_ID_CHARS_MAX
 from payhooks.model.key import Scope
 
 _PAGE: Final = "/payments"
+_BY_TIME: Final = "time"
 # In the words of who looks for a payment at night.
 MARKS: Final = {
     Mark.SUPERSEDED: ("late", "It came late: newer news of this had come before."),
@@ -52,6 +54,13 @@ class Told:
         if entry.before == START:
             return f"It began as {entry.after}."
         return f"From {entry.before} to {entry.after}."
+
+    @property
+    def receipt(self) -> str:
+        """The printed id of the receipt that it follows from; empty of one that was published."""
+        found = trails.receipt_of(self.went.stored)
+        # A publisher may say anything there.
+        return found if found and ids.from_text(ids.RECEIPT, found) else ""
 
     @property
     def tone(self) -> str:
@@ -97,18 +106,25 @@ def _ask(visit: Visit, object_id: str, found: Sequence[ObjectStory]) -> Response
         found=found,
         address_of=address_of,
         id_chars_max=OBJECT_ID_CHARS_MAX,
+        sees_overdue=visit.may(Scope.CONNECTORS_READ),
     )
 
 
 async def _show(visit: Visit, story: ObjectStory) -> Response:
-    state = story.state
-    newest_first = list(reversed(state.entries))
-    shown = part_of(visit, ids.EVENT, newest_first, id_of=lambda entry: entry.event.id)
+    by_time = visit.query.get("view") == _BY_TIME
+    # By the provider's time, as they were folded, or by ours.
+    entries = list(reversed(story.state.entries))
+    if by_time:
+        entries.sort(key=lambda entry: entry.event.id, reverse=True)
+    shown = part_of(visit, ids.EVENT, entries, id_of=lambda entry: entry.event.id)
     stored = {one.event.id: one for one in story.events}
     timeline = await objects.timeline(
         visit.control, visit.merchant, [stored[entry.event.id] for entry in shown.items]
     )
+    state, pay_back = story.state, story.state.pay_back
     deliveries = [sent.delivery for one in timeline for sent in one.sent]
+    endpoints = await labelled(visit, [one.endpoint_id for one in deliveries])
+    place = f"{ROOT}{address_of(story.type, story.id)}"
     return visit.show(
         "objects/one.html",
         title=story.id,
@@ -116,12 +132,34 @@ async def _show(visit: Visit, story: ObjectStory) -> Response:
         state=state,
         heard=[one.event.created_at for one in (story.events[-1], story.events[0])],
         events_max=OBJECT_EVENTS_MAX,
+        views=[
+            (place, "What was told of it", not by_time),
+            (f"{place}&view={_BY_TIME}", "All by time", by_time),
+        ],
+        steps=await _steps(visit, story, shown, timeline) if by_time else [],
+        by_time=by_time,
         told=[
             Told(entry=entry, went=went) for entry, went in zip(shown.items, timeline, strict=True)
         ],
         pages=shown,
         marks=MARKS,
-        pay_back="" if state.pay_back is None else pretty(msgspec.json.encode(state.pay_back)),
-        endpoints=await labelled(visit, [one.endpoint_id for one in deliveries]),
+        pay_back="" if pay_back is None else pretty(msgspec.json.encode(pay_back)),
+        endpoints=endpoints,
+        labels={ids.to_text(ids.ENDPOINT, one.id): one.label for one in endpoints.values()},
         status_of=status_of,
+        sees_receipts=visit.may(Scope.CONNECTORS_READ),
     )
+
+
+async def _steps(
+    visit: Visit, story: ObjectStory, shown: Listed[Entry], timeline: Sequence[TimelineEntry]
+) -> list[Step]:
+    """Return all that happened about a page of events, with the receipts of the same time."""
+    newest = None if shown.first is None else timeline[0].stored.event.id
+    oldest = None if shown.next is None else timeline[-1].stored.event.id
+    receipts = [
+        one
+        for one in story.receipts
+        if (newest is None or one.id <= newest) and (oldest is None or one.id > oldest)
+    ]
+    return await trails.trail(visit.control, visit.merchant, receipts, timeline)

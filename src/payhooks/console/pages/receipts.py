@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-import msgspec
 from starlette.responses import Response
 
 from payhooks import ids
@@ -13,7 +12,7 @@ from payhooks.console.foreign import body_of, spelled
 from payhooks.console.forms import NO_MESSAGES, Messages
 from payhooks.console.listing import Filters, Listed, address, listed, window_of
 from payhooks.console.page import Factor, Visit, page
-from payhooks.control import objects, receipts
+from payhooks.control import objects, receipts, trails
 from payhooks.errors import WrongStateError
 from payhooks.flow.normalise import ASKED
 from payhooks.ids import ConnectorId
@@ -167,6 +166,7 @@ async def _show(visit: Visit, found: Receipt, messages: Messages) -> Response:
         line=_line(found),
         head=spelled(evidence.head(found.headers)),
         body=body_of(found.body),
+        masked=receipts.is_masked(found),
         sha256=found.body_sha256.hex(),
         told=await _told(visit, found),
         reads=reads,
@@ -192,18 +192,11 @@ async def _told(visit: Visit, found: Receipt) -> list[StoredEvent]:
     )
     before = await visit.control.store.heard_before(subject, limit=_HISTORY_MAX)
     said = [word for one in before for word in one.said]
+    text = ids.to_text(ids.RECEIPT, found.id)
     told: list[StoredEvent] = []
     for _object_type, object_id in dict.fromkeys(history.object_of(word) for word in said):
         events = await objects.read(
             visit.control, visit.merchant.id, object_id, bytes_max=_EVENTS_BYTES_MAX
         )
-        told += [one for one in events.events if receipt_of(one) == found.id]
+        told += [one for one in events.events if trails.receipt_of(one) == text]
     return sorted(told, key=lambda one: one.event.id, reverse=True)
-
-
-def receipt_of(stored: StoredEvent) -> bytes | None:
-    """Return the receipt that an event follows from; None of one that somebody published."""
-    if stored.event.metadata is None:
-        return None
-    metadata: dict[str, object] = msgspec.json.decode(stored.event.metadata)
-    return ids.from_text(ids.RECEIPT, str(metadata.get("receipt", "")))
