@@ -91,16 +91,21 @@ async def test_receipts_stand_on_the_page_of_the_events_around_them(
     text = ids.to_text(ids.MERCHANT, merchant.id)
     heard = await world.says(merchant)
     said = {"type": "payment", "id": "pi_1"}
-    for _ in range(52):
+    for number in range(52):
         world.advance(1)
         await world.publish(text, type="payment_processing", object=said, data={})
+        if number == 1:
+            # Between the oldest event of the first page and the newest of the second.
+            between = await world.says(merchant)
+    latest = await world.says(merchant)
     browser = await world.signed_in(merchant)
-    link = ids.to_text(ids.RECEIPT, heard.id)
+    links = [ids.to_text(ids.RECEIPT, one.id) for one in (heard, between, latest)]
     seen = (await browser.get(f"{PAGE}?id=pi_1&type=payment&view=time")).text
-    assert link not in seen
+    assert [link in seen for link in links] == [False, False, True]
     [following] = re.findall(r'href="([^"]+)" rel="next"', seen)
     assert "view=time" in following
-    assert link in (await browser.get(unescape(following))).text
+    seen = (await browser.get(unescape(following))).text
+    assert [link in seen for link in links] == [True, True, False]
 
 
 async def test_what_was_published_follows_from_no_receipt(world: HearingConsole) -> None:

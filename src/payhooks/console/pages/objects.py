@@ -16,7 +16,7 @@ from payhooks import ids
 from payhooks.catalogue.life_cycle import START
 from payhooks.catalogue.object_state import Entry, Mark
 from payhooks.console.evidence import pretty
-from payhooks.console.listing import Listed, labelled, part_of, searched
+from payhooks.console.listing import Listed, labelled, part_of, searched, window_of
 from payhooks.console.page import ROOT, Factor, Visit, page
 from payhooks.control import objects, trails
 from payhooks.control.deliveries import status_of
@@ -155,11 +155,11 @@ async def _steps(
     visit: Visit, story: ObjectStory, shown: Listed[Entry], timeline: Sequence[TimelineEntry]
 ) -> list[Step]:
     """Return all that happened about a page of events, with the receipts of the same time."""
-    newest = None if shown.first is None else timeline[0].stored.event.id
+    newer = window_of(visit, ids.EVENT).after
     oldest = None if shown.next is None else timeline[-1].stored.event.id
     receipts = [
         one
         for one in story.receipts
-        if (newest is None or one.id <= newest) and (oldest is None or one.id > oldest)
+        if (newer is None or one.id < newer) and (oldest is None or one.id > oldest)
     ]
     return await trails.trail(visit.control, visit.merchant, receipts, timeline)
