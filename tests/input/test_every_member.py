@@ -41,8 +41,12 @@ def _furnished(ground: Ground) -> dict[str, str]:
     ground.api.post(f"{target}/{endpoint}/pause")
     user = {"username": "ines", "email": "i@x.example", "password": "six green bicycles"}
     made = ground.api.post(f"{ground.path}/users", {**user, "role": "viewer"})
+    said = {"name": "owl", "dialect": "owlpay", "secrets": ["whs_of-a-test"]}
+    connector = ground.api.post(f"{ground.path}/connectors", said)
     return {
         "m": ground.tenant.id,
+        "connector_id": connector["id"],
+        "receipt_id": "rcp_" + "0" * 26,
         "user_id": made["id"],
         "endpoint_id": endpoint,
         "family": "own",

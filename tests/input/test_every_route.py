@@ -101,6 +101,8 @@ def _furnished_ids(ground: Ground) -> dict[str, str]:
         "run_id": "run_" + "0" * 26,
         "inbox_id": "inb_" + "0" * 26,
         "heard_id": "hrd_" + "0" * 26,
+        "connector_id": "con_" + "0" * 26,
+        "receipt_id": "rcp_" + "0" * 26,
         "key_id": "key_" + "0" * 26,
         "user_id": "usr_" + "0" * 26,
         "invitation_id": "inv_" + "0" * 26,

@@ -128,6 +128,28 @@ class _Life:
             self._canaries.add("Signature Key", secret["secret"])
 
         self._invite()
+        self._connect()
+
+    def _connect(self) -> None:
+        """Let a provider send who shows a password, and signs with what nobody knows."""
+        credential = self._canaries.add("connector's password", f"adyen:{os.urandom(9).hex()}")
+        keys = [self._canaries.add("HMAC key", os.urandom(32).hex()) for _ in range(2)]
+        said = {"name": "till", "dialect": "adyen", "secrets": keys[:1], "credential": credential}
+        connector = self.ask("POST", f"{self.path}/connectors", said)
+        at = f"{self.path}/connectors/{connector['id']}"
+        assert self.ask("POST", f"{at}/rotate-secret", {"secret": keys[1], "grace_s": 60})
+        for wrong in ({"secret": f" {keys[1]}"}, {"secret": keys, "grace_s": 0}, {keys[0]: 1}):
+            assert self.ask("POST", f"{at}/rotate-secret", wrong) == {}
+        for member in ("name", "dialect", "secrets", "options", "events"):
+            assert self.ask("PATCH", at, {member: [keys[0] + "!"]}) == {}
+        connection = HTTPConnection("127.0.0.1", self.api.port, timeout=SETTLES_WITHIN_S)
+        shown = base64.b64encode(credential.encode()).decode()
+        self._canaries.add("connector's password as it is shown", shown)
+        headers = {"authorization": f"Basic {shown}", "content-type": "application/json"}
+        path = urlsplit(connector["url"]).path
+        connection.request("POST", path, b'{"notificationItems":[]}', headers)
+        assert connection.getresponse().status == HTTPStatus.UNAUTHORIZED
+        connection.close()
 
     def _invite(self) -> None:
         """Give the merchant a team: somebody with a password, and a link that was opened."""
@@ -190,10 +212,12 @@ class _Life:
 
     def look_around(self) -> None:
         """Read everything that can be read without asking for a secret."""
-        for place in ("deliveries", "events", "endpoints", "keys"):
+        for place in ("deliveries", "events", "endpoints", "keys", "connectors", "receipts"):
             prefix = "/v1/merchants" if place == "" else f"{self.path}/{place}"
-            for each in self.ask("GET", f"{prefix}?limit=100")["data"]:
-                if place in {"deliveries", "events", "endpoints"}:
+            found = self.ask("GET", f"{prefix}?limit=100")["data"]
+            assert found, place
+            for each in found:
+                if place != "keys":
                     self.ask("GET", f"{prefix}/{each['id']}")
         for path in (f"{self.path}/audit-log?limit=100", "/v1/merchants", self.path, "/metrics"):
             assert self.ask("GET", path)
