@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.heard_histories import KEYS, NOW, event_of, provider_of, request_of, words_of
 
-from payhooks.connectors import registry
+from payhooks.connectors import custom, registry
 from payhooks.connectors.contract import Incoming, Keys, Options, Provider, Source
+from payhooks.connectors.history import identity_of
 from payhooks.connectors.judging import judged
 from payhooks.errors import InvalidError, SignatureError
+from payhooks.model.custom_dialect import CustomDialect
 from payhooks.model.receipt import Verdict
 
 _OWLPAY = (
@@ -143,6 +145,56 @@ def test_an_old_request_of_owlpay_is_not_taken_again() -> None:
     provider.verify(request, KEYS, NOW, {})
     with pytest.raises(SignatureError):
         provider.verify(request, KEYS, NOW + timedelta(minutes=6), {})
+
+
+def test_what_stands_beside_treezors_payload_does_not_make_it_another_event() -> None:
+    """Who has seen one request may send it again under another webhook_id, and at another time."""
+    provider, _ = provider_of("treezor")
+    first = request_of("treezor", event_of("treezor", "card.acquiring.chargeback.create"))
+    again = json.loads(first.body) | {"webhook_id": "f81d4fae-7dec-11d0-a765-00a0c91e6bf6"}
+    body = json.dumps(again, separators=(",", ":")).encode()
+    second = first._replace(body=body)
+    assert judged(provider, second, KEYS, NOW, {}).verdict is Verdict.VERIFIED
+    heards = [*provider.read(first, {}), *provider.read(second, {})]
+    assert identity_of(heards[0]) == identity_of(heards[1])
+    assert len(words_of(provider, {}, heards)) == 1
+
+
+def test_a_refund_that_is_under_way_cannot_be_renamed_to_a_failed_one() -> None:
+    """The name of Treezor's event is not signed; the status in the payload is."""
+    provider, _ = provider_of("treezor")
+    request = request_of("treezor", event_of("treezor", "payinrefund.create"))
+    renamed = request._replace(body=request.body.replace(b"refund.create", b"refund.cancel"))
+    assert judged(provider, renamed, KEYS, NOW, {}).verdict is Verdict.VERIFIED
+    assert words_of(provider, {}, provider.read(renamed, {})) == []
+
+
+@pytest.mark.parametrize(
+    ("signed", "envelope", "event_id"),
+    [
+        pytest.param("{body}", '{"type":"{type}","data":"{data}"}', None, id="not signed"),
+        pytest.param("{id}.{body}", '{"type":"{type}","data":"{data}"}', "msg_1", id="signed"),
+        pytest.param(
+            "{body}", '{"type":"{type}","id":"{id}","data":"{data}"}', "evt_1", id="in the body"
+        ),
+    ],
+)
+def test_an_own_formats_id_counts_only_where_nobody_else_can_change_it(
+    signed: str, envelope: str, event_id: str | None
+) -> None:
+    """Else the same request under other ids would be told as often as it is sent."""
+    definition = CustomDialect(
+        version=1,
+        signature_header="X-Shop-Signature",
+        id_header="X-Shop-Id",
+        signed=signed,
+        envelope=envelope,
+    )
+    said = {"type": "payment_succeeded", "id": "evt_1", "data": {"payment_id": "pay_1"}}
+    headers = {"x-shop-id": "msg_1"}
+    incoming = Incoming("POST", "", headers, json.dumps(said).encode())
+    [heard] = custom.bind(definition).read(incoming, {})
+    assert heard.event_id == event_id
 
 
 @pytest.mark.parametrize("family", _FAMILIES)

@@ -6,6 +6,8 @@ from typing import Final
 from payhooks.connectors.contract import Guide, SecretWords
 from payhooks.connectors.standard import Common
 from payhooks.dialects import custom
+from payhooks.dialects.contract import Reading
+from payhooks.dialects.custom_template import ID
 from payhooks.model.custom_dialect import CustomDialect
 
 _GUIDE: Final = Guide(
@@ -24,18 +26,43 @@ CUSTOM: Final = Common(
 )
 
 
+class Own(Common):
+    """One company's format."""
+
+    def __init__(self, definition: CustomDialect) -> None:
+        """Take a definition.
+
+        Raises:
+            InvalidError: At ``/custom_dialect/…``; it names every member that is wrong.
+
+        """
+        super().__init__(
+            custom.bind(definition),
+            title=CUSTOM.title,
+            guide=_GUIDE,
+            secret=_SECRET,
+            signed_in=definition.signature_header,
+        )
+        self._signs_id = f"{{{ID}}}" in definition.signed
+        # A header of that name would pass for the body's.
+        self._names_it_once = (definition.id_header or "").lower() != ID
+
+    def event_id_of(self, reading: Reading) -> str | None:
+        """Return the id of the body, else that of the header where it is signed.
+
+        One that anybody may change would let a request be told anew as often as it is sent.
+        """
+        in_body = ID if self._names_it_once else None
+        ids = [text for name, text in reading.ids if name == in_body or self._signs_id]
+        return ids[0] if ids else None
+
+
 @lru_cache(maxsize=custom.BOUND_MAX)
-def bind(definition: CustomDialect) -> Common:
+def bind(definition: CustomDialect) -> Own:
     """Return the provider who speaks the format.
 
     Raises:
         InvalidError: At ``/custom_dialect/…``; it names every member that is wrong.
 
     """
-    return Common(
-        custom.bind(definition),
-        title=CUSTOM.title,
-        guide=_GUIDE,
-        secret=_SECRET,
-        signed_in=definition.signature_header,
-    )
+    return Own(definition)

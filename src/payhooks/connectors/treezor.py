@@ -2,6 +2,9 @@
 
 Once any event of a payin meant that it was accepted; now only VALIDATED does. Which of the two an
 account has is the connector's option.
+
+Only the payload is signed. So equal payloads are the same event, whatever webhook_id stands beside
+them, and the name of an event counts for no more than the payload's own status bears out.
 """
 
 import json
@@ -12,6 +15,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
+from payhooks.catalogue import CATALOGUE
 from payhooks.catalogue.life_cycle import START, at
 from payhooks.catalogue.object_state import Entry
 from payhooks.connectors.catalogued import Catalogued, Place, heard_of
@@ -27,6 +31,7 @@ LEGACY: Final = "legacy"
 NEWEST: Final = "newest"
 
 _PAYIN: Final = "payin."
+_REFUND_CALLED_OFF: Final = "payinrefund.cancel"
 _CALLED_OFF: Final = "CANCELED"
 _REFERENCES: Final = ("transactionReference", "transaction_reference")
 _decode_items: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -51,11 +56,7 @@ class Treezor(Catalogued):
     dialect = DIALECT
     family = "treezor"
     # The same transition is told again with whatever else has changed of the object.
-    repeats = frozenset(
-        f"{kind}.{event}"
-        for kind in ("authorization", "payin", "payinrefund")
-        for event in ("create", "update", "cancel")
-    )
+    repeats = frozenset(type_.name for type_ in CATALOGUE.types if type_.family == "treezor")
     waits: ClassVar[Mapping[str, timedelta]] = MappingProxyType(
         {
             "payment_processing": timedelta(hours=24),
@@ -108,7 +109,7 @@ class Treezor(Catalogued):
         reading = self.dialect.read(incoming.headers, incoming.body, options)
         plural, items = _items(reading.payload)
         if len(items) < 2:  # noqa: PLR2004 - one, or none that could be told apart
-            return (heard_of(reading, self.family, event_id=reading.ids[0][1]),)
+            return (heard_of(reading, self.family, event_id=None),)
         heards = []
         for item in items:
             number = scalar_text(decode_members(bytes(item)).get(treezor_kind(plural).id_name))
@@ -116,7 +117,7 @@ class Treezor(Catalogued):
                 heard_of(
                     msgspec.structs.replace(reading, object_id=number),
                     self.family,
-                    event_id=reading.ids[0][1],
+                    event_id=None,
                     data=b"{%b:[%b]}" % (msgspec.json.encode(plural), bytes(item)),
                 )
             )
@@ -128,9 +129,12 @@ class Treezor(Catalogued):
         That a payin is pending is told by its creation: an update that says nothing newer may
         have any state before it, and means none.
         """
+        data = Said(entry.event.data).data
+        if entry.event.type == _REFUND_CALLED_OFF:
+            status = at(data, "/payinrefunds/0/payinrefundStatus")
+            return super().means(entry, options) if status == _CALLED_OFF else None
         if not entry.event.type.startswith(_PAYIN):
             return super().means(entry, options)
-        data = Said(entry.event.data).data
         called_off = at(data, "/payins/0/payinStatus") == _CALLED_OFF
         if options.get(PAYINS) == LEGACY and not called_off and entry.event.type != "payin.cancel":
             return "payment_succeeded" if entry.before == START and entry.moved else None
