@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from pydantic.fields import FieldInfo
-from tests.support import printed_catalogue, printed_dialects
+from tests.support import printed_catalogue, printed_connectors, printed_dialects
 from tests.support.printed_commands import commands
 from tests.support.source_tree import ROOT
 
@@ -100,6 +100,7 @@ def _span(seconds: float) -> str:
 PRINTED: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
     {
         "docs/cli.md": commands,
+        "docs/connectors/providers.md": printed_connectors.providers,
         "docs/errors.md": errors_table,
         "docs/retries.md": policies_table,
         "docs/settings.md": settings_table,
