@@ -36,16 +36,27 @@ class Word(msgspec.Struct, frozen=True, kw_only=True):
     message: Message
     unified: str
     told: Told
-    number: int  # among equal ones, from 1
     superseded: bool  # the object is further already
     correction: bool  # it takes back what was final
+    number: int = 0  # among equal ones, from 1, once it is chosen to be told
+
+    @property
+    def meaning(self) -> str:
+        """What equal words have in common: event, object, amount and currency."""
+        amount = "" if self.told.amount is None else str(self.told.amount.normalize())
+        said = (self.unified, self.told.object_type, self.told.object_id, amount)
+        return _SEPARATOR.join([*said, self.told.currency or ""])
 
     @property
     def text(self) -> str:
-        """What makes it the same word: equal for everybody who folds the same history."""
-        amount = "" if self.told.amount is None else str(self.told.amount.normalize())
-        said = (self.unified, self.told.object_type, self.told.object_id, amount)
-        return _SEPARATOR.join([*said, self.told.currency or "", str(self.number)])
+        """What makes it the same word for everybody: its meaning, and which of equal ones it is."""
+        assert self.number, "nobody has chosen it"
+        return f"{self.meaning}{_SEPARATOR}{self.number}"
+
+    @property
+    def said(self) -> str:
+        """What is kept of it once it is told: its text, and which message it told."""
+        return f"{self.text}{_SEPARATOR}{identity_of(self.message.heard).hex()}"
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,9 +79,39 @@ def identity_of(heard: Heard) -> bytes:
 
 
 def object_of(said: str) -> tuple[str, str]:
-    """Return type and id of the object that a word is about; *said* is its text."""
+    """Return type and id of the object that a word was about; *said* is what was kept of it."""
     _unified, object_type, rest = said.split(_SEPARATOR, 2)
-    return object_type, rest.rsplit(_SEPARATOR, 3)[0]
+    return object_type, rest.rsplit(_SEPARATOR, 4)[0]
+
+
+def untold(words: Sequence[Word], said: Iterable[str]) -> tuple[Word, ...]:
+    """Return which words are still to be told, numbered; *said* is what was kept of those told.
+
+    Of equal ones as many as there are more of them now, and those first whose own message was
+    not told yet: whichever of two came first, both are told in the end.
+    """
+    told: dict[str, set[str]] = {}
+    numbers: Counter[str] = Counter()
+    for kept in set(said):
+        meaning, number, message = kept.rsplit(_SEPARATOR, 2)
+        told.setdefault(meaning, set()).add(message)
+        numbers[meaning] = max(numbers[meaning], int(number))
+    alike: dict[str, list[Word]] = {}
+    for word in words:
+        alike.setdefault(word.meaning, []).append(word)
+    chosen: dict[int, Word] = {}
+    for meaning, equal in alike.items():
+        lacking = max(len(equal) - numbers[meaning], 0)
+        known = told.get(meaning, set())
+        # One whose message was told already comes only where there is no other.
+        for word in sorted(equal, key=lambda one: _message_of(one) in known)[:lacking]:
+            numbers[meaning] += 1
+            chosen[id(word)] = msgspec.structs.replace(word, number=numbers[meaning])
+    return tuple(chosen[id(word)] for word in words if id(word) in chosen)
+
+
+def _message_of(word: Word) -> str:
+    return identity_of(word.message.heard).hex()
 
 
 def distinct(messages: Iterable[Message]) -> list[Message]:
@@ -100,23 +141,21 @@ def folded(  # noqa: PLR0913 - whose words, which, and what they are folded over
     of_event = {event.id: message for event, message in zip(events, messages, strict=True)}
     state = fold(events, catalogue, now=now)
     last_move = max((at for at, entry in enumerate(state.entries) if entry.moved), default=-1)
-    counts: Counter[str] = Counter()
     words = []
     for at, entry in enumerate(state.entries):
         unified = _meaning(provider, entry, options)
         if unified is None:
             continue
         message = of_event[entry.event.id]
-        word = Word(
-            message=message,
-            unified=unified,
-            told=provider.tell(message.heard, unified, options),
-            number=1,
-            superseded=at < last_move,
-            correction=Mark.CORRECTION in entry.marks,
+        words.append(
+            Word(
+                message=message,
+                unified=unified,
+                told=provider.tell(message.heard, unified, options),
+                superseded=at < last_move,
+                correction=Mark.CORRECTION in entry.marks,
+            )
         )
-        counts[word.text] += 1
-        words.append(msgspec.structs.replace(word, number=counts[word.text]))
     return History(state=state, words=tuple(words))
 
 

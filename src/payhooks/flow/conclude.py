@@ -92,18 +92,21 @@ def conclusion_of(
         own = Link(
             object_type=heard.object_type,
             object_id=heard.object_id,
-            said=tuple(word.text for word in due.words),
+            said=tuple(word.said for word in due.words),
         )
         links[heard.object_type, heard.object_id] = own
     for due in dues:
+        for word in due.words:
+            place = (word.told.object_type, word.told.object_id)
+            links.setdefault(place, Link(object_type=place[0], object_id=place[1]))
         for word in due.past.words:
             told = word.told
             place = (told.object_type, told.object_id)
             names = (*told.references, *([told.payment_id] if told.payment_id else []))
-            references |= {(name, *place) for name in names}
+            references |= {(name, *place) for name in names if name.isprintable()}
             # What only repeats another is about the same: it stands on the object's page as well.
             mine = identity_of(word.message.heard) == identity_of(due.heard)
-            if mine or word in due.words or word.message.receipt_id == receipt.id:
+            if mine or word.message.receipt_id == receipt.id:
                 links.setdefault(place, Link(object_type=place[0], object_id=place[1]))
     repeated = all(due.repeated and not due.words for due in dues)
     first = dues[0].heard

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from payhooks import ids
+from payhooks import ids, limits
 from payhooks.connectors import history, registry
 from payhooks.connectors.contract import Heard, Incoming, Keys, Options, Provider
 from payhooks.connectors.history import History, Message, identity_of
@@ -175,6 +175,8 @@ class Normaliser:
         self, account: Account, receipt: Receipt, heards: Sequence[Heard]
     ) -> list[list[Heard]] | Conclusion:
         """Return what is to be told of, by object; or the end, where that is nothing."""
+        for heard in heards:
+            _demand_keepable(heard)
         if not heards:
             words = "It tells of nothing: a test, or something that the provider does not know."
             return ended(receipt, ReceiptState.PROCESSED, words)
@@ -228,7 +230,7 @@ class Normaliser:
         return Due(
             heard=group[0],
             past=past,
-            words=tuple(word for word in past.words if word.text not in said),
+            words=history.untold(past.words, said),
             repeated=all(identity_of(message.heard) in known for message in new),
         )
 
@@ -248,7 +250,7 @@ class Normaliser:
                 continue
             first = await self._folded(account, [other])
             second = await self._folded(account, [message])
-            if [word.text for word in first.words] != [word.text for word in second.words]:
+            if [word.meaning for word in first.words] != [word.meaning for word in second.words]:
                 raise ContradictedError
 
     async def _folded(self, account: Account, messages: Sequence[Message]) -> History:
@@ -351,6 +353,19 @@ def asked_for(object_type: str, object_id: str) -> Heard:
         object_id=object_id,
         data=b"{}",
     )
+
+
+def _demand_keepable(heard: Heard) -> None:
+    """Return if the message's names are such as any store can keep.
+
+    Raises:
+        InvalidError: One is too long, or has a character that is none of a name.
+
+    """
+    for name in (heard.word, heard.object_type, heard.object_id):
+        if not 0 < len(name) <= limits.OBJECT_ID_CHARS_MAX or not name.isprintable():
+            detail = "The name of the event or of its object is none that can be kept."
+            raise InvalidError.at("", "malformed", detail)
 
 
 def _earlier(
