@@ -1,11 +1,13 @@
 """Certificates and signatures as PayPal's webhooks have them, from an authority of our own."""
 
 import base64
+import json
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -23,6 +25,25 @@ CERTIFICATE_URL: Final = (
     "https://api.paypal.com/v1/notifications/certs/CERT-360caa42-fca2a594-a5cafa77"
 )
 HOST: Final = "messageverificationcerts.paypal.com"
+OPTIONS: Final = {"webhook_id": WEBHOOK_ID}
+AMOUNT: Final = {"currency_code": "USD", "value": "5.00"}
+
+# As PayPal's reference prints a capture.
+CAPTURE: Final[Mapping[str, Any]] = {
+    "id": "WH-58D329510W468432D-8HN650336L201105X",
+    "create_time": "2019-02-14T21:50:07.940Z",
+    "resource_type": "capture",
+    "event_type": "PAYMENT.CAPTURE.COMPLETED",
+    "resource": {
+        "id": "2GG279541U471931P",
+        "status": "COMPLETED",
+        "amount": AMOUNT,
+        "final_capture": True,
+        "invoice_id": "3942619:fdv09c49-a3g6-4cbf-1358-f6d241dacea2",
+        "supplementary_data": {"related_ids": {"order_id": "5O190127TN364715T"}},
+    },
+}
+BODY: Final = json.dumps(CAPTURE).encode()
 _TRANSMISSION: Final = "d938e770-8046-11e6-8103-6b62a8a99ac4"
 _SENT_AT: Final = "2030-01-10T12:29:58Z"
 _DAY: Final = timedelta(days=1)

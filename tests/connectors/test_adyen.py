@@ -1,60 +1,26 @@
 """Adyen: whose request it is, and what each of its event codes tells."""
 
 import base64
-import hmac
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from tests.connectors.signed_by_adyen import (
+    KEY,
+    NOW,
+    OTHER_KEY,
+    PAYMENT,
+    batch,
+    signature_of,
+    signed,
+)
 from tests.support.heard_histories import words_of
 
 from payhooks.connectors.adyen import ADYEN
 from payhooks.connectors.contract import Heard, Incoming, Keys, Options
 from payhooks.errors import InvalidError, SignatureError
-
-NOW = datetime(2030, 1, 10, tzinfo=UTC)
-KEY = "44782DEF547AAA06C910C43932B1EB0C71FC68D9D0C057550C48EC2ACF6BA056"
-OTHER_KEY = "DFB1EB5485895CFA84146406857104ABB4CBCABDC8AAF103A624C8F6A3EAAB00"
-_SIGNED = ("merchantAccountCode", "merchantReference")
-
-PAYMENT: Mapping[str, Any] = {
-    "pspReference": "7914073381342284",
-    "merchantAccountCode": "TestMerchant",
-    "merchantReference": "TestPayment-1407325143704",
-    "amount": {"value": 1130, "currency": "EUR"},
-    "eventCode": "AUTHORISATION",
-    "success": "true",
-    "eventDate": "2019-06-28T18:03:50+01:00",
-}
-
-
-def signature_of(item: Mapping[str, Any], key: str = KEY) -> str:
-    amount = item.get("amount", {})
-    parts = [
-        item["pspReference"],
-        item.get("originalReference", ""),
-        *(item.get(name, "") for name in _SIGNED),
-        str(amount.get("value", "")),
-        amount.get("currency", ""),
-        item["eventCode"],
-        item["success"],
-    ]
-    made = hmac.digest(bytes.fromhex(key), ":".join(parts).encode(), "sha256")
-    return base64.b64encode(made).decode()
-
-
-def signed(item: Mapping[str, Any], key: str = KEY) -> dict[str, Any]:
-    beside = item.get("additionalData", {})
-    return {**item, "additionalData": {**beside, "hmacSignature": signature_of(item, key)}}
-
-
-def batch(*items: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Incoming:
-    wrapped = [{"NotificationRequestItem": item} for item in items]
-    body = json.dumps({"live": "false", "notificationItems": wrapped}).encode()
-    return Incoming("POST", "", headers or {}, body)
 
 
 def about(code: str, *, success: bool = True, **members: object) -> dict[str, Any]:

@@ -3,42 +3,21 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from random import Random
 from typing import Any
 
 import pytest
+from tests.connectors.answered_by_mollie import ID, LIVE, NOW, PAID, PAYMENT, TEST, called
 from tests.support.heard_histories import words_of
 
-from payhooks.connectors.contract import Heard, Incoming, Keys
+from payhooks.connectors.contract import Heard, Keys
 from payhooks.connectors.history import Message, distinct
 from payhooks.connectors.judging import judged
 from payhooks.connectors.mollie import MOLLIE
 from payhooks.errors import InvalidError, SignatureError
 from payhooks.model.receipt import Verdict
 
-NOW = datetime(2030, 1, 10, tzinfo=UTC)
-ID = "tr_WDqYK6vllg"
-LIVE = Keys((), "live_dHar4XY7LxsDOtmnkVtjNVWXLSlXsM")
-TEST = Keys((), "test_dHar4XY7LxsDOtmnkVtjNVWXLSlXsM")
-
-# As Mollie's reference prints a payment and what is embedded in it.
-PAYMENT: Mapping[str, Any] = {
-    "resource": "payment",
-    "id": ID,
-    "mode": "test",
-    "createdAt": "2018-03-20T13:13:37+00:00",
-    "amount": {"value": "10.00", "currency": "EUR"},
-    "description": "Order #12345",
-    "method": None,
-    "metadata": {"order_id": "12345"},
-    "status": "open",
-    "details": None,
-    "profileId": "pfl_QkEhN94Ba",
-    "_embedded": {},
-}
-PAID: Mapping[str, Any] = {**PAYMENT, "status": "paid", "paidAt": "2018-03-20T13:19:15+00:00"}
 REFUND: Mapping[str, Any] = {
     "resource": "refund",
     "id": "re_4qqhO89gsT",
@@ -56,10 +35,6 @@ CHARGEBACK: Mapping[str, Any] = {
     "createdAt": "2018-04-14T17:00:50+00:00",
     "reversedAt": None,
 }
-
-
-def called(form: bytes, query: str = "") -> Incoming:
-    return Incoming("POST", query, {}, form)
 
 
 def pointer(payment: str = ID) -> Heard:

@@ -16,9 +16,12 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from tests.connectors.signed_by_paypal import (
+    AMOUNT,
+    BODY,
+    CAPTURE,
     CERTIFICATE_URL,
     NOW,
-    WEBHOOK_ID,
+    OPTIONS,
     chain,
     keys,
     pem_of,
@@ -31,24 +34,6 @@ from payhooks.connectors.contract import Heard, Incoming, Keys
 from payhooks.connectors.paypal import PAYPAL, PayPal
 from payhooks.errors import InvalidError, SignatureError
 
-OPTIONS = {"webhook_id": WEBHOOK_ID}
-AMOUNT = {"currency_code": "USD", "value": "5.00"}
-
-# As PayPal's reference prints a capture.
-CAPTURE: Mapping[str, Any] = {
-    "id": "WH-58D329510W468432D-8HN650336L201105X",
-    "create_time": "2019-02-14T21:50:07.940Z",
-    "resource_type": "capture",
-    "event_type": "PAYMENT.CAPTURE.COMPLETED",
-    "resource": {
-        "id": "2GG279541U471931P",
-        "status": "COMPLETED",
-        "amount": AMOUNT,
-        "final_capture": True,
-        "invoice_id": "3942619:fdv09c49-a3g6-4cbf-1358-f6d241dacea2",
-        "supplementary_data": {"related_ids": {"order_id": "5O190127TN364715T"}},
-    },
-}
 REFUND: Mapping[str, Any] = {
     "id": "1JU08902781691411",
     "status": "COMPLETED",
@@ -91,9 +76,6 @@ def _shipped(name: str) -> bytes:
 def heard(body: bytes) -> Heard:
     (found,) = PAYPAL.read(Incoming("POST", "", {}, body), OPTIONS)
     return found
-
-
-BODY = json.dumps(CAPTURE).encode()
 
 
 def test_what_paypals_certificate_signed_for_this_webhook_is_his() -> None:

@@ -44,7 +44,7 @@ class Said:
         self.spelled: Final = data
         try:
             self.data: object = _decode(data)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise InvalidError.at("", "malformed", "The message's data is not JSON.") from None
 
     def text(self, *pointers: str) -> str | None:
