@@ -13,7 +13,7 @@ from payhooks.model.custom_dialect import CustomDialect
 _GUIDE: Final = Guide(
     where="At the sender, as the URL of its webhooks.",
     events="Whatever its types are called in the family that the connector names.",
-    secret="Bring back the secret that the sender signs with, as its text stands.",  # noqa: S106 - words
+    secret="Bring back the secret that the sender signs with, as its text stands.",  # noqa: S106 - words # nosec B106
     source_url="https://www.rfc-editor.org/rfc/rfc2104",
 )
 _SECRET: Final = SecretWords(

@@ -94,7 +94,7 @@ class Foloosi(Catalogued):
         where="Give Foloosi this URL as the account's webhook URL; its documentation names no "
         "page for that, its support does.",
         events="There is nothing to choose: every payment and its order are told.",
-        secret="Bring back the account's secret_key, which stands beside the merchant_key among "  # noqa: S106 - words
+        secret="Bring back the account's secret_key, which stands beside the merchant_key among "  # noqa: S106 - words # nosec B106
         "the API credentials.",
         source_url="https://docs.foloosi.com/webhooks",
     )

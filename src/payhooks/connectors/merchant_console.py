@@ -64,7 +64,7 @@ class MerchantConsole(Catalogued):
         where="In the merchant console, under Settings, Webhooks: add a webhook with this URL.",
         events="transaction.sale, transaction.refund and ach. Others are acknowledged and tell "
         "of no money.",
-        secret="Choose Signature Key or Source Key as the signature, and bring back that key.",  # noqa: S106 - words
+        secret="Choose Signature Key or Source Key as the signature, and bring back that key.",  # noqa: S106 - words # nosec B106
         source_url="https://help.usaepay.info/merchant/guide/settings/webhooks/",
     )
     places = MappingProxyType(

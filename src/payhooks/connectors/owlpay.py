@@ -48,7 +48,7 @@ class OwlPay(Catalogued):
         "this URL.",
         events="All events of payment_intent, and of accounting where vendors are paid. Others "
         "are acknowledged and tell of no money.",
-        secret="Bring back the webhook's signing secret. It begins with whs_.",  # noqa: S106 - words
+        secret="Bring back the webhook's signing secret. It begins with whs_.",  # noqa: S106 - words # nosec B106
         source_url="https://developers.owlpay.com/docs/check-the-webhook-signature",
     )
     places = MappingProxyType(

@@ -73,7 +73,7 @@ class OwnGateway(Catalogued):
         where="Set this URL as webhook_url of the business profile, among its webhook_details.",
         events="Those of payments, refunds, disputes, mandates and payouts that are to be heard; "
         "the profile's webhook_details name which are sent.",
-        secret="Bring back the profile's payment_response_hash_key. Without one nothing is "  # noqa: S106 - words
+        secret="Bring back the profile's payment_response_hash_key. Without one nothing is "  # noqa: S106 - words # nosec B106
         "signed.",
         source_url="https://docs.hyperswitch.io/explore-hyperswitch/webhooks",
     )

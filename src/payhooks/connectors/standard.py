@@ -121,7 +121,7 @@ STANDARD: Final = Common(
     guide=Guide(
         where=_WORDS,
         events=_EVENTS,
-        secret="Bring back the secret that the sender signs with.",  # noqa: S106 - words
+        secret="Bring back the secret that the sender signs with.",  # noqa: S106 - words # nosec B106
         source_url="https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md",
     ),
     secret=_SECRET,
@@ -133,7 +133,7 @@ CLOUDEVENTS: Final = Common(
     guide=Guide(
         where=_WORDS,
         events=_EVENTS,
-        secret="Bring back the secret that the sender signs with, as Standard Webhooks do.",  # noqa: S106 - words
+        secret="Bring back the secret that the sender signs with, as Standard Webhooks do.",  # noqa: S106 - words # nosec B106
         source_url="https://github.com/cloudevents/spec/blob/main/cloudevents/spec.md",
     ),
     secret=_SECRET,

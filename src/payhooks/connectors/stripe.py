@@ -120,7 +120,7 @@ class Stripe(Translated):
         "endpoint with this URL.",
         events="payment_intent.*, refund.created, refund.updated, refund.failed, "
         "charge.dispute.* and payout.*; snapshot events, not thin ones.",
-        secret="Bring back the endpoint's signing secret. It begins with whsec_.",  # noqa: S106 - words
+        secret="Bring back the endpoint's signing secret. It begins with whsec_.",  # noqa: S106 - words # nosec B106
         source_url="https://docs.stripe.com/webhooks",
     )
 

@@ -81,7 +81,7 @@ class Treezor(Catalogued):
         "environment. It stays PENDING until the subscription was confirmed.",
         events="A hook that names no events gets all of them. Needed are authorization, payin, "
         "payinrefund and card.acquiring.chargeback.",
-        secret="Ask your account manager for the webhook_secret: sandbox and production "  # noqa: S106 - words
+        secret="Ask your account manager for the webhook_secret: sandbox and production "  # noqa: S106 - words # nosec B106
         "have different ones.",
         source_url="https://docs.treezor.com/guide/webhooks/integrity-checks.html",
     )
