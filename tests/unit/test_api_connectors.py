@@ -106,6 +106,14 @@ async def test_health_tells_what_came_and_what_was_not_verified(world: World) ->
         pytest.param({"dialect": "owlpai"}, "/dialect", id="no such provider"),
         pytest.param({"dialect": "custom"}, "/dialect", id="a format that is not set"),
         pytest.param({"secrets": []}, "/secrets", id="no secret"),
+        pytest.param(
+            {"dialect": "standard", "secrets": ["whsec_?"]}, "/secrets/0", id="none of its secrets"
+        ),
+        pytest.param(
+            {"dialect": "foloosi", "secrets": [], "options": {"signed": "extension"}},
+            "/secrets",
+            id="signed with nothing",
+        ),
         pytest.param({"secrets": [""]}, "/secrets/0", id="an empty secret"),
         pytest.param({"secrets": [SECRET, f"{SECRET} "]}, "/secrets/1", id="a blank behind it"),
         pytest.param({"secrets": ["x" * 1_025]}, "/secrets/0", id="a long secret"),
@@ -220,6 +228,38 @@ async def test_secrets_that_are_given_replace_the_old_ones_at_once(world: World)
     await world.call("PATCH", at, {"secrets": [OTHER_SECRET]})
     assert await _sent(world, _path(made), SECRET) == 401
     assert await _sent(world, _path(made), OTHER_SECRET) == 200
+
+
+async def test_settings_are_checked_as_they_are_after_an_edit(world: World) -> None:
+    """An option may need a secret that was not needed before, and may be given with it."""
+    merchant = await world.merchant()
+    credential = "secret-key-of-a-test"
+    made = await _made(world, merchant, dialect="foloosi", secrets=[], credential=credential)
+    assert made["source"] == "fetch"
+    at = f"/v1/merchants/{merchant}/connectors/{made['id']}"
+
+    signed_with_nothing = await world.call("PATCH", at, {"options": {"signed": "extension"}})
+    assert signed_with_nothing.status == 422
+    assert signed_with_nothing.json["errors"][0]["pointer"] == "/secrets"
+    signed = {"options": {"signed": "extension"}, "secrets": ["of-it"], "credential": None}
+    edited = await world.call("PATCH", at, signed)
+    assert (edited.status, edited.json["source"]) == (200, "signature")
+    entry = (await world.call("GET", f"/v1/merchants/{merchant}/audit-log")).json["data"][0]
+    assert entry["changes"]["credential"] == ["(not shown)", None]
+    for said, pointer in (({"secrets": []}, "/secrets"), ({"options": {}}, "/credential")):
+        refused = await world.call("PATCH", at, said)
+        assert (refused.status, refused.json["errors"][0]["pointer"]) == (422, pointer)
+
+
+async def test_a_format_that_a_connector_hears_stays(world: World) -> None:
+    """Without it every request that is signed so would be turned away."""
+    format_ = {"signature_header": "X-Sign", "envelope": '{"event":"{type}","data":"{data}"}'}
+    merchant = await world.merchant(custom_dialect=format_)
+    made = await _made(world, merchant, dialect="custom", secrets=["of-their-own"])
+    at = f"/v1/merchants/{merchant}"
+    assert (await world.call("PATCH", at, {"custom_dialect": None})).status == 409
+    assert (await world.call("DELETE", f"{at}/connectors/{made['id']}")).status == 204
+    assert (await world.call("PATCH", at, {"custom_dialect": None})).status == 200
 
 
 async def test_both_secrets_verify_until_the_grace_ends(world: World) -> None:

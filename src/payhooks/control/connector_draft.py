@@ -45,21 +45,21 @@ def check_name(name: str | UnsetType, faults: Faults) -> None:
         faults.add("/name", "malformed", detail)
 
 
-def chosen(merchant: Merchant, dialect: str | UnsetType, faults: Faults) -> Provider | None:
-    """Return the provider of a new connector; None where that is one of the faults."""
+def is_heard(merchant: Merchant, dialect: str | UnsetType, faults: Faults) -> bool:
+    """Check that there is such a provider for this merchant; say whether there is."""
     if dialect is UNSET:
         faults.add("/dialect", "required", "Say which provider sends.")
-        return None
+        return False
     try:
-        provider = registry.find(dialect)
+        registry.find(dialect)
     except InvalidError as error:
         faults.extend(error.faults)
-        return None
+        return False
     if dialect == custom.NAME and merchant.custom_dialect is None:
         detail = "Set the merchant's custom_dialect first."
         faults.add("/dialect", "undefined_dialect", detail)
-        return None
-    return provider
+        return False
+    return True
 
 
 def check_plain(draft: ConnectorDraft, faults: Faults) -> None:

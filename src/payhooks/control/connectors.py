@@ -22,7 +22,7 @@ from payhooks.control.connector_draft import (
     check_plain,
     check_rotation,
     check_settings,
-    chosen,
+    is_heard,
 )
 from payhooks.control.context import Caller, Control, audit_entry, differences
 from payhooks.control.faults import Faults
@@ -67,11 +67,11 @@ async def create(
 
     """
     faults = Faults()
+    connector = _applied(_blank(control, merchant, draft), draft)
     check_name(draft.name, faults)
     check_plain(draft, faults)
-    provider = chosen(merchant, draft.dialect, faults)
-    if provider is not None:
-        check_settings(provider, draft, faults)
+    if is_heard(merchant, draft.dialect, faults):
+        check_settings(registry.bound(connector, merchant), draft, faults)
     others = await _all(control, merchant)
     if any(one.name == draft.name for one in others):
         faults.add("/name", "taken", "Another connector of the merchant has this name.")
@@ -79,20 +79,6 @@ async def create(
         detail = f"A merchant has at most {limits.CONNECTORS_PER_MERCHANT_MAX} connectors."
         faults.add("", "quota", detail)
     faults.check()
-    assert draft.name is not UNSET
-    assert draft.dialect is not UNSET
-    now = control.clock.now()
-    blank = Connector(
-        id=ConnectorId(control.ids.new()),
-        merchant_id=merchant.id,
-        name=draft.name,
-        dialect=draft.dialect,
-        status=ConnectorStatus.ACTIVE,
-        version=1,
-        created_at=now,
-        updated_at=now,
-    )
-    connector = _applied(blank, draft)
     change = _change(
         control,
         caller,
@@ -132,7 +118,7 @@ async def edit(  # noqa: PLR0913 - every part is named at the call site
     known = await control.store.secrets(merchant.id, connector.id)
     if not (draft.secrets is UNSET and draft.credential is UNSET and draft.options is UNSET):
         whole = _completed(control, connector, known, draft)
-        check_settings(registry.bound(connector, merchant), whole, faults)
+        check_settings(registry.bound(_applied(connector, draft), merchant), whole, faults)
     faults.check()
     edited = _next_version(control, _applied(connector, draft))
     change = _change(
@@ -297,6 +283,20 @@ def _opened(control: Control, known: Sequence[SealedSecret]) -> Keys:
     return Keys(
         secrets=texts(SecretPurpose.CONNECTOR),
         credential=credentials[0] if credentials else None,
+    )
+
+
+def _blank(control: Control, merchant: Merchant, draft: ConnectorDraft) -> Connector:
+    now = control.clock.now()
+    return Connector(
+        id=ConnectorId(control.ids.new()),
+        merchant_id=merchant.id,
+        name="" if draft.name is UNSET else draft.name,
+        dialect="" if draft.dialect is UNSET else draft.dialect,
+        status=ConnectorStatus.ACTIVE,
+        version=1,
+        created_at=now,
+        updated_at=now,
     )
 
 

@@ -53,7 +53,7 @@ def defined(draft: CustomDialectDraft, merchant: Merchant) -> CustomDialect:
 
 
 async def demand_unused(control: Control, merchant: Merchant) -> None:
-    """Refuse to remove a format that endpoints speak.
+    """Refuse to remove a format that endpoints speak, or connectors hear.
 
     Raises:
         WrongStateError: Says how many do.
@@ -61,6 +61,9 @@ async def demand_unused(control: Control, merchant: Merchant) -> None:
     """
     [routing] = await control.store.routing([merchant.id])
     speaking = sum(map(_speaks_it, routing.endpoints))
+    if any(connector.dialect == custom.NAME for connector in routing.connectors):
+        # Without it nothing that its senders sign would be verified any more.
+        raise WrongStateError("A connector hears the custom dialect; delete it first.")
     if speaking:
         noun = "endpoint speaks" if speaking == 1 else "endpoints speak"
         raise WrongStateError(f"{speaking} {noun} the custom dialect; give them another first.")
