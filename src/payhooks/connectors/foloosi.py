@@ -91,9 +91,9 @@ class Foloosi(Catalogued):
         ),
     )
     guide = Guide(
-        where="Give Foloosi this URL as the account's webhook URL; its documentation names no "
-        "page for that, its support does.",
-        events="There is nothing to choose: every payment and its order are told.",
+        where="Make this the account's webhook URL. Foloosi's documentation does not say where: "
+        "ask its support.",
+        events="Its documentation names nothing to choose: payments and their orders are told.",
         secret="Bring back the account's secret_key, which stands beside the merchant_key among "  # noqa: S106 - words # nosec B106
         "the API credentials.",
         source_url="https://docs.foloosi.com/webhooks",

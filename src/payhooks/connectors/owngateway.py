@@ -75,7 +75,7 @@ class OwnGateway(Catalogued):
         "the profile's webhook_details name which are sent.",
         secret="Bring back the profile's payment_response_hash_key. Without one nothing is "  # noqa: S106 - words # nosec B106
         "signed.",
-        source_url="https://docs.hyperswitch.io/explore-hyperswitch/webhooks",
+        source_url="https://api-reference.hyperswitch.io/essentials/webhooks",
     )
     places = MappingProxyType(
         {
