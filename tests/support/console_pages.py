@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+from tests.support import providers
 from tests.support.chromium import Installation
 from tests.support.ports import free_port
 from tests.support.server import Api
@@ -22,7 +23,14 @@ _VIEWS: Final = {
     "/deliveries": ("?status=failed", "?q=nothing", "?from=soon"),
     "/deliveries/{delivery_id}": ("?view=response", "?view=timing", "?view=signature"),
     "/events": ("?type=ach.*",),
-    "/payments": ("?id=trx_1", "?id=nothing"),
+    "/payments": (
+        "?id=trx_1",
+        "?id=nothing",
+        "?id=pi_1&type=payment",
+        "?id=pi_1&type=payment&view=time",
+    ),
+    "/receipts": ("?state=quarantined", "?state=asleep"),
+    "/settings/connectors/new": ("?provider=owlpay", "?provider=paypal"),
     "/event-types": ("?q=refund", "?q=zebra"),
     "/replays/new": ("?include=failed&count=1",),
     "/settings/webhooks/{endpoint_id}": ("?tab=settings", "?tab=activity"),
@@ -64,6 +72,7 @@ def furnish(
     run = api.post(f"{at}/sandbox/runs", {"scenario": "sale-queued"})["id"]
     inbox = api.post(f"{at}/sandbox/inboxes")
     api.post(urlsplit(inbox["url"]).path, {"note": note})
+    connector, receipt = _heard(api, at, note)
     key = {"label": label, "scopes": ["events:write"], "signing": True}
     api.post(f"{at}/keys", key)
     invited = api.post(f"{at}/invitations", {"email": "guest@example.com", "role": "viewer"})
@@ -74,10 +83,30 @@ def furnish(
         "replay_id": replay,
         "run_id": run,
         "inbox_id": inbox["id"],
+        "connector_id": connector,
+        "receipt_id": receipt,
         "text": invited["url"].rpartition("/")[2],
         "family": "treezor",
         "type_name": "payin.update",
     }
+
+
+def _heard(api: Api, at: str, note: str) -> tuple[str, str]:
+    """Return a connector to which something and something forged came, and the forged receipt."""
+    said = {"name": "owlpay", "dialect": "owlpay", "secrets": [providers.SECRET]}
+    made = api.post(f"{at}/connectors", said)
+    path = urlsplit(made["url"]).path
+    for number, secret in ((1, providers.SECRET), (2, "whs_of_somebody_else")):
+        body = providers.payment(number, note=note)
+        signed = providers.signature(body, at_s=int(time.time()), secret=secret)
+        providers.post(api.port, path, body, signed)
+    [forged] = api.get(f"{at}/receipts?state=quarantined")["data"]
+    deadline_s = time.monotonic() + _FAILED_S_MAX
+    while time.monotonic() < deadline_s:
+        if api.get(f"{at}/events?object_id=pi_1")["data"]:
+            return made["id"], forged["id"]
+        time.sleep(0.05)
+    raise AssertionError("nothing was told")
 
 
 def _publish(api: Api, at: str, note: str) -> str:

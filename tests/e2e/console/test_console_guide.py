@@ -12,10 +12,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import pyotp
 import pytest
 from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
+from tests.support import providers
 from tests.support.cafe import HOST, SALE, STOCK, Cafe, cafe
 from tests.support.chromium import NARROW, PASSWORD, SCREENSHOTS, WIDE, Theme, Window
 
@@ -117,6 +119,7 @@ def test_every_step_of_the_guide_can_be_followed(chromium_process: Browser, merc
         recover(reader)
         look_at_events(reader)
         find_a_payment(reader)
+        hear_a_provider(reader)
         look_up_an_event_type(reader)
         play(reader)
         manage_keys(reader)
@@ -309,6 +312,39 @@ def find_a_payment(reader: Reader) -> None:
     page.get_by_label("Payment id").fill("4712nftvzx7xtcg")
     reader.press("Find")
     reader.sees("What was told of it")
+    reader.follow("All by time")
+    reader.sees("Attempt")
+
+
+def hear_a_provider(reader: Reader) -> None:
+    """Add a connector, let something forged come to its URL, and look at what came."""
+    page = reader.page
+    reader.section("Connectors")
+    reader.follow("Add a connector")
+    reader.follow("OwlPay")
+    page.get_by_label("Name").fill("owlpay-web")
+    page.get_by_label("Signing secret").fill("whs_of_the_web_shop_0123456789")
+    reader.sees("Events to switch on", "The secret to bring back")
+    reader.press("Add connector")
+    reader.sees("Its URL", "Where to paste the URL", "New secret", "Disable…", "Delete…")
+    reader.picture("connector", page.locator(".heading"), page.locator(".tiles"))
+    url = page.locator(".panel", has_text="Its URL").locator("code").inner_text()
+    forged = providers.payment(1)
+    answer = providers.post(
+        urlsplit(reader.merchant.url).port or 0,
+        urlsplit(url).path,
+        forged,
+        providers.signature(forged, at_s=1),
+    )
+    assert answer.status == 401
+    page.reload()
+    reader.sees("The last request was not verified", "In quarantine", "Not verified")
+    reader.press("Verify and read again")
+    reader.sees("0 are verified")
+    reader.follow("All receipts")
+    reader.sees("Connector", "State")
+    page.locator("tbody a").first.click()
+    reader.sees("What follows from it", "Quarantined")
 
 
 def look_up_an_event_type(reader: Reader) -> None:
