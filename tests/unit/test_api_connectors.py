@@ -241,7 +241,11 @@ async def test_settings_are_checked_as_they_are_after_an_edit(world: World) -> N
     signed_with_nothing = await world.call("PATCH", at, {"options": {"signed": "extension"}})
     assert signed_with_nothing.status == 422
     assert signed_with_nothing.json["errors"][0]["pointer"] == "/secrets"
-    signed = {"options": {"signed": "extension"}, "secrets": ["of-it"], "credential": None}
+    signed = {
+        "options": {"signed": "extension"},
+        "secrets": ["of-the-extension"],
+        "credential": None,
+    }
     edited = await world.call("PATCH", at, signed)
     assert (edited.status, edited.json["source"]) == (200, "signature")
     entry = (await world.call("GET", f"/v1/merchants/{merchant}/audit-log")).json["data"][0]
