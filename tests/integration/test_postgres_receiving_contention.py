@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.support.inbound import PAYMENT, Inbound, after
+from tests.support.inbound import FOR_S, PAYMENT, Inbound, after
 from tests.support.postgres_hand import Hand, open_hand
 from tests.support.stores import open_store, postgres_database
 from tests.support.world import OWNER, World
@@ -222,6 +222,23 @@ async def test_whatever_a_provider_calls_its_object_its_receipt_is_concluded(
     assert waits.object_id == name
     await inbound.store.forget_expectation(waits)
     assert await inbound.store.claim_expectations(limit=10, for_s=0.0) == []
+
+
+async def test_what_cannot_be_read_holds_up_nothing_else(inbound: Inbound, database: str) -> None:
+    """A document that was damaged would be claimed first by everybody, and nothing after it."""
+    connector = await inbound.connector(await inbound.world.merchant())
+    waits = [inbound.expectation(connector, object_id) for object_id in ("pay_1", "pay_2")]
+    for one in waits:
+        await inbound.expects(one)
+    first, second = await inbound.received(connector), await inbound.received(connector)
+    await inbound.world.advance(FOR_S + 1)
+    async with open_hand(database) as hand:
+        await hand.run("UPDATE receipts SET document = '{' WHERE id = $1", first.id)
+        await hand.run("UPDATE expectations SET document = '{' WHERE id = $1", waits[0].id)
+
+    assert await inbound.store.claim_receipts(owner=OWNER, limit=10, for_s=FOR_S) == [second]
+    claimed = await inbound.store.claim_expectations(limit=10, for_s=FOR_S)
+    assert [one.id for one in claimed] == [waits[1].id]
 
 
 async def _is_waited_for(hand: Hand) -> None:

@@ -4,6 +4,7 @@ from typing import Final
 
 import msgspec
 
+from payhooks.errors import DamagedError
 from payhooks.ids import ConnectorId, MerchantId
 from payhooks.model.expectation import Expectation
 from payhooks.ports.controlling import Window
@@ -22,8 +23,13 @@ class PostgresExpect:
 
     async def claim_expectations(self, *, limit: int, for_s: float) -> list[Expectation]:
         """See ReceivingStore."""
-        rows = await self._hearing.call(_SQL["claim"], limit, for_s)
-        return [_expectation(row) for row in rows]
+        found = []
+        for row in await self._hearing.call(_SQL["claim"], limit, for_s):
+            try:
+                found.append(_expectation(row))
+            except DamagedError:
+                continue  # It must not hold up the others; the log says that there is one.
+        return found
 
     async def write_expectation(self, expectation: Expectation, *, due_in_s: float) -> None:
         """See ReceivingStore."""

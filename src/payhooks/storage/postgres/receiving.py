@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from payhooks.errors import DamagedError
 from payhooks.ids import ConnectorId, MerchantId, ReceiptId, first_id_at
 from payhooks.model.audit import AuditEntry
 from payhooks.model.connector import Connector
@@ -77,8 +78,7 @@ class PostgresReceive:
 
     async def claim_receipts(self, *, owner: int, limit: int, for_s: float) -> list[Receipt]:
         """See ReceivingStore."""
-        rows = await self._hearing.call(_SQL["claim"], owner, limit, for_s)
-        return [_receipt(row) for row in rows]
+        return _readable(await self._hearing.call(_SQL["claim"], owner, limit, for_s))
 
     async def conclude(self, conclusions: Sequence[Conclusion]) -> None:
         """See ReceivingStore."""
@@ -189,3 +189,14 @@ def _sorted(receipts: Sequence[Receipt]) -> list[Receipt]:
 
 def _receipt(row: Row) -> Receipt:
     return decode(row["document"], row["body"], fate_of(row["state"], row["fate"]))
+
+
+def _readable(rows: Sequence[Row]) -> list[Receipt]:
+    """Return the receipts that can be read; one that cannot must not hold up the others."""
+    found = []
+    for row in rows:
+        try:
+            found.append(_receipt(row))
+        except DamagedError:
+            continue
+    return found
