@@ -53,7 +53,7 @@ def _until(ask: Callable[[], Json], is_right: Callable[[Json], bool]) -> Json:
 @pytest.mark.parametrize(
     ("kills", "pause_s"),
     [
-        pytest.param(8, (0.5, 3.0), id="half a minute"),
+        pytest.param(4, (0.5, 2.0), id="a quarter of a minute"),
         pytest.param(50, (1.0, 5.0), id="three minutes", marks=pytest.mark.long),
     ],
 )
