@@ -5,7 +5,8 @@ import sys
 
 from tests.support.run_parts import PARTS, Part, count_of, main, run, summary
 
-TOTAL_BUDGET_S = 15 * 60
+WAIT_S = 15 * 60
+INSTALL_S = 60
 
 
 def _part(program: str, *, budget_s: int = 10) -> Part:
@@ -13,8 +14,8 @@ def _part(program: str, *, budget_s: int = 10) -> Part:
 
 
 def test_the_budgets_are_what_a_change_may_wait() -> None:
-    """15 minutes for everything on two cores."""
-    assert sum(part.budget_s for part in PARTS) == TOTAL_BUDGET_S
+    """15 minutes for everything on two cores, and some of that goes into installing."""
+    assert sum(part.budget_s for part in PARTS) <= WAIT_S - INSTALL_S
 
 
 def test_errors_count_as_failures() -> None:

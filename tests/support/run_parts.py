@@ -58,10 +58,14 @@ def _coverage() -> tuple[str, ...]:
     return (sys.executable, "-m", "pytest", "--quiet", "--no-header", *options, *report, *files)
 
 
-# The budgets sum up to 15 minutes, which is what a change may wait for its verdict.
+# Whoever has nothing left takes tests of others from their end: so the tests of a file, which share
+# what it starts, mostly stay together, and a long one at the end leaves nobody idle.
+_STEALING: Final = ("--dist", "worksteal")
+
+# The budgets leave a minute of the 15 that a change may wait for its verdict to what installs.
 PARTS: Final = (
     Part(name="check", command=("scripts/check",), budget_s=40),
-    Part(name="unit", command=_pytest("tests/unit", "-n", "2"), budget_s=60),
+    Part(name="unit", command=_pytest("tests/unit", "-n", "2"), budget_s=70),
     Part(name="coverage", command=_coverage(), budget_s=10),
     Part(
         name="catalogue",
@@ -72,38 +76,42 @@ PARTS: Final = (
     Part(
         name="contract",
         command=_pytest("tests/contract", "-n", "2"),
-        budget_s=50,
+        budget_s=60,
         needs_postgres=True,
     ),
     Part(name="fuzz", command=_pytest("tests/fuzz", "-n", "2"), budget_s=75),
-    # What measures memory or its own share of the machine runs alone.
+    # More than there are cores: most of their time they wait for a database or for time-outs.
     Part(
         name="integration",
-        command=_pytest("tests/integration"),
-        budget_s=120,
+        command=_pytest("tests/integration", "-n", "3", *_STEALING),
+        budget_s=80,
         needs_postgres=True,
     ),
-    Part(name="input", command=_pytest("tests/input"), budget_s=25),
-    Part(name="security", command=_pytest("tests/security"), budget_s=45, needs_postgres=True),
-    # More than there are cores: most of their time they wait for processes and time-outs.
+    Part(name="input", command=_pytest("tests/input", "-n", "2", *_STEALING), budget_s=25),
+    Part(
+        name="security",
+        command=_pytest("tests/security", "-n", "2", *_STEALING),
+        budget_s=35,
+        needs_postgres=True,
+    ),
     Part(
         name="faults",
-        command=_pytest("tests/faults", "-n", "3"),
+        command=_pytest("tests/faults", "-n", "3", *_STEALING),
         budget_s=100,
         needs_postgres=True,
     ),
     Part(
         name="e2e",
-        command=_pytest("tests/e2e", "--ignore=tests/e2e/console", "-n", "3"),
+        command=_pytest("tests/e2e", "--ignore=tests/e2e/console", "-n", "3", *_STEALING),
         budget_s=160,
         needs_postgres=True,
     ),
     Part(
         name="console",
-        command=_pytest("tests/e2e/console", "-n", "2", "--dist", "loadfile"),
-        budget_s=140,
+        command=_pytest("tests/e2e/console", "-n", "3", "--dist", "loadfile"),
+        budget_s=120,
     ),
-    Part(name="simulator", command=_pytest("tests/simulator"), budget_s=55),
+    Part(name="simulator", command=_pytest("tests/simulator"), budget_s=40),
 )
 
 
