@@ -71,6 +71,7 @@ class World:
         telemetry = self.telemetry = QuietTelemetry()
         self.tallier = Tallier(store=self.store, clock=clock, telemetry=telemetry)
         self.directory = Directory(self.store, opener(keyring), clock)
+        self.fetcher = ScriptedFetcher()
         self.control = Control(
             store=self.store,
             clock=clock,
@@ -80,6 +81,7 @@ class World:
             order_key=order_key,
             settled=self.tallier.settled,
             endpoint_changed=self.directory.outdate,
+            fetcher=self.fetcher,
         )
         self.caller = SYSTEM
         self.bugs: list[BaseException] = []
@@ -93,7 +95,6 @@ class World:
             tallier=self.tallier,
             owner=OWNER,
         )
-        self.fetcher = ScriptedFetcher()
         self.receipts: list[Receipt] = []
         self.receiver = Receiver(
             store=self.store,

@@ -10,9 +10,21 @@ import pytest
 from tests.support.api_world import Answer, World
 from tests.support.owlpay_sender import OTHER_SECRET, SECRET, message, signed
 
-from payhooks.ids import CONNECTOR, MERCHANT, RECEIPT, ConnectorId, MerchantId, ReceiptId, from_text
+from payhooks.control import receipts
+from payhooks.ids import (
+    CONNECTOR,
+    MERCHANT,
+    RECEIPT,
+    ConnectorId,
+    MerchantId,
+    ReceiptId,
+    from_text,
+    to_text,
+)
+from payhooks.limits import MIB
 from payhooks.model.expectation import Expectation
 from payhooks.model.receipt import Receipt, ReceiptState, Verdict
+from payhooks.ports.fetching import Fetched
 from payhooks.ports.receiving import Conclusion
 
 PAID = message("payment_intent.succeeded", {"uuid": "pi_1", "status": "succeeded", "amount": 1})
@@ -78,15 +90,15 @@ class Shop:
         )
         await self.world.store.conclude([conclusion])
 
-    async def keep(self, receipt: Receipt) -> str:
-        """Store a receipt like *receipt* under an id of its own."""
-        kept = msgspec.structs.replace(receipt, id=ReceiptId(self.world.ids.new()))
+    async def keep(self, *receipts: Receipt) -> str:
+        """Store receipts like these under ids of their own; return that of the newest."""
+        kept = [
+            msgspec.structs.replace(one, id=ReceiptId(self.world.ids.new())) for one in receipts
+        ]
         await self.world.store.receive(
-            [kept], owner=1, for_s=1, quarantine_max=100, quarantine_bytes_max=1_000_000
+            kept, owner=1, for_s=1, quarantine_max=1_000, quarantine_bytes_max=64 * MIB
         )
-        [newest] = (await self.get("/receipts?limit=1")).json["data"]
-        found: str = newest["id"]
-        return found
+        return to_text(RECEIPT, kept[-1].id)
 
     async def overdue(self, object_id: str) -> None:
         """Let an object wait for too long."""
@@ -245,6 +257,60 @@ async def test_all_of_a_quarantine_are_read_again_but_what_was_forged(shop: Shop
     assert again.json == {"reprocessed": 1, "unverified": 1, "has_more": False}
     actions = await shop.world.audit_actions(shop.merchant)
     assert actions.count("receipt.reprocessed") == 2
+
+
+@pytest.mark.parametrize(
+    ("count", "body", "done"),
+    [
+        pytest.param(receipts.REPROCESSED_MAX + 10, PAID, receipts.REPROCESSED_MAX, id="many"),
+        pytest.param(45, PAID + b" " * 1_000_000, 20, id="large"),
+    ],
+)
+async def test_what_is_read_again_at_once_is_bounded(
+    shop: Shop, count: int, body: bytes, done: int
+) -> None:
+    """A quarantine is up to 64 MiB; one call must not hold all of it, and says that it did not."""
+    stored = await shop.stored(await shop.hear(body, secret=OTHER_SECRET))
+    await shop.keep(*[stored] * (count - 1))
+    await shop.mend()
+    at, said = "/connectors/owlpay/reprocess", {"states": ["quarantined"]}
+
+    first = await shop.post(at, said)
+    assert first.json == {"reprocessed": done, "unverified": 0, "has_more": True}
+    left = count - done
+    while left:
+        again = (await shop.post(at, said)).json
+        assert (again["reprocessed"], again["has_more"]) == (min(left, done), left > done)
+        left -= again["reprocessed"]
+
+
+async def test_who_forges_does_not_have_us_ask_for_whatever_he_names(shop: Shop) -> None:
+    """Each forged request names a certificate; all of them together are a flood of requests."""
+    said = {"name": "paypal", "dialect": "paypal", "options": {"webhook_id": "9XL90610J3647323C"}}
+    made = await shop.post("/connectors", said)
+    assert made.status == 201, made.body
+    world, url = shop.world, "/" + made.json["url"].split("/", 3)[3]
+    world.fetcher.script = lambda _request: Fetched(status=200, body=b"none")
+    for number in range(15):
+        named = f"https://api.paypal.com/v1/notifications/certs/CERT-{number:08x}-0-0"
+        headers = {
+            "paypal-auth-algo": "SHA256withRSA",
+            "paypal-cert-url": named,
+            "paypal-transmission-id": "d938e770-8046-11e6-8103-6b62a8a99ac4",
+            "paypal-transmission-sig": "AAAA",
+            "paypal-transmission-time": "2026-11-20T12:00:00Z",
+        }
+        sent = await world.call("POST", url, raw=b"{}", key=None, headers=headers)
+        assert sent.status == 401, sent.body
+    asked = len(world.fetcher.asked)
+    assert asked == 15
+
+    again = await shop.post("/connectors/paypal/reprocess", {"states": ["quarantined"]})
+    assert again.json == {"reprocessed": 0, "unverified": 15, "has_more": False}
+    assert len(world.fetcher.asked) - asked == 10
+    [one] = (await shop.get("/receipts?connector_id=paypal&limit=1")).json["data"]
+    world.fetcher.script = lambda _request: None
+    assert (await shop.post(f"/receipts/{one['id']}/reprocess")).status == 503
 
 
 @pytest.mark.parametrize("states", [[], ["processed"], ["quarantined", "received"], ["nonsense"]])
