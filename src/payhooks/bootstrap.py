@@ -37,6 +37,7 @@ from payhooks.ports.handoff import Handoff, NoHandoff
 from payhooks.ports.store import Store
 from payhooks.ports.sweeping import Health
 from payhooks.ports.telemetry import Telemetry
+from payhooks.ports.transport import Transport
 from payhooks.settings import Settings
 from payhooks.storage.postgres import PostgresStore
 from payhooks.storage.postgres.migrations import migrate as migrate_postgres
@@ -56,7 +57,7 @@ class Process:
     services: Services
     acceptor: Acceptor
     receiver: Receiver
-    transport: CurlTransport
+    transport: Transport
     tallier: Tallier
     metrics: Metrics
     lines: LineSink
@@ -191,9 +192,9 @@ async def open_process(
         directory.outdate(merchant_id)
 
     tallier = Tallier(store=store, clock=clock, telemetry=telemetry)
-    control = make_control(settings, store, clock, ids, endpoint_changed=outdate)
     transport = _make_transport(settings, clock)
     fetcher = TransportFetcher(transport)
+    control = make_control(settings, store, clock, ids, endpoint_changed=outdate)
     control = replace(control, settled=tallier.settled, fetcher=fetcher)
     keyring = control.keyring
     directory = Directory(store, lambda secret: open_secret(keyring, secret), clock)
@@ -212,6 +213,12 @@ async def open_process(
         fetcher=fetcher,
         owner=source.getrandbits(31),
     )
+    return _composed(base, metrics, lines, tracer, sends=sends)
+
+
+def _composed(
+    base: Base, metrics: Metrics, lines: LineSink, tracer: Tracer | None, *, sends: bool
+) -> Process:
     settler_and_dispatcher = make_dispatcher(base, metrics) if sends else None
     handoff: Handoff = settler_and_dispatcher[1] if settler_and_dispatcher else NoHandoff()
     acceptor = make_acceptor(base, handoff)
@@ -220,13 +227,13 @@ async def open_process(
         sending = make_sending(base, acceptor, *settler_and_dispatcher)
     receiver = _make_receiver(base, sending)
     return Process(
-        settings=settings,
-        store=store,
+        settings=base.settings,
+        store=base.store,
         services=_make_services(base, acceptor, receiver, metrics),
         acceptor=acceptor,
         receiver=receiver,
-        transport=transport,
-        tallier=tallier,
+        transport=base.transport,
+        tallier=base.tallier,
         metrics=metrics,
         lines=lines,
         tracer=tracer,

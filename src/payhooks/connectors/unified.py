@@ -35,9 +35,8 @@ _PAYMENT_STATUS: Final[Mapping[str, str]] = MappingProxyType(
 )
 _HELD: Final = frozenset({"payment_authorized", "payment_partially_authorized"})
 _TAKEN: Final = frozenset({"payment_succeeded", "payment_captured", "surcharge_payment_succeeded"})
-# ISO 4217's code for no currency: a message that names none is not given one. The three letters
-# in a row would be taken for a reminder that somebody left in the code.
-_NO_CURRENCY: Final = "X" * 3
+# ISO 4217's code for no currency: a message that names none is not given one.
+_NO_CURRENCY: Final = "XXX"
 
 
 def object_of(unified: str) -> str:
