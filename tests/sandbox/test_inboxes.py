@@ -15,7 +15,8 @@ from payhooks.api import create_application
 from payhooks.api.inbox import BODY_BYTES_MAX, PER_SECOND_MAX
 from payhooks.control.context import UrlPolicy
 from payhooks.control.inboxes import HEARD_KEPT_MAX, INBOXES_MAX
-from payhooks.ids import MerchantId
+from payhooks.ids import InboxId, MerchantId
+from payhooks.model.inbox import Heard
 from payhooks.ports.controlling import Window
 from payhooks.receiver.dialects import find
 
@@ -107,6 +108,25 @@ async def test_a_list_has_the_beginning_of_each_body_and_one_request_has_all(wor
     other = await _open(world, merchant)
     elsewhere = path.replace(inbox["id"], other["id"])
     assert (await world.call("GET", f"{elsewhere}/{long['id']}")).status == 404
+
+
+async def test_what_came_is_read_in_slices(world: World) -> None:
+    """To decode a page of large bodies in one go keeps everybody else waiting."""
+    merchant = await world.merchant()
+    inbox = await _open(world, merchant)
+    for number in range(20):
+        await _send(world, _path(inbox), str(number).encode())
+    asked: list[int] = []
+    read = world.store.heard
+
+    async def heard(merchant_id: MerchantId, inbox_id: InboxId, window: Window) -> list[Heard]:
+        asked.append(window.limit)
+        return await read(merchant_id, inbox_id, window)
+
+    world.store.heard = heard  # type: ignore[method-assign] # To see what is asked of it.
+    found = await _heard(world, merchant, inbox)
+    assert [one["body"] for one in found] == [str(number) for number in range(20)][::-1]
+    assert max(asked) <= 8
 
 
 async def test_credentials_are_hidden_before_they_are_kept(world: World) -> None:
