@@ -222,6 +222,15 @@ def test_captures_in_parts_are_each_told() -> None:
     assert told == ["payment_authorized", "payment_captured", "payment_captured"]
 
 
+def test_two_messages_of_the_same_second_are_both_told_in_any_order() -> None:
+    """Adyen's times have no parts of a second, and what came first is not known."""
+    options = {"capture": "manual"}
+    story = [*heard(PAYMENT, options), *heard(about("CAPTURE"), options)]
+    for history in (story, story[::-1]):
+        told = [word[0] for word in words_of(ADYEN, options, history)]
+        assert sorted(told) == ["payment_authorized", "payment_succeeded"]
+
+
 @pytest.mark.parametrize("turn", range(3))
 def test_a_dispute_that_goes_on_opens_once(turn: int) -> None:
     """Adyen has three words for its beginning, and may send all of them, in any order."""
