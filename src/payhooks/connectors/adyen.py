@@ -205,7 +205,7 @@ class Adyen(Translated):
         "URL, method JSON.",
         events="The default events, and those of disputes and payouts that you use. Unknown ones "
         "are acknowledged and kept.",
-        secret="Under Security, generate an HMAC key and bring it back; if you set a user name "  # noqa: S106 - words
+        secret="Under Security, generate an HMAC key and bring it back; if you set a user name "  # noqa: S106 - words # nosec B106
         "and a password there, bring back both.",
         source_url="https://docs.adyen.com/development-resources/webhooks/verify-hmac-signatures",
     )

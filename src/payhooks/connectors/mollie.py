@@ -79,7 +79,7 @@ class Mollie(Translated):
         "plugin that does so for you.",
         events="None to choose: Mollie calls for every change of a payment, for its refunds and "
         "its chargebacks.",
-        secret="Bring back the API key of the website profile that the payments are made with, "  # noqa: S106 - words
+        secret="Bring back the API key of the website profile that the payments are made with, "  # noqa: S106 - words # nosec B106
         "from the Mollie Dashboard under Developers, API keys.",
         source_url="https://docs.mollie.com/reference/webhooks",
     )

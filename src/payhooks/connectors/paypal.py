@@ -127,7 +127,7 @@ class PayPal(Translated):
         where="In the Developer Dashboard, in your app, under Webhooks: add one with this URL.",
         events="Checkout order approved, payment authorization, payment capture, payment refund, "
         "customer dispute and payouts item: all of each.",
-        secret="There is no secret to bring back, but the webhook's id: PayPal shows it in "  # noqa: S106 - words
+        secret="There is no secret to bring back, but the webhook's id: PayPal shows it in "  # noqa: S106 - words # nosec B106
         "the list once the webhook is saved.",
         source_url="https://developer.paypal.com/api/rest/webhooks/rest/",
     )
