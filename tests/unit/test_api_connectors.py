@@ -119,7 +119,16 @@ async def test_health_tells_what_came_and_what_was_not_verified(world: World) ->
         pytest.param({"secrets": ["x" * 1_025]}, "/secrets/0", id="a long secret"),
         pytest.param({"secrets": [SECRET] * 6}, "/secrets", id="six secrets"),
         pytest.param({"credential": "a:b"}, "/credential", id="a credential that it has not"),
-        pytest.param({"credential": "a\nb"}, "/credential", id="two lines"),
+        pytest.param(
+            {"dialect": "adyen", "secrets": ["ab" * 32], "credential": "shop:pass "},
+            "/credential",
+            id="a blank behind a password",
+        ),
+        pytest.param(
+            {"dialect": "adyen", "secrets": ["ab" * 32], "credential": f"shop:{'x' * 1_024}"},
+            "/credential",
+            id="a long password",
+        ),
         pytest.param({"options": {"nonsense": "1"}}, "/options", id="no such option"),
         pytest.param({"options": {"a": "x" * 1_025}}, "/options", id="a long option"),
         pytest.param({"options": {f"o{n}": "" for n in range(21)}}, "/options", id="21 options"),
