@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from random import Random
 from typing import Any, Final
+from urllib.parse import quote
 
 import pytest
 from hypothesis import example, given
@@ -24,6 +25,7 @@ from tests.support.cards import (
 )
 
 from payhooks.limits import EVENT_BODY_BYTES_MAX
+from payhooks.policy import card_text
 from payhooks.policy.card_numbers import MASK, Kind, Place, found, is_in, masked, masked_text
 
 NUMBER: Final = PRINTED[0]
@@ -134,6 +136,15 @@ def test_of_a_million_ids_times_and_telephone_numbers_few_are_taken_for_cards() 
     """S40: less than one in a thousand."""
     wrong = sum(map(is_in, islice(_ids(Random(2)), 1_000_000)))
     assert wrong < 1_000
+
+
+@pytest.mark.shows("S40")
+@pytest.mark.parametrize("around", ["a=1&b={}&c=2", "<a><b>{}</b></a>"], ids=["a form", "XML"])
+def test_of_such_ids_in_other_texts_few_are_taken_for_cards(around: str) -> None:
+    """There a value does not stand by itself, and what tells it apart is what is beside it."""
+    ids = islice(_ids(Random(5)), 30_000)
+    texts = [around.format(quote(one)).encode() for one in ids]
+    assert sum(bool(card_text.masked(text, is_form=False)[1]) for text in texts) < 30
 
 
 @pytest.mark.shows("S40")

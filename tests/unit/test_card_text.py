@@ -1,6 +1,7 @@
 """Card data in forms, queries, XML and headers: found however it is spelt, and masked in place."""
 
 import json
+import time
 from typing import Final
 from urllib.parse import parse_qs, quote, quote_plus, urlencode
 
@@ -14,6 +15,7 @@ from payhooks.policy.card_text import masked
 
 NUMBER: Final = PRINTED[0]
 HIDDEN: Final = f"{NUMBER[:6]}{MASK * 6}{NUMBER[-4:]}"
+_HOSTILE_S_MAX: Final = 3.0  # it takes 0.2
 
 
 def _masked(text: str) -> str:
@@ -161,6 +163,8 @@ def test_stripes_and_pin_blocks_go_whole(text: str, kind: Kind) -> None:
         pytest.param(f"n={HIDDEN}", id="what is masked"),
         pytest.param("at=1732186800000&id=pi4111111111111111", id="times and ids"),
         pytest.param("a=%34%31%31&b=%E2%82%AC+5", id="a few digits"),
+        pytest.param("a=5870.530086331107&b=4111.1111111111", id="what a division left"),
+        pytest.param("<a>5870.530086331107</a>", id="the same, in XML"),
         pytest.param("", id="nothing"),
     ],
 )
@@ -208,3 +212,23 @@ def test_a_name_is_told_without_the_number_in_it() -> None:
     """It is shown to people."""
     [_, hit] = masked(f"{NUMBER}: {NUMBER}".encode(), is_form=False)[1]
     assert hit.name == HIDDEN
+
+
+_N: Final = 256 * 1024
+_HOSTILE: Final = {
+    "codes": b"cvv=737&" * (_N // 8),
+    "names of codes": b"cvv " * (_N // 4),
+    "names and tags": b"cvv a" * (_N // 5) + b">",
+    "references": b"id=4111111111111111&" * (_N // 20),
+    "escaped digits": b"%34" * (_N // 3),
+    "entities": b"&#52;" * (_N // 5),
+    "parts": b'cvv"\r\na:b\r\na:b\r\n' * (_N // 16),
+}
+
+
+@pytest.mark.parametrize("kind", _HOSTILE)
+def test_a_hostile_text_is_looked_at_in_bounded_time(kind: str) -> None:
+    """Others wait meanwhile; what goes wrong here takes minutes."""
+    began_s = time.process_time()
+    masked(_HOSTILE[kind], is_form=False)
+    assert time.process_time() - began_s < _HOSTILE_S_MAX

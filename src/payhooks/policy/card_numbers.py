@@ -64,7 +64,7 @@ _SEPARATOR: Final = (
 )
 _RUN: Final = re.compile(rf"\d(?:{_SEPARATOR}{{0,3}}+\d){{11,}}+")
 _GROUP: Final = re.compile(r"\d+")
-_DECIMAL: Final = re.compile(r"\s*[+-]?\d+\.\d+\s*")
+_DECIMAL: Final = re.compile(r"\d+\.\d+")
 # What digits may be a part of: a UUID, or an IBAN as it is printed.
 _WHOLE: Final = re.compile(
     r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -72,6 +72,7 @@ _WHOLE: Final = re.compile(
     re.ASCII,
 )
 _WHOLE_CHARS_MAX: Final = 42
+_SIDES_OF_POINT: Final = 2
 _TRACK: Final = re.compile(
     r"%?[Bb](?P<one>\d{12,19})\^[^^?]{2,26}\^[\d^][^?]{6,60}\??"
     r"|;?(?P<two>\d{12,19})[=D]\d{7,40}[?F]?",
@@ -284,7 +285,8 @@ def _is_part(text: str, groups: list[range]) -> bool:
         return True
     if before == "." and text[begin - 2 : begin - 1].isdigit() and len(groups) == 1:
         return True
-    if len(groups) > 1 and _DECIMAL.fullmatch(text):
+    is_decimal = len(groups) == _SIDES_OF_POINT and _DECIMAL.fullmatch(text, begin, end)
+    if is_decimal and "." not in (before, behind):
         return True
     at = max(0, begin - _WHOLE_CHARS_MAX)
     return any(
