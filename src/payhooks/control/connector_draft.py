@@ -15,12 +15,14 @@ from payhooks.dialects import custom
 from payhooks.errors import Fault, InvalidError
 from payhooks.model.connector import Connector
 from payhooks.model.merchant import Merchant
+from payhooks.model.secret import SealedSecret, SecretPurpose
 from payhooks.policy.match import is_valid_pattern
 
 NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 _SECRET_CHARS_MAX: Final = 1_024  # Providers' longest have some hundred.
 _OPTIONS_MAX: Final = 20
 _OPTION_CHARS_MAX: Final = 1_024
+_HIDDEN: Final = "(not shown)"
 
 
 class ConnectorDraft(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,3 +134,20 @@ def check_rotation(provider: Provider, connector: Connector, secret: str, grace_
             if fault.pointer.startswith("/secrets")
         )
     faults.check()
+
+
+def said_of_secrets(draft: ConnectorDraft) -> dict[str, object]:
+    """Return what the audit log says of secrets: that there are others now."""
+    given = {"secrets": draft.secrets, "credential": draft.credential}
+    return {
+        member: [_HIDDEN, "(changed)" if value else None]
+        for member, value in given.items()
+        if value is not UNSET
+    }
+
+
+def replaces(draft: ConnectorDraft, secret: SealedSecret) -> bool:
+    """Whether the draft has something in the place of a secret that the connector has."""
+    if secret.purpose is SecretPurpose.CONNECTOR_CREDENTIAL:
+        return draft.credential is not UNSET
+    return draft.secrets is not UNSET

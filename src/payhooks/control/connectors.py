@@ -6,7 +6,6 @@ wants of its settings, the provider's own file says (``connectors/``).
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Final
 
 import msgspec
 from msgspec import UNSET
@@ -23,6 +22,8 @@ from payhooks.control.connector_draft import (
     check_rotation,
     check_settings,
     is_heard,
+    replaces,
+    said_of_secrets,
 )
 from payhooks.control.context import Caller, Control, audit_entry, differences
 from payhooks.control.faults import Faults
@@ -33,8 +34,6 @@ from payhooks.model.merchant import Merchant
 from payhooks.model.secret import SealedSecret, SecretPurpose
 from payhooks.ports.controlling import Change, Window
 from payhooks.ports.receiving import ConnectorHealth
-
-_HIDDEN: Final = "(not shown)"
 
 
 async def find(control: Control, merchant: Merchant, text: str) -> Connector:
@@ -85,7 +84,7 @@ async def create(
         None,
         connector,
         action="connector.created",
-        said=_said(draft),
+        said=said_of_secrets(draft),
         new_secrets=_sealed(control, connector, draft),
     )
     await control.apply(change)
@@ -127,9 +126,9 @@ async def edit(  # noqa: PLR0913 - every part is named at the call site
         connector,
         edited,
         action="connector.updated",
-        said=_said(draft),
+        said=said_of_secrets(draft),
         new_secrets=_sealed(control, edited, draft),
-        forget=tuple(secret.id for secret in known if _replaces(draft, secret)),
+        forget=tuple(secret.id for secret in known if replaces(draft, secret)),
     )
     await control.apply(change)
     return edited
@@ -173,7 +172,7 @@ async def rotate_secret(  # noqa: PLR0913 - every part is named at the call site
         new_secrets=_sealed(control, rotated, given),
         ending=ending,
         forget=tuple(sorted(gone - {one.id for one in kept})),
-        said={**_said(given), "grace_s": [None, grace_s]},
+        said={**said_of_secrets(given), "grace_s": [None, grace_s]},
     )
     await control.apply(change)
     return rotated
@@ -214,8 +213,16 @@ async def delete(
 
 def url_of(control: Control, merchant: Merchant, connector: Connector) -> str:
     """Return where the provider has to post to: what a person pastes there."""
+    return url_named(control, merchant, connector.name)
+
+
+def url_named(control: Control, merchant: Merchant, name: str) -> str:
+    """Return the URL that a connector of this name has, or will have.
+
+    Some providers tell their secret only once they know it.
+    """
     owner = merchant.reference or ids.to_text(ids.MERCHANT, merchant.id)
-    return f"{control.urls.webhooks[merchant.mode]}{owner}/{connector.name}"
+    return f"{control.urls.webhooks[merchant.mode]}{owner}/{name}"
 
 
 async def health(
@@ -327,22 +334,6 @@ def _sealed(
         )
         for text, purpose in held
     )
-
-
-def _said(draft: ConnectorDraft) -> dict[str, object]:
-    """Return what the audit log says of secrets: that there are others now."""
-    given = {"secrets": draft.secrets, "credential": draft.credential}
-    return {
-        member: [_HIDDEN, "(changed)" if value else None]
-        for member, value in given.items()
-        if value is not UNSET
-    }
-
-
-def _replaces(draft: ConnectorDraft, secret: SealedSecret) -> bool:
-    if secret.purpose is SecretPurpose.CONNECTOR_CREDENTIAL:
-        return draft.credential is not UNSET
-    return draft.secrets is not UNSET
 
 
 async def _move(
