@@ -3,9 +3,8 @@
 import base64
 import json
 import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from itertools import islice
 from random import Random
 from typing import Any, Final
@@ -24,14 +23,12 @@ from tests.support.cards import (
     number_of,
 )
 
-from payhooks.limits import EVENT_BODY_BYTES_MAX
 from payhooks.policy import card_text
 from payhooks.policy.card_numbers import MASK, Kind, Place, found, is_in, masked, masked_text
 
 NUMBER: Final = PRINTED[0]
 HIDDEN: Final = f"{NUMBER[:6]}{MASK * 6}{NUMBER[-4:]}"
 _AT_MOST: Final = 10
-_HOSTILE_S_MAX: Final = 3.0  # milliseconds; what goes wrong here takes minutes
 
 
 def _found(value: object) -> list[Place]:
@@ -374,38 +371,3 @@ def test_every_digit_of_every_script_is_suspicious() -> None:
         number = "".join(chr(ord(zero) + int(digit)) for digit in NUMBER)
         missed += [zero] * (len(_found({"a": number})) != 1)
     assert missed == []
-
-
-_N: Final = EVENT_BODY_BYTES_MAX - 20
-_HOSTILE: Final[Mapping[str, Callable[[], bytes]]] = {
-    "digits": lambda: b"4" * _N,
-    "digits apart": lambda: b"4 1 " * (_N // 4),
-    "pairs": lambda: b"41-11-" * (_N // 6),
-    "cards in a row": lambda: b"4111-1111-1111-1111 " * (_N // 20),
-    "nearly cards": lambda: b"4111111111111112," * (_N // 17),
-    "escapes": lambda: b"\\u0034" * (_N // 6),
-    "eleven": lambda: b"41111111111x" * (_N // 12),
-    "eleven apart": lambda: b"4 1 1 1 1 1 1 1 1 1 1 x" * (_N // 23),
-    "separators": lambda: b"4    " * (_N // 5),
-    "nearly a track": lambda: b"B4111111111111111^aaaaaaaaaaaaaaaaaaaaaaaaaa" * (_N // 45),
-    "base64 of nearly cards": lambda: base64.b64encode(b"4111111111111112 " * (_N // 23)),
-}
-
-
-@pytest.mark.parametrize("kind", _HOSTILE)
-def test_a_hostile_body_is_looked_at_in_bounded_time(kind: str) -> None:
-    """256 KiB of what a detector is slowest at: others wait meanwhile."""
-    raw = b'{"a":"%b"}' % _HOSTILE[kind]()
-    took_s = []
-    for _ in range(3):
-        began_s = time.process_time()
-        masked(raw, "", at_most=_AT_MOST)
-        took_s.append(time.process_time() - began_s)
-    assert min(took_s) < _HOSTILE_S_MAX
-
-
-def test_a_run_with_more_groups_than_are_looked_at_is_hidden_whole() -> None:
-    """What nobody has looked at might be anything."""
-    done = masked(json.dumps({"a": "4 1 " * 10_000}).encode(), "", at_most=1)
-    assert done.places == [Place(pointer="/a", kind=Kind.CARD_NUMBER)]
-    assert set(json.loads(done.raw)["a"]) <= {"X", " "}
