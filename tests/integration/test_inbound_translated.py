@@ -1,0 +1,110 @@
+"""Adyen, Mollie and PayPal, from the request to the event that a merchant is told."""
+
+import json
+
+from tests.connectors import answered_by_mollie as mollie
+from tests.connectors import signed_by_adyen as adyen
+from tests.connectors import signed_by_paypal as paypal
+from tests.support.inbound_world import InboundWorld
+
+from payhooks.model.receipt import ReceiptState, Verdict
+from payhooks.ports.fetching import Fetched
+
+
+def _answers(world: InboundWorld, url: str, answer: Fetched) -> None:
+    """Let the provider answer, at this URL and no other."""
+    world.fetcher.script = lambda asked: answer if asked.url == url else None
+
+
+async def test_a_batch_of_adyens_is_accepted_and_told_item_by_item() -> None:
+    """Adyen waits for one word, and sends all of it again if it does not come."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "adyen", secrets=(adyen.KEY,))
+    refund = {
+        **adyen.PAYMENT,
+        "pspReference": "9913140798220028",
+        "originalReference": adyen.PAYMENT["pspReference"],
+        "eventCode": "REFUND",
+        "eventDate": "2019-06-29T18:03:50+01:00",
+    }
+    sent = adyen.batch(adyen.signed(adyen.PAYMENT), adyen.signed(refund))
+    for _ in range(2):
+        answer = await world.hears(merchant, "adyen", {}, sent.body)
+        assert (answer.status, answer.body) == (200, b"[accepted]")
+        await world.process()
+    told = [(event.type, event.object_id) for event in await world.events(merchant)]
+    assert sorted(told) == [
+        ("payment_succeeded", "7914073381342284"),
+        ("refund_succeeded", "9913140798220028"),
+    ]
+    states = [receipt.state for receipt in await world.stored(merchant)]
+    assert states == [ReceiptState.PROCESSED, ReceiptState.DUPLICATE]
+
+
+async def test_of_adyens_batch_nothing_is_told_where_one_item_is_forged() -> None:
+    """Beside a good item a forged one would come in unseen."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "adyen", secrets=(adyen.KEY,))
+    forged = {**adyen.signed(adyen.PAYMENT), "pspReference": "7914073381342285"}
+    sent = adyen.batch(adyen.signed(adyen.PAYMENT), forged)
+    assert (await world.hears(merchant, "adyen", {}, sent.body)).status == 401
+    await world.process()
+    assert await world.events(merchant) == []
+
+
+async def test_a_call_of_mollies_tells_what_mollie_answers() -> None:
+    """The call is answered before anybody asks, and repeated calls tell nothing twice."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "mollie", secrets=(), credential=mollie.LIVE.credential)
+    refund = {"id": "re_1", "status": "refunded", "amount": {"value": "5.95", "currency": "EUR"}}
+    answers = [mollie.PAYMENT, mollie.PAID, {**mollie.PAID, "_embedded": {"refunds": [refund]}}]
+    url = f"https://api.mollie.com/v2/payments/{mollie.ID}?embed=refunds,chargebacks"
+    for answer in [*answers, answers[-1]]:
+        _answers(world, url, Fetched(status=200, body=json.dumps(answer).encode()))
+        said = await world.hears(merchant, "mollie", {}, f"id={mollie.ID}".encode())
+        assert said.status == 200
+        await world.process()
+    told = [(event.type, event.object_id) for event in await world.events(merchant)]
+    assert told == [("payment_succeeded", mollie.ID), ("refund_succeeded", "re_1")]
+    assert {receipt.verdict for receipt in await world.stored(merchant)} == {Verdict.FETCH}
+
+
+async def test_what_mollie_does_not_know_is_not_told() -> None:
+    """Anybody may call with an id that he made up."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "mollie", secrets=(), credential=mollie.LIVE.credential)
+    url = "https://api.mollie.com/v2/payments/tr_madeup?embed=refunds,chargebacks"
+    _answers(world, url, Fetched(status=404, body=b"{}"))
+    await world.hears(merchant, "mollie", {}, b"id=tr_madeup&status=paid")
+    await world.process()
+    assert await world.events(merchant) == []
+
+
+async def test_paypals_certificate_is_fetched_and_a_strangers_refused() -> None:
+    """Right in everything but the root: whoever could give PayPal's host his own is no PayPal."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "paypal", secrets=(), options=paypal.OPTIONS)
+    url = paypal.CERTIFICATE_URL
+    _answers(world, url, Fetched(status=200, body=paypal.chain().pem))
+    sent = paypal.signed(paypal.BODY)
+    answer = await world.hears(merchant, "paypal", sent.headers, sent.body)
+    assert answer.status == 401
+    assert [asked.url for asked in world.fetcher.asked] == [url]
+    [receipt] = await world.stored(merchant)
+    assert receipt.state is ReceiptState.QUARANTINED
+    assert receipt.reason == "the certificate is not to be trusted"
+
+
+async def test_nothing_is_fetched_for_a_certificate_of_somebody_elses() -> None:
+    """The sender writes the URL: it must not make us call whom he likes."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "paypal", secrets=(), options=paypal.OPTIONS)
+    sent = paypal.signed(paypal.BODY, url="https://paypal.example/v1/notifications/certs/CERT-1")
+    assert (await world.hears(merchant, "paypal", sent.headers, sent.body)).status == 401
+    assert list(world.fetcher.asked) == []
