@@ -1,4 +1,4 @@
-"""However a body was made, the look for card data in it ends soon, and what it leaves out is hidden."""
+"""However a body was made, the look for card data in it ends soon; what it leaves out is hidden."""
 
 import base64
 import json
