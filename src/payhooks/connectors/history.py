@@ -28,6 +28,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
     heard: Heard
     receipt_id: bytes
+    # A person has said that it is news, whatever the provider had said before.
+    insisted: bool = False
 
 
 class Word(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,10 +145,12 @@ def folded(  # noqa: PLR0913 - whose words, which, and what they are folded over
     last_move = max((at for at, entry in enumerate(state.entries) if entry.moved), default=-1)
     words = []
     for at, entry in enumerate(state.entries):
-        unified = _meaning(provider, entry, options)
+        message = of_event[entry.event.id]
+        # By itself, as it was judged to conflict: among the others it may look like a repeat.
+        meant = fold([entry.event], catalogue, now=now).entries[0] if message.insisted else entry
+        unified = _meaning(provider, meant, options)
         if unified is None:
             continue
-        message = of_event[entry.event.id]
         words.append(
             Word(
                 message=message,

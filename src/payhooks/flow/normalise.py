@@ -279,22 +279,26 @@ class Normaliser:
             refused = ended(receipt, ReceiptState.REFUSED, str(error), dues[0].heard)
             await self._conclude(account, refused)
             return True
-        publications[-1] = msgspec.structs.replace(publications[-1], conclusion=conclusion)
-        results = await self._acceptor.publish(
-            to_text(MERCHANT, merchant.id), publications, authorise=lambda _table: None
-        )
-        for result in results:
-            if isinstance(result, IdempotencyConflictError):
-                return False
-            if isinstance(result, InputError) and not isinstance(result, NotFoundError):
-                refused = ended(receipt, ReceiptState.REFUSED, str(result), dues[0].heard)
-                await self._conclude(account, refused)
-                return True
-            if isinstance(result, PayhooksError):
-                raise UnavailableError(str(result))
-        last = results[-1]
-        assert isinstance(last, Published)
-        if last.repeated:
+        *others, last = publications
+        # The receipt ends with its last word, and that goes when the others are told: each of a
+        # batch is accepted, or refused, by itself.
+        ending = [msgspec.structs.replace(last, conclusion=conclusion)]
+        for part in (others, ending) if others else (ending,):
+            results = await self._acceptor.publish(
+                to_text(MERCHANT, merchant.id), part, authorise=lambda _table: None
+            )
+            for result in results:
+                if isinstance(result, IdempotencyConflictError):
+                    return False
+                if isinstance(result, InputError) and not isinstance(result, NotFoundError):
+                    refused = ended(receipt, ReceiptState.REFUSED, str(result), dues[0].heard)
+                    await self._conclude(account, refused)
+                    return True
+                if isinstance(result, PayhooksError):
+                    raise UnavailableError(str(result))
+        told = results[-1]
+        assert isinstance(told, Published)
+        if told.repeated:
             # Told before, by this very message: its receipt was not ended with that.
             await self._conclude(account, conclusion)
         else:
@@ -391,4 +395,4 @@ def _message(receipt: Receipt, heard: Heard) -> Message:
     if receipt.despite_conflict:
         # A person has said that it is a message of its own.
         heard = msgspec.structs.replace(heard, event_id=to_text(RECEIPT, receipt.id))
-    return Message(heard=heard, receipt_id=receipt.id)
+    return Message(heard=heard, receipt_id=receipt.id, insisted=receipt.despite_conflict)
