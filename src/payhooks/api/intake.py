@@ -80,7 +80,7 @@ class ConnectorIntake:
         if scope["method"] not in _METHODS or names is None:
             raise _nobody()
         try:
-            table = await self._directory.find(names[0])
+            table = await self._directory.confirmed(names[0])
         except NotFoundError:
             raise _nobody() from None
         wanted = self._control.urls.webhook_hosts[table.merchant.mode]

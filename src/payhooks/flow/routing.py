@@ -31,6 +31,8 @@ from payhooks.ports.controlling import ControlStore
 # A table is a few KiB plus 1 KiB per endpoint; this many fit beside everything else.
 TABLES_MAX: Final = 10_000
 ENDPOINTS_CACHED_MAX: Final = 100_000
+# So long may a connector that another process has changed be heard as it was.
+CONFIRMED_S: Final = 1.0
 
 _RECEIVES: Final = frozenset({EndpointStatus.ACTIVE, EndpointStatus.PAUSED})
 
@@ -200,6 +202,7 @@ class Directory:
         self._tables: OrderedDict[MerchantId, RoutingTable] = OrderedDict()
         self._endpoints_cached = 0
         self._ids_by_reference: dict[str, MerchantId] = {}
+        self._confirmed_at_s: dict[MerchantId, float] = {}
         self._loading: dict[MerchantId, asyncio.Task[RoutingTable]] = {}
 
     async def find(self, id_or_reference: str) -> RoutingTable:
@@ -214,6 +217,30 @@ class Directory:
             merchant_id = await self._resolve(id_or_reference)
         table = self._tables.get(merchant_id)
         return table if table is not None else await self.reload(merchant_id)
+
+    async def confirmed(self, id_or_reference: str) -> RoutingTable:
+        """Return the table as it was at most CONFIRMED_S ago, whichever process has changed it.
+
+        For what is decided by the table alone, without a statement that would find it out of date.
+
+        Raises:
+            NotFoundError: No such merchant.
+
+        """
+        table = await self.find(id_or_reference)
+        merchant_id, now_s = table.merchant.id, self._clock.monotonic_s()
+        if now_s - self._confirmed_at_s.get(merchant_id, -CONFIRMED_S) < CONFIRMED_S:
+            return table
+        # Who comes meanwhile goes by the table of before, as he would have a moment ago.
+        self._confirmed_at_s[merchant_id] = now_s
+        try:
+            version = await self._store.routing_version(merchant_id)
+        except BaseException:
+            self._confirmed_at_s.pop(merchant_id, None)
+            raise
+        if version == table.version:
+            return table
+        return await self.reload(merchant_id)
 
     def known(self, id_or_reference: str) -> RoutingTable | None:
         """Return the table as ``find`` would, if nothing need be loaded for it."""
@@ -273,6 +300,7 @@ class Directory:
         return table
 
     def _forget(self, merchant_id: MerchantId) -> None:
+        self._confirmed_at_s.pop(merchant_id, None)
         table = self._tables.pop(merchant_id, None)
         if table is not None:
             self._endpoints_cached -= len(table.endpoints)

@@ -105,6 +105,10 @@ class AcceptStore(Protocol):
         """
         ...
 
+    async def routing_version(self, merchant_id: MerchantId) -> int | None:
+        """Return the version that the merchant's routing has now; None where there is none."""
+        ...
+
     async def routing(self, merchant_ids: Sequence[MerchantId]) -> list[Routing]:
         """Return the routing of the merchants that exist."""
         ...

@@ -50,6 +50,10 @@ class MemoryAccept:
         self._tables.publish()
         return acceptances
 
+    async def routing_version(self, merchant_id: MerchantId) -> int | None:
+        """See AcceptStore."""
+        return self._tables.routing.get(merchant_id)
+
     async def routing(self, merchant_ids: Sequence[MerchantId]) -> list[Routing]:
         """See AcceptStore."""
         return [self._routing(id_) for id_ in merchant_ids if id_ in self._tables.merchants]

@@ -77,6 +77,12 @@ class PostgresAccept:
         except UnavailableError as error:
             raise OutcomeUnknownError("half of the batch is stored") from error
 
+    async def routing_version(self, merchant_id: MerchantId) -> int | None:
+        """See AcceptStore."""
+        async with self._control.borrowed() as connection:
+            rows = await connection.fetch(_SQL["routing_versions"], [merchant_id])
+        return rows[0]["version"] if rows else None
+
     async def routing(self, merchant_ids: Sequence[MerchantId]) -> list[Routing]:
         """See AcceptStore."""
         ids = list(merchant_ids)

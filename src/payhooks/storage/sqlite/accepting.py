@@ -107,6 +107,11 @@ class SqliteAccept(Part):
             lambda db: _accept(db, arrivals, self._positions, owner=owner, now=self._now_us()),
         )
 
+    async def routing_version(self, merchant_id: MerchantId) -> int | None:
+        """See AcceptStore."""
+        found = await self._read(lambda db: first(db, _SQL["version_of"], (merchant_id,)))
+        return None if found is None else int(found[0])
+
     async def routing(self, merchant_ids: Sequence[MerchantId]) -> list[Routing]:
         """See AcceptStore."""
         now = self._now_us()

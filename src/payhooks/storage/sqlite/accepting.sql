@@ -37,6 +37,9 @@ INSERT INTO queue (merchant_id, id, endpoint_id, event_type, state, due_at, posi
 -- name: insert_wakes
 INSERT INTO wakes (endpoint_id, order_key, due_at) VALUES :rows;
 
+-- name: version_of
+SELECT version FROM routing WHERE merchant_id = ?;
+
 -- name: routing_of
 SELECT r.version, m.document FROM routing AS r JOIN merchants AS m ON m.id = r.merchant_id
 WHERE r.merchant_id = ?;
