@@ -43,6 +43,8 @@ RESEND_AFTER_S: Final = 0.1
 _CONNECTORS_COUNTED_MAX: Final = 10_000
 _MATERIALS_MAX: Final = 100
 _MATERIAL_KEPT_S: Final = 3_600.0
+_OK: Final = range(200, 300)
+_SERVER_ERROR: Final = 500
 
 BOUNDS: Final = Bounds(
     batch_weight_max=limits.ACCEPT_BATCH_EVENTS_MAX,
@@ -99,7 +101,7 @@ class Receiver:
         challenge = provider.challenge(incoming, keys, options)
         if challenge is not None:
             return challenge
-        found = await self._judge(provider, incoming, keys, options)
+        found = await self._judge(connector, provider, incoming, keys)
         self._telemetry.receipt_judged(connector.dialect, found.verdict)
         self._demand_rate(connector, found.verdict)
         answer = provider.answer(verified=found.verdict is not Verdict.UNVERIFIED)
@@ -114,26 +116,44 @@ class Receiver:
         await self.group.drain()
 
     async def _judge(
-        self, provider: Provider, incoming: Incoming, keys: Keys, options: dict[str, str]
+        self, connector: Connector, provider: Provider, incoming: Incoming, keys: Keys
     ) -> Judged:
+        options = dict(connector.options)
         try:
             url = provider.needs(incoming, options)
         except SignatureError as error:
             return Judged(Verdict.UNVERIFIED, error.reason)
         if url is not None:
-            keys = keys._replace(materials={url: await self._material(url)})
+            material = await self._material(connector, url)
+            if material is None:
+                return Judged(Verdict.UNVERIFIED, "there is nothing at the certificate's URL")
+            keys = keys._replace(materials={url: material})
         return judged(provider, incoming, keys, self._clock.now(), options)
 
-    async def _material(self, url: str) -> bytes:
+    async def _material(self, connector: Connector, url: str) -> bytes | None:
+        """Return what is at the URL; None where its owner says that nothing is.
+
+        Raises:
+            RateLimitedError: Too many were asked for that nobody had asked for before.
+            UnavailableError: There is no answer now.
+
+        """
         now_s = self._clock.monotonic_s()
         fetched_at_s, material = self._materials.get(url, (0.0, None))
-        if material is None or now_s - fetched_at_s > _MATERIAL_KEPT_S:
-            # What came is judged by who asked for it: a wrong one verifies nothing.
-            material = (await self._fetcher.fetch(Fetch(url=url))).body
-            self._materials[url] = (now_s, material)
-            while len(self._materials) > _MATERIALS_MAX:
-                self._materials.popitem(last=False)
-        return material
+        if material is not None and now_s - fetched_at_s <= _MATERIAL_KEPT_S:
+            return material
+        # Anybody may name one that is not there: each costs the provider a request.
+        self._demand_rate(connector, Verdict.FETCH)
+        answer = await self._fetcher.fetch(Fetch(url=url))
+        if answer.status >= _SERVER_ERROR:
+            raise UnavailableError(f"the certificate's owner answers {answer.status}")
+        if answer.status not in _OK:
+            return None
+        # What came is judged by who asked for it: a wrong one verifies nothing.
+        self._materials[url] = (now_s, answer.body)
+        while len(self._materials) > _MATERIALS_MAX:
+            self._materials.popitem(last=False)
+        return answer.body
 
     def _demand_rate(self, connector: Connector, verdict: Verdict) -> None:
         match verdict:
