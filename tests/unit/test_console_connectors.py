@@ -46,6 +46,8 @@ async def test_a_connector_is_added_and_says_where_its_url_is_to_be_pasted(
     asked = await browser.get(f"{LIST}/new?provider={NAME}")
     guide = registry.PROVIDERS[NAME].guide
     assert guide.secret in read(asked.text)
+    # Some tell their secret only once they know the URL.
+    assert f"/{NAME}" in re.findall(r'data-copy="(http[^"]+)"', asked.text)[0]
     seen = await browser.post(
         LIST,
         {

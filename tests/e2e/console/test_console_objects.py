@@ -1,10 +1,12 @@
-"""Find by payment in a real browser: from an id to its state, its events and where each went."""
+"""Find by payment in a real browser: from what its provider sent to where each event went."""
 
 import time
 from itertools import product
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import expect
+from tests.support import providers
 from tests.support.chromium import NARROW, WIDE, Chromium, Installation, Theme
 from tests.support.ports import free_port
 from tests.support.server import Api
@@ -12,6 +14,8 @@ from tests.support.server import Api
 THEMES: tuple[Theme, Theme] = ("light", "dark")
 ID = "sale/4711 ä"
 _FAILED_S_MAX = 20.0
+_READ_S_MAX = 20.0
+CONNECTORS = "/console/settings/connectors"
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +78,48 @@ def test_the_page_of_a_payment_is_sound_in_every_look(chromium: Chromium, paymen
     for width, theme in product((NARROW, WIDE), THEMES):
         window.look(width, theme)
         window.examine(f"payment-{width}-{theme}")
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_what_a_provider_sent_is_followed_to_its_payment(
+    chromium: Chromium, installation: Installation, *, scripts: bool
+) -> None:
+    """A connector that was given the wrong secret, found out and mended, and nothing was lost."""
+    window = chromium.signed_in("developer", NARROW, "dark", scripts=scripts)
+    page = window.open(f"{CONNECTORS}/new")
+    page.get_by_role("link", name="OwlPay").click()
+    page.get_by_label("Name").fill("owl pay")
+    page.get_by_label("Signing secret").fill("whs_that_was_mistyped_0123456789")
+    page.get_by_role("button", name="Add connector").click()
+    expect(page.get_by_label("Name")).to_have_attribute("aria-invalid", "true")
+    name = "scripted" if scripts else "plain"
+    page.get_by_label("Name").fill(name)
+    page.get_by_role("button", name="Add connector").click()
+    expect(page.locator("h1")).to_have_text(name)
+    url = page.locator(".panel", has_text="Its URL").locator("code").inner_text()
+    body = providers.payment(name)
+    headers = providers.signature(body, at_s=int(time.time()))
+    told = providers.post(installation.server.port, urlsplit(url).path, body, headers)
+    assert told.status == 401
+    page.reload()
+    expect(page.get_by_text("The last request was not verified")).to_be_visible()
+    if scripts:  # which what examines is itself
+        window.examine("connector-mistaken")
+    page.get_by_label("Signing secret").fill(providers.SECRET)
+    page.get_by_role("button", name="Use the new secret").click()
+    page.get_by_role("button", name="Verify and read again").click()
+    expect(page.get_by_text("1 is verified and will be read in a moment")).to_be_visible()
+    page.locator("tbody a").first.click()
+    deadline_s = time.monotonic() + _READ_S_MAX
+    event = page.get_by_role("link", name="payment_succeeded")
+    while not scripts and not event.count():
+        assert time.monotonic() < deadline_s, "it is not read"
+        page.reload()
+    expect(event).to_be_visible(timeout=_READ_S_MAX * 1_000)
+    if scripts:
+        window.examine("receipt-read")
+    page.get_by_role("link", name=f"pi_{name}").click()
+    page.get_by_role("link", name="All by time").click()
+    expect(page.get_by_role("row", name="Receipt payment_intent.captured")).to_be_visible()
+    window.open(f"/console/payments?id=ORD-{name}")
+    expect(page.locator("h1")).to_have_text(f"pi_{name}")

@@ -121,6 +121,8 @@ def _new(visit: Visit, provider: Provider, entered: Entered, messages: Messages)
         title=f"Add a connector for {provider.title}",
         provider=provider,
         entered=entered,
+        # Some providers tell their secret only once they know it.
+        url=connectors.url_named(visit.control, visit.merchant, entered.name),
         messages=messages,
         made=False,
     )
