@@ -92,13 +92,16 @@ class Pair:
         return found
 
     def told(self) -> list[Json]:
-        """Return every unified event, as the API has it, oldest first."""
+        """Return every unified event that tells what was heard, as the API has it, oldest first.
+
+        That something is late is said by the clock, and the stories are of days ago.
+        """
         found = [
             self.here.api.get(f"{self.here.path}/events/{each['id']}")
             for each in self.here.api.pages(f"{self.here.path}/events")
             if each["family"] == "owngateway"
         ]
-        return found[::-1]
+        return [each for each in found[::-1] if "receipt" in (each["metadata"] or {})]
 
     def states(self, events: Iterable[Json]) -> dict[tuple[str, str], tuple[Any, ...]]:
         """Return how each object stands that the events are about."""

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -19,6 +19,7 @@ from payhooks.model.receipt import Receipt, ReceiptState
 from payhooks.ports.receiving import Conclusion, Link, Reference
 
 FAMILY: Final = "owngateway"  # whose words the unified events are
+EXPECTED_AFTER: Final = timedelta(minutes=1)
 
 
 class Due(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,5 +168,6 @@ def _expected(
         heard_type=due.heard.object_type,
         heard_id=due.heard.object_id,
         since=since,
-        due_at=max(since + usual, now),
+        # What is old already when it is heard may be followed at once by what came of it.
+        due_at=max(since + usual, now + EXPECTED_AFTER),
     )
