@@ -12,7 +12,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from payhooks.catalogue.object_state import Mark
-from payhooks.ids import EndpointId, EventId, KeyId, MerchantId, TimeOrderedIds, first_id_at
+from payhooks.ids import (
+    ConnectorId,
+    EndpointId,
+    EventId,
+    KeyId,
+    MerchantId,
+    ReceiptId,
+    TimeOrderedIds,
+    first_id_at,
+)
 from payhooks.model.attempt import REASON_SENTENCES, Reason
 from payhooks.model.audit import GENESIS, AuditEntry, ChainedAuditEntry, chain
 from payhooks.model.currencies import digits_of
@@ -31,6 +40,7 @@ from payhooks.model.event_type import Provenance
 from payhooks.model.inbox import Heard
 from payhooks.model.key import Scope
 from payhooks.model.merchant import CardNumbers, Mode, TypeCheck
+from payhooks.model.receipt import Receipt, Verdict
 from payhooks.model.replay import Include, ReplayState
 from payhooks.model.sandbox_run import RunState
 from payhooks.model.secret import SecretPurpose
@@ -333,3 +343,21 @@ def test_a_request_to_an_inbox_came_when_its_id_was_made() -> None:
         status=200,
     )
     assert heard.at == datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+
+
+def test_a_receipt_knows_from_its_id_when_it_came() -> None:
+    """It needs no column, and no clock can disagree with the order of the ids."""
+    at = datetime(2026, 11, 21, 12, 30, 0, 250_000, tzinfo=UTC)
+    receipt = Receipt(
+        id=ReceiptId(first_id_at(at)),
+        merchant_id=MerchantId(bytes(16)),
+        connector_id=ConnectorId(bytes(16)),
+        method="POST",
+        query="",
+        headers=(),
+        body=b"{}",
+        body_sha256=bytes(32),
+        verdict=Verdict.VERIFIED,
+        answered=200,
+    )
+    assert receipt.received_at == at
