@@ -1,0 +1,59 @@
+"""Two messages of one payment that are read at the same time, each without the other."""
+
+import asyncio
+import json
+from collections import Counter
+
+import pytest
+from tests.support.inbound_world import HEARD_AT, InboundWorld, later, sent
+
+from payhooks.model.event import Event
+
+
+async def _hear(world: InboundWorld, merchant: str, word: str, minutes: int) -> None:
+    data = {
+        "uuid": "pi_1",
+        "amount": 1250,
+        "currency": "EUR",
+        "settlement": {"uuid": "stl_1", "amount": 1250},
+        "updated_at": later(minutes).isoformat(),
+    }
+    headers, body = sent(
+        "owlpay",
+        await world.merchant_itself(merchant),
+        f"payment_intent.{word}",
+        json.dumps(data).encode(),
+        object_type="payment_intent",
+        object_id="pi_1",
+        number=minutes + 1,
+    )
+    assert (await world.hears(merchant, "owlpay", headers, body)).status == 200
+
+
+def _times(events: list[Event]) -> Counter[tuple[str, float]]:
+    return Counter(
+        (event.type, ((event.occurred_at or HEARD_AT) - HEARD_AT).total_seconds() / 60)
+        for event in events
+    )
+
+
+@pytest.mark.shows("N12")
+async def test_a_receipt_ends_only_when_all_that_it_tells_was_told() -> None:
+    """Of two words the first was another's already: ended with the second, it was never told."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "owlpay")
+    for word, minutes in (("request_settle", 5), ("request_settle", 3), ("payout_failed", 2)):
+        await _hear(world, merchant, word, minutes)
+        await world.process()
+    # Each of these brings out a second request; the later one tells of its own failure as well.
+    await _hear(world, merchant, "request_settle", 1)
+    await _hear(world, merchant, "payout_failed", 4)
+    await asyncio.gather(*[world.normaliser.process(receipt) for receipt in world.receipts])
+    assert _times(await world.events(merchant)) == {
+        ("payout_initiated", 1): 1,
+        ("payout_failed", 2): 1,
+        ("payout_initiated", 3): 1,
+        ("payout_failed", 4): 1,
+        ("payout_initiated", 5): 1,
+    }
