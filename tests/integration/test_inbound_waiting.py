@@ -1,0 +1,150 @@
+"""What waits for too long is asked for, shown and said once; and what follows from what is heard."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from tests.support.inbound_world import HEARD_AT, InboundWorld, later, sent
+
+from payhooks.flow.orders import OrderFollower
+from payhooks.ports.controlling import Window
+from payhooks.ports.fetching import Fetch, Fetched
+
+PAYMENT = {
+    "payment_id": "pay_1",
+    "status": "processing",
+    "amount": 1250,
+    "net_amount": 1250,
+    "currency": "EUR",
+    "merchant_id": "shop",
+    "amount_capturable": 0,
+    "amount_received": 0,
+    "created": "2026-11-20T12:00:00.000Z",
+    "updated": "2026-11-20T12:00:00.000Z",
+}
+
+
+async def _hears(
+    world: InboundWorld, merchant: str, event: str, minutes: float, **said: object
+) -> None:
+    at = later(minutes)
+    data = {**PAYMENT, "updated": at.isoformat(), **said}
+    headers, body = sent(
+        "owngateway",
+        await world.merchant_itself(merchant),
+        event,
+        json.dumps(data).encode(),
+        object_type="payment",
+        object_id="pay_1",
+        at=at,
+        number=int(minutes) + 1,
+    )
+    answer = await world.hears(merchant, "owngateway", headers, body)
+    assert answer.status == 200, answer.body
+    await world.process()
+
+
+async def _types(world: InboundWorld, merchant: str) -> list[tuple[str, object]]:
+    events = await world.events(merchant)
+    return [(event.type, json.loads(event.data).get("delayed")) for event in events]
+
+
+@pytest.mark.shows("N07")
+async def test_a_payment_that_waits_for_too_long_is_overdue_and_says_so_once() -> None:
+    """A merchant must hear that nothing was heard, and not every hour."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    made = await world.connector(merchant, "owngateway")
+    await _hears(world, merchant, "payment_processing", 0)
+    assert await world.expecter.step() == 0
+    world.advance(timedelta(hours=25).total_seconds())
+    for _ in range(3):
+        await world.expecter.step()
+        world.advance(3_700.0)
+    assert await _types(world, merchant) == [
+        ("payment_processing", None),
+        ("payment_processing", True),
+    ]
+    whose = (await world.merchant_itself(merchant)).id
+    [overdue] = await world.store.overdue(whose, made.id, Window(limit=10))
+    assert (overdue.object_type, overdue.object_id, overdue.since) == ("payment", "pay_1", HEARD_AT)
+    assert await world.store.overdue_counts() == [("owngateway", 1)]
+
+
+@pytest.mark.shows("N07")
+async def test_what_goes_on_at_last_is_overdue_no_more() -> None:
+    """Though it happened before anybody said that it was late."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "owngateway")
+    await _hears(world, merchant, "payment_processing", 0)
+    world.advance(timedelta(hours=25).total_seconds())
+    await world.expecter.step()
+    await _hears(world, merchant, "payment_succeeded", 5, status="succeeded", amount_received=1250)
+    world.advance(3_700.0)
+    await world.expecter.step()
+    whose = (await world.merchant_itself(merchant)).id
+    assert await world.store.overdue(whose, None, Window(limit=10)) == []
+    answer = await world.call("GET", f"/v1/merchants/{merchant}/objects/payment/pay_1")
+    assert answer.json["state"] == "succeeded"
+
+
+@pytest.mark.shows("N07")
+async def test_who_can_be_asked_is_asked_before_anybody_is_alarmed() -> None:
+    """A webhook that was lost on its way is no delay."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "foloosi", secrets=(), credential="sk_of_an_account_at_foloosi")
+    status = "pending"
+
+    def foloosi(request: Fetch) -> Fetched:
+        assert ("secret_key", "sk_of_an_account_at_foloosi") in request.headers
+        details = {
+            "transaction_no": "TESTFLSAPI1",
+            "status": status,
+            "transaction_amount": "12.50",
+            "currency": "AED",
+        }
+        return Fetched(status=200, body=json.dumps({"data": details}).encode())
+
+    world.fetcher.script = foloosi
+    transfer = {"transaction_no": "TESTFLSAPI1", "transaction_status": "pending"}
+    body = json.dumps({"data": {"transfer": transfer}}).encode()
+    answer = await world.hears(merchant, "foloosi", {}, body)
+    assert answer.status == 200, answer.body
+    await world.process()
+    assert [type_ for type_, _ in await _types(world, merchant)] == ["payment_processing"]
+    world.advance(timedelta(hours=25).total_seconds())
+    status = "success"
+    await world.expecter.step()
+    assert [type_ for type_, _ in await _types(world, merchant)] == [
+        "payment_processing",
+        "payment_succeeded",
+    ]
+    whose = (await world.merchant_itself(merchant)).id
+    assert await world.store.overdue(whose, None, Window(limit=10)) == []
+
+
+@pytest.mark.shows("N04", "N05")
+async def test_a_failed_payment_that_succeeds_is_a_correction_and_its_order_follows() -> None:
+    """What was said of money was wrong: whoever acted on it has to hear so."""
+    world = InboundWorld()
+    merchant = await world.merchant(families=["foloosi", "owngateway"])
+    await world.connector(merchant, "owngateway")
+    pay_back = {"required": True, "amount": 1250, "currency": "EUR", "reason": "debited"}
+    await _hears(world, merchant, "payment_failed", 1, status="failed", pay_back=pay_back)
+    follower = OrderFollower(
+        world.control, world.services.acceptor, world.services.book, telemetry=world.telemetry
+    )
+    await follower.step()
+    await _hears(world, merchant, "payment_succeeded", 2, status="succeeded", amount_received=1250)
+    await follower.step()
+    events = await world.events(merchant)
+    assert [event.type for event in events] == [
+        "payment_failed",
+        "order.cancel",
+        "payment_succeeded",
+        "order.success",
+    ]
+    assert json.loads(events[0].data)["pay_back"] == pay_back
+    assert json.loads(events[2].metadata or b"{}")["correction"] is True
