@@ -15,7 +15,10 @@ from payhooks.model.merchant import Merchant, Mode
 from payhooks.model.user import Role
 from payhooks.ports.controlling import Window
 
+pytestmark = pytest.mark.shows("N10")
+
 CANARY = "whs_canary_that_is_shown_nowhere"
+OLD_KEY, NEW_KEY = "test_9aXoldaXoldaXoldaXoldaXoldaX12", "test_9aXnewaXnewaXnewaXnewaXnewaX12"
 
 
 @pytest.fixture
@@ -160,6 +163,25 @@ async def test_a_secret_is_replaced_and_the_one_before_counts_for_a_while(
     world.advance(3_601)
     keys = await connectors.opened_keys(world.control, merchant, made)
     assert keys.secrets == [CANARY]
+
+
+async def test_a_credential_is_replaced_at_once(world: HearingConsole) -> None:
+    """Of what we show the provider there is one: two would be tried in turn."""
+    merchant = await world.tenant()
+    text = ids.to_text(ids.MERCHANT, merchant.id)
+    made = await world.connector(text, "mollie", secrets=(), credential=OLD_KEY)
+    at = f"{LIST}/{ids.to_text(ids.CONNECTOR, made.id)}"
+    browser = await world.signed_in(merchant)
+    shown = await browser.get(at)
+    assert "By nothing that it sends" in shown.text
+    assert OLD_KEY not in shown.text
+    refused = await browser.post(f"{at}/credential", {"credential": ""})
+    assert (refused.status, 'id="credential-wrong"' in refused.text) == (422, True)
+    assert (await browser.post(f"{at}/credential", {"credential": NEW_KEY})).goes_to == at
+    keys = await connectors.opened_keys(world.control, merchant, made)
+    assert keys.credential == NEW_KEY
+    entries = await world.store.audit_latest(merchant.id, before=None, limit=10)
+    assert not any(NEW_KEY.encode() in entry.entry.changes for entry in entries)
 
 
 async def test_a_disabled_connector_hears_nothing_and_a_deleted_one_is_gone(
