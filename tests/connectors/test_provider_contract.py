@@ -25,6 +25,8 @@ from payhooks.errors import InvalidError, SignatureError
 from payhooks.limits import OBJECT_ID_CHARS_MAX
 from payhooks.model.receipt import Verdict
 
+pytestmark = pytest.mark.shows("N01")
+
 _NAME = re.compile(r"[a-z][a-z0-9-]{1,39}")
 _MEMBER = re.compile(r"[a-z][a-z0-9_]{1,39}")
 _UNREASONABLE = timedelta(days=60)

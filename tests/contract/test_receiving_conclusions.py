@@ -13,6 +13,8 @@ from payhooks.ports.accepting import Accepted, Repeated, StaleRouting
 from payhooks.ports.controlling import Window
 from payhooks.ports.receiving import Conclusion, Link, Reference
 
+pytestmark = pytest.mark.shows("N11")
+
 ALL = Window(limit=100)
 KEY = b"k" * 16
 CAPTURED = "payment_captured 1.10 EUR"

@@ -16,6 +16,8 @@ from payhooks.model.secret import SecretPurpose
 from payhooks.ports.controlling import Change, Window
 from payhooks.ports.receiving import ConnectorHealth
 
+pytestmark = pytest.mark.shows("N11")
+
 ALL = Window(limit=100)
 
 

@@ -9,6 +9,8 @@ from payhooks.model.connector import Connector, ConnectorStatus
 from payhooks.model.expectation import Expectation
 from payhooks.ports.controlling import Window
 
+pytestmark = pytest.mark.shows("N11")
+
 ALL = Window(limit=100)
 HOUR_S = 3_600.0
 FOR_S = 60.0

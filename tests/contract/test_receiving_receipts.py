@@ -20,6 +20,8 @@ from payhooks.model.receipt import Receipt, ReceiptState, Verdict
 from payhooks.ports.controlling import Window
 from payhooks.ports.receiving import ReceiptFilter, Reference
 
+pytestmark = pytest.mark.shows("N11")
+
 ALL = Window(limit=100)
 EVERY = ReceiptFilter()
 OTHER_OWNER = OWNER + 1

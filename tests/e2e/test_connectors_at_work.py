@@ -17,6 +17,8 @@ from payhooks.catalogue import CATALOGUE
 from payhooks.cli import main
 from payhooks.cli.exits import ExitCode
 
+pytestmark = pytest.mark.shows("N02")
+
 
 def _captured() -> bytes:
     type_ = CATALOGUE.find("owlpay", "payment_intent.captured")

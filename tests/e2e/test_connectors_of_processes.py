@@ -4,12 +4,15 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
 from tests.support.postgres import cluster
 from tests.support.providers import SECRET, connector, payment, post, signature
 from tests.support.receiving import until
 from tests.support.server import Api, Server, Tenant, postgres_url
 
-OTHER_SECRET = "whs_another_secret_9876543210"  # noqa: S105 - of nobody
+pytestmark = pytest.mark.shows("N02")
+
+OTHER_SECRET = "whs_another_secret_9876543210"
 _SOON_S = 10.0  # a second, on a machine that has other things to do
 
 

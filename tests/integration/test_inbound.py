@@ -4,9 +4,12 @@ import json
 from itertools import permutations
 from typing import Any
 
+import pytest
 from tests.support.inbound_world import InboundWorld, later, sent
 
 from payhooks.model.receipt import ReceiptState, Verdict
+
+pytestmark = pytest.mark.shows("N03")
 
 PAYMENT = {
     "uuid": "pi_1",

@@ -10,6 +10,8 @@ from tests.support.owlpay_sender import OTHER_SECRET, SECRET
 from payhooks import limits
 from payhooks.control.connector_draft import ConnectorDraft
 
+pytestmark = pytest.mark.shows("N02")
+
 
 @pytest.fixture
 def world() -> World:

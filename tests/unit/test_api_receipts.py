@@ -27,6 +27,8 @@ from payhooks.model.receipt import Receipt, ReceiptState, Verdict
 from payhooks.ports.fetching import Fetched
 from payhooks.ports.receiving import Conclusion
 
+pytestmark = pytest.mark.shows("N06")
+
 PAID = message("payment_intent.succeeded", {"uuid": "pi_1", "status": "succeeded", "amount": 1})
 
 

@@ -19,6 +19,8 @@ from payhooks.catalogue import CATALOGUE
 from payhooks.connectors.contract import Incoming
 from payhooks.sandbox.scenarios import shipped
 
+pytestmark = pytest.mark.shows("N03")
+
 _SHUFFLES = 12
 _REPEATED = 0.3
 _SCENARIOS = sorted(

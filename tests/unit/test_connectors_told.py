@@ -29,6 +29,8 @@ from payhooks.errors import InvalidError
 from payhooks.model.event import Event
 from payhooks.sandbox.scenarios import shipped
 
+pytestmark = pytest.mark.shows("N05")
+
 _EUR = "EUR"
 
 

@@ -13,6 +13,8 @@ from payhooks.model.delivery import Trigger
 from payhooks.model.merchant import Merchant
 from payhooks.model.user import Role
 
+pytestmark = pytest.mark.shows("N09")
+
 PAGE = "/console/payments"
 
 

@@ -15,6 +15,8 @@ from payhooks.model.merchant import Merchant
 from payhooks.model.receipt import Receipt, ReceiptState, Verdict
 from payhooks.model.user import Role
 
+pytestmark = pytest.mark.shows("N10")
+
 PAGE = "/console/receipts"
 
 
