@@ -11,7 +11,7 @@ from payhooks.model.delivery import Trigger
 from payhooks.model.receipt import ReceiptState
 from payhooks.ports.receiving import Conclusion, Link, Reference
 
-pytestmark = pytest.mark.shows("E23")
+pytestmark = pytest.mark.shows("E23", "N09")
 
 
 @pytest.fixture
