@@ -3,12 +3,10 @@
 import hashlib
 import hmac
 import http.client
-import json
 from dataclasses import dataclass
 
+from tests.support.owlpay_sender import SECRET, message
 from tests.support.server import Api, Json, Tenant
-
-SECRET = "whs_secret_of_a_provider_0123456789"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,14 +38,7 @@ def payment(number: int | str, event: str = "payment_intent.captured", **members
         **members,
     }
     said = repr((number, event, members)).encode()
-    whole = {
-        "uuid": f"att_{hashlib.sha256(said).hexdigest()[:40]}",
-        "api_version": "1.0.0",
-        "is_test": 1,
-        "observation": event,
-        "data": {"payment_intent": data},
-    }
-    return json.dumps(whole).encode()
+    return message(event, data, uuid=f"att_{hashlib.sha256(said).hexdigest()[:40]}")
 
 
 def signature(body: bytes, *, at_s: int, secret: str = SECRET) -> dict[str, str]:
