@@ -30,6 +30,7 @@ from payhooks.flow.accept import Acceptor
 from payhooks.flow.conclude import FAMILY, Due, conclusion_of, ended, publication_of
 from payhooks.flow.examine import examined
 from payhooks.flow.publication import Publication, Published
+from payhooks.flow.receipt_guard import guarded_answer
 from payhooks.flow.routing import Directory, RoutingTable
 from payhooks.ids import MERCHANT, RECEIPT, to_text
 from payhooks.model.connector import Connector
@@ -134,7 +135,9 @@ class Normaliser:
 
         """
         body = await self.answer_to(account, heard)
-        return () if body is None else account.provider.asked(heard, body, account.options)
+        if body is None:
+            return ()
+        return account.provider.asked(heard, guarded_answer(body), account.options)
 
     async def answer_to(self, account: Account, heard: Heard) -> bytes | None:
         """Return what the provider answers; None where he knows of no such object.
