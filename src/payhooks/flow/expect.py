@@ -17,7 +17,8 @@ from payhooks.control.objects import ObjectStory
 from payhooks.errors import ConflictError, PayhooksError, UnavailableError
 from payhooks.flow.accept import Acceptor
 from payhooks.flow.conclude import FAMILY
-from payhooks.flow.normalise import ASKED, Account, Normaliser, asked_for, pointer
+from payhooks.flow.messages import ASKED, Account, asked_for, pointer
+from payhooks.flow.normalise import Normaliser
 from payhooks.flow.publication import Publication
 from payhooks.flow.receipt_guard import guarded
 from payhooks.flow.receive import HELD_S, QUARANTINE_BYTES_MAX, QUARANTINE_MAX

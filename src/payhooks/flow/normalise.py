@@ -6,15 +6,15 @@ a key, and whoever finds it taken by another message reads the history again.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
 import msgspec
 
-from payhooks import ids, limits
+from payhooks import ids
 from payhooks.connectors import history, registry
-from payhooks.connectors.contract import Heard, Incoming, Keys, Options, Provider
+from payhooks.connectors.contract import Heard
 from payhooks.connectors.history import History, Message, identity_of
 from payhooks.control.context import Control
 from payhooks.control.event_types import TypeBook
@@ -29,11 +29,18 @@ from payhooks.errors import (
 from payhooks.flow.accept import Acceptor
 from payhooks.flow.conclude import FAMILY, Due, conclusion_of, ended, publication_of
 from payhooks.flow.examine import examined
+from payhooks.flow.messages import (
+    ASKED,
+    Account,
+    demand_keepable,
+    earlier_of,
+    message_of,
+    read,
+)
 from payhooks.flow.publication import Publication, Published
 from payhooks.flow.receipt_guard import guarded_answer
-from payhooks.flow.routing import Directory, RoutingTable
+from payhooks.flow.routing import Directory
 from payhooks.ids import MERCHANT, RECEIPT, to_text
-from payhooks.model.connector import Connector
 from payhooks.model.merchant import Mode
 from payhooks.model.receipt import Receipt, ReceiptState, Verdict
 from payhooks.policy.match import MatchTable
@@ -41,8 +48,6 @@ from payhooks.ports.fetching import Fetch, Fetcher
 from payhooks.ports.receiving import Conclusion, Subject
 from payhooks.ports.telemetry import Telemetry
 
-# The method under which the answer to a question of ours is kept as a receipt.
-ASKED: Final = "ASKED"
 HISTORY_MAX: Final = 200  # receipts of one object
 # What has to be fetched and cannot be for so long is given up, and kept for a person.
 FETCH_GIVE_UP: Final = timedelta(hours=24)
@@ -50,16 +55,6 @@ _FOLDS_MAX: Final = 5
 _FOLD_AGAIN_S: Final = 0.02
 _NOT_THERE: Final = 404
 _OK: Final = range(200, 300)
-
-
-class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """A connector, with what is needed to understand what came by it."""
-
-    table: RoutingTable
-    connector: Connector
-    provider: Provider
-    options: Options
-    keys: Keys
 
 
 class ContradictedError(Exception):
@@ -179,7 +174,7 @@ class Normaliser:
     ) -> list[list[Heard]] | Conclusion:
         """Return what is to be told of, by object; or the end, where that is nothing."""
         for heard in heards:
-            _demand_keepable(heard)
+            demand_keepable(heard)
         if not heards:
             words = "It tells of nothing: a test, or something that the provider does not know."
             return ended(receipt, ReceiptState.PROCESSED, words)
@@ -225,9 +220,9 @@ class Normaliser:
         )
         before = await self._control.store.heard_before(subject, limit=HISTORY_MAX)
         said = {word for each in before for word in each.said}
-        earlier = _earlier(account, receipt, [each.receipt for each in before], group[0])
+        earlier = earlier_of(account, receipt, [each.receipt for each in before], group[0])
         known = {identity_of(message.heard) for message in earlier}
-        new = [_message(receipt, heard) for heard in group]
+        new = [message_of(receipt, heard) for heard in group]
         await self._demand_agreement(account, earlier, new)
         past = await self._folded(account, history.distinct([*earlier, *new]))
         return Due(
@@ -321,81 +316,3 @@ class Normaliser:
         self._telemetry.receipt_concluded(
             account.connector.dialect, conclusion.state, waited_s=waited_s
         )
-
-
-def read(account: Account, receipt: Receipt) -> Sequence[Heard]:
-    """Return what a receipt says.
-
-    Raises:
-        InvalidError: It is not a message of its provider.
-
-    """
-    if receipt.method == ASKED:
-        return account.provider.asked(pointed_at(receipt), receipt.body, account.options)
-    headers: dict[str, str] = {}
-    for name, value in receipt.headers:
-        headers.setdefault(name, value)
-    incoming = Incoming(receipt.method, receipt.query, headers, receipt.body)
-    return account.provider.read(incoming, account.options)
-
-
-def pointer(object_type: str, object_id: str) -> str:
-    """Return what the receipt of an answer has as its query: which object was asked for."""
-    return msgspec.json.encode((object_type, object_id)).decode()
-
-
-def pointed_at(receipt: Receipt) -> Heard:
-    """Return what was asked for, of the receipt of an answer."""
-    object_type, object_id = msgspec.json.decode(receipt.query, type=tuple[str, str])
-    return asked_for(object_type, object_id)
-
-
-def asked_for(object_type: str, object_id: str) -> Heard:
-    """Return an object as ``ask`` takes it, of which nothing but its name is known."""
-    return Heard(
-        word=ASKED,
-        family=FAMILY,
-        type=ASKED,
-        object_type=object_type,
-        object_id=object_id,
-        data=b"{}",
-    )
-
-
-def _demand_keepable(heard: Heard) -> None:
-    """Return if the message's names are such as any store can keep.
-
-    Raises:
-        InvalidError: One is too long, or has a character that is none of a name.
-
-    """
-    for name in (heard.word, heard.object_type, heard.object_id):
-        if not 0 < len(name) <= limits.OBJECT_ID_CHARS_MAX or not name.isprintable():
-            detail = "The name of the event or of its object is none that can be kept."
-            raise InvalidError.at("", "malformed", detail)
-
-
-def _earlier(
-    account: Account, receipt: Receipt, receipts: Iterable[Receipt], about: Heard
-) -> list[Message]:
-    found = []
-    for each in receipts:
-        if each.id == receipt.id or (each.verdict is Verdict.FETCH and each.method != ASKED):
-            continue  # what was fetched was all there was to know, and is again
-        try:
-            heards = read(account, each)
-        except InvalidError:
-            continue  # it could be read once; what it told is among what was said
-        found += [
-            _message(each, heard)
-            for heard in heards
-            if (heard.object_type, heard.object_id) == (about.object_type, about.object_id)
-        ]
-    return found
-
-
-def _message(receipt: Receipt, heard: Heard) -> Message:
-    if receipt.despite_conflict:
-        # A person has said that it is a message of its own.
-        heard = msgspec.structs.replace(heard, event_id=to_text(RECEIPT, receipt.id))
-    return Message(heard=heard, receipt_id=receipt.id, insisted=receipt.despite_conflict)

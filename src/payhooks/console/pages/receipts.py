@@ -14,7 +14,7 @@ from payhooks.console.listing import Filters, Listed, address, listed, window_of
 from payhooks.console.page import Factor, Visit, page
 from payhooks.control import objects, receipts, trails
 from payhooks.errors import WrongStateError
-from payhooks.flow.normalise import ASKED
+from payhooks.flow.messages import ASKED
 from payhooks.ids import ConnectorId
 from payhooks.limits import PAGE_SIZE_MAX
 from payhooks.model.connector import Connector, ConnectorStatus

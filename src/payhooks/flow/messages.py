@@ -1,0 +1,109 @@
+"""What receipts say: read by their provider, each message about one object. Pure."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from payhooks import limits
+from payhooks.connectors.contract import Heard, Incoming, Keys, Options, Provider
+from payhooks.connectors.history import Message
+from payhooks.errors import InvalidError
+from payhooks.flow.conclude import FAMILY
+from payhooks.flow.routing import RoutingTable
+from payhooks.ids import RECEIPT, to_text
+from payhooks.model.connector import Connector
+from payhooks.model.receipt import Receipt, Verdict
+
+# The method under which the answer to a question of ours is kept as a receipt.
+ASKED: Final = "ASKED"
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """A connector, with what is needed to understand what came by it."""
+
+    table: RoutingTable
+    connector: Connector
+    provider: Provider
+    options: Options
+    keys: Keys
+
+
+def read(account: Account, receipt: Receipt) -> Sequence[Heard]:
+    """Return what a receipt says.
+
+    Raises:
+        InvalidError: It is not a message of its provider.
+
+    """
+    if receipt.method == ASKED:
+        return account.provider.asked(pointed_at(receipt), receipt.body, account.options)
+    headers: dict[str, str] = {}
+    for name, value in receipt.headers:
+        headers.setdefault(name, value)
+    incoming = Incoming(receipt.method, receipt.query, headers, receipt.body)
+    return account.provider.read(incoming, account.options)
+
+
+def pointer(object_type: str, object_id: str) -> str:
+    """Return what the receipt of an answer has as its query: which object was asked for."""
+    return msgspec.json.encode((object_type, object_id)).decode()
+
+
+def pointed_at(receipt: Receipt) -> Heard:
+    """Return what was asked for, of the receipt of an answer."""
+    object_type, object_id = msgspec.json.decode(receipt.query, type=tuple[str, str])
+    return asked_for(object_type, object_id)
+
+
+def asked_for(object_type: str, object_id: str) -> Heard:
+    """Return an object as ``ask`` takes it, of which nothing but its name is known."""
+    return Heard(
+        word=ASKED,
+        family=FAMILY,
+        type=ASKED,
+        object_type=object_type,
+        object_id=object_id,
+        data=b"{}",
+    )
+
+
+def demand_keepable(heard: Heard) -> None:
+    """Return if the message's names are such as any store can keep.
+
+    Raises:
+        InvalidError: One is too long, or has a character that is none of a name.
+
+    """
+    for name in (heard.word, heard.object_type, heard.object_id):
+        if not 0 < len(name) <= limits.OBJECT_ID_CHARS_MAX or not name.isprintable():
+            detail = "The name of the event or of its object is none that can be kept."
+            raise InvalidError.at("", "malformed", detail)
+
+
+def earlier_of(
+    account: Account, receipt: Receipt, receipts: Iterable[Receipt], about: Heard
+) -> list[Message]:
+    """Return what these receipts said of the object that *about* is about."""
+    found = []
+    for each in receipts:
+        if each.id == receipt.id or (each.verdict is Verdict.FETCH and each.method != ASKED):
+            continue  # what was fetched was all there was to know, and is again
+        try:
+            heards = read(account, each)
+        except InvalidError:
+            continue  # it could be read once; what it told is among what was said
+        found += [
+            message_of(each, heard)
+            for heard in heards
+            if (heard.object_type, heard.object_id) == (about.object_type, about.object_id)
+        ]
+    return found
+
+
+def message_of(receipt: Receipt, heard: Heard) -> Message:
+    """Return what was heard, as a message of its receipt."""
+    if receipt.despite_conflict:
+        # A person has said that it is a message of its own.
+        heard = msgspec.structs.replace(heard, event_id=to_text(RECEIPT, receipt.id))
+    return Message(heard=heard, receipt_id=receipt.id, insisted=receipt.despite_conflict)
