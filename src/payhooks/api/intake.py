@@ -18,7 +18,6 @@ from payhooks.flow.routing import Directory, RoutingTable
 from payhooks.model.connector import Connector
 
 PREFIX: Final = "/webhooks/"
-_METHODS: Final = frozenset({"POST", "PUT", "GET"})
 _PARTS: Final = 2
 _NAME_CHARS_MAX: Final = 64
 _QUERY_CHARS_MAX: Final = 2_048
@@ -77,7 +76,7 @@ class ConnectorIntake:
 
         """
         names = _names(scope["raw_path"])
-        if scope["method"] not in _METHODS or names is None:
+        if names is None:
             raise _nobody()
         try:
             table = await self._directory.confirmed(names[0])
