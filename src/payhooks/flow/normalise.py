@@ -41,6 +41,7 @@ from payhooks.flow.publication import Publication, Published
 from payhooks.flow.receipt_guard import guarded_answer
 from payhooks.flow.routing import Directory
 from payhooks.ids import MERCHANT, RECEIPT, to_text
+from payhooks.model.expectation import Expectation
 from payhooks.model.merchant import Mode
 from payhooks.model.receipt import Receipt, ReceiptState, Verdict
 from payhooks.policy.match import MatchTable
@@ -105,12 +106,12 @@ class Normaliser:
         except InvalidError as error:
             await self._conclude(account, ended(receipt, ReceiptState.UNDECODABLE, str(error)))
 
-    async def account(self, receipt: Receipt) -> Account:
-        """Return whose receipt it is."""
-        table = await self._directory.find(to_text(MERCHANT, receipt.merchant_id))
-        connector = table.connector(receipt.connector_id)
+    async def account(self, brought: Receipt | Expectation) -> Account:
+        """Return by whose connector it came."""
+        table = await self._directory.find(to_text(MERCHANT, brought.merchant_id))
+        connector = table.connector(brought.connector_id)
         if connector is None:  # deleted meanwhile; what was stored is told all the same
-            stored = await self._control.store.connector(receipt.merchant_id, receipt.connector_id)
+            stored = await self._control.store.connector(brought.merchant_id, brought.connector_id)
             assert stored is not None, "connectors are marked as deleted, and stay"
             connector = stored
         return Account(
@@ -197,7 +198,7 @@ class Normaliser:
     async def _tell(
         self, account: Account, receipt: Receipt, groups: Sequence[Sequence[Heard]]
     ) -> None:
-        for _ in range(_FOLDS_MAX):
+        for fold in range(_FOLDS_MAX):
             dues = [await self._due(account, receipt, group) for group in groups]
             conclusion = conclusion_of(
                 receipt,
@@ -206,7 +207,7 @@ class Normaliser:
                 new_id=self._control.ids.new(),
                 now=self._control.clock.now(),
             )
-            if await self._publish(account, receipt, dues, conclusion):
+            if await self._publish(account, receipt, dues, conclusion, sure=fold > 0):
                 return
             await asyncio.sleep(_FOLD_AGAIN_S)
         raise UnavailableError("others tell of the same object all the time")
@@ -262,9 +263,18 @@ class Normaliser:
         )
 
     async def _publish(
-        self, account: Account, receipt: Receipt, dues: Sequence[Due], conclusion: Conclusion
+        self,
+        account: Account,
+        receipt: Receipt,
+        dues: Sequence[Due],
+        conclusion: Conclusion,
+        *,
+        sure: bool,
     ) -> bool:
-        """Tell the words and end the receipt; False where the history has to be read again."""
+        """Tell the words and end the receipt; False where the history has to be read again.
+
+        *sure* means that it was read again: what is told already was told by this very receipt.
+        """
         words = [word for due in dues for word in due.words]
         if not words:
             await self._conclude(account, conclusion)
@@ -296,8 +306,11 @@ class Normaliser:
                     raise UnavailableError(str(result))
         told = results[-1]
         assert isinstance(told, Published)
+        if told.repeated and not sure:
+            # The same message may have come in another receipt, whose duplicate this is.
+            return False
         if told.repeated:
-            # Told before, by this very message: its receipt was not ended with that.
+            # Told before, by this receipt: it was not ended with that.
             await self._conclude(account, conclusion)
         else:
             self._count(account, conclusion)
