@@ -66,7 +66,7 @@ _STEALING: Final = ("--dist", "worksteal")
 PARTS: Final = (
     Part(name="check", command=("scripts/check",), budget_s=40),
     Part(name="unit", command=_pytest("tests/unit", "-n", "2"), budget_s=70),
-    Part(name="coverage", command=_coverage(), budget_s=10),
+    Part(name="coverage", command=_coverage(), budget_s=20),
     Part(
         name="catalogue",
         command=_pytest("tests/catalogue", "tests/sandbox", "tests/connectors", "-n", "2"),
@@ -79,7 +79,7 @@ PARTS: Final = (
         budget_s=60,
         needs_postgres=True,
     ),
-    Part(name="fuzz", command=_pytest("tests/fuzz", "-n", "2"), budget_s=75),
+    Part(name="fuzz", command=_pytest("tests/fuzz", "-n", "2"), budget_s=70),
     # More than there are cores: most of their time they wait for a database or for time-outs.
     Part(
         name="integration",
@@ -103,15 +103,15 @@ PARTS: Final = (
     Part(
         name="e2e",
         command=_pytest("tests/e2e", "--ignore=tests/e2e/console", "-n", "3", *_STEALING),
-        budget_s=160,
+        budget_s=155,
         needs_postgres=True,
     ),
     Part(
         name="console",
         command=_pytest("tests/e2e/console", "-n", "3", "--dist", "loadfile"),
-        budget_s=120,
+        budget_s=115,
     ),
-    Part(name="simulator", command=_pytest("tests/simulator"), budget_s=40),
+    Part(name="simulator", command=_pytest("tests/simulator"), budget_s=35),
 )
 
 
