@@ -63,16 +63,16 @@ class HearingConsole(InboundWorld, ConsoleWorld):
         return newest
 
     async def overdue(self, merchant: Merchant, payments: int = 1) -> None:
-        """Have payments wait for their customers for longer than the provider's take."""
+        """Have payments wait for their capture for longer than the provider's take."""
         for number in range(1, payments + 1):
             await self.says(
                 merchant,
-                "payment_intent.checking_out",
+                "payment_intent.authorized",
                 number=number,
-                status="requires_action",
+                status="authorized",
                 uuid=f"pi_{number}",
             )
-        self.advance(3_600)
+        self.advance(7 * 24 * 3_600)
         for waiting in await self.store.claim_expectations(limit=payments, for_s=60):
             late = msgspec.structs.replace(waiting, overdue=True)
             await self.store.write_expectation(late, due_in_s=3_600)

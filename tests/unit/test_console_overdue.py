@@ -38,12 +38,12 @@ async def test_what_waits_too_long_is_listed_with_what_is_usual(world: HearingCo
     seen = await browser.get(PAGE)
     assert 'href="/console/payments?id=pi_1&amp;type=payment"' in seen.text
     assert f'href="{LIST}/{connector}"' in seen.text
-    assert re.search(r"payment pi_1 [\d.]+ (d|h) ago up to 1 hour owlpay", read(seen.text))
+    assert re.search(r"payment pi_1 [\d.]+ (d|h) ago up to 7 days owlpay", read(seen.text))
     # That it is delayed is told as an event as well, which is no wait of its own.
     text = ids.to_text(ids.MERCHANT, merchant.id)
     said = {"type": "payment", "id": "pi_1"}
     await world.publish(text, type="payment_processing", object=said, data={"delayed": True})
-    assert "up to 1 hour" in read((await browser.get(PAGE)).text)
+    assert "up to 7 days" in read((await browser.get(PAGE)).text)
 
 
 async def test_connectors_say_how_much_of_theirs_is_overdue(world: HearingConsole) -> None:

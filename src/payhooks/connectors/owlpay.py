@@ -35,7 +35,6 @@ class OwlPay(Catalogued):
     repeats = frozenset({"accounting.created", "accounting.executed"})
     waits: ClassVar[Mapping[str, timedelta]] = MappingProxyType(
         {
-            "action_required": timedelta(hours=1),  # nobody proves for longer who is paying
             "payment_authorized": timedelta(days=7),  # then the issuer gives the money free
         }
     )

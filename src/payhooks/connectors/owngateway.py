@@ -61,7 +61,6 @@ class OwnGateway(Catalogued):
     waits: ClassVar[Mapping[str, timedelta]] = MappingProxyType(
         {
             "payment_processing": timedelta(hours=24),
-            "action_required": timedelta(hours=1),  # nobody proves for longer who is paying
             "payment_authorized": timedelta(days=7),  # then the issuer gives the money free
         }
     )

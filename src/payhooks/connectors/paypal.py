@@ -133,7 +133,7 @@ class PayPal(Translated):
     )
     waits: ClassVar[Mapping[str, timedelta]] = MappingProxyType(
         {
-            "action_required": timedelta(days=1),  # an approved order that nobody captures
+            "action_required": timedelta(days=1),  # an approved order that you do not capture
             "payment_processing": timedelta(days=7),  # bank payments behind it
             "payment_authorized": timedelta(days=29),  # as long as an authorization is good
         }

@@ -107,7 +107,6 @@ class Stripe(Translated):
         {
             # Bank debits take some business days; Stripe names up to fourteen for some.
             "payment_processing": timedelta(days=14),
-            "action_required": timedelta(hours=24),
             "payment_authorized": timedelta(days=7),  # then the issuer gives the money free
         }
     )

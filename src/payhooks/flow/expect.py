@@ -6,6 +6,8 @@ not. What the provider answers is kept as a receipt and processed like what he s
 
 import asyncio
 import hashlib
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import Final
 
 import msgspec
@@ -70,15 +72,29 @@ class Expecter:
             self._telemetry.bug_caught("expect", error)
 
     async def _judge(self, expectation: Expectation) -> None:
+        account = await self._normaliser.account(expectation)
+        awaits = account.provider.waits
         story = await self._story(expectation)
-        if story is not None and waits(story) and await self._ask(expectation):
+        left_s = self._left_s(story, awaits)
+        if left_s is not None and left_s <= 0 and await self._ask(account, expectation):
             story = await self._story(expectation)
-        if story is None or not waits(story):
+            left_s = self._left_s(story, awaits)
+        if story is None or left_s is None:
             await self._control.store.forget_expectation(expectation)
             return
-        await self._say(expectation, story)
-        overdue = msgspec.structs.replace(expectation, overdue=True)
-        await self._control.store.write_expectation(overdue, due_in_s=AGAIN_S)
+        since = story.state.since or expectation.since
+        judged = msgspec.structs.replace(expectation, since=since, overdue=left_s <= 0)
+        if judged.overdue and event_of(story) == PROCESSING:
+            await self._say(expectation, story)
+        due_in_s = AGAIN_S if judged.overdue else left_s
+        await self._control.store.write_expectation(judged, due_in_s=due_in_s)
+
+    def _left_s(self, story: ObjectStory | None, awaits: Mapping[str, timedelta]) -> float | None:
+        """Return for how long it may still be where it stands; None where no more is to come."""
+        usual = None if story is None else awaits.get(event_of(story) or "")
+        if story is None or usual is None or story.state.since is None:
+            return None
+        return (story.state.since + usual - self._control.clock.now()).total_seconds()
 
     async def _story(self, expectation: Expectation) -> ObjectStory | None:
         book = await self._book.current()
@@ -92,7 +108,7 @@ class Expecter:
             self._control, expectation.object_id, expectation.object_type, found, book=book
         )
 
-    async def _ask(self, expectation: Expectation) -> bool:
+    async def _ask(self, account: Account, expectation: Expectation) -> bool:
         """Ask the provider, and keep what he answers; False where nobody can, or none answers."""
         receipt = Receipt(
             id=ReceiptId(self._control.ids.new()),
@@ -106,7 +122,6 @@ class Expecter:
             verdict=Verdict.VERIFIED,
             answered=200,
         )
-        account = await self._normaliser.account(receipt)
         heard = asked_for(expectation.heard_type, expectation.heard_id)
         try:
             body = await self._normaliser.answer_to(account, heard)
@@ -161,10 +176,10 @@ class Expecter:
             raise result
 
 
-def waits(story: ObjectStory) -> bool:
-    """Whether the object is where more is to come by itself."""
+def event_of(story: ObjectStory) -> str | None:
+    """Return the unified event that says where the object stands now."""
     unified = story.state.unified
-    return unified is not None and unified.event == PROCESSING
+    return None if unified is None else unified.event
 
 
 def _key(expectation: Expectation) -> str:
