@@ -12,11 +12,13 @@ store       the faulty way to the store, which is watched by the auditor in ``wa
 receivers   the faulty way to the receivers, and what they do
 process     one process, made of the real ``parts``
 publishers, operators  who repeat themselves, who meddle
+providers   who tell of ``payments``, until they are heard
 promises    what must hold, by name
-auditor     the trace, and who looks: ``moves``, ``sights``, ``signatures``, ``answers``, ``books``
+auditor     the trace, and who looks: ``moves``, ``sights``, ``signatures``, ``answers``,
+            ``hearings``, ``books``
 record      what the auditor keeps
 marks       states that must be reached
-planted     bugs that must be found, in ``planted_store`` and ``planted_flow``
+planted     bugs that must be found, in ``planted_store``, ``planted_flow``, ``planted_heard``
 world       all of it together
 run         one seed, or as many as fit into a time
 shrink      from a failing run to a smaller one, and its ``tape``

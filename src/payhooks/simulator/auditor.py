@@ -3,7 +3,8 @@
 It keeps its own record of what publishers were told, what was sent under which lease, and what
 receivers saw, and compares it with the store's. The first broken promise ends the run. The
 promises are in ``promises``; who looks at what is in ``moves`` (the store), ``sights`` (the
-receivers), ``answers`` (the publishers) and ``books`` (all of it together).
+receivers), ``answers`` (the publishers), ``hearings`` (the providers) and ``books`` (all of it
+together).
 """
 
 import hashlib
@@ -120,12 +121,18 @@ class Auditor:
         named = {endpoint.id.hex(): endpoint.label for endpoint in tables.endpoints.values()}
         events = {id_: spoken(row.event) for id_, row in tables.events.items()}
         named |= {id_.hex(): name for id_, name in events.items()}
+        named |= {id_.hex(): f"({_said(receipt.body)})" for id_, receipt in tables.receipts.items()}
         known = {id_: row.endpoint_id for id_, row in tables.deliveries.items()}
         known |= {id_: row.endpoint_id for id_, row in tables.queue.rows.items()}
         for id_, endpoint_id in known.items():
             name = f"({events[event_id_of(id_)]} to {tables.endpoints[endpoint_id].label})"
             named[id_.hex()] = named[to_text(DELIVERY, id_)] = name
         return named
+
+
+def _said(body: bytes) -> str:
+    """Return what a provider calls its attempt; one of ours names payment and try."""
+    return body.partition(b'{"uuid":"')[2].partition(b'"')[0].decode()
 
 
 def spoken(event: Event) -> str:

@@ -6,6 +6,7 @@ from payhooks.ids import DeliveryId
 from payhooks.model.attempt import OurFault, Reason
 from payhooks.model.delivery import State
 from payhooks.simulator.auditor import Auditor
+from payhooks.simulator.hearings import Hearings
 from payhooks.simulator.promises import Promise
 from payhooks.simulator.record import Request
 
@@ -50,6 +51,7 @@ class Books:
         for (id_, fence), request in record.requests.items():
             self._check_outcome_is_kept(id_, fence, request)
         self._check_sights()
+        Hearings(auditor).close()
 
     def _check_sights(self) -> None:
         """Check that attempts tell of every sight, and of nothing else."""

@@ -46,6 +46,12 @@ MUST_BE_REACHED: Final = frozenset(
         "job taken over",
         "missed event made up for by a job",
         "sent again by a job",
+        # Providers
+        "forgery refused",
+        "receipt taken over",
+        "receipt was a duplicate",
+        "receipts sent again that were stored",
+        "word told of another message",
         # Telemetry
         "alarm disable_failed",
         "alarm our_fault",

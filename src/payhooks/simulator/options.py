@@ -33,6 +33,7 @@ class Size:
     endpoints: int = 4
     publishers: int = 3
     publications: int = 50
+    payments: int = 12
     safety_s: float = 160.0
 
 
@@ -49,6 +50,7 @@ class Options:
     endpoints: int  # per merchant
     publishers: int  # per merchant
     publications: int  # per publisher
+    payments: int  # per provider, of which each merchant has one; 0: none has any
     thinks_s: float  # at most, between two requests of a publisher
     slots: int  # of each process; few, so that lanes and merchants compete
     signed: bool  # endpoints have secrets, which operators rotate
@@ -84,6 +86,10 @@ class Options:
             endpoints=min(chance.whole("options.endpoints", 1, 4), size.endpoints),
             publishers=min(chance.whole("options.publishers", 1, 3), size.publishers),
             publications=min(chance.whole("options.publications", 5, 50), size.publications),
+            payments=min(
+                chance.one_of("options.hears", (0, 1)) * chance.whole("options.payments", 1, 12),
+                size.payments,
+            ),
             thinks_s=chance.skewed("options.thinks", 0.05, 8.0),
             slots=chance.one_of("options.slots", (4, 10, 1_024)),
             signed=chance.one_of("options.signed", (False, True)),

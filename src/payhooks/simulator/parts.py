@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from payhooks.control.replay import Replayer
 from payhooks.flow.accept import Acceptor
+from payhooks.flow.normalise import Normaliser
 from payhooks.flow.settle import Settler
 from payhooks.ports.transport import Transport
 from payhooks.simulator.watched import WatchedStore
@@ -27,6 +28,7 @@ class Parts:
     settler: type[Settler] = Settler
     dispatcher: type[Dispatcher] = Dispatcher
     replayer: type[Replayer] = Replayer
+    normaliser: type[Normaliser] = Normaliser
     transport: Callable[[Transport], Transport] = as_it_is
 
 

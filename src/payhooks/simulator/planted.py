@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from payhooks.simulator import planted_flow as flow
+from payhooks.simulator import planted_heard as heard
 from payhooks.simulator import planted_store as store
 from payhooks.simulator.parts import Parts
 
@@ -51,6 +52,9 @@ PLANTED: Final[Mapping[str, Parts]] = MappingProxyType(
         "no cap on a lane": Parts(dispatcher=flow.NoCap),
         "no rate limit": Parts(store=store.NoLimit),
         "stop forgets what it holds": Parts(dispatcher=flow.HoldsOn),
+        "word of another taken for its own": Parts(normaliser=heard.DeafToOthers),
+        "receipt ends before its events": Parts(normaliser=heard.EndsFirst),
+        "equal words told once": Parts(normaliser=heard.OncePerMeaning),
     }
 )
 
@@ -58,7 +62,7 @@ PLANTED: Final[Mapping[str, Parts]] = MappingProxyType(
 # The first seed that shows each, and that the right engine passes.
 FOUND_BY: Final[Mapping[str, int]] = MappingProxyType(
     {
-        "no fence": 65,
+        "no fence": 8,
         "settle before send": 1,
         "forgotten lane": 1,
         "answer before commit": 5,
@@ -68,7 +72,7 @@ FOUND_BY: Final[Mapping[str, int]] = MappingProxyType(
         "rotation gap": 9,
         "revoked secret signs": 9,
         "attempts counted twice": 1,
-        "resent outcome counted again": 4,
+        "resent outcome counted again": 15,
         "given up one too early": 4,
         "breaker never closes": 1,
         "Retry-After not read": 1,
@@ -83,7 +87,7 @@ FOUND_BY: Final[Mapping[str, int]] = MappingProxyType(
         "retry rendered anew": 1,
         "replay deaf to its cancel": 27,
         "cancelled replay leaves its backlog": 27,
-        "replay without a pace": 3,
+        "replay without a pace": 140,
         "pause forgets what waits": 179,
         "fan-out by stale routing": 1,
         "sends to disabled endpoints": 1,
@@ -92,16 +96,22 @@ FOUND_BY: Final[Mapping[str, int]] = MappingProxyType(
         "endpoint of another merchant": 1,
         "expired lease leaves no trace": 1,
         "expired lease spends an attempt": 1,
-        "no cap on a lane": 41,
+        "no cap on a lane": 19,
         "no rate limit": 1,
         "stop forgets what it holds": 9,
+        "word of another taken for its own": 5,
+        "receipt ends before its events": 3,
+        "equal words told once": 3,
     }
 )
 
 
 def mistake(parts: Parts) -> str:
     """Return in one sentence which real mistake a planted bug is."""
-    names = ("store", "acceptor", "attempts", "settler", "dispatcher", "replayer", "transport")
+    names = (
+        "store", "acceptor", "attempts", "settler", "dispatcher", "replayer", "transport",
+        "normaliser",
+    )  # fmt: skip
     right = Parts()
     [wrong] = [
         getattr(parts, name) for name in names if getattr(parts, name) is not getattr(right, name)

@@ -7,16 +7,22 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, TypeVar, cast
 
+from payhooks.connectors import registry
+from payhooks.connectors.contract import Answer, Incoming
 from payhooks.control import secrets, system
 from payhooks.control.context import Control
+from payhooks.control.event_types import TypeBook
 from payhooks.control.keyring import KEY_BYTES, Keyring
 from payhooks.dialects.registry import DIALECTS
 from payhooks.flow.fan_out import order_key
+from payhooks.flow.receipt_queue import ReceiptQueue
+from payhooks.flow.receive import Receiver
 from payhooks.flow.routing import Directory
 from payhooks.flow.send import Sender
 from payhooks.flow.sweep import Sweep
 from payhooks.flow.tally import Tallier
-from payhooks.ids import EndpointId, IdSource, MerchantId, TimeOrderedIds
+from payhooks.ids import MERCHANT, EndpointId, IdSource, MerchantId, TimeOrderedIds, to_text
+from payhooks.model.connector import Connector
 from payhooks.model.endpoint import DisabledReason
 from payhooks.ports.leasing import Leased
 from payhooks.ports.store import Store
@@ -29,10 +35,10 @@ from payhooks.simulator.parts import Parts
 from payhooks.simulator.promises import Promise
 from payhooks.simulator.receivers import LEASED, Receivers
 from payhooks.simulator.store import FaultyStore
-from payhooks.testing import QuietTelemetry
+from payhooks.testing import QuietTelemetry, ScriptedFetcher
 from payhooks.worker.dispatcher import Done
 from payhooks.worker.lanes import Lane
-from payhooks.worker.loop import Worker
+from payhooks.worker.loop import Beside, Worker
 
 Result = TypeVar("Result")
 
@@ -40,6 +46,8 @@ Result = TypeVar("Result")
 _AHEAD_S: Final = 1.5
 _DRIFT: Final = 1e-4  # what a machine's clock may gain or lose while it is disciplined
 _DRAIN_GRACE_S: Final = 5.0
+# Between two looks at receipts. Virtual time stands still for who waits less than it can count.
+_PAUSE_S: Final = 0.001
 _RETENTION: Final = timedelta(days=30)
 
 
@@ -54,6 +62,7 @@ class Surroundings:
     store: FaultyStore
     slots: int
     replays: bool
+    hears: bool  # there are connectors
     parts: Parts
 
 
@@ -109,7 +118,7 @@ class Process:
     def _compose(self, around: Surroundings) -> None:
         store, clock, telemetry = self._store, self._clock, self._telemetry
         parts = around.parts
-        directory = Directory(store, secrets.opener(self.control.keyring), clock)
+        directory = self._directory = Directory(store, secrets.opener(self.control.keyring), clock)
         self._tallier = Tallier(store=store, clock=clock, telemetry=telemetry)
         self.settler = parts.settler(
             store=store,
@@ -160,6 +169,7 @@ class Process:
             retention=_RETENTION,
         )
         replayer = parts.replayer(self.control, owner=self.owner)
+        receipts = self._compose_receiving(around)
         self._worker = Worker(
             lease_store=store,
             sweep_store=store,
@@ -170,7 +180,37 @@ class Process:
             clock=clock,
             telemetry=telemetry,
             owner=self.owner,
+            beside=(Beside("receipts", _PAUSE_S, receipts.step),) if around.hears else (),
         )
+
+    def _compose_receiving(self, around: Surroundings) -> ReceiptQueue:
+        # Nobody can be asked: what is not signed stays unread.
+        fetcher = ScriptedFetcher()
+        normaliser = around.parts.normaliser(
+            self.control,
+            self.acceptor,
+            self._directory,
+            TypeBook(self.control),
+            fetcher=fetcher,
+            telemetry=self._telemetry,
+        )
+        receipts = ReceiptQueue(
+            normaliser.process,
+            store=self._store,
+            clock=self._clock,
+            telemetry=self._telemetry,
+            owner=self.owner,
+        )
+        self._receiver = Receiver(
+            store=self._store,
+            clock=self._clock,
+            ids=self._ids,
+            fetcher=fetcher,
+            telemetry=self._telemetry,
+            owner=self.owner,
+            offer=receipts.offer,
+        )
+        return receipts
 
     def start(self) -> None:
         """Begin to work."""
@@ -202,6 +242,7 @@ class Process:
 
     async def _drain(self) -> None:
         self.dispatcher.begin_no_more()
+        await self._receiver.drain()
         await self.acceptor.drain()
         await self._worker.drain(grace_s=_DRAIN_GRACE_S)
         await self._tallier.stop()
@@ -227,6 +268,15 @@ class Process:
 
         spawn(self.life, serve)
         return reply
+
+    async def hear(self, connector: Connector, incoming: Incoming) -> Answer:
+        """Take what a provider sends to a connector."""
+        table = await self._directory.find(to_text(MERCHANT, connector.merchant_id))
+        heard = table.heard(connector.name)
+        assert heard is not None, "it was there before the process was"
+        return await self._receiver.receive(
+            table, heard, registry.bound(heard, table.merchant), incoming
+        )
 
     @property
     def quiet(self) -> bool:

@@ -26,6 +26,8 @@ class Promise(StrEnum):
     REPLAYS = "I17 replays"
     LEASES = "I18 leases"
     NO_BUG = "I19 no bug"
+    HEARD = "I20 heard"
+    TOLD = "I21 told"
 
 
 MEANING: Final[dict[Promise, str]] = {
@@ -64,4 +66,9 @@ MEANING: Final[dict[Promise, str]] = {
     "that stops in order leaves none that it did not use.",
     Promise.NO_BUG: "No lane drifts. No loop catches an error that nothing should raise, and "
     "nobody is answered one.",
+    Promise.HEARD: "A provider that is answered 2xx was heard: each of its messages is stored, and "
+    "read in the end. What is signed by somebody else is refused, and never believed.",
+    Promise.TOLD: "What a payment's messages mean together is told, each word as often as they "
+    "mean it, whatever order they came in and however often: none lost, doubled or made up. A "
+    "receipt says that it told something only when the event is there.",
 }

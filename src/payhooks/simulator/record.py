@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from payhooks.ids import DeliveryId, EndpointId, EventId, MerchantId, ReplayId
+from payhooks.ids import DeliveryId, EndpointId, EventId, MerchantId, ReceiptId, ReplayId
 from payhooks.model.attempt import Answer, Outcome
 from payhooks.model.delivery import State
 from payhooks.model.endpoint import Endpoint
@@ -70,6 +70,10 @@ class Record:
     job_claims: Counter[ReplayId] = field(default_factory=Counter)
     job_cancelled: set[ReplayId] = field(default_factory=set)  # and the person was told so
     job_leased: dict[ReplayId, set[DeliveryId]] = field(default_factory=dict)  # at its cancel
+    received: dict[tuple[MerchantId, bytes], ReceiptId] = field(default_factory=dict)  # by body
+    words_due: Counter[tuple[MerchantId, str]] = field(default_factory=Counter)  # by meaning
+    # By meaning: of which message each event tells.
+    words_told: dict[tuple[MerchantId, str], list[str]] = field(default_factory=dict)
     marks: dict[str, int] = field(default_factory=dict)  # rare states that were reached
 
 

@@ -1,19 +1,24 @@
 """The memory store, whose tables and changes the auditor sees."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from payhooks.clock import Clock
+from payhooks.flow.conclude import FAMILY
 from payhooks.ids import DeliveryId, MerchantId, ReplayId
 from payhooks.model.audit import AuditEntry
 from payhooks.model.delivery import State
 from payhooks.model.endpoint import EndpointStatus
+from payhooks.model.receipt import Receipt
 from payhooks.model.replay import Replay
 from payhooks.ports.accepting import Acceptance, Arrival, Repeated, StaleRouting
 from payhooks.ports.controlling import Cancelled, Change
 from payhooks.ports.leasing import LaneNews, LaneReport
+from payhooks.ports.receiving import Conclusion
 from payhooks.ports.settling import Settlement
 from payhooks.simulator.answers import Answers
 from payhooks.simulator.auditor import Auditor
+from payhooks.simulator.hearings import Hearings
 from payhooks.simulator.moves import Moves
 from payhooks.storage.memory import DeliveryMoved, EventAccepted, MemoryStore
 
@@ -26,12 +31,14 @@ class WatchedStore(MemoryStore):
         self._auditor = auditor
         self._moves = Moves(auditor)
         self._answers = Answers(auditor)
+        self._hearings = Hearings(auditor)
         auditor.watch(self._tables)
 
     def _observe(self, kind: str, fact: object) -> None:
         match fact:
             case EventAccepted():
                 self._answers.event_accepted(fact)
+                self._hearings.told(fact.event)
             case DeliveryMoved():
                 self._moves.moved(fact)
             case _:
@@ -40,19 +47,44 @@ class WatchedStore(MemoryStore):
     async def accept(self, arrivals: Sequence[Arrival], *, owner: int) -> list[Acceptance]:
         """See AcceptStore."""
         again = any(arrival.event.id in self._tables.events for arrival in arrivals)
+        carried = [each.conclusion for each in arrivals if each.conclusion is not None]
+        undone = self._hearings.undone(carried)
         acceptances = await super().accept(arrivals, owner=owner)
+        self._hearings.concluded(undone)
         self._answers.batch_accepted(list(arrivals), acceptances)
         if again:
             self._auditor.mark("batch sent again that was stored")
-        for acceptance in acceptances:
+        for arrival, acceptance in zip(arrivals, acceptances, strict=True):
             match acceptance:
                 case StaleRouting():
                     self._auditor.mark("plan was stale")
                 case Repeated():
                     self._auditor.mark("key was known")
+                    if arrival.event.family == FAMILY and acceptance.content != arrival.content:
+                        self._auditor.mark("word told of another message")
                 case _:
                     pass
         return acceptances
+
+    async def receive(self, receipts: Sequence[Receipt], **bounds: Any) -> None:  # noqa: ANN401 - passed on
+        """See ReceivingStore."""
+        if any(receipt.id in self._tables.receipts for receipt in receipts):
+            self._auditor.mark("receipts sent again that were stored")
+        await super().receive(receipts, **bounds)
+        self._hearings.received(receipts)
+
+    async def claim_receipts(self, *, owner: int, limit: int, for_s: float) -> list[Receipt]:
+        """See ReceivingStore."""
+        claimed = await super().claim_receipts(owner=owner, limit=limit, for_s=for_s)
+        if claimed:
+            self._auditor.mark("receipt taken over")
+        return claimed
+
+    async def conclude(self, conclusions: Sequence[Conclusion]) -> None:
+        """See ReceivingStore."""
+        undone = self._hearings.undone(conclusions)
+        await super().conclude(conclusions)
+        self._hearings.concluded(undone)
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         """See SettleStore."""

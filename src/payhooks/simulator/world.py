@@ -8,6 +8,7 @@ from payhooks.control import secrets
 from payhooks.control.context import SYSTEM, audit_entry
 from payhooks.ids import MerchantId, TimeOrderedIds
 from payhooks.model.merchant import CardNumbers, Merchant, Mode, TypeCheck
+from payhooks.model.receipt import ReceiptState
 from payhooks.model.replay import ReplayState
 from payhooks.ports.controlling import Change
 from payhooks.ports.store import Store
@@ -20,6 +21,7 @@ from payhooks.simulator.options import Options, Size
 from payhooks.simulator.parts import Parts
 from payhooks.simulator.process import Process, Surroundings, make_control
 from payhooks.simulator.promises import Promise
+from payhooks.simulator.providers import PaymentProvider, connect
 from payhooks.simulator.publishers import Publisher
 from payhooks.simulator.receivers import Receivers
 from payhooks.simulator.sights import Sights
@@ -58,6 +60,7 @@ class World:
             store=FaultyStore(self._store, wire),
             slots=self.options.slots,
             replays=self.options.replays,
+            hears=self.options.payments > 0,
             parts=parts,
         )
         self.loop.set_exception_handler(self._raised)
@@ -95,6 +98,11 @@ class World:
             for merchant in merchants
             for n in range(self.options.publishers)
         ]
+        if self.options.payments:
+            talking += [
+                asyncio.create_task((await self._provider(merchant)).run(self.options.payments))
+                for merchant in merchants
+            ]
         store = cast("Store", self._around.store.of("operator"))
         operator = self._operator(store, "operator")
         ticking = asyncio.create_task(self._tick(operator))
@@ -200,7 +208,7 @@ class World:
     def _unfinished(self, talking: list["asyncio.Task[None]"]) -> str:
         waiting = sum(not task.done() for task in talking)
         if waiting:
-            return f"{waiting} publishers have no answer"
+            return f"{waiting} publishers and providers have no answer"
         for task in talking:
             task.result()
         rows = self.auditor.tables.queue.rows
@@ -211,6 +219,9 @@ class World:
             return "announcements are unpublished"
         if any(job.state is ReplayState.RUNNING for job in self.auditor.tables.replays.values()):
             return "replays have not ended"
+        receipts = self.auditor.tables.receipts.values()
+        if any(receipt.state is ReceiptState.RECEIVED for receipt in receipts):
+            return "receipts are unread"
         return ""
 
     async def _write_down(self) -> None:
@@ -240,6 +251,20 @@ class World:
         return Publisher(
             f"client{number}",
             merchant,
+            chance=self.chance,
+            auditor=self.auditor,
+            pick=self._pick,
+            thinks_s=self.options.thinks_s,
+            reply_lost_rate=self.options.reply_lost_rate,
+        )
+
+    async def _provider(self, merchant: Merchant) -> PaymentProvider:
+        connector, secret = await connect(self._control, merchant, self.chance)
+        return PaymentProvider(
+            merchant,
+            connector,
+            secret,
+            clock=self._clock,
             chance=self.chance,
             auditor=self.auditor,
             pick=self._pick,
