@@ -5,7 +5,7 @@ say the same in other places from one message to the next.
 """
 
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Final
 
@@ -44,7 +44,8 @@ class Said:
         self.spelled: Final = data
         try:
             self.data: object = _decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidOperation):
+            # The last: an exponent with more digits than any number needs is JSON, and no decimal.
             raise InvalidError.at("", "malformed", "The message's data is not JSON.") from None
 
     def text(self, *pointers: str) -> str | None:

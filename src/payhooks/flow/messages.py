@@ -106,4 +106,8 @@ def message_of(receipt: Receipt, heard: Heard) -> Message:
     if receipt.despite_conflict:
         # A person has said that it is a message of its own.
         heard = msgspec.structs.replace(heard, event_id=to_text(RECEIPT, receipt.id))
+    if heard.occurred_at is not None and heard.occurred_at.year not in limits.OCCURRED_AT_YEARS:
+        # Surely a mistake, as at publishing. At the ends of time are some that PostgreSQL gives
+        # back as none: no lease with such an event in it would end well, whoever's the others are.
+        heard = msgspec.structs.replace(heard, occurred_at=None)
     return Message(heard=heard, receipt_id=receipt.id, insisted=receipt.despite_conflict)

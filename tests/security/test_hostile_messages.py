@@ -1,0 +1,46 @@
+"""What a provider gone mad, or a merchant who signs for himself, cannot do to everybody else."""
+
+import pytest
+from tests.support.inbound_world import InboundWorld
+from tests.support.owlpay_sender import SECRET as WHS
+from tests.support.owlpay_sender import signed
+from tests.support.providers import payment
+
+from payhooks.model.receipt import ReceiptState
+
+OWLPAY = "owlpay"
+
+
+async def _signs(world: InboundWorld) -> str:
+    merchant = await world.merchant()
+    await world.connector(merchant, OWLPAY, secrets=[WHS])
+    return merchant
+
+
+async def _said(world: InboundWorld, merchant: str, body: bytes) -> None:
+    headers = signed(body, world.clock.now(), WHS)
+    answer = await world.hears(merchant, OWLPAY, headers, body)
+    assert answer.status == 200, answer.body
+
+
+@pytest.mark.parametrize("number", ["1e99999999999999999999", "1e-99999999999999999999"])
+async def test_a_number_that_no_decimal_can_hold_ends_its_receipt(number: str) -> None:
+    """What raises something else is claimed again for ever, before everybody's that are newer."""
+    world = InboundWorld()
+    merchant = await _signs(world)
+    spelled = payment(1).replace(b'"amount": 1250', b'"amount": 1250, "rate": ' + number.encode())
+    await _said(world, merchant, spelled)
+    await world.process()
+    [receipt] = await world.stored(merchant)
+    assert receipt.state is ReceiptState.UNDECODABLE
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+async def test_a_time_at_the_end_of_time_is_not_told(at: str) -> None:
+    """PostgreSQL gives some back as none at all: no lease with such an event in it ends well."""
+    world = InboundWorld()
+    merchant = await _signs(world)
+    await _said(world, merchant, payment(1, updated_at=at))
+    await world.process()
+    [event] = await world.events(merchant)
+    assert event.occurred_at is None
