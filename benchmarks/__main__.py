@@ -18,7 +18,7 @@ from proofs import isolation
 from proofs.ground import FULL, Size, Store, open_store
 from proofs.lines import machine
 
-from benchmarks import longer, scale
+from benchmarks import inbound, longer, scale
 from benchmarks.engine import Rate, measure_relay, one_merchant
 from benchmarks.figures import Figure, keep
 from benchmarks.scale import CONNECTIONS, Compared, measure
@@ -123,6 +123,25 @@ def _replay(store: Store, extent: Extent) -> Iterator[Figure]:
     )
 
 
+def _inbound(store: Store, extent: Extent) -> Iterator[Figure]:
+    relay = measure_relay(seconds=extent.seconds, connections=CONNECTIONS)
+    found = inbound.measure(store, seconds=extent.seconds)
+    yield Figure(
+        benchmark="inbound",
+        store=store.name,
+        per_s=found.per_s,
+        ratio=found.per_s / relay.deliveries_per_s,
+        beside=_RELAY,
+        cpu_us=found.cpu_us,
+        store_cpu_us=found.store_cpu_us,
+        said=(
+            f"answer at {found.half_per_s:,.0f}/s: p50 {found.answer_p50_ms:.1f} ms, "
+            f"p99 {found.answer_p99_ms:.1f} ms; a lone one at the merchant's after "
+            f"{found.delivered_ms:.1f} ms"
+        ),
+    )
+
+
 def _memory(store: Store, extent: Extent) -> Iterator[Figure]:
     found = longer.memory(store, per_s=extent.memory_per_s, seconds=extent.memory_s)
     yield Figure(
@@ -164,6 +183,7 @@ BENCHMARKS: Final[dict[str, Callable[[Store, Extent], Iterator[Figure]]]] = {
     "hanging": _hanging,
     "replay": _replay,
     "memory": _memory,
+    "inbound": _inbound,
 }
 
 

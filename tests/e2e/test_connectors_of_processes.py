@@ -5,8 +5,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from tests.support.owlpay_sender import SECRET
 from tests.support.postgres import cluster
-from tests.support.providers import SECRET, connector, payment, post, signature
+from tests.support.providers import connector, payment, post, signature
 from tests.support.receiving import until
 from tests.support.server import Api, Server, Tenant, postgres_url
 

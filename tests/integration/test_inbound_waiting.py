@@ -1,4 +1,4 @@
-"""What waits for too long is asked for, shown and said once; and what follows from what is heard."""
+"""What waits for too long is asked for, shown and said once; what follows from what is heard."""
 
 import json
 from datetime import timedelta
