@@ -16,6 +16,7 @@ from payhooks.errors import NotFoundError, PayhooksError
 from payhooks.flow.receive import BODY_BYTES_MAX, Receiver
 from payhooks.flow.routing import Directory, RoutingTable
 from payhooks.model.connector import Connector
+from payhooks.model.merchant import Mode
 
 PREFIX: Final = "/webhooks/"
 _PARTS: Final = 2
@@ -82,11 +83,16 @@ class ConnectorIntake:
             table = await self._directory.confirmed(names[0])
         except NotFoundError:
             raise _nobody() from None
-        wanted = self._control.urls.webhook_hosts[table.merchant.mode]
         connector = table.heard(names[1])
-        if connector is None or (wanted is not None and asgi.host(scope) != wanted):
+        if connector is None or not self._is_named(asgi.host(scope), table.merchant.mode):
             raise _nobody()
         return table, connector
+
+    def _is_named(self, host: str, mode: Mode) -> bool:
+        """Whether connectors of this mode are under the name."""
+        hosts = self._control.urls.webhook_hosts
+        # A mode that was given no name is under any, but for the other's.
+        return host not in hosts.values() if hosts[mode] is None else host == hosts[mode]
 
 
 def _nobody() -> NotFoundError:
