@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from tests.support import providers
+from tests.support import owlpay_sender, providers
 from tests.support.chromium import Installation
 from tests.support.ports import free_port
 from tests.support.server import Api
@@ -87,10 +87,10 @@ def furnish(
 
 def _heard(api: Api, at: str, note: str) -> tuple[str, str]:
     """Return a connector to which something and something forged came, and the forged receipt."""
-    said = {"name": "owlpay", "dialect": "owlpay", "secrets": [providers.SECRET]}
+    said = {"name": "owlpay", "dialect": "owlpay", "secrets": [owlpay_sender.SECRET]}
     made = api.post(f"{at}/connectors", said)
     path = urlsplit(made["url"]).path
-    for number, secret in ((1, providers.SECRET), (2, "whs_of_somebody_else")):
+    for number, secret in ((1, owlpay_sender.SECRET), (2, "whs_of_somebody_else")):
         body = providers.payment(number, note=note)
         signed = providers.signature(body, at_s=int(time.time()), secret=secret)
         providers.post(api.port, path, body, signed)

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import expect
-from tests.support import providers
+from tests.support import owlpay_sender, providers
 from tests.support.chromium import NARROW, WIDE, Chromium, Installation, Theme
 from tests.support.ports import free_port
 from tests.support.server import Api
@@ -105,7 +105,7 @@ def test_what_a_provider_sent_is_followed_to_its_payment(
     expect(page.get_by_text("The last request was not verified")).to_be_visible()
     if scripts:  # which what examines is itself
         window.examine("connector-mistaken")
-    page.get_by_label("Signing secret").fill(providers.SECRET)
+    page.get_by_label("Signing secret").fill(owlpay_sender.SECRET)
     page.get_by_role("button", name="Use the new secret").click()
     page.get_by_role("button", name="Verify and read again").click()
     expect(page.get_by_text("1 is verified and will be read in a moment")).to_be_visible()
