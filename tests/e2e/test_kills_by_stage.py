@@ -9,12 +9,10 @@ import http.client
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from tests.support.failing_server import ARMED_VARIABLE, KILL_VARIABLE
-from tests.support.postgres import cluster
 from tests.support.receiver import Reception
 from tests.support.receiving import Receiving, until
 from tests.support.server import (
@@ -24,26 +22,11 @@ from tests.support.server import (
     Json,
     Server,
     Tenant,
-    postgres_url,
 )
 
 FAILING = ("tests.support.failing_server",)
 # A lease outlives wait, deadline and margin: 5 + 1 + 10 s for these endpoints.
 TIMEOUT_S = 1.0
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def any_server(
-    request: pytest.FixtureRequest, stack: ExitStack, server: Server, tmp_path: Path
-) -> Server:
-    """Return a server on each store; on PostgreSQL a lease has to run out first."""
-    if request.param == "sqlite":
-        return server
-    name = f"kills_{abs(hash(str(tmp_path))) % 10**12}"
-    url = stack.enter_context(postgres_url(stack.enter_context(cluster()), name))
-    server = Server(tmp_path / "postgres", url)
-    stack.callback(server.close)
-    return server
 
 
 def _tenant(
