@@ -109,6 +109,10 @@ def test_a_connector_is_set_up_mended_and_taken_down_on_the_command_line(
     many = ("receipts", "reprocess", "--connector", "owl", "--state", "quarantined")
     assert "0 are read again" in shell.said(*many)
 
+    edited = shell.json("connectors", "edit", "owl", "--event", "payment_intent.*")
+    assert (edited["events"], edited["url"]) == (["payment_intent.*"], made["url"])
+    assert shell.json("connectors", "edit", "owl", "--event", "*")["events"] == ["*"]
+    assert shell.ended("connectors", "edit", "owl")[0] == ExitCode.USAGE
     assert "disabled" in shell.said("connectors", "disable", "owl")
     assert _post(made["url"], _captured(), SECRET) == 404
     assert "active" in shell.said("connectors", "enable", "owl")

@@ -18,6 +18,7 @@ from payhooks.cli.output import (
     say,
     table,
 )
+from payhooks.errors import InvalidError
 
 group = typer.Typer(help="Connectors: who sends to us for a merchant.", no_args_is_help=True)
 
@@ -37,6 +38,18 @@ Secrets = Annotated[
         help="What the provider signs with; @FILE reads it, - too; may be given several times.",
     ),
 ]
+Credential = Annotated[
+    str | None,
+    typer.Option(help="What the provider shows us, or we show it; @FILE reads it, - too."),
+]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--option", metavar="NAME=VALUE", help="A choice of this provider."),
+]
+Events = Annotated[
+    list[str] | None,
+    typer.Option("--event", "-e", help="A type or pattern in the provider's words; '*' is all."),
+]
 
 
 @group.command("create")
@@ -45,20 +58,9 @@ def create(  # noqa: PLR0913 - one option per member of a connector
     dialect: Annotated[str, typer.Argument(metavar="PROVIDER", help="Who sends.")],
     *,
     secret: Secrets = None,
-    credential: Annotated[
-        str | None,
-        typer.Option(help="What the provider shows us, or we show it; @FILE reads it, - too."),
-    ] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option("--option", metavar="NAME=VALUE", help="A choice of this provider."),
-    ] = None,
-    event: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--event", "-e", help="A type or pattern in the provider's words; without any: all."
-        ),
-    ] = None,
+    credential: Credential = None,
+    option: Options = None,
+    event: Events = None,
     merchant: MerchantName = None,
     json: AsJson = False,
 ) -> None:
@@ -67,7 +69,7 @@ def create(  # noqa: PLR0913 - one option per member of a connector
         "name": name,
         "dialect": dialect,
         "secrets": [_text(each, option="--secret") for each in secret or []],
-        "options": dict(pair(each, separator="=", option="--option") for each in option or []),
+        "options": _options(option or []),
         "events": event or [],
     }
     if credential is not None:
@@ -89,6 +91,31 @@ def show(connector: Id, *, merchant: MerchantName = None, json: AsJson = False) 
     """Show one connector: its URL, what to do at the provider, how it fares."""
     api = connect(merchant)
     _show(api.get(_path(api, connector)), json=json)
+
+
+@group.command("edit")
+def edit(  # noqa: PLR0913 - one option per member of a connector
+    connector: Id,
+    *,
+    secret: Secrets = None,
+    credential: Credential = None,
+    option: Options = None,
+    event: Events = None,
+    merchant: MerchantName = None,
+    json: AsJson = False,
+) -> None:
+    """Change what is given, at once and as a whole; the rest keeps its value."""
+    body: dict[str, Any] = {"events": event} if event else {}
+    if secret:
+        body["secrets"] = [_text(each, option="--secret") for each in secret]
+    if credential is not None:
+        body["credential"] = _text(credential, option="--credential")
+    if option:
+        body["options"] = _options(option)
+    if not body:
+        raise InvalidError.at("edit", "required", "Say what to change.")
+    api = connect(merchant)
+    _show(api.call("PATCH", _path(api, connector), body=body).json, json=json)
 
 
 @group.command("rotate-secret")
@@ -169,6 +196,10 @@ def _move(connector: str, move: str, merchant: str | None, *, json: bool) -> Non
         as_json(moved)
     else:
         say(f"{connector} is {moved['status']}.")
+
+
+def _options(said: list[str]) -> dict[str, str]:
+    return dict(pair(each, separator="=", option="--option") for each in said)
 
 
 def _path(api: Api, connector: str, rest: str = "") -> str:
