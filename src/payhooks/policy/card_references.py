@@ -18,7 +18,7 @@ _WORDS: Final = r"ids?|refs?|references?|rrn|uid"
 _REFERENCE: Final = re.compile(
     rf"(?:(?:^|[_.\- \[:])(?i:{_WORDS})|(?<=[a-z0-9])(?:Ids?|IDs?|Refs?|References?)"
     rf"|(?i:(?:order|transaction|payment|payin|payout|refund|capture|dispute|invoice|batch|event"
-    rf"|merchant|psp|original)[_.\- ]?(?:{_WORDS}|no|number)))\]?$"
+    rf"|merchant|psp|original)[_.\- ]?(?:{_WORDS}|no|number|serial|tag)))\]?$"
 )
 _OF_CARD: Final = re.compile(
     r"card|account|instrument|credential|(?:^|[_.\- \[])(?:pan|cc)(?:$|[_.\- \]])", re.IGNORECASE
