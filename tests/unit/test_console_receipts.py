@@ -244,3 +244,39 @@ async def test_another_merchants_receipt_does_not_exist(world: HearingConsole) -
 def test_reasons_are_sentences(words: str | None, whole: str) -> None:
     """They are written for logs, and read by people."""
     assert sentence(words) == whole
+
+
+async def test_a_receipt_that_told_nothing_leads_to_its_payment_all_the_same(
+    world: HearingConsole,
+) -> None:
+    """A duplicate or a conflict is a question about a payment: what had been heard of it."""
+    merchant, browser = await hearing(world)
+    await world.says(merchant)
+    again = await world.says(merchant)
+    assert again.state is ReceiptState.DUPLICATE
+    assert 'href="/console/payments?id=pi_1"' in (await browser.get(at(again))).text
+
+
+async def test_a_receipt_in_quarantine_says_how_it_gets_out(world: HearingConsole) -> None:
+    """Most of them are the provider's, and the secret is that of another endpoint."""
+    merchant, browser = await hearing(world)
+    receipt = await world.says(merchant, secret="whs_of_somebody_else")
+    words = read((await browser.get(at(receipt))).text)
+    assert "give the connector the secret that it is signed with" in words
+    looking = await world.signed_in(merchant, Role.VIEWER)
+    assert "give the connector" not in read((await looking.get(at(receipt))).text)
+
+
+async def test_a_reference_that_was_left_as_it_came_is_not_called_masked(
+    world: HearingConsole,
+) -> None:
+    """Whoever answers for card data reads here what is still on the disk."""
+    merchant, browser = await hearing(world)
+    receipt = await world.says(
+        merchant, order_serial="4111111111111111", note="4111 1111 1111 1111"
+    )
+    words = read((await browser.get(at(receipt))).text)
+    assert "it was stored as it came" in words
+    assert "is not kept" not in words
+    assert "As it is kept" in words
+    assert "As it came" not in words
