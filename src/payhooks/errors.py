@@ -49,13 +49,18 @@ class InvalidError(InputError):
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         assert faults
-        super().__init__("; ".join(f"{fault.pointer}: {fault.detail}" for fault in faults))
+        super().__init__("; ".join(map(_told, faults)))
         self.faults = tuple(faults)
 
     @classmethod
     def at(cls, pointer: str, code: str, detail: str) -> "InvalidError":
         """Return the error for a single fault."""
         return cls([Fault(pointer=pointer, code=code, detail=detail)])
+
+
+def _told(fault: Fault) -> str:
+    # The whole has no place to name.
+    return f"{fault.pointer}: {fault.detail}" if fault.pointer else fault.detail
 
 
 class NotFoundError(InputError):
