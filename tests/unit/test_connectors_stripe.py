@@ -161,3 +161,24 @@ def test_the_merchants_order_is_a_name_of_the_payment() -> None:
     """Merchants look for their own number."""
     [told] = _told("payment_intent.succeeded", _INTENT)
     assert told.told.references == ("ORD-7", "ch_1")
+
+
+@pytest.mark.parametrize(
+    ("name", "about"),
+    [
+        pytest.param(name, about, id=name)
+        for name, about in (
+            ("payment_intent.created", _INTENT),
+            ("payment_intent.partially_funded", _INTENT),
+            ("charge.dispute.funds_withdrawn", _DISPUTE),
+            ("charge.dispute.funds_reinstated", _DISPUTE),
+            ("payout.updated", _PAYOUT),
+            ("payout.reconciliation_completed", _PAYOUT),
+        )
+    ],
+)
+def test_what_comes_with_the_events_of_the_guide_and_says_no_more_tells_nothing(
+    name: str, about: dict[str, Any]
+) -> None:
+    """Each payment has one of these: called unmapped, they would hide what really is unknown."""
+    assert STRIPE.read(_request(name, about), {}) == ()

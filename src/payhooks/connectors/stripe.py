@@ -95,6 +95,17 @@ _ROWS: Final[Mapping[str, _Row]] = MappingProxyType(
         "payout.canceled": _payout("payout_cancelled"),
     }
 )
+# They come with what the guide says to switch on, and others tell what follows from them.
+_SILENT: Final = frozenset(
+    {
+        "payment_intent.created",
+        "payment_intent.partially_funded",
+        "charge.dispute.funds_reinstated",
+        "charge.dispute.funds_withdrawn",
+        "payout.reconciliation_completed",
+        "payout.updated",
+    }
+)
 
 
 class Stripe(Translated):
@@ -142,6 +153,8 @@ class Stripe(Translated):
     def read(self, incoming: Incoming, options: Options) -> Sequence[Heard]:
         """Return what the event means; nothing where its object's status makes it mean nothing."""
         reading = DIALECT.read(incoming.headers, incoming.body)
+        if reading.event_type in _SILENT:
+            return ()
         row = _ROWS.get(reading.event_type)
         if row is None:
             kind = reading.object_type or "event"

@@ -177,7 +177,9 @@ class Normaliser:
         for heard in heards:
             demand_keepable(heard)
         if not heards:
-            words = "It tells of nothing: a test, or something that the provider does not know."
+            words = (
+                "It tells of nothing: a test, a step between, or what the provider does not know."
+            )
             return ended(receipt, ReceiptState.PROCESSED, words)
         events = account.connector.events
         match = MatchTable([(0, events)]) if events else None
