@@ -127,6 +127,9 @@ def test_escapes_are_read_and_stay_where_nothing_is_hidden(text: str, left: str)
         ),
         pytest.param("{'cvv': '737'", id="what is nearly JSON"),
         pytest.param("Card_Verification_Value: 737", id="a line"),
+        pytest.param("the CVV 737 of it", id="a sentence"),
+        pytest.param("cvc2  737", id="a sentence, with the number of the code"),
+        pytest.param("Security code\xa0737", id="a sentence, in full"),
     ],
 )
 def test_a_security_code_goes_whole_whatever_carries_it(text: str) -> None:
@@ -159,6 +162,8 @@ def test_stripes_and_pin_blocks_go_whole(text: str, kind: Kind) -> None:
     [
         pytest.param("cvv_result=100&cvc_check=pass&avs=123", id="results of checks"),
         pytest.param("cvv=M&cvc=12345", id="too short and too long"),
+        pytest.param("cvv 12, cvv 12345, cvv is 123", id="the same, in a sentence"),
+        pytest.param("CSC 1234 and CAV 2024", id="words that mean other things, too"),
         pytest.param("phone=%2B50173145932412", id="a telephone number in a form"),
         pytest.param(f"n={HIDDEN}", id="what is masked"),
         pytest.param("at=1732186800000&id=pi4111111111111111", id="times and ids"),

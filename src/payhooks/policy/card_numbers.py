@@ -90,7 +90,9 @@ _NAMED: Final = re.compile(
     r"|card[ _.\-]?(?:code|cid|verification[ _.\-]?(?:value|code|number)))[ _.\-]?2?"
     r"|(?P<pin>pin[ _.\-]?block))\]?"
     r"(?:\s[^<>]{0,60}+>|\"?(?:\r?\n[\w\-]{1,40}+:[^\r\n]{0,200}+){0,4}+\r?\n\r?\n"
-    r"|(?:[\"'\\\s]|value){0,8}+[:=>]|</\w{1,32}+>\s{0,8}+<\w{1,32}+>)"
+    r"|(?:[\"'\\\s]|value){0,8}+[:=>]|</\w{1,32}+>\s{0,8}+<\w{1,32}+>"
+    # As people write it; what else is called so may stand before a number that is none.
+    r"|(?:(?<=cv[vcn])|(?<=cv[vcn]2)|(?<=security code))[ \xa0]{1,3}+(?=\d))"
     r"(?:[\"'\\\s]|<\w{1,32}+>|<!\[CDATA\[){0,8}+"
     r"(?P<value>(?(pin)[0-9a-fA-F]{16}|\d{3,4}))(?!\w)",
     re.IGNORECASE,

@@ -43,7 +43,7 @@ _RUNS_MAX: Final = 64
 _SECRET_MEMBER: Final = re.compile(
     rb"c(?=[vsauk])(?:v[vcnd]|sc|av|uritycode"
     rb"|ard(?:code|cid|verification(?:value|code|number))|k(?<=pinblock))0?"
-    rb"(?:(?:[\]\"'\\:=>]|value|%0[0acde]){1,8}+(?:[0a-f]{3}|<)|</|[^<>{},]{1,60}+>|\"content)"
+    rb"(?:(?:[\]\"'\\:=>]|value|%0[0acde]){1,8}+(?:[0a-f]{3}|<)|</|[^<>{},]{1,60}+>|\"content|000)"
 )
 # Base64 of ASCII digits and their separators has few letters; whatever may be one of them is a 1.
 _BASE64_LETTERS: Final = bytes(
