@@ -50,6 +50,8 @@ async def test_a_payment_that_went_on_to_another_wait_gets_the_whole_time_of_tha
     assert await _overdue(world, merchant) == [("pi_1", HEARD_AT + timedelta(days=6))]
     said = [json.loads(event.data).get("delayed") for event in await world.events(merchant)]
     assert said == [None, None, True]
+    whose = json.loads((await world.events(merchant))[-1].metadata or b"{}")
+    assert whose == {"connector": "stripe"}, "nobody else can be asked"
 
 
 @pytest.mark.shows("N07")

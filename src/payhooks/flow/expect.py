@@ -85,7 +85,7 @@ class Expecter:
         since = story.state.since or expectation.since
         judged = msgspec.structs.replace(expectation, since=since, overdue=left_s <= 0)
         if judged.overdue and event_of(story) == PROCESSING:
-            await self._say(expectation, story)
+            await self._say(account, expectation, story)
         due_in_s = AGAIN_S if judged.overdue else left_s
         await self._control.store.write_expectation(judged, due_in_s=due_in_s)
 
@@ -146,7 +146,7 @@ class Expecter:
         self._telemetry.receipt_judged(account.connector.dialect, Verdict.VERIFIED)
         await self._normaliser.process(kept)
 
-    async def _say(self, expectation: Expectation, story: ObjectStory) -> None:
+    async def _say(self, account: Account, expectation: Expectation, story: ObjectStory) -> None:
         """Tell once that it takes longer than it should."""
         newest = story.events[0].event
         data = msgspec.json.decode(newest.data, type=dict[str, msgspec.Raw])
@@ -163,6 +163,8 @@ class Expecter:
             object_id=expectation.object_id,
             # The same news once more, and no later: what comes next may have happened before now.
             occurred_at=newest.occurred_at,
+            # No receipt: the provider said nothing, which is the news.
+            metadata=msgspec.json.encode({"connector": account.connector.name}),
             idempotency_key=_key(expectation),
             # The data may differ from look to look: it is the same word.
             content=hashlib.sha256(_key(expectation).encode()).digest()[:16],
