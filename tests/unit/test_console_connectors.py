@@ -160,7 +160,10 @@ async def test_a_secret_is_replaced_and_the_one_before_counts_for_a_while(
     assert keys.secrets == [CANARY, SECRET]
     shown = await browser.get(at)
     assert CANARY not in shown.text
+    assert re.search(r"Secrets 2, one of them until [\d-]+ [\d:]+ UTC", read(shown.text))
     world.advance(3_601)
+    later = await world.signed_in(merchant)
+    assert "Secrets 1 Events" in read((await later.get(at)).text)
     keys = await connectors.opened_keys(world.control, merchant, made)
     assert keys.secrets == [CANARY]
 

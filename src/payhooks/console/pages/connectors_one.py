@@ -14,13 +14,14 @@ from payhooks.console.pages import connectors_form as forms
 from payhooks.console.pages.connectors import LIST, OVERDUE_COUNTED_MAX, overdue_count, place_of
 from payhooks.console.pages.connectors_form import Entered
 from payhooks.console.pages.receipts import STATES, sentence
-from payhooks.control import connectors, receipts
+from payhooks.control import connectors, receipts, secrets
 from payhooks.control.connector_draft import ConnectorDraft
 from payhooks.control.receipts import Reprocessed
 from payhooks.errors import InvalidError, StaleVersionError, WrongStateError
 from payhooks.model.connector import Connector, ConnectorStatus
 from payhooks.model.key import Scope
 from payhooks.model.receipt import Receipt, ReceiptState
+from payhooks.model.secret import SecretPurpose
 from payhooks.ports.controlling import Window
 from payhooks.ports.receiving import ConnectorHealth, ReceiptFilter
 
@@ -190,6 +191,11 @@ async def _show(
         active=found.status is ConnectorStatus.ACTIVE,
         provider=provider,
         source=SOURCES[provider.source],
+        secrets=secrets.live(
+            await store.secrets(merchant.id, found.id),
+            SecretPurpose.CONNECTOR,
+            visit.control.clock.now(),
+        ),
         url=connectors.url_of(visit.control, merchant, found),
         health=health,
         refused=refused,
