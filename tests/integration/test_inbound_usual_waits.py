@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from tests.support.inbound_world import HEARD_AT, InboundWorld, later
 
+from payhooks import ids
 from payhooks.ports.controlling import Window
 
 SECRET = "whsec_of_an_endpoint_at_stripe_0123"
@@ -69,3 +70,22 @@ async def test_an_authorization_that_nobody_captured_is_overdue_and_told_as_noth
     world.advance(timedelta(hours=2).total_seconds())
     await world.expecter.step()
     assert await _overdue(world, merchant) == []
+
+
+@pytest.mark.shows("N07")
+async def test_a_payment_whose_data_was_removed_is_overdue_and_told_no_more_of() -> None:
+    """Nobody can repeat what a person had removed; that money is late stays true."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "stripe", secrets=(SECRET,))
+    await _hears(world, merchant, "payment_intent.processing", 0)
+    [event] = await world.events(merchant)
+    text = ids.to_text(ids.EVENT, event.id)
+    assert (
+        await world.call("POST", f"/v1/merchants/{merchant}/events/{text}/expunge")
+    ).status == 200
+    world.advance(timedelta(days=15).total_seconds())
+    await world.expecter.step()
+    assert await _overdue(world, merchant) == [("pi_1", HEARD_AT)]
+    assert len(await world.events(merchant)) == 1
+    assert world.telemetry.bugs == []
