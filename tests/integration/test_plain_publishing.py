@@ -154,6 +154,7 @@ async def test_requests_sent_ahead_are_answered_in_order() -> None:
 async def test_an_endpoint_made_a_moment_ago_gets_the_event() -> None:
     """Subscribed at accept time counts, whatever the process remembers."""
     async with _publishing() as publisher:
+        publisher.server.world.changed_elsewhere = True
         await publisher.server.world.endpoint(publisher.server.merchant)
         _, members = _said(await publisher.short())
         assert members["deliveries"] == 1
