@@ -1,12 +1,14 @@
 """What a provider gone mad, or a merchant who signs for himself, cannot do to everybody else."""
 
 import pytest
+from tests.connectors import signed_by_paypal as paypal
 from tests.support.inbound_world import InboundWorld
 from tests.support.owlpay_sender import SECRET as WHS
 from tests.support.owlpay_sender import signed
 from tests.support.providers import payment
 
-from payhooks.model.receipt import ReceiptState
+from payhooks.flow.receive import UNVERIFIED_BURST
+from payhooks.model.receipt import ReceiptState, Verdict
 
 OWLPAY = "owlpay"
 
@@ -44,3 +46,28 @@ async def test_a_time_at_the_end_of_time_is_not_told(at: str) -> None:
     await world.process()
     [event] = await world.events(merchant)
     assert event.occurred_at is None
+
+
+async def test_what_strangers_send_does_not_keep_paypals_certificate_from_being_had() -> None:
+    """Whoever knows the URL could have PayPal turned away for as long as he likes."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "paypal", secrets=(), options=paypal.OPTIONS)
+    for _ in range(UNVERIFIED_BURST + 1):
+        last = await world.hears(merchant, "paypal", {}, b"{}")
+    assert last.status == 429
+    sent = paypal.signed(paypal.BODY)
+    await world.hears(merchant, "paypal", sent.headers, sent.body)
+    assert [asked.url for asked in world.fetcher.asked] == [paypal.CERTIFICATE_URL]
+
+
+async def test_a_megabyte_that_nobody_signed_is_a_strangers() -> None:
+    """As something to be fetched each would be looked through for half a second, and kept."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "mollie", secrets=(), credential="test_abcdefghijklmnop")
+    body = b"id=tr_1&a=" + b"4111-1111-1111-1111&" * 50_000
+    answer = await world.hears(merchant, "mollie", {}, body)
+    [receipt] = await world.stored(merchant)
+    assert (answer.status, receipt.verdict) == (401, Verdict.UNVERIFIED)
+    assert receipt.body == b""

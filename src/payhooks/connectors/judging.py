@@ -1,11 +1,16 @@
 """Whether a request is its provider's: one word, and why not, for whoever asks."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from payhooks.connectors.contract import Incoming, Keys, Options, Provider, Source
 from payhooks.errors import SignatureError
+from payhooks.limits import KIB
 from payhooks.model.receipt import Verdict
+
+# Of what nobody signed: an id, and what stands around it. A stranger may send as many as are
+# asked for, and a megabyte of each would be looked through for card data, and kept.
+POINTER_BYTES_MAX: Final = 8 * KIB
 
 
 class Judged(NamedTuple):
@@ -20,6 +25,8 @@ def judged(
 ) -> Judged:
     """Return whose request it is. Total, whatever arrives."""
     if provider.source is Source.FETCH:
+        if len(incoming.body) > POINTER_BYTES_MAX:
+            return Judged(Verdict.UNVERIFIED, "It is too large to be a pointer to something.")
         return Judged(Verdict.FETCH)
     lacking = provider.missing(incoming, options)
     if lacking is not None:

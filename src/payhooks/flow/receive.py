@@ -79,7 +79,7 @@ class Receiver:
         self._telemetry = telemetry
         self._owner = owner
         self._offer = offer
-        self._tats: OrderedDict[ConnectorId, int] = OrderedDict()
+        self._tats: OrderedDict[tuple[ConnectorId, Verdict], int] = OrderedDict()
         self._materials: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
         self.refuses: str | None = None  # why nothing is taken now, in words
         self.group = GroupCommit(self._commit, bounds=BOUNDS)
@@ -142,8 +142,10 @@ class Receiver:
         fetched_at_s, material = self._materials.get(url, (0.0, None))
         if material is not None and now_s - fetched_at_s <= _MATERIAL_KEPT_S:
             return material
-        # Anybody may name one that is not there: each costs the provider a request.
-        self._demand_rate(connector, Verdict.FETCH)
+        if material is None:
+            # Anybody may name one that is not there: each costs the provider a request. One that
+            # was had is asked for again in any case, or a stranger could keep the provider out.
+            self._demand_rate(connector, Verdict.FETCH)
         answer = await self._fetcher.fetch(Fetch(url=url))
         if answer.status >= _SERVER_ERROR:
             raise UnavailableError(f"the certificate's owner answers {answer.status}")
@@ -164,9 +166,12 @@ class Receiver:
             case Verdict.FETCH:
                 rate, burst = FETCHED_PER_S, FETCHED_BURST
         now_us = int(self._clock.monotonic_s() * throttle.MICROSECONDS)
-        tat_us = self._tats.pop(connector.id, 0)
+        # Apart: whoever sends what is not signed must not use up what the provider needs, so that
+        # his certificate cannot be had.
+        account = (connector.id, verdict)
+        tat_us = self._tats.pop(account, 0)
         allowed = throttle.allowance(tat_us, now_us, rate, burst) > 0
-        self._tats[connector.id] = throttle.spend(tat_us, now_us, rate, 1) if allowed else tat_us
+        self._tats[account] = throttle.spend(tat_us, now_us, rate, 1) if allowed else tat_us
         while len(self._tats) > _CONNECTORS_COUNTED_MAX:
             self._tats.popitem(last=False)
         if not allowed:
