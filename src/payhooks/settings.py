@@ -105,7 +105,7 @@ class Settings(BaseModel):
         default=30,
         ge=1,
         le=3650,
-        description="Days that events, deliveries, attempts, idempotency keys and receipts are kept.",
+        description="Days that events with their keys, receipts, deliveries and attempts are kept.",
     )
     drain_grace_s: float = Field(
         default=25.0,
