@@ -8,10 +8,12 @@ from typing import Final
 
 import pytest
 from tests.connectors.answered_by_mollie import PAID, PAYMENT
-from tests.support.mollie_stand_in import KEY, SILENT, Mollie
+from tests.support.inbound_load import signed
+from tests.support.mollie_stand_in import HOLDS, KEY, SILENT, Mollie
 from tests.support.receiving import until
 from tests.support.server import Json
 
+_ASKED_S_MAX: Final = 4.0  # a question is given up after five seconds
 _AGAIN_S_MAX: Final = 25.0  # what could not be fetched is held for ten seconds
 
 
@@ -91,6 +93,21 @@ def test_the_call_that_tries_the_url_asks_nothing(mollie: Mollie) -> None:
     asked = set(mollie.api.asked)
     assert _ended(mollie, b"testByMollie=1")["state"] == "processed"
     assert set(mollie.api.asked) == asked
+
+
+@pytest.mark.shows("N08")
+def test_a_provider_that_says_nothing_holds_up_nobody_else(mollie: Mollie) -> None:
+    """Its outage is no reason that another's payments are told of late."""
+    on, number = mollie.on, mollie.on.number()
+    mollie.api.says("tr_held", (HOLDS, {}))
+    assert mollie.calls(b"id=tr_held").status == 200
+    until(lambda: mollie.api.asked["tr_held"], bool, s=_ASKED_S_MAX)
+    try:
+        assert on.send(on.path("owlpay"), *signed(number)).status == 200
+        assert until(lambda: on.told(f"pi_{number}"), bool, s=_ASKED_S_MAX)
+        assert len(mollie.api.asked["tr_held"]) == 1, "it was silent all along"
+    finally:
+        mollie.api.let_go.set()
 
 
 @pytest.mark.shows("N08")

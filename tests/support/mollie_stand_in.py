@@ -20,6 +20,8 @@ _FORM: Final = "application/x-www-form-urlencoded"
 _PLACE: Final = "/v2/payments/"
 _NOT_THERE: Final = 404
 HANGS_UP: Final = 0  # instead of a status
+HOLDS: Final = -1  # says nothing until it is told to hang up
+_HELD_S_MAX: Final = 15.0
 KEY: Final = "test_dHar4XY7LxsDOtmnkVtjNVWXLSlXsM"
 # Payments about which it has no answer at first, with what it says instead.
 SILENT: Final[Mapping[str, int]] = MappingProxyType(
@@ -36,6 +38,7 @@ class StandIn:
         self.url = ""
         # By payment, one after the other; the last is said for good.
         self.answers: dict[str, deque[Said]] = {}
+        self.let_go = threading.Event()
         self.asked: dict[str, list[tuple[str, str | None]]] = defaultdict(list)
 
     def says(self, payment: str, *answers: Said) -> None:
@@ -62,7 +65,9 @@ def standing_in() -> Iterator[StandIn]:
             payment = urlsplit(self.path).path.removeprefix(_PLACE)
             stand_in.asked[payment].append((self.path, self.headers["authorization"]))
             status, said = stand_in.answer(payment)
-            self.close_connection = status == HANGS_UP
+            if status == HOLDS:
+                stand_in.let_go.wait(_HELD_S_MAX)
+            self.close_connection = status in {HOLDS, HANGS_UP}
             if self.close_connection:
                 return
             body = json.dumps(said).encode()
@@ -85,6 +90,7 @@ def standing_in() -> Iterator[StandIn]:
         try:
             yield stand_in
         finally:
+            stand_in.let_go.set()
             server.shutdown()
             thread.join(10)
 
