@@ -1,8 +1,9 @@
 """What a provider gone mad, or a merchant who signs for himself, cannot do to everybody else."""
 
+import msgspec
 import pytest
 from tests.connectors import signed_by_paypal as paypal
-from tests.support.inbound_world import InboundWorld
+from tests.support.inbound_world import InboundWorld, sent
 from tests.support.owlpay_sender import SECRET as WHS
 from tests.support.owlpay_sender import signed
 from tests.support.providers import payment
@@ -56,8 +57,8 @@ async def test_what_strangers_send_does_not_keep_paypals_certificate_from_being_
     for _ in range(UNVERIFIED_BURST + 1):
         last = await world.hears(merchant, "paypal", {}, b"{}")
     assert last.status == 429
-    sent = paypal.signed(paypal.BODY)
-    await world.hears(merchant, "paypal", sent.headers, sent.body)
+    real = paypal.signed(paypal.BODY)
+    await world.hears(merchant, "paypal", real.headers, real.body)
     assert [asked.url for asked in world.fetcher.asked] == [paypal.CERTIFICATE_URL]
 
 
@@ -71,3 +72,28 @@ async def test_a_megabyte_that_nobody_signed_is_a_strangers() -> None:
     [receipt] = await world.stored(merchant)
     assert (answer.status, receipt.verdict) == (401, Verdict.UNVERIFIED)
     assert receipt.body == b""
+
+
+async def test_a_message_about_thousands_of_objects_is_read_no_further() -> None:
+    """Each is a look at its history and an event: eight thousand kept a process for seconds."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "treezor", secrets=["a-secret-of-treezors"])
+    items = [
+        {"payinId": number, "payinStatus": "VALIDATED", "amount": "1", "currency": "EUR"}
+        for number in range(101)
+    ]
+    headers, body = sent(
+        "treezor",
+        await world.merchant_itself(merchant),
+        "payin.update",
+        msgspec.json.encode({"payins": items}),
+        object_type="payin",
+        object_id="1",
+        secret="a-secret-of-treezors",
+    )
+    assert (await world.hears(merchant, "treezor", headers, body)).status == 200
+    await world.process()
+    [receipt] = await world.stored(merchant)
+    assert receipt.state is ReceiptState.UNDECODABLE
+    assert await world.events(merchant) == []

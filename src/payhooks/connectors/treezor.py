@@ -25,6 +25,7 @@ from payhooks.dialects.provider_words import treezor_kind
 from payhooks.dialects.reading import decode_members, scalar_text
 from payhooks.dialects.treezor import TREEZOR as DIALECT
 from payhooks.dialects.treezor_signature import SIGNATURE
+from payhooks.errors import InvalidError
 
 PAYINS: Final = "payins"
 LEGACY: Final = "legacy"
@@ -33,6 +34,8 @@ NEWEST: Final = "newest"
 _PAYIN: Final = "payin."
 _REFUND_CALLED_OFF: Final = "payinrefund.cancel"
 _CALLED_OFF: Final = "CANCELED"
+# Each is an object with a history of its own, and all of them end with their receipt.
+_ITEMS_MAX: Final = 100
 _REFERENCES: Final = ("transactionReference", "transaction_reference")
 _decode_items: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
@@ -110,6 +113,9 @@ class Treezor(Catalogued):
         plural, items = _items(reading.payload)
         if len(items) < 2:  # noqa: PLR2004 - one, or none that could be told apart
             return (heard_of(reading, self.family, event_id=None),)
+        if len(items) > _ITEMS_MAX:
+            detail = f"It tells of more than {_ITEMS_MAX} objects at once."
+            raise InvalidError.at(f"/object_payload/{plural}", "too_many", detail)
         heards = []
         for item in items:
             number = scalar_text(decode_members(bytes(item)).get(treezor_kind(plural).id_name))
