@@ -26,7 +26,8 @@ from payhooks.ports.fetching import Fetch, Fetcher
 from payhooks.ports.receiving import ReceivingStore
 from payhooks.ports.telemetry import Telemetry
 
-BODY_BYTES_MAX: Final = 1 * limits.MIB
+# As of an event: what it says becomes one, and is read again with each that follows it.
+BODY_BYTES_MAX: Final = limits.EVENT_BODY_BYTES_MAX
 # Of one connector: what is not verified costs a row each and tells nothing new after the first.
 UNVERIFIED_PER_S: Final = 10.0
 UNVERIFIED_BURST: Final = 100
