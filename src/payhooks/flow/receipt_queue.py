@@ -25,7 +25,7 @@ FETCHING_MAX: Final = 32  # beside the others
 FETCHING_OF_ONE_MAX: Final = 8
 CLAIM_EVERY_S: Final = 0.5
 CLAIM_MAX: Final = 200
-CLAIMED_S: Final = 10.0
+CLAIMED_S: Final = 7.0
 
 
 class _Turn(NamedTuple):

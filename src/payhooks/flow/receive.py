@@ -37,7 +37,7 @@ FETCHED_BURST: Final = 200
 QUARANTINE_MAX: Final = 10_000
 QUARANTINE_BYTES_MAX: Final = 64 * limits.MIB
 # So long nobody else claims what this process took: it is processed from memory meanwhile.
-HELD_S: Final = 10.0
+HELD_S: Final = 7.0
 # A provider is told 503 well within two seconds, so that it tries again.
 PATIENCE_S: Final = 1.5
 RESEND_AFTER_S: Final = 0.1
