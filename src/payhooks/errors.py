@@ -99,6 +99,10 @@ class ConflictError(PayhooksError):
 class IdempotencyConflictError(ConflictError):
     """The idempotency key was used before with other content."""
 
+    def __init__(self, words: str, *, content: bytes) -> None:
+        super().__init__(words)
+        self.content = content  # as it was hashed for the first
+
 
 class InProgressError(ConflictError):
     """The first request with this idempotency key has not finished; ask again shortly."""

@@ -6,9 +6,9 @@ each has its number, so that a second capture of the same amount is another word
 """
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import count
 from typing import Final
 
 import msgspec
@@ -58,7 +58,11 @@ class Word(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def said(self) -> str:
         """What is kept of it once it is told: its text, and which message it told."""
-        return f"{self.text}{_SEPARATOR}{identity_of(self.message.heard).hex()}"
+        return self.said_of(identity_of(self.message.heard))
+
+    def said_of(self, identity: bytes) -> str:
+        """Return what is kept of it where it was told of the message with this identity."""
+        return f"{self.text}{_SEPARATOR}{identity.hex()}"
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,22 +97,23 @@ def untold(words: Sequence[Word], said: Iterable[str]) -> tuple[Word, ...]:
     not told yet: whichever of two came first, both are told in the end.
     """
     told: dict[str, set[str]] = {}
-    numbers: Counter[str] = Counter()
+    numbers: dict[str, set[int]] = {}
     for kept in set(said):
         meaning, number, message = kept.rsplit(_SEPARATOR, 2)
         told.setdefault(meaning, set()).add(message)
-        numbers[meaning] = max(numbers[meaning], int(number))
+        numbers.setdefault(meaning, set()).add(int(number))
     alike: dict[str, list[Word]] = {}
     for word in words:
         alike.setdefault(word.meaning, []).append(word)
     chosen: dict[int, Word] = {}
     for meaning, equal in alike.items():
-        lacking = max(len(equal) - numbers[meaning], 0)
-        known = told.get(meaning, set())
+        used, known = numbers.get(meaning, set()), told.get(meaning, set())
+        lacking = max(len(equal) - len(used), 0)
+        free = (number for number in count(1) if number not in used)
         # One whose message was told already comes only where there is no other.
-        for word in sorted(equal, key=lambda one: _message_of(one) in known)[:lacking]:
-            numbers[meaning] += 1
-            chosen[id(word)] = msgspec.structs.replace(word, number=numbers[meaning])
+        first = sorted(equal, key=lambda one: _message_of(one) in known)[:lacking]
+        for word, fresh in zip(first, free, strict=False):
+            chosen[id(word)] = msgspec.structs.replace(word, number=fresh)
     return tuple(chosen[id(word)] for word in words if id(word) in chosen)
 
 

@@ -6,7 +6,7 @@ a key, and whoever finds it taken by another message reads the history again.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -15,7 +15,7 @@ import msgspec
 from payhooks import ids
 from payhooks.connectors import history, registry
 from payhooks.connectors.contract import Heard
-from payhooks.connectors.history import History, Message, identity_of
+from payhooks.connectors.history import History, Message, Word, identity_of
 from payhooks.control.context import Control
 from payhooks.control.event_types import TypeBook
 from payhooks.errors import (
@@ -52,7 +52,8 @@ from payhooks.ports.telemetry import Telemetry
 HISTORY_MAX: Final = 200  # receipts of one object
 # What has to be fetched and cannot be for so long is given up, and kept for a person.
 FETCH_GIVE_UP: Final = timedelta(hours=24)
-_FOLDS_MAX: Final = 5
+# Of several equal words the event of one more is met with each.
+_FOLDS_MAX: Final = 20
 _FOLD_AGAIN_S: Final = 0.02
 _NOT_THERE: Final = 404
 _OK: Final = range(200, 300)
@@ -60,6 +61,14 @@ _OK: Final = range(200, 300)
 
 class ContradictedError(Exception):
     """The provider said otherwise before, under the same id."""
+
+
+class TakenError(Exception):
+    """As this word another message was told."""
+
+    def __init__(self, word: Word, identity: bytes) -> None:
+        super().__init__(word.text)
+        self.said, self.identity = word.said_of(identity), identity
 
 
 class Normaliser:
@@ -200,8 +209,9 @@ class Normaliser:
     async def _tell(
         self, account: Account, receipt: Receipt, groups: Sequence[Sequence[Heard]]
     ) -> None:
+        taken: dict[str, bytes] = {}  # of which message, by what was said
         for fold in range(_FOLDS_MAX):
-            dues = [await self._due(account, receipt, group) for group in groups]
+            dues = [await self._due(account, receipt, group, taken) for group in groups]
             conclusion = conclusion_of(
                 receipt,
                 dues,
@@ -209,12 +219,22 @@ class Normaliser:
                 new_id=self._control.ids.new(),
                 now=self._control.clock.now(),
             )
-            if await self._publish(account, receipt, dues, conclusion, sure=fold > 0):
-                return
+            try:
+                if await self._publish(account, receipt, dues, conclusion, sure=fold > 0):
+                    return
+            except TakenError as error:
+                # By a receipt that ends with that, or by one that has more to tell before its end.
+                taken[error.said] = error.identity
             await asyncio.sleep(_FOLD_AGAIN_S)
         raise UnavailableError("others tell of the same object all the time")
 
-    async def _due(self, account: Account, receipt: Receipt, group: Sequence[Heard]) -> Due:
+    async def _due(
+        self,
+        account: Account,
+        receipt: Receipt,
+        group: Sequence[Heard],
+        taken: Mapping[str, bytes],
+    ) -> Due:
         subject = Subject(
             merchant_id=receipt.merchant_id,
             connector_id=receipt.connector_id,
@@ -227,7 +247,11 @@ class Normaliser:
         known = {identity_of(message.heard) for message in earlier}
         new = [message_of(receipt, heard) for heard in group]
         await self._demand_agreement(account, earlier, new)
-        past = await self._folded(account, history.distinct([*earlier, *new]))
+        messages = history.distinct([*earlier, *new])
+        past = await self._folded(account, messages)
+        heard = {identity_of(message.heard) for message in messages}
+        # One that is not heard yet may change what is due: it is waited for.
+        said |= {each for each, identity in taken.items() if identity in heard}
         return Due(
             heard=group[0],
             past=past,
@@ -276,6 +300,10 @@ class Normaliser:
         """Tell the words and end the receipt; False where the history has to be read again.
 
         *sure* means that it was read again: what is told already was told by this very receipt.
+
+        Raises:
+            TakenError: A word is another message's; the history has to be read again, too.
+
         """
         words = [word for due in dues for word in due.words]
         if not words:
@@ -289,17 +317,16 @@ class Normaliser:
             refused = ended(receipt, ReceiptState.REFUSED, str(error), dues[0].heard)
             await self._conclude(account, refused)
             return True
-        *others, last = publications
+        publications[-1] = msgspec.structs.replace(publications[-1], conclusion=conclusion)
         # The receipt ends with its last word, and that goes when the others are told: each of a
         # batch is accepted, or refused, by itself.
-        ending = [msgspec.structs.replace(last, conclusion=conclusion)]
-        for part in (others, ending) if others else (ending,):
+        for part in (slice(-1), slice(-1, None)) if len(words) > 1 else (slice(None),):
             results = await self._acceptor.publish(
-                to_text(MERCHANT, merchant.id), part, authorise=lambda _table: None
+                to_text(MERCHANT, merchant.id), publications[part], authorise=lambda _table: None
             )
-            for result in results:
+            for word, result in zip(words[part], results, strict=True):
                 if isinstance(result, IdempotencyConflictError):
-                    return False
+                    raise TakenError(word, result.content)
                 if isinstance(result, InputError) and not isinstance(result, NotFoundError):
                     refused = ended(receipt, ReceiptState.REFUSED, str(result), dues[0].heard)
                     await self._conclude(account, refused)

@@ -61,7 +61,7 @@ class Slot:
             return outcome
         if outcome.content != self.content:
             return IdempotencyConflictError(
-                "this idempotency key was used before with other content"
+                "this idempotency key was used before with other content", content=outcome.content
             )
         return Published(
             event_id=outcome.event_id,

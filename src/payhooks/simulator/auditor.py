@@ -37,6 +37,7 @@ class Auditor:
         self.secrets = Secrets()
         self.violation: str | None = None
         self.calm = False  # nothing fails any more
+        self.over = False  # what is buried now is nobody's mistake
         self.by = ""  # whose request the store applies at this moment
         self._tables: Tables | None = None
 
@@ -76,7 +77,7 @@ class Auditor:
 
     def blame(self, promise: Promise, what: str) -> None:
         """Record a broken promise, the first only, and stop the run."""
-        if self.violation is None:
+        if self.violation is None and not self.over:
             self.violation = f"at {self._loop.time():.3f} s: {promise}: {what}"
             self.note("VIOLATION", promise, what)
             self._loop.stop()

@@ -1,13 +1,13 @@
 """Bugs of what reads receipts, put in on purpose. See ``planted``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from payhooks.connectors.contract import Heard
 from payhooks.flow.conclude import Due
 from payhooks.flow.messages import Account
-from payhooks.flow.normalise import Normaliser
+from payhooks.flow.normalise import Normaliser, TakenError
 from payhooks.model.receipt import Receipt
 from payhooks.ports.receiving import Conclusion
 
@@ -24,9 +24,11 @@ class DeafToOthers(Normaliser):
         *,
         sure: bool,
     ) -> bool:
-        if not await super()._publish(account, receipt, dues, conclusion, sure=sure):
+        try:
+            return await super()._publish(account, receipt, dues, conclusion, sure=sure)
+        except TakenError:
             await self._conclude(account, conclusion)
-        return True
+            return True
 
 
 class EndsFirst(Normaliser):
@@ -48,7 +50,13 @@ class EndsFirst(Normaliser):
 class OncePerMeaning(Normaliser):
     """What was said once of an object counts as told, so a second equal capture is lost."""
 
-    async def _due(self, account: Account, receipt: Receipt, group: Sequence[Heard]) -> Due:
-        due = await super()._due(account, receipt, group)
+    async def _due(
+        self,
+        account: Account,
+        receipt: Receipt,
+        group: Sequence[Heard],
+        taken: Mapping[str, bytes],
+    ) -> Due:
+        due = await super()._due(account, receipt, group, taken)
         first = tuple(word for word in due.words if word.number == 1)
         return msgspec.structs.replace(due, words=first)

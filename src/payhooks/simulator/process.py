@@ -46,8 +46,6 @@ Result = TypeVar("Result")
 _AHEAD_S: Final = 1.5
 _DRIFT: Final = 1e-4  # what a machine's clock may gain or lose while it is disciplined
 _DRAIN_GRACE_S: Final = 5.0
-# Between two looks at receipts. Virtual time stands still for who waits less than it can count.
-_PAUSE_S: Final = 0.001
 _RETENTION: Final = timedelta(days=30)
 
 
@@ -180,7 +178,7 @@ class Process:
             clock=clock,
             telemetry=telemetry,
             owner=self.owner,
-            beside=(Beside("receipts", _PAUSE_S, receipts.step),) if around.hears else (),
+            beside=(Beside("receipts", 0.0, receipts.step),) if around.hears else (),
         )
 
     def _compose_receiving(self, around: Surroundings) -> ReceiptQueue:

@@ -81,6 +81,7 @@ class World:
         finally:
             for process in self._processes:
                 process.dispatcher.begin_no_more()
+            self.auditor.over = True
             self.loop.bury()
 
     def _raised(self, _loop: object, context: dict[str, Any]) -> None:
