@@ -109,7 +109,9 @@ def untold(words: Sequence[Word], said: Iterable[str]) -> tuple[Word, ...]:
     for meaning, equal in alike.items():
         used, known = numbers.get(meaning, set()), told.get(meaning, set())
         lacking = max(len(equal) - len(used), 0)
-        free = (number for number in count(1) if number not in used)
+        # Above all that are known: what was told so long ago that nobody reads of it any more has
+        # the lower ones.
+        free = count(max(used, default=0) + 1)
         # One whose message was told already comes only where there is no other.
         first = sorted(equal, key=lambda one: _message_of(one) in known)[:lacking]
         for word, fresh in zip(first, free, strict=False):
