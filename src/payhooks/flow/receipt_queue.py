@@ -25,6 +25,7 @@ FETCHING_MAX: Final = 32  # beside the others
 FETCHING_OF_ONE_MAX: Final = 8
 CLAIM_EVERY_S: Final = 0.5
 CLAIM_MAX: Final = 200
+WAIT_S_MIN: Final = 0.001
 CLAIMED_S: Final = 7.0
 
 
@@ -141,7 +142,8 @@ class ReceiptQueue:
     async def _wait(self, longest_s: float) -> None:
         self._stirred.clear()
         try:
-            async with asyncio.timeout(max(longest_s, 0.0)):
+            # Never less: a wait of less than a clock can count would end before it is over.
+            async with asyncio.timeout(max(longest_s, WAIT_S_MIN)):
                 await self._stirred.wait()
         except TimeoutError:
             pass
