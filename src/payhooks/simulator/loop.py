@@ -190,8 +190,7 @@ class SimClock:
 
     def monotonic_s(self) -> float:
         """Return this machine's seconds since the start."""
-        # In whole nanoseconds: who waits for less than time can count would wait for ever.
-        return round(self._loop.time() * self._pace, 9)
+        return self._loop.time() * self._pace
 
 
 def spawn(life: Life, work: Callable[[], Coroutine[Any, Any, object]]) -> asyncio.Task[object]:
