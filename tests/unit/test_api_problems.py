@@ -9,6 +9,7 @@ from payhooks import errors
 from payhooks.api.problems import INTERNAL, TABLE, body_of, of_error, shown
 from payhooks.errors import (
     ConflictError,
+    IdempotencyConflictError,
     InputError,
     InvalidError,
     PayhooksError,
@@ -29,6 +30,8 @@ def test_every_problem_is_explained_with_its_status_and_title() -> None:
 def _instance(type_: type[PayhooksError]) -> PayhooksError:
     if type_ is InvalidError:
         return InvalidError.at("/a", "required", "This member is required.")
+    if type_ is IdempotencyConflictError:
+        return IdempotencyConflictError("what happened", content=bytes(16))
     return type_("what happened")
 
 

@@ -265,7 +265,7 @@ async def test_all_of_a_quarantine_are_read_again_but_what_was_forged(shop: Shop
     ("count", "body", "done"),
     [
         pytest.param(receipts.REPROCESSED_MAX + 10, PAID, receipts.REPROCESSED_MAX, id="many"),
-        pytest.param(45, PAID + b" " * 1_000_000, 20, id="large"),
+        pytest.param(170, PAID + b" " * 250_000, 80, id="large"),
     ],
 )
 async def test_what_is_read_again_at_once_is_bounded(
