@@ -11,7 +11,7 @@ from payhooks.connectors import unified
 from payhooks.connectors.contract import Heard, Provider
 from payhooks.connectors.history import History, Word, identity_of
 from payhooks.flow.publication import Publication
-from payhooks.ids import CONNECTOR, RECEIPT, to_text
+from payhooks.ids import CONNECTOR, RECEIPT, ReceiptId, to_text
 from payhooks.model.connector import Connector
 from payhooks.model.expectation import Expectation
 from payhooks.model.merchant import Merchant
@@ -26,6 +26,7 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
     """One object of a receipt: all that was heard of it, and what is to be told now."""
 
     heard: Heard  # the receipt's own, the first of it
+    before: frozenset[ReceiptId]  # whose messages were seen
     past: History
     words: tuple[Word, ...]
     repeated: bool  # nothing of it is new

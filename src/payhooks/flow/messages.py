@@ -6,17 +6,23 @@ from typing import Final
 import msgspec
 
 from payhooks import limits
+from payhooks.catalogue import Catalogue
 from payhooks.connectors.contract import Heard, Incoming, Keys, Options, Provider
 from payhooks.connectors.history import Message
 from payhooks.errors import InvalidError
-from payhooks.flow.conclude import FAMILY
+from payhooks.flow.conclude import FAMILY, ended
 from payhooks.flow.routing import RoutingTable
-from payhooks.ids import RECEIPT, to_text
+from payhooks.ids import RECEIPT, ReceiptId, to_text
 from payhooks.model.connector import Connector
-from payhooks.model.receipt import Receipt, Verdict
+from payhooks.model.receipt import Receipt, ReceiptState, Verdict
+from payhooks.policy.match import MatchTable
+from payhooks.ports.receiving import Conclusion
 
 # The method under which the answer to a question of ours is kept as a receipt.
 ASKED: Final = "ASKED"
+# And that of a receipt that brought nothing: it tells what follows from others, which were read at
+# the same time and did not see each other.
+FOLDED: Final = "FOLDED"
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +42,8 @@ def read(account: Account, receipt: Receipt) -> Sequence[Heard]:
         InvalidError: It is not a message of its provider.
 
     """
+    if receipt.method == FOLDED:
+        return ()
     if receipt.method == ASKED:
         return account.provider.asked(pointed_at(receipt), receipt.body, account.options)
     headers: dict[str, str] = {}
@@ -43,6 +51,36 @@ def read(account: Account, receipt: Receipt) -> Sequence[Heard]:
         headers.setdefault(name, value)
     incoming = Incoming(receipt.method, receipt.query, headers, receipt.body)
     return account.provider.read(incoming, account.options)
+
+
+def wanted(
+    account: Account, receipt: Receipt, heards: Sequence[Heard], book: Catalogue
+) -> list[list[Heard]] | Conclusion:
+    """Return what is to be told of, by object; or the receipt's end, where that is nothing.
+
+    Raises:
+        InvalidError: A message has a name that cannot be kept.
+
+    """
+    for heard in heards:
+        demand_keepable(heard)
+    if not heards:
+        words = "It tells of nothing: a test, a step between, or what the provider does not know."
+        return ended(receipt, ReceiptState.PROCESSED, words)
+    events = account.connector.events
+    match = MatchTable([(0, events)]) if events else None
+    chosen = [heard for heard in heards if match is None or match.select(heard.word)]
+    if not chosen:
+        words = "The connector does not hear this event."
+        return ended(receipt, ReceiptState.IGNORED, words, heards[0])
+    known = [heard for heard in chosen if book.find(heard.family, heard.type) is not None]
+    if not known:
+        words = "Nothing is known of this event; it was acknowledged and is kept."
+        return ended(receipt, ReceiptState.UNMAPPED, words, chosen[0])
+    by_object: dict[tuple[str, str], list[Heard]] = {}
+    for heard in known:
+        by_object.setdefault((heard.object_type, heard.object_id), []).append(heard)
+    return list(by_object.values())
 
 
 def pointer(object_type: str, object_id: str) -> str:
@@ -82,12 +120,12 @@ def demand_keepable(heard: Heard) -> None:
 
 
 def earlier_of(
-    account: Account, receipt: Receipt, receipts: Iterable[Receipt], about: Heard
+    account: Account, own: ReceiptId | None, receipts: Iterable[Receipt], about: Heard
 ) -> list[Message]:
-    """Return what these receipts said of the object that *about* is about."""
+    """Return what these receipts, but for *own*, said of the object that *about* is about."""
     found = []
     for each in receipts:
-        if each.id == receipt.id or (each.verdict is Verdict.FETCH and each.method != ASKED):
+        if each.id == own or (each.verdict is Verdict.FETCH and each.method != ASKED):
             continue  # what was fetched was all there was to know, and is again
         try:
             heards = read(account, each)

@@ -6,6 +6,7 @@ a key, and whoever finds it taken by another message reads the history again.
 """
 
 import asyncio
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
@@ -31,22 +32,25 @@ from payhooks.flow.conclude import FAMILY, Due, conclusion_of, ended, publicatio
 from payhooks.flow.examine import examined
 from payhooks.flow.messages import (
     ASKED,
+    FOLDED,
     Account,
-    demand_keepable,
     earlier_of,
     message_of,
+    pointed_at,
+    pointer,
     read,
+    wanted,
 )
 from payhooks.flow.publication import Publication, Published
 from payhooks.flow.receipt_guard import guarded_answer
+from payhooks.flow.receive import HELD_S, QUARANTINE_BYTES_MAX, QUARANTINE_MAX
 from payhooks.flow.routing import Directory
-from payhooks.ids import MERCHANT, RECEIPT, to_text
+from payhooks.ids import MERCHANT, RECEIPT, ReceiptId, to_text
 from payhooks.model.expectation import Expectation
 from payhooks.model.merchant import Mode
 from payhooks.model.receipt import Receipt, ReceiptState, Verdict
-from payhooks.policy.match import MatchTable
 from payhooks.ports.fetching import Fetch, Fetcher
-from payhooks.ports.receiving import Conclusion, Subject
+from payhooks.ports.receiving import Conclusion, HeardBefore, Subject
 from payhooks.ports.telemetry import Telemetry
 
 HISTORY_MAX: Final = 200  # receipts of one object
@@ -99,13 +103,18 @@ class Normaliser:
 
         """
         account = await self.account(receipt)
+        if receipt.method == FOLDED:
+            await self._tell(account, receipt, [(pointed_at(receipt), ())])
+            return
         try:
             heards = await self._heards(account, receipt)
-            told = await self._wanted(account, receipt, heards)
+            told = wanted(account, receipt, heards, await self._book.current())
             if isinstance(told, Conclusion):
                 await self._conclude(account, told)
             else:
-                await self._tell(account, receipt, told)
+                groups = [(group[0], group) for group in told]
+                seen = await self._tell(account, receipt, groups)
+                await self._look_again(account, receipt, seen)
         except ContradictedError:
             words = "The provider said otherwise under the same id before; nothing was told."
             await self._conclude(
@@ -179,39 +188,16 @@ class Normaliser:
             ) from error
         return found
 
-    async def _wanted(
-        self, account: Account, receipt: Receipt, heards: Sequence[Heard]
-    ) -> list[list[Heard]] | Conclusion:
-        """Return what is to be told of, by object; or the end, where that is nothing."""
-        for heard in heards:
-            demand_keepable(heard)
-        if not heards:
-            words = (
-                "It tells of nothing: a test, a step between, or what the provider does not know."
-            )
-            return ended(receipt, ReceiptState.PROCESSED, words)
-        events = account.connector.events
-        match = MatchTable([(0, events)]) if events else None
-        wanted = [heard for heard in heards if match is None or match.select(heard.word)]
-        if not wanted:
-            words = "The connector does not hear this event."
-            return ended(receipt, ReceiptState.IGNORED, words, heards[0])
-        book = await self._book.current()
-        known = [heard for heard in wanted if book.find(heard.family, heard.type) is not None]
-        if not known:
-            words = "Nothing is known of this event; it was acknowledged and is kept."
-            return ended(receipt, ReceiptState.UNMAPPED, words, wanted[0])
-        by_object: dict[tuple[str, str], list[Heard]] = {}
-        for heard in known:
-            by_object.setdefault((heard.object_type, heard.object_id), []).append(heard)
-        return list(by_object.values())
-
     async def _tell(
-        self, account: Account, receipt: Receipt, groups: Sequence[Sequence[Heard]]
-    ) -> None:
+        self,
+        account: Account,
+        receipt: Receipt,
+        groups: Sequence[tuple[Heard, Sequence[Heard]]],
+    ) -> list[Due]:
+        """Tell what is due of each object and end the receipt; return what it went by."""
         taken: dict[str, bytes] = {}  # of which message, by what was said
         for fold in range(_FOLDS_MAX):
-            dues = [await self._due(account, receipt, group, taken) for group in groups]
+            dues = [await self._due(account, receipt, *group, taken) for group in groups]
             conclusion = conclusion_of(
                 receipt,
                 dues,
@@ -221,29 +207,68 @@ class Normaliser:
             )
             try:
                 if await self._publish(account, receipt, dues, conclusion, sure=fold > 0):
-                    return
+                    return dues
             except TakenError as error:
                 # By a receipt that ends with that, or by one that has more to tell before its end.
                 taken[error.said] = error.identity
             await asyncio.sleep(_FOLD_AGAIN_S)
         raise UnavailableError("others tell of the same object all the time")
 
+    async def _look_again(self, account: Account, receipt: Receipt, seen: Sequence[Due]) -> None:
+        """Tell what follows from this receipt and another that was read at the same time.
+
+        Neither saw the other. Whoever ends second sees both; what is due of both together has a
+        receipt of its own, so that a death loses none of it once that is stored.
+        """
+        for due in seen:
+            before = await self._before(receipt, due.heard)
+            if {each.receipt.id for each in before} <= {*due.before, receipt.id}:
+                continue
+            again = await self._due(account, receipt, due.heard, (), {})
+            if not again.words:
+                continue
+            folded = msgspec.structs.replace(
+                receipt,
+                id=ReceiptId(self._control.ids.new()),
+                method=FOLDED,
+                verdict=Verdict.VERIFIED,
+                query=pointer(due.heard.object_type, due.heard.object_id),
+                headers=(),
+                body=b"",
+                body_sha256=hashlib.sha256(b"").digest(),
+                findings=(),
+            )
+            await self._control.store.receive(
+                [folded],
+                owner=0,
+                for_s=HELD_S,
+                quarantine_max=QUARANTINE_MAX,
+                quarantine_bytes_max=QUARANTINE_BYTES_MAX,
+            )
+            await self._tell(account, folded, [(due.heard, ())])
+
+    async def _before(self, receipt: Receipt, about: Heard) -> list[HeardBefore]:
+        subject = Subject(
+            merchant_id=receipt.merchant_id,
+            connector_id=receipt.connector_id,
+            object_type=about.object_type,
+            object_id=about.object_id,
+        )
+        return await self._control.store.heard_before(subject, limit=HISTORY_MAX)
+
     async def _due(
         self,
         account: Account,
         receipt: Receipt,
+        about: Heard,
         group: Sequence[Heard],
         taken: Mapping[str, bytes],
     ) -> Due:
-        subject = Subject(
-            merchant_id=receipt.merchant_id,
-            connector_id=receipt.connector_id,
-            object_type=group[0].object_type,
-            object_id=group[0].object_id,
-        )
-        before = await self._control.store.heard_before(subject, limit=HISTORY_MAX)
+        before = await self._before(receipt, about)
         said = {word for each in before for word in each.said}
-        earlier = earlier_of(account, receipt, [each.receipt for each in before], group[0])
+        # Where nothing is new, the receipt itself is one of those that were heard.
+        own = receipt.id if group else None
+        earlier = earlier_of(account, own, [each.receipt for each in before], about)
         known = {identity_of(message.heard) for message in earlier}
         new = [message_of(receipt, heard) for heard in group]
         await self._demand_agreement(account, earlier, new)
@@ -253,7 +278,8 @@ class Normaliser:
         # One that is not heard yet may change what is due: it is waited for.
         said |= {each for each, identity in taken.items() if identity in heard}
         return Due(
-            heard=group[0],
+            heard=about,
+            before=frozenset(each.receipt.id for each in before),
             past=past,
             words=history.untold(past.words, said),
             repeated=all(identity_of(message.heard) in known for message in new),

@@ -45,6 +45,11 @@ LIVES: Final[Mapping[str, tuple[tuple[str, Mapping[str, Any]], ...]]] = MappingP
             ("captured", _WHOLE),
             ("request_settle", _SETTLEMENT),
             ("payout_failed", {}),
+            # The same once more, which means what it says only because of what lies between.
+            ("request_settle", {}),
+            ("payout_failed", {}),
+            ("request_settle", {}),
+            ("payout_finished", {}),
         ),
         "voided": (
             ("authorized", {}),
