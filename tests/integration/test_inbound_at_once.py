@@ -57,3 +57,27 @@ async def test_a_receipt_ends_only_when_all_that_it_tells_was_told() -> None:
         ("payout_failed", 4): 1,
         ("payout_initiated", 5): 1,
     }
+
+
+@pytest.mark.shows("N12")
+async def test_what_two_messages_mean_together_is_told_though_neither_saw_the_other() -> None:
+    """A second request is news for the failure before it; read apart it looks like a repeat."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "owlpay")
+    await _hear(world, merchant, "request_settle", 1)
+    await world.process()
+    await _hear(world, merchant, "payout_failed", 2)
+    await _hear(world, merchant, "request_settle", 3)
+    await asyncio.gather(*[world.normaliser.process(receipt) for receipt in world.receipts])
+    told = {
+        ("payout_initiated", 1): 1,
+        ("payout_failed", 2): 1,
+        ("payout_initiated", 3): 1,
+    }
+    assert _times(await world.events(merchant)) == told
+    # And nobody tells it again who looks later.
+    world.receipts.clear()
+    await _hear(world, merchant, "payout_failed", 2)
+    await world.process()
+    assert _times(await world.events(merchant)) == told
