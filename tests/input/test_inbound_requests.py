@@ -245,7 +245,7 @@ def test_a_body_that_nobody_can_read_is_kept_and_called_so(on: Hearing) -> None:
 
 @pytest.mark.shows("I9")
 def test_a_body_that_is_too_large_or_packed_is_not_read(on: Hearing) -> None:
-    """What is allowed holds hundreds of payments; and what is unpacked may be a million times that."""
+    """What is allowed holds hundreds of payments; what is unpacked may be a million times that."""
     large = b'{"a":"'.ljust(BODY_BYTES_MAX - 1, b"a") + b'"}'
     body, headers = signed(on.number())
     with on.unharmed(stores=False):

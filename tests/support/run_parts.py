@@ -83,7 +83,8 @@ PARTS: Final = (
     # More than there are cores: most of their time they wait for a database or for time-outs.
     Part(
         name="integration",
-        command=_pytest("tests/integration", "-n", "3", *_STEALING),
+        # A file stays together: some of its tests lean on the rows that those before have left.
+        command=_pytest("tests/integration", "-n", "3", "--dist", "loadfile"),
         budget_s=80,
         needs_postgres=True,
     ),
