@@ -11,7 +11,7 @@ happen or has just happened; nothing between them changes anything that outlives
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
@@ -21,7 +21,9 @@ from payhooks import serving
 from payhooks.api import Application, Services
 from payhooks.api.asgi import App, Message, Receive, Scope, Send
 from payhooks.bootstrap import Process, open_process
+from payhooks.catalogue.registry import PAYHOOKS
 from payhooks.model.attempt import Outcome
+from payhooks.ports.accepting import Acceptance, Arrival
 from payhooks.ports.transport import OutboundRequest, UnderWay
 from payhooks.settings import load
 
@@ -82,8 +84,17 @@ def arm(process: Process, killer: Killer) -> None:
     # On the instances, because everybody who uses them has them already.
     store = process.store
     assert process.sending is not None
-    for name in ("accept", "settle", "receive"):
+    for name in ("settle", "receive"):
         setattr(store, name, killer.around(name, getattr(store, name)))
+    accept = store.accept
+    deadly = killer.around("accept", accept)
+
+    def accept_wrapped(arrivals: Sequence[Arrival], *, owner: int) -> Awaitable[list[Acceptance]]:
+        # What is announced of changes may be published once more at any time: nobody waits for it.
+        ours = all(arrival.event.family == PAYHOOKS for arrival in arrivals)
+        return (accept if ours else deadly)(arrivals, owner=owner)
+
+    setattr(store, "accept", accept_wrapped)  # noqa: B010 - see above
     transport = process.transport
     begin = transport.begin
 
