@@ -83,8 +83,8 @@ PARTS: Final = (
     # More than there are cores: most of their time they wait for a database or for time-outs.
     Part(
         name="integration",
-        # A file stays together: some of its tests lean on the rows that those before have left.
-        command=_pytest("tests/integration", "-n", "3", "--dist", "loadfile"),
+        # Not by file: tests that are generated share a name, and all but one of them would not run.
+        command=_pytest("tests/integration", "-n", "3", *_STEALING),
         budget_s=80,
         needs_postgres=True,
     ),

@@ -118,7 +118,7 @@ def test_what_a_provider_sent_is_followed_to_its_payment(
     expect(event).to_be_visible(timeout=_READ_S_MAX * 1_000)
     if scripts:
         window.examine("receipt-read")
-    page.get_by_role("link", name=f"pi_{name}").click()
+    page.get_by_role("link", name=f"pi_{name}").first.click()
     page.get_by_role("link", name="All by time").click()
     expect(page.get_by_role("row", name="Receipt payment_intent.captured")).to_be_visible()
     window.open(f"/console/payments?id=ORD-{name}")
