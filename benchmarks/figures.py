@@ -55,12 +55,14 @@ _END: Final = "<!-- end of figures -->"
 
 
 def _table(kept: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    machines = {tuple(sorted(part["machine"].items())) for part in kept.values()}
+    # How busy it was is of one run, and in the file; the rest is the same for most of them.
+    machines = {
+        "; ".join(f"{name}: {value}" for name, value in about if not name.startswith("load"))
+        for about in (sorted(part["machine"].items()) for part in kept.values())
+    }
     for machine in sorted(machines):
         yield ""
-        yield "Measured on " + "; ".join(
-            f"{name}: {value}" for name, value in machine if not name.startswith("load")
-        )
+        yield f"Measured on {machine}"
     yield ""
     yield "| Benchmark | Store | Deliveries/s | Ratio | CPU us | Store CPU us | | Day |"
     yield "|---|---|---:|---|---:|---:|---|---|"
