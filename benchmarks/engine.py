@@ -76,8 +76,13 @@ class Traffic:
 Setting = Callable[[Server, int], Traffic]
 
 
-def one_merchant(endpoints: int = 1, *, stock: Callable[[Place], None] | None = None) -> Setting:
-    """Return a setting with one merchant whose endpoints hear every event.
+def one_merchant(
+    endpoints: int = 1,
+    *,
+    types: tuple[str, ...] = (EVENT_TYPE,),
+    stock: Callable[[Place], None] | None = None,
+) -> Setting:
+    """Return a setting with one merchant whose endpoints hear every event, each one of *types*.
 
     A *stock* is filled in with the server stopped.
     """
@@ -92,7 +97,7 @@ def one_merchant(endpoints: int = 1, *, stock: Callable[[Place], None] | None = 
             stock(Place(database_url=server.database_url, merchant_id=tenant.id, endpoint_id=first))
             server.start()
         door = Door(path=f"{tenant.path}/events", key=tenant.key)
-        return Traffic(doors=(door,), fan_out=endpoints)
+        return Traffic(doors=(door,), types=types, fan_out=endpoints)
 
     return make
 

@@ -22,6 +22,7 @@ import uvloop
 
 from payhooks.catalogue import CATALOGUE
 
+_WORDS: Final = "Two chairs, one table; leave them with the neighbour. " * 20
 _SCRIPT: Final = """
 wrk.method = "POST"
 wrk.headers["content-type"] = "application/json"
@@ -79,7 +80,8 @@ class Answers:
 def payment(type_: str = "payment_succeeded", *, bytes_: int = 1_024) -> bytes:
     """Return a publication of about so many bytes, as a payment company sends it.
 
-    Its data is the catalogue's example: what is wrong with an event is found and stored.
+    Its data is the catalogue's example: what is wrong with an event is found and stored. It is
+    filled up with words: one letter a thousand times is what a look for card data is slowest with.
     """
     family = CATALOGUE.family_of(type_, ())
     known = None if family is None else CATALOGUE.find(family, type_)
@@ -89,7 +91,7 @@ def payment(type_: str = "payment_succeeded", *, bytes_: int = 1_024) -> bytes:
     thing = {"type": known.object_type, "id": "pay_01J0000000000000000000000"}
     event = {"type": type_, "object": thing}
     room = bytes_ - len(json.dumps({**event, "data": data}, separators=(",", ":")))
-    data["note"] = "x" * max(0, room)
+    data["note"] = _WORDS[: max(0, room)]
     return json.dumps({**event, "data": data}, separators=(",", ":")).encode()
 
 

@@ -61,8 +61,12 @@ def with_scheduled(store: Store, *, deliveries: int, seconds: int) -> Compared:
 
 
 def with_endpoints(store: Store, *, endpoints: int, seconds: int) -> Compared:
-    """Compare with events spread over so many endpoints, a hundred of each merchant."""
-    return _compare(store, f"{endpoints:,} endpoints", many_merchants(endpoints), seconds=seconds)
+    """Compare with events spread over so many endpoints, one for each type of each merchant.
+
+    Beside the same types to one endpoint: to look through an event costs more in some than others.
+    """
+    many, one = many_merchants(endpoints), one_merchant(types=TYPES[:endpoints])
+    return _compare(store, f"{endpoints:,} endpoints", many, beside=one, seconds=seconds)
 
 
 def many_merchants(endpoints: int) -> Setting:
@@ -110,10 +114,13 @@ def _greet(tenant: Tenant, types: tuple[str, ...]) -> None:
     tenant.api.post(f"{tenant.path}/events/batch", {"events": events})
 
 
-def _compare(store: Store, name: str, setting: Setting, *, seconds: int) -> Compared:
-    before = measure(store, one_merchant(), seconds=seconds)
+def _compare(
+    store: Store, name: str, setting: Setting, *, beside: Setting | None = None, seconds: int
+) -> Compared:
+    empty = beside or one_merchant()
+    before = measure(store, empty, seconds=seconds)
     full = measure(store, setting, seconds=seconds)
-    after = measure(store, one_merchant(), seconds=seconds)
+    after = measure(store, empty, seconds=seconds)
     return Compared(name=name, empty=(before, after), full=full)
 
 

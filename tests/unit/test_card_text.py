@@ -49,6 +49,14 @@ def test_two_hundred_numbers_are_found_in_every_disguise_in_a_form(
     assert missed == []
 
 
+@pytest.mark.parametrize("lead", ["%\r", "%\n", "%\r\n", "%%\r", "%%%", "%", "%%"])
+def test_a_sign_that_begins_no_escape_hides_nothing_behind_it(lead: str) -> None:
+    """The quick look reads escapes by another standard, which has soft line breaks."""
+    arabic = quote("".join(chr(ord("\u0660") + int(digit)) for digit in NUMBER))
+    hits = masked(f"a={lead}{arabic}&b=%41".encode(), is_form=True)[1]
+    assert [hit.kind for hit in hits] == [Kind.CARD_NUMBER]
+
+
 @pytest.mark.shows("S40", "I14")
 @pytest.mark.parametrize("disguise", DISGUISES)
 def test_two_hundred_numbers_are_found_in_every_disguise_in_xml(disguise: str) -> None:

@@ -25,7 +25,6 @@ _REDUCED: Final = (
     )
 )
 _RUN: Final = b"0" * card_ranges.DIGITS_MIN
-_LONG: Final = re.compile(_RUN + rb"0*+")
 # Where an issuer's range may begin, with as many digits as its shortest number has. Most runs have
 # none, which is seen sooner than where all are: they may overlap.
 _BEGIN: Final = (
@@ -51,7 +50,9 @@ _BASE64_LETTERS: Final = bytes(
 )
 # Fourteen digits have, wherever they begin, four quadruples to themselves.
 _BASE64_RUN: Final = b"1" * 16
-BASE64_DIGITS: Final = re.compile(rb"(?:[MNOIL][DTjzCSiy][AEIMQUYcgk04][gtuwxyz0-5]){4}")
+_QUADRUPLE: Final = rb"[MNOIL][DTjzCSiy][AEIMQUYcgk04][gtuwxyz0-5]"
+# Spelt four times: a search for a repeated group would stop at every letter.
+BASE64_DIGITS: Final = re.compile(_QUADRUPLE * 4)
 # Most escapes are of letters of Latin scripts, and passed over at once.
 _OTHER_ESCAPE: Final = re.compile(rb"\\u(?!0[01][0189b-fB-F])")
 # Escapes of ASCII, and of the blocks where digits of other scripts and separators are.
@@ -96,18 +97,23 @@ def _may_have_number(kept: bytes, reduced: bytes, first: int) -> bool:
     """
     before = len(reduced) - len(kept)
     only_ascii = kept.isascii()
-    for number, run in enumerate(_LONG.finditer(reduced, first)):
-        begin, end = run.start() - before, run.end() - before
-        if number == _RUNS_MAX or end - begin > _RUN_MAX:
+    for _ in range(_RUNS_MAX):
+        window = reduced[first : first + _RUN_MAX + 1]
+        length = len(window) - len(window.lstrip(b"0"))
+        if length > _RUN_MAX:
             return True
+        begin = first - before
+        end = begin + length
         if not only_ascii and not kept[begin:end].isdigit():
             return True
-        if _ANY_BEGIN.search(kept, begin, end) is None:
-            continue
-        for place in _BEGINS.finditer(kept, begin, end):
-            if card_ranges.begins_with_card_number(kept[place.start() : end].decode()):
-                return True
-    return False
+        if _ANY_BEGIN.search(kept, begin, end) is not None:
+            for place in _BEGINS.finditer(kept, begin, end):
+                if card_ranges.begins_with_card_number(kept[place.start() : end].decode()):
+                    return True
+        first = reduced.find(_RUN, first + length)
+        if first < 0:
+            return False
+    return True
 
 
 def _may_have_base64(raw: bytes) -> bool:

@@ -4,6 +4,7 @@ The text is read as whoever receives it reads it: escapes of forms, of XML and o
 for a character. What is hidden is hidden in the bytes as they are spelt; all others stay.
 """
 
+import binascii
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -21,17 +22,10 @@ _SPELT: Final = re.compile(
     rf"|\\u[dD][89abAB]{_HEX}{{2}}\\u[dD][c-fC-F]{_HEX}{{2}}|\\u{_HEX}{{4}}"
     rf"|&#(?:[0-9]{{1,7}}|[xX]{_HEX}{{1,6}});|&nbsp;"
 )
-# Escapes of what card data is made of: digits, separators, letters of names; and any that ends in
-# a digit where others follow, as it would be taken for one of them.
-_BEFORE_DIGITS: Final = rb"[0-9 +._\-\x80-\xff]"
-_TELLING: Final = re.compile(
-    rb"%%(?:0[9aAdD]|2[0dDeE]|3[0-9]|[46][1-9a-fA-F]|[57][0-9aAfF]"
-    rb"|[cC]2|[dD][9bBfF]|[eE][0-3aAfF]|[fF]0|[0-9a-fA-F][0-9]%b)" % _BEFORE_DIGITS
-)
-# Most escapes are of punctuation, and passed over at once.
-_OTHER: Final = re.compile(
-    rb"%%(?![357][B-Eb-e]|[23][AFaf]|2[BCbc]|(?:2[1-9]|40)(?!%b))" % _BEFORE_DIGITS
-)
+# Quoted-printable spells escapes alike but for their sign, and the standard library reads it twenty
+# times as fast. Line ends would be its own matter, and so would two signs.
+_AS_QUOTED: Final = bytes.maketrans(b"%=\r\n", b"=:  ")
+_TWO_SIGNS: Final = re.compile(b"%%")
 _FORM: Final = re.compile(rb"[^\s<>{}\"]*=[^\s<>{}\"]*")
 # The member of a form, XML or JSON whose value begins here, read backwards.
 _NAME_BEFORE: Final = re.compile(r"[\"'\\]{0,2}\s?[=>:][\"'\\]{0,2}([\w.\-\[\]:]{1,64})")
@@ -84,15 +78,22 @@ def _without(text: str, reading: "_Reading", hidden: list[tuple[int, int]]) -> s
 
 def is_suspect(raw: bytes) -> bool:
     """Whether it is worth while to read a text character by character."""
-    if b"%" in raw and _OTHER.search(raw) is not None:
-        # Digits behind spaces and quotes are usual, and these two said sooner than all.
-        raw = raw.replace(b"%20", b" ").replace(b"%22", b'"')
-        if _OTHER.search(raw) is not None and _TELLING.search(raw) is not None:
-            raw = unquote_to_bytes(raw)
+    if b"%" in raw:
+        raw = _unescaped(raw)
     if b";" in raw and (b"&#" in raw or b"&nbsp;" in raw):
         return True
     # Whether a plus is a space is seen when something is found.
     return card_numbers.is_suspect(raw, is_form=True)
+
+
+def _unescaped(raw: bytes) -> bytes:
+    """Return what escapes of forms say; some other signs are not themselves any more.
+
+    None of those that a run of digits, or the name of a member, can have in it.
+    """
+    if _TWO_SIGNS.search(raw) is not None:
+        return unquote_to_bytes(raw)
+    return binascii.a2b_qp(raw.translate(_AS_QUOTED))
 
 
 def _hit(text: str, span: Span) -> Hit:
