@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from payhooks.connectors.contract import Incoming, Keys, Options, Provider, Source
 from payhooks.errors import SignatureError
 from payhooks.limits import KIB
-from payhooks.model.receipt import Verdict
+from payhooks.model.receipt import Receipt, Verdict
 
 # Of what nobody signed: an id, and what stands around it. A stranger may send as many as are
 # asked for, and a megabyte of each would be looked through for card data, and kept.
@@ -18,6 +18,14 @@ class Judged(NamedTuple):
 
     verdict: Verdict
     reason: str | None = None
+
+
+def incoming_of(receipt: Receipt) -> Incoming:
+    """Return the request that a receipt was, but for what was not kept of it."""
+    headers: dict[str, str] = {}
+    for name, value in receipt.headers:
+        headers.setdefault(name, value)
+    return Incoming(receipt.method, receipt.query, headers, receipt.body)
 
 
 def judged(

@@ -15,8 +15,8 @@ import msgspec
 
 from payhooks import ids
 from payhooks.connectors import registry
-from payhooks.connectors.contract import Incoming, Keys, Provider, Source
-from payhooks.connectors.judging import Judged, judged
+from payhooks.connectors.contract import Keys, Provider, Source
+from payhooks.connectors.judging import Judged, incoming_of, judged
 from payhooks.control import connectors
 from payhooks.control.context import Caller, Control, audit_entry
 from payhooks.errors import (
@@ -246,10 +246,7 @@ class _Judge:
         lost = self._lost(receipt)
         if lost is not None:
             return Judged(Verdict.UNVERIFIED, lost)
-        headers: dict[str, str] = {}
-        for name, value in receipt.headers:
-            headers.setdefault(name, value)
-        incoming = Incoming(receipt.method, receipt.query, headers, receipt.body)
+        incoming = incoming_of(receipt)
         try:
             url = self._provider.needs(incoming, self._options)
         except SignatureError as error:

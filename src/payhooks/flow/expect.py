@@ -23,7 +23,7 @@ from payhooks.flow.messages import ASKED, Account, asked_for, pointer
 from payhooks.flow.normalise import Normaliser
 from payhooks.flow.publication import Publication
 from payhooks.flow.receipt_guard import guarded
-from payhooks.flow.receive import HELD_S, QUARANTINE_BYTES_MAX, QUARANTINE_MAX
+from payhooks.flow.receive import keep
 from payhooks.ids import MERCHANT, ReceiptId, to_text
 from payhooks.model.expectation import Expectation
 from payhooks.model.receipt import Receipt, Verdict
@@ -136,13 +136,7 @@ class Expecter:
         kept = guarded(
             msgspec.structs.replace(receipt, body=body, body_sha256=hashlib.sha256(body).digest())
         )
-        await self._control.store.receive(
-            [kept],
-            owner=self._owner,
-            for_s=HELD_S,
-            quarantine_max=QUARANTINE_MAX,
-            quarantine_bytes_max=QUARANTINE_BYTES_MAX,
-        )
+        await keep(self._control.store, [kept], owner=self._owner)
         self._telemetry.receipt_judged(account.connector.dialect, Verdict.VERIFIED)
         await self._normaliser.process(kept)
 

@@ -7,8 +7,9 @@ import msgspec
 
 from payhooks import limits
 from payhooks.catalogue import Catalogue
-from payhooks.connectors.contract import Heard, Incoming, Keys, Options, Provider
+from payhooks.connectors.contract import Heard, Keys, Options, Provider
 from payhooks.connectors.history import Message
+from payhooks.connectors.judging import incoming_of
 from payhooks.errors import InvalidError
 from payhooks.flow.conclude import FAMILY, ended
 from payhooks.flow.routing import RoutingTable
@@ -46,11 +47,7 @@ def read(account: Account, receipt: Receipt) -> Sequence[Heard]:
         return ()
     if receipt.method == ASKED:
         return account.provider.asked(pointed_at(receipt), receipt.body, account.options)
-    headers: dict[str, str] = {}
-    for name, value in receipt.headers:
-        headers.setdefault(name, value)
-    incoming = Incoming(receipt.method, receipt.query, headers, receipt.body)
-    return account.provider.read(incoming, account.options)
+    return account.provider.read(incoming_of(receipt), account.options)
 
 
 def wanted(

@@ -43,7 +43,7 @@ from payhooks.flow.messages import (
 )
 from payhooks.flow.publication import Publication, Published
 from payhooks.flow.receipt_guard import guarded_answer
-from payhooks.flow.receive import HELD_S, QUARANTINE_BYTES_MAX, QUARANTINE_MAX
+from payhooks.flow.receive import keep
 from payhooks.flow.routing import Directory
 from payhooks.ids import MERCHANT, RECEIPT, ReceiptId, to_text
 from payhooks.model.expectation import Expectation
@@ -238,13 +238,7 @@ class Normaliser:
                 body_sha256=hashlib.sha256(b"").digest(),
                 findings=(),
             )
-            await self._control.store.receive(
-                [folded],
-                owner=0,
-                for_s=HELD_S,
-                quarantine_max=QUARANTINE_MAX,
-                quarantine_bytes_max=QUARANTINE_BYTES_MAX,
-            )
+            await keep(self._control.store, [folded], owner=0)
             await self._tell(account, folded, [(due.heard, ())])
 
     async def _before(self, receipt: Receipt, about: Heard) -> list[HeardBefore]:

@@ -7,7 +7,7 @@ kept is group-committed as events are: no answer leaves before the receipt is on
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from payhooks import limits
@@ -34,8 +34,8 @@ UNVERIFIED_BURST: Final = 100
 # What has to be fetched costs the provider a request each.
 FETCHED_PER_S: Final = 50.0
 FETCHED_BURST: Final = 200
-QUARANTINE_MAX: Final = 10_000
-QUARANTINE_BYTES_MAX: Final = 64 * limits.MIB
+_QUARANTINE_MAX: Final = 10_000
+_QUARANTINE_BYTES_MAX: Final = 64 * limits.MIB
 # So long nobody else claims what this process took: it is processed from memory meanwhile.
 HELD_S: Final = 7.0
 # A provider is told 503 well within two seconds, so that it tries again.
@@ -56,6 +56,22 @@ BOUNDS: Final = Bounds(
     linger_always=False,
     patience_s=PATIENCE_S,
 )
+
+
+async def keep(store: ReceivingStore, receipts: Sequence[Receipt], *, owner: int) -> None:
+    """Store receipts, and those that are to be processed as held by *owner* for a while.
+
+    Raises:
+        UnavailableError: Nothing was stored, or nobody knows.
+
+    """
+    await store.receive(
+        receipts,
+        owner=owner,
+        for_s=HELD_S,
+        quarantine_max=_QUARANTINE_MAX,
+        quarantine_bytes_max=_QUARANTINE_BYTES_MAX,
+    )
 
 
 class Receiver:
@@ -202,13 +218,7 @@ class Receiver:
         now_s = self._clock.monotonic_s()
         while True:
             try:
-                await self._store.receive(
-                    receipts,
-                    owner=self._owner,
-                    for_s=HELD_S,
-                    quarantine_max=QUARANTINE_MAX,
-                    quarantine_bytes_max=QUARANTINE_BYTES_MAX,
-                )
+                await keep(self._store, receipts, owner=self._owner)
                 break
             except OutcomeUnknownError:
                 if self._clock.monotonic_s() - now_s > limits.ACCEPT_GIVE_UP_S:
