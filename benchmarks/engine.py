@@ -90,7 +90,8 @@ def one_merchant(
     def make(server: Server, sink: int) -> Traffic:
         tenant = Tenant(Api(server.port), "Benchmark")
         first, *_ = [
-            tenant.endpoint(f"http://127.0.0.1:{sink}/ok/{number}") for number in range(endpoints)
+            tenant.endpoint(f"http://127.0.0.1:{sink}/ok/{number}", events=list(types))
+            for number in range(endpoints)
         ]
         if stock is not None:
             server.stop()
