@@ -20,6 +20,8 @@ from tests.support.server import OPERATOR_KEY, Api, Server, Tenant
 
 from benchmarks.engine import (
     TYPES as NAMES,
+)
+from benchmarks.engine import (
     Rate,
     Setting,
     Traffic,

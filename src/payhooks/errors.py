@@ -124,6 +124,10 @@ class UnavailableError(PayhooksError):
         self.retry_after_s = retry_after_s
 
 
+class HistoryMovedError(UnavailableError):
+    """Something that it follows from has changed; nothing was decided, and it is read again."""
+
+
 class OverloadedError(UnavailableError):
     """As much work waits as may wait; nothing was accepted."""
 

@@ -19,7 +19,7 @@ from payhooks.flow.fan_out import handed_off, plan
 from payhooks.flow.group_commit import Bounds, GroupCommit
 from payhooks.flow.publication import Publication, Published, content_hash, key_hash
 from payhooks.flow.routing import Directory, RoutingTable
-from payhooks.flow.slot import Outcome, Slot, error_of
+from payhooks.flow.slot import Outcome, Slot, error_of, refusal
 from payhooks.flow.tally import Tallier
 from payhooks.ids import IdSource, MerchantId
 from payhooks.model.event import Event, Finding
@@ -31,6 +31,7 @@ from payhooks.ports.accepting import (
     KeyBusy,
     Refused,
     Repeated,
+    StaleHistory,
     StaleRouting,
 )
 from payhooks.ports.handoff import Handoff
@@ -319,10 +320,8 @@ class Acceptor:
                 self._telemetry.event_accepted(arrival.event, deliveries=0, repeated=True)
                 slot.repeated = True
                 slot.decide(Outcome(event_id, type_, count, content))
-            case KeyBusy():
-                slot.decide(InProgressError("a request with this idempotency key is under way"))
-            case Refused(error=error):
-                slot.decide(error)
+            case KeyBusy() | StaleHistory() | Refused():
+                slot.decide(refusal(acceptance))
             case StaleRouting():
                 raise AssertionError("a stale plan is made again before it gets here")
 

@@ -11,12 +11,12 @@ from payhooks.connectors import unified
 from payhooks.connectors.contract import Heard, Provider
 from payhooks.connectors.history import History, Word, identity_of
 from payhooks.flow.publication import Publication
-from payhooks.ids import CONNECTOR, RECEIPT, ReceiptId, to_text
+from payhooks.ids import CONNECTOR, RECEIPT, to_text
 from payhooks.model.connector import Connector
 from payhooks.model.expectation import Expectation
 from payhooks.model.merchant import Merchant
 from payhooks.model.receipt import Receipt, ReceiptState
-from payhooks.ports.receiving import Conclusion, Link, Reference
+from payhooks.ports.receiving import Conclusion, Link, Reference, Seen
 
 FAMILY: Final = "owngateway"  # whose words the unified events are
 EXPECTED_AFTER: Final = timedelta(minutes=1)
@@ -26,7 +26,7 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
     """One object of a receipt: all that was heard of it, and what is to be told now."""
 
     heard: Heard  # the receipt's own, the first of it
-    before: frozenset[ReceiptId]  # whose messages were seen
+    seen: Seen  # what was heard of it before
     past: History
     words: tuple[Word, ...]
     repeated: bool  # nothing of it is new
@@ -126,6 +126,7 @@ def conclusion_of(
             Reference(reference=name, object_type=type_, object_id=id_)
             for name, type_, id_ in sorted(references)
         ),
+        seen=tuple(due.seen for due in dues),
         expectation=expectation,
         due_in_s=0.0 if expectation is None else (expectation.due_at - now).total_seconds(),
     )

@@ -21,9 +21,6 @@ from payhooks.ports.receiving import Conclusion
 
 # The method under which the answer to a question of ours is kept as a receipt.
 ASKED: Final = "ASKED"
-# And that of a receipt that brought nothing: it tells what follows from others, which were read at
-# the same time and did not see each other.
-FOLDED: Final = "FOLDED"
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,8 +40,6 @@ def read(account: Account, receipt: Receipt) -> Sequence[Heard]:
         InvalidError: It is not a message of its provider.
 
     """
-    if receipt.method == FOLDED:
-        return ()
     if receipt.method == ASKED:
         return account.provider.asked(pointed_at(receipt), receipt.body, account.options)
     return account.provider.read(incoming_of(receipt), account.options)

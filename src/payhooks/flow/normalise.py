@@ -2,14 +2,16 @@
 
 What is told is accepted like anybody's events, and the receipt's conclusion goes with it in one
 transaction (docs/adr/0017). Everything here may run twice, in two processes at once: a word has
-a key, and whoever finds it taken by another message reads the history again.
+a key, and whoever finds it taken by another message reads the history again. So does whoever has
+not seen all of it: a receipt ends only with what follows from everything that ended before it.
 """
 
 import asyncio
-import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Final
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -20,6 +22,7 @@ from payhooks.connectors.history import History, Message, Word, identity_of
 from payhooks.control.context import Control
 from payhooks.control.event_types import TypeBook
 from payhooks.errors import (
+    HistoryMovedError,
     IdempotencyConflictError,
     InputError,
     InvalidError,
@@ -32,25 +35,21 @@ from payhooks.flow.conclude import FAMILY, Due, conclusion_of, ended, publicatio
 from payhooks.flow.examine import examined
 from payhooks.flow.messages import (
     ASKED,
-    FOLDED,
     Account,
     earlier_of,
     message_of,
-    pointed_at,
-    pointer,
     read,
     wanted,
 )
 from payhooks.flow.publication import Publication, Published
 from payhooks.flow.receipt_guard import guarded_answer
-from payhooks.flow.receive import keep
 from payhooks.flow.routing import Directory
-from payhooks.ids import MERCHANT, RECEIPT, ReceiptId, to_text
+from payhooks.ids import MERCHANT, RECEIPT, to_text
 from payhooks.model.expectation import Expectation
 from payhooks.model.merchant import Mode
 from payhooks.model.receipt import Receipt, ReceiptState, Verdict
 from payhooks.ports.fetching import Fetch, Fetcher
-from payhooks.ports.receiving import Conclusion, HeardBefore, Subject
+from payhooks.ports.receiving import Conclusion, Seen, Subject
 from payhooks.ports.telemetry import Telemetry
 
 HISTORY_MAX: Final = 200  # receipts of one object
@@ -94,6 +93,8 @@ class Normaliser:
         self._book = book
         self._fetcher = fetcher
         self._telemetry = telemetry
+        # By object: who is at work in this process, and who waits for that.
+        self._turns: WeakValueDictionary[Subject, asyncio.Lock] = WeakValueDictionary()
 
     async def process(self, receipt: Receipt) -> None:
         """Read one receipt, tell what is due, and conclude it.
@@ -103,18 +104,13 @@ class Normaliser:
 
         """
         account = await self.account(receipt)
-        if receipt.method == FOLDED:
-            await self._tell(account, receipt, [(pointed_at(receipt), ())])
-            return
         try:
             heards = await self._heards(account, receipt)
             told = wanted(account, receipt, heards, await self._book.current())
             if isinstance(told, Conclusion):
                 await self._conclude(account, told)
             else:
-                groups = [(group[0], group) for group in told]
-                seen = await self._tell(account, receipt, groups)
-                await self._look_again(account, receipt, seen)
+                await self._tell(account, receipt, told)
         except ContradictedError:
             words = "The provider said otherwise under the same id before; nothing was told."
             await self._conclude(
@@ -189,15 +185,22 @@ class Normaliser:
         return found
 
     async def _tell(
-        self,
-        account: Account,
-        receipt: Receipt,
-        groups: Sequence[tuple[Heard, Sequence[Heard]]],
-    ) -> list[Due]:
-        """Tell what is due of each object and end the receipt; return what it went by."""
+        self, account: Account, receipt: Receipt, groups: Sequence[Sequence[Heard]]
+    ) -> None:
+        """Tell what is due of each object, and end the receipt with that."""
+        async with AsyncExitStack() as turns:
+            # Each would find out that it has not seen the other, and read again.
+            for subject in sorted({_subject(receipt, group[0]) for group in groups}, key=_place):
+                turn = self._turns.setdefault(subject, asyncio.Lock())
+                await turns.enter_async_context(turn)
+            await self._tell_in_turn(account, receipt, groups)
+
+    async def _tell_in_turn(
+        self, account: Account, receipt: Receipt, groups: Sequence[Sequence[Heard]]
+    ) -> None:
         taken: dict[str, bytes] = {}  # of which message, by what was said
         for fold in range(_FOLDS_MAX):
-            dues = [await self._due(account, receipt, *group, taken) for group in groups]
+            dues = [await self._due(account, receipt, group, taken) for group in groups]
             conclusion = conclusion_of(
                 receipt,
                 dues,
@@ -207,62 +210,26 @@ class Normaliser:
             )
             try:
                 if await self._publish(account, receipt, dues, conclusion, sure=fold > 0):
-                    return dues
+                    return
             except TakenError as error:
                 # By a receipt that ends with that, or by one that has more to tell before its end.
                 taken[error.said] = error.identity
+            except HistoryMovedError:
+                pass  # In another process: what follows from both, whoever is second tells.
             await asyncio.sleep(_FOLD_AGAIN_S)
         raise UnavailableError("others tell of the same object all the time")
-
-    async def _look_again(self, account: Account, receipt: Receipt, seen: Sequence[Due]) -> None:
-        """Tell what follows from this receipt and another that was read at the same time.
-
-        Neither saw the other. Whoever ends second sees both; what is due of both together has a
-        receipt of its own, so that a death loses none of it once that is stored.
-        """
-        for due in seen:
-            before = await self._before(receipt, due.heard)
-            if {each.receipt.id for each in before} <= {*due.before, receipt.id}:
-                continue
-            again = await self._due(account, receipt, due.heard, (), {})
-            if not again.words:
-                continue
-            folded = msgspec.structs.replace(
-                receipt,
-                id=ReceiptId(self._control.ids.new()),
-                method=FOLDED,
-                verdict=Verdict.VERIFIED,
-                query=pointer(due.heard.object_type, due.heard.object_id),
-                headers=(),
-                body=b"",
-                body_sha256=hashlib.sha256(b"").digest(),
-                findings=(),
-            )
-            await keep(self._control.store, [folded], owner=0)
-            await self._tell(account, folded, [(due.heard, ())])
-
-    async def _before(self, receipt: Receipt, about: Heard) -> list[HeardBefore]:
-        subject = Subject(
-            merchant_id=receipt.merchant_id,
-            connector_id=receipt.connector_id,
-            object_type=about.object_type,
-            object_id=about.object_id,
-        )
-        return await self._control.store.heard_before(subject, limit=HISTORY_MAX)
 
     async def _due(
         self,
         account: Account,
         receipt: Receipt,
-        about: Heard,
         group: Sequence[Heard],
         taken: Mapping[str, bytes],
     ) -> Due:
-        before = await self._before(receipt, about)
+        about = group[0]
+        before = await self._control.store.heard_before(_subject(receipt, about), limit=HISTORY_MAX)
         said = {word for each in before for word in each.said}
-        # Where nothing is new, the receipt itself is one of those that were heard.
-        own = receipt.id if group else None
-        earlier = earlier_of(account, own, [each.receipt for each in before], about)
+        earlier = earlier_of(account, receipt.id, [each.receipt for each in before], about)
         known = {identity_of(message.heard) for message in earlier}
         new = [message_of(receipt, heard) for heard in group]
         await self._demand_agreement(account, earlier, new)
@@ -273,7 +240,12 @@ class Normaliser:
         said |= {each for each, identity in taken.items() if identity in heard}
         return Due(
             heard=about,
-            before=frozenset(each.receipt.id for each in before),
+            seen=Seen(
+                object_type=about.object_type,
+                object_id=about.object_id,
+                count=len(before),
+                since=before[0].receipt.id if len(before) == HISTORY_MAX else None,
+            ),
             past=past,
             words=history.untold(past.words, said),
             repeated=all(identity_of(message.heard) in known for message in new),
@@ -323,6 +295,7 @@ class Normaliser:
 
         Raises:
             TakenError: A word is another message's; the history has to be read again, too.
+            HistoryMovedError: Another receipt of an object has ended meanwhile; so it has.
 
         """
         words = [word for due in dues for word in due.words]
@@ -352,7 +325,7 @@ class Normaliser:
                     await self._conclude(account, refused)
                     return True
                 if isinstance(result, PayhooksError):
-                    raise UnavailableError(str(result))
+                    raise _unavailable(result)
         told = results[-1]
         assert isinstance(told, Published)
         if told.repeated and not sure:
@@ -370,7 +343,8 @@ class Normaliser:
         return examined(publication, book.find(FAMILY, publication.type), account.table)
 
     async def _conclude(self, account: Account, conclusion: Conclusion) -> None:
-        await self._control.store.conclude([conclusion])
+        if await self._control.store.conclude([conclusion]):
+            raise HistoryMovedError("more was heard of the object meanwhile")
         self._count(account, conclusion)
 
     def _count(self, account: Account, conclusion: Conclusion) -> None:
@@ -378,3 +352,21 @@ class Normaliser:
         self._telemetry.receipt_concluded(
             account.connector.dialect, conclusion.state, waited_s=waited_s
         )
+
+
+def _unavailable(error: PayhooksError) -> UnavailableError:
+    return error if isinstance(error, UnavailableError) else UnavailableError(str(error))
+
+
+def _subject(receipt: Receipt, about: Heard) -> Subject:
+    return Subject(
+        merchant_id=receipt.merchant_id,
+        connector_id=receipt.connector_id,
+        object_type=about.object_type,
+        object_id=about.object_id,
+    )
+
+
+def _place(subject: Subject) -> tuple[str, str]:
+    # All of one receipt have the same connector.
+    return subject.object_type, subject.object_id

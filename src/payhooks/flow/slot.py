@@ -1,13 +1,20 @@
 """One publication's place in its request, and what it is told in the end."""
 
 import asyncio
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 
-from payhooks.errors import IdempotencyConflictError, UnavailableError
+from payhooks.errors import (
+    HistoryMovedError,
+    IdempotencyConflictError,
+    InProgressError,
+    PayhooksError,
+    UnavailableError,
+)
 from payhooks.flow.publication import Publication, Published
 from payhooks.ids import EventId
+from payhooks.ports.accepting import KeyBusy, Refused, StaleHistory
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -69,6 +76,19 @@ class Slot:
             deliveries=outcome.deliveries,
             repeated=leader.repeated or self.leader is not None,
         )
+
+
+def refusal(acceptance: KeyBusy | StaleHistory | Refused) -> PayhooksError:
+    """Return what a publisher is told of an event that was not stored."""
+    match acceptance:
+        case KeyBusy():
+            return InProgressError("a request with this idempotency key is under way")
+        case StaleHistory():
+            return HistoryMovedError("more was heard of the object meanwhile")
+        case Refused(error=error):
+            return error
+        case _:
+            assert_never(acceptance)
 
 
 def error_of(done: "asyncio.Future[Any]") -> Exception | None:

@@ -52,7 +52,7 @@ class Metrics:
         )
         self.card_data = self._counter(
             "payhooks_card_data_found",
-            "Findings of card data in events that were stored.",
+            "Findings of card data in events and receipts that were stored.",
             "finding",
         )
         self.receipts = self._counter(

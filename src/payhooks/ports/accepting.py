@@ -59,6 +59,10 @@ class StaleRouting(msgspec.Struct, frozen=True):
     """The merchant's routing changed or is changing: load it again, plan again."""
 
 
+class StaleHistory(msgspec.Struct, frozen=True):
+    """More was heard of an object than its conclusion was drawn from; nothing was stored."""
+
+
 class KeyBusy(msgspec.Struct, frozen=True):
     """Another transaction holds the key and has not finished in LOCK_TIMEOUT_S."""
 
@@ -69,7 +73,7 @@ class Refused(msgspec.Struct, frozen=True):
     error: InvalidError
 
 
-Acceptance = Accepted | Repeated | StaleRouting | KeyBusy | Refused
+Acceptance = Accepted | Repeated | StaleRouting | StaleHistory | KeyBusy | Refused
 
 
 class Routing(msgspec.Struct, frozen=True, kw_only=True):

@@ -36,8 +36,20 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     object_id: str
 
 
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of an object's history a conclusion was drawn from."""
+
+    object_type: str
+    object_id: str
+    count: int  # of PROCESSED receipts that are linked to it, by the same connector
+    since: ReceiptId | None = None  # the oldest that counts; None: all do
+
+
 class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a receipt. Written where it is still RECEIVED; the rest goes with that."""
+    """What became of a receipt. Written where it is still RECEIVED; the rest goes with that.
+
+    Where more was heard of an object than was *seen*, nothing is written, and nothing is told.
+    """
 
     merchant_id: MerchantId
     receipt_id: ReceiptId
@@ -49,6 +61,7 @@ class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
     object_id: str | None = None
     links: tuple[Link, ...] = ()
     references: tuple[Reference, ...] = ()
+    seen: tuple[Seen, ...] = ()
     # Kept where the object has none yet; ``due_at`` is the store's now and *due_in_s*.
     expectation: Expectation | None = None
     due_in_s: float = 0.0
@@ -134,8 +147,11 @@ class ReceivingStore(Protocol):
         """Take RECEIVED receipts that nobody holds, oldest first, and hold them for so long."""
         ...
 
-    async def conclude(self, conclusions: Sequence[Conclusion]) -> None:
-        """Conclude receipts that tell nothing; those that are not RECEIVED any more stay."""
+    async def conclude(self, conclusions: Sequence[Conclusion]) -> frozenset[ReceiptId]:
+        """Conclude receipts that tell nothing; those that are not RECEIVED any more stay.
+
+        Returns those of whose objects more was heard than was seen; they stay as well.
+        """
         ...
 
     async def heard_before(self, subject: Subject, *, limit: int) -> list[HeardBefore]:

@@ -12,7 +12,6 @@ from payhooks.connectors.contract import NO_OPTIONS, Heard, Incoming
 from payhooks.connectors.history import Message, identity_of
 from payhooks.connectors.owlpay import OWLPAY
 from payhooks.flow.conclude import FAMILY
-from payhooks.flow.messages import FOLDED
 from payhooks.ids import RECEIPT, ReceiptId, from_text, to_text
 from payhooks.model.connector import Connector
 from payhooks.model.event import Event
@@ -77,9 +76,6 @@ class Hearings:
     def received(self, receipts: Sequence[Receipt]) -> None:
         """Take note that receipts are stored."""
         for receipt in receipts:
-            if receipt.method == FOLDED:
-                self._auditor.mark("told what two receipts mean together")
-                continue
             place = (receipt.merchant_id, receipt.body)
             if self._record.received.setdefault(place, receipt.id) != receipt.id:
                 self._auditor.blame(Promise.HEARD, f"{receipt.body!r} was stored twice")

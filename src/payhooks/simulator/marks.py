@@ -49,6 +49,7 @@ MUST_BE_REACHED: Final = frozenset(
         # Providers
         "forgery refused",
         "receipt taken over",
+        "receipt ended after another that it had not seen",
         "receipt was a duplicate",
         "receipts sent again that were stored",
         "word told of another message",

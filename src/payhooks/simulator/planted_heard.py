@@ -54,10 +54,9 @@ class OncePerMeaning(Normaliser):
         self,
         account: Account,
         receipt: Receipt,
-        about: Heard,
         group: Sequence[Heard],
         taken: Mapping[str, bytes],
     ) -> Due:
-        due = await super()._due(account, receipt, about, group, taken)
+        due = await super()._due(account, receipt, group, taken)
         first = tuple(word for word in due.words if word.number == 1)
         return msgspec.structs.replace(due, words=first)

@@ -5,13 +5,13 @@ from typing import Any
 
 from payhooks.clock import Clock
 from payhooks.flow.conclude import FAMILY
-from payhooks.ids import DeliveryId, MerchantId, ReplayId
+from payhooks.ids import DeliveryId, MerchantId, ReceiptId, ReplayId
 from payhooks.model.audit import AuditEntry
 from payhooks.model.delivery import State
 from payhooks.model.endpoint import EndpointStatus
 from payhooks.model.receipt import Receipt
 from payhooks.model.replay import Replay
-from payhooks.ports.accepting import Acceptance, Arrival, Repeated, StaleRouting
+from payhooks.ports.accepting import Acceptance, Arrival, Repeated, StaleHistory, StaleRouting
 from payhooks.ports.controlling import Cancelled, Change
 from payhooks.ports.leasing import LaneNews, LaneReport
 from payhooks.ports.receiving import Conclusion
@@ -58,6 +58,8 @@ class WatchedStore(MemoryStore):
             match acceptance:
                 case StaleRouting():
                     self._auditor.mark("plan was stale")
+                case StaleHistory():
+                    self._auditor.mark("receipt ended after another that it had not seen")
                 case Repeated():
                     self._auditor.mark("key was known")
                     if arrival.event.family == FAMILY and acceptance.content != arrival.content:
@@ -80,11 +82,14 @@ class WatchedStore(MemoryStore):
             self._auditor.mark("receipt taken over")
         return claimed
 
-    async def conclude(self, conclusions: Sequence[Conclusion]) -> None:
+    async def conclude(self, conclusions: Sequence[Conclusion]) -> frozenset[ReceiptId]:
         """See ReceivingStore."""
         undone = self._hearings.undone(conclusions)
-        await super().conclude(conclusions)
+        stale = await super().conclude(conclusions)
+        if stale:
+            self._auditor.mark("receipt ended after another that it had not seen")
         self._hearings.concluded(undone)
+        return stale
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         """See SettleStore."""

@@ -13,9 +13,10 @@ from payhooks.ports.accepting import (
     PlannedDelivery,
     Repeated,
     Routing,
+    StaleHistory,
     StaleRouting,
 )
-from payhooks.storage.memory.receiving import conclude
+from payhooks.storage.memory.receiving import conclude, is_stale
 from payhooks.storage.memory.rows import (
     EventRow,
     KeyRow,
@@ -38,15 +39,7 @@ class MemoryAccept:
         now = self._tables.now()
         # Decided before the first row goes in: one batch is one moment.
         open_lanes = self._open_lanes(arrivals, now)
-        acceptances = [self._accept(arrival, owner, open_lanes, now) for arrival in arrivals]
-        conclude(
-            self._tables,
-            (
-                arrival.conclusion
-                for arrival, acceptance in zip(arrivals, acceptances, strict=True)
-                if arrival.conclusion is not None and isinstance(acceptance, Accepted)
-            ),
-        )
+        acceptances = [self._tell(arrival, owner, open_lanes, now) for arrival in arrivals]
         self._tables.publish()
         return acceptances
 
@@ -86,6 +79,14 @@ class MemoryAccept:
             and not self._tables.wakes.get(lane.endpoint_id)
         )
 
+    def _tell(
+        self, arrival: Arrival, owner: int, open_lanes: dict[EndpointId, None], now: int
+    ) -> Acceptance:
+        acceptance = self._accept(arrival, owner, open_lanes, now)
+        if arrival.conclusion is not None and isinstance(acceptance, Accepted):
+            conclude(self._tables, arrival.conclusion)
+        return acceptance
+
     def _accept(
         self, arrival: Arrival, owner: int, open_lanes: dict[EndpointId, None], now: int
     ) -> Acceptance:
@@ -103,6 +104,8 @@ class MemoryAccept:
             )
         if self._tables.routing.get(event.merchant_id) != arrival.routing_version:
             return StaleRouting()
+        if arrival.conclusion is not None and is_stale(self._tables, arrival.conclusion):
+            return StaleHistory()
         ids = tuple(planned.id for planned in arrival.deliveries)
         row = EventRow(
             event=event,

@@ -1,6 +1,6 @@
 """The inbound half at rest: connectors, receipts, and what a conclusion brings with it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -86,24 +86,19 @@ class MemoryReceive:
             claims[id_] = (owner, now + span_us(for_s))
         return [self._tables.receipts[id_] for id_ in taken]
 
-    async def conclude(self, conclusions: Sequence[Conclusion]) -> None:
+    async def conclude(self, conclusions: Sequence[Conclusion]) -> frozenset[ReceiptId]:
         """See ReceivingStore."""
-        conclude(self._tables, conclusions)
+        stale = set()
+        for conclusion in conclusions:
+            if is_stale(self._tables, conclusion):
+                stale.add(conclusion.receipt_id)
+            else:
+                conclude(self._tables, conclusion)
+        return frozenset(stale)
 
     async def heard_before(self, subject: Subject, *, limit: int) -> list[HeardBefore]:
         """See ReceivingStore."""
-        place = (subject.merchant_id, subject.object_type, subject.object_id)
-        found = [
-            HeardBefore(receipt=self._tables.receipts[id_], said=said)
-            for id_, said in sorted(self._tables.links.get(place, {}).items(), reverse=True)
-        ]
-        processed = [
-            heard
-            for heard in found
-            if heard.receipt.connector_id == subject.connector_id
-            and heard.receipt.state is ReceiptState.PROCESSED
-        ]
-        return processed[:limit][::-1]
+        return _heard(self._tables, subject)[:limit][::-1]
 
     async def receipt(self, merchant_id: MerchantId, receipt_id: ReceiptId) -> Receipt | None:
         """See ReceivingStore."""
@@ -247,37 +242,66 @@ class MemoryReceive:
                 }
 
 
-def conclude(tables: Tables, conclusions: Iterable[Conclusion]) -> None:
-    """Write what became of receipts, and what goes with it, where they are still RECEIVED."""
-    now = tables.now()
-    for conclusion in conclusions:
-        merchant_id, id_ = conclusion.merchant_id, conclusion.receipt_id
-        receipt = tables.receipts.get(id_)
-        if (
-            receipt is None
-            or receipt.merchant_id != merchant_id
-            or receipt.state is not ReceiptState.RECEIVED
-        ):
-            continue
-        del tables.receipt_claims[id_]
-        tables.receipts[id_] = msgspec.structs.replace(
-            receipt,
-            state=conclusion.state,
-            detail=conclusion.detail,
-            word=conclusion.word,
-            object_type=conclusion.object_type,
-            object_id=conclusion.object_id,
+def is_stale(tables: Tables, conclusion: Conclusion) -> bool:
+    """Whether more was heard of an object than the conclusion was drawn from."""
+    for seen in conclusion.seen:
+        subject = Subject(
+            merchant_id=conclusion.merchant_id,
+            connector_id=conclusion.connector_id,
+            object_type=seen.object_type,
+            object_id=seen.object_id,
         )
-        for link in conclusion.links:
-            place = (merchant_id, link.object_type, link.object_id)
-            tables.links.setdefault(place, {}).setdefault(id_, link.said)
-        for reference in conclusion.references:
-            tables.references[merchant_id, reference] = None
-        if (expectation := conclusion.expectation) is not None:
-            subject = (merchant_id, expectation.object_type, expectation.object_id)
-            due_at = from_us(now + span_us(conclusion.due_in_s))
-            due = msgspec.structs.replace(expectation, due_at=due_at)
-            tables.expectations.setdefault(subject, due)
+        ids = [heard.receipt.id for heard in _heard(tables, subject)]
+        if sum(seen.since is None or id_ >= seen.since for id_ in ids) != seen.count:
+            return True
+    return False
+
+
+def conclude(tables: Tables, conclusion: Conclusion) -> None:
+    """Write what became of a receipt, and what goes with it, where it is still RECEIVED."""
+    now = tables.now()
+    merchant_id, id_ = conclusion.merchant_id, conclusion.receipt_id
+    receipt = tables.receipts.get(id_)
+    if (
+        receipt is None
+        or receipt.merchant_id != merchant_id
+        or receipt.state is not ReceiptState.RECEIVED
+    ):
+        return
+    del tables.receipt_claims[id_]
+    tables.receipts[id_] = msgspec.structs.replace(
+        receipt,
+        state=conclusion.state,
+        detail=conclusion.detail,
+        word=conclusion.word,
+        object_type=conclusion.object_type,
+        object_id=conclusion.object_id,
+    )
+    for link in conclusion.links:
+        place = (merchant_id, link.object_type, link.object_id)
+        tables.links.setdefault(place, {}).setdefault(id_, link.said)
+    for reference in conclusion.references:
+        tables.references[merchant_id, reference] = None
+    if (expectation := conclusion.expectation) is not None:
+        subject = (merchant_id, expectation.object_type, expectation.object_id)
+        due_at = from_us(now + span_us(conclusion.due_in_s))
+        due = msgspec.structs.replace(expectation, due_at=due_at)
+        tables.expectations.setdefault(subject, due)
+
+
+def _heard(tables: Tables, subject: Subject) -> list[HeardBefore]:
+    """Return the PROCESSED receipts linked to the object, newest first."""
+    place = (subject.merchant_id, subject.object_type, subject.object_id)
+    found = [
+        HeardBefore(receipt=tables.receipts[id_], said=said)
+        for id_, said in sorted(tables.links.get(place, {}).items(), reverse=True)
+    ]
+    return [
+        heard
+        for heard in found
+        if heard.receipt.connector_id == subject.connector_id
+        and heard.receipt.state is ReceiptState.PROCESSED
+    ]
 
 
 def _health(tables: Tables, merchant_id: MerchantId, connector_id: ConnectorId) -> ConnectorHealth:

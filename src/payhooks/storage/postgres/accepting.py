@@ -17,6 +17,7 @@ from payhooks.ports.accepting import (
     Refused,
     Repeated,
     Routing,
+    StaleHistory,
     StaleRouting,
 )
 from payhooks.storage import documents, findings, statements
@@ -167,8 +168,9 @@ def parameters(arrivals: Sequence[Arrival]) -> list[Sequence[object]]:
 def _acceptances(arrivals: Sequence[Arrival], row: Row) -> list[Acceptance]:
     leased = frozenset(row["leased"] or ())
     found: list[Acceptance] = [Accepted(leased=_mine(arrival, leased)) for arrival in arrivals]
+    unseen = frozenset(row.get("unseen") or ())
     for at in row["stale"] or ():
-        found[at - 1] = StaleRouting()
+        found[at - 1] = StaleHistory() if at in unseen else StaleRouting()
     repeats = [
         row[name] or ()
         for name in ("repeated", "first_ids", "first_contents", "first_types", "first_fan_outs")

@@ -76,7 +76,7 @@ def said(text: str | None) -> tuple[str, ...]:
 
 
 def parameters(conclusions: Iterable[Conclusion]) -> list[Sequence[object]]:
-    """Return the parameters of conclude_v1."""
+    """Return the parameters of conclude_v2."""
     # Sorted: the order in which the statement locks.
     each = sorted(conclusions, key=lambda one: (one.merchant_id, one.receipt_id))
     links = [(at, link) for at, one in enumerate(each, start=1) for link in _distinct(one.links)]
@@ -86,6 +86,7 @@ def parameters(conclusions: Iterable[Conclusion]) -> list[Sequence[object]]:
         for at, one in enumerate(each, start=1)
         if one.expectation is not None
     ]
+    looks = [(at, seen) for at, one in enumerate(each, start=1) for seen in one.seen]
     return [
         [one.merchant_id for one in each],
         [one.receipt_id for one in each],
@@ -108,11 +109,16 @@ def parameters(conclusions: Iterable[Conclusion]) -> list[Sequence[object]]:
         [due_in_s for _, _, due_in_s in waits],
         [wait.overdue for _, wait, _ in waits],
         [documents.encode(wait).decode() for _, wait, _ in waits],
+        [at for at, _ in looks],
+        [key(seen.object_type) for _, seen in looks],
+        [key(seen.object_id) for _, seen in looks],
+        [seen.since for _, seen in looks],
+        [seen.count for _, seen in looks],
     ]
 
 
 def parameters_of(arrivals: Sequence[Arrival]) -> list[Sequence[object]]:
-    """Return what accept_heard_v1 takes after the parameters of accept_v2."""
+    """Return what accept_heard_v2 takes after the parameters of accept_v2."""
     told = [
         (at, arrival.conclusion)
         for at, arrival in enumerate(arrivals, start=1)

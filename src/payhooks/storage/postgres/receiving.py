@@ -80,10 +80,11 @@ class PostgresReceive:
         """See ReceivingStore."""
         return _readable(await self._hearing.call(_SQL["claim"], owner, limit, for_s))
 
-    async def conclude(self, conclusions: Sequence[Conclusion]) -> None:
+    async def conclude(self, conclusions: Sequence[Conclusion]) -> frozenset[ReceiptId]:
         """See ReceivingStore."""
         arguments = parameters(conclusions)
-        await self._hearing.persist(lambda: self._hearing.call(_SQL["conclude"], *arguments))
+        rows = await self._hearing.persist(lambda: self._hearing.call(_SQL["conclude"], *arguments))
+        return frozenset(rows[0]["stale"])
 
     async def heard_before(self, subject: Subject, *, limit: int) -> list[HeardBefore]:
         """See ReceivingStore."""

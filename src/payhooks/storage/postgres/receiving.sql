@@ -20,8 +20,8 @@ SELECT receive_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 SELECT * FROM claim_receipts_v1($1, $2, $3)
 
 -- name: conclude
-SELECT conclude_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-  $18, $19, $20, $21)
+SELECT conclude_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+  $18, $19, $20, $21, $22, $23, $24, $25, $26) AS stale
 
 -- name: heard_before
 SELECT r.*, h.said FROM (

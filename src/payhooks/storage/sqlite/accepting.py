@@ -27,11 +27,12 @@ from payhooks.ports.accepting import (
     PlannedDelivery,
     Repeated,
     Routing,
+    StaleHistory,
     StaleRouting,
 )
 from payhooks.storage import findings, statements
 from payhooks.storage.documents import decode
-from payhooks.storage.sqlite.concluding import write_conclusions
+from payhooks.storage.sqlite.concluding import Histories, write_conclusions
 from payhooks.storage.sqlite.connection import (
     Row,
     blobs,
@@ -133,16 +134,19 @@ def _accept(
 ) -> list[Acceptance]:
     sight = _look(db, arrivals, now)
     known = _known(db, arrivals, sight, owner)
+    histories = Histories(db)
     batch = _Batch()
     acceptances: list[Acceptance] = []
     for arrival in arrivals:
         answer = known.get(arrival.event.id)
         if answer is None:
             version = sight.versions.get(arrival.event.merchant_id)
-            if version == arrival.routing_version:
-                answer = _collect(batch, arrival, sight, positions, owner=owner, now=now)
-            else:
+            if version != arrival.routing_version:
                 answer = StaleRouting()
+            elif arrival.conclusion is not None and not histories.take(arrival.conclusion):
+                answer = StaleHistory()
+            else:
+                answer = _collect(batch, arrival, sight, positions, owner=owner, now=now)
         acceptances.append(answer)
     # By key, so that neighbours in the index are written together.
     run_many(db, _SQL["insert_keys"], sorted(batch.keys))

@@ -6,13 +6,13 @@ from typing import Final
 import apsw
 from msgspec.json import Decoder, encode
 
-from payhooks.ids import MerchantId
+from payhooks.ids import MerchantId, ReceiptId
 from payhooks.model.receipt import Receipt
 from payhooks.ports.controlling import Window
 from payhooks.ports.receiving import Conclusion, HeardBefore, Reference, Subject
 from payhooks.storage import receipts as stored_receipts
 from payhooks.storage import statements
-from payhooks.storage.sqlite.connection import Row, delay_us, rows, rows_of_many, run_many
+from payhooks.storage.sqlite.connection import Row, delay_us, first, rows, rows_of_many, run_many
 from payhooks.storage.sqlite.controlling import NEWEST
 from payhooks.storage.sqlite.expecting import document
 from payhooks.storage.sqlite.parts import Part
@@ -25,10 +25,10 @@ _SAID: Final = Decoder(tuple[str, ...])
 class SqliteConclude(Part):
     """See ReceivingStore."""
 
-    async def conclude(self, conclusions: Sequence[Conclusion]) -> None:
+    async def conclude(self, conclusions: Sequence[Conclusion]) -> frozenset[ReceiptId]:
         """See ReceivingStore."""
-        await self._write(
-            Kind.QUICK, lambda db: write_conclusions(db, conclusions, now=self._now_us())
+        return await self._write(
+            Kind.QUICK, lambda db: _conclude(db, conclusions, now=self._now_us())
         )
 
     async def heard_before(self, subject: Subject, *, limit: int) -> list[HeardBefore]:
@@ -69,6 +69,37 @@ class SqliteConclude(Part):
             Reference(reference=reference, object_type=object_type, object_id=object_id)
             for reference, object_type, object_id in found
         ]
+
+
+class Histories:
+    """Which conclusions of a batch are drawn from all that was heard of their objects."""
+
+    def __init__(self, db: apsw.Connection) -> None:
+        self._db = db
+        self._ended: set[Row] = set()  # objects that one before in the batch is about
+
+    def take(self, conclusion: Conclusion) -> bool:
+        """Whether it may be written; then those behind it have not seen that."""
+        subjects = [
+            (conclusion.merchant_id, seen.object_type, seen.object_id, conclusion.connector_id)
+            for seen in conclusion.seen
+        ]
+        for subject, seen in zip(subjects, conclusion.seen, strict=True):
+            found = first(self._db, _SQL["heard_since"], (*subject, seen.since or b""))
+            if subject in self._ended or found != (seen.count,):
+                return False
+        self._ended.update(subjects)
+        return True
+
+
+def _conclude(
+    db: apsw.Connection, conclusions: Sequence[Conclusion], *, now: int
+) -> frozenset[ReceiptId]:
+    histories = Histories(db)
+    good = [one for one in conclusions if histories.take(one)]
+    write_conclusions(db, good, now=now)
+    written = {one.receipt_id for one in good}
+    return frozenset(one.receipt_id for one in conclusions if one.receipt_id not in written)
 
 
 def write_conclusions(db: apsw.Connection, conclusions: Sequence[Conclusion], *, now: int) -> None:

@@ -28,6 +28,12 @@ FROM heard AS h CROSS JOIN receipts AS r ON r.merchant_id = h.merchant_id AND r.
 WHERE h.merchant_id = ? AND h.object_type = ? AND h.object_id = ? AND h.connector_id = ?
 AND r.state = 'processed' ORDER BY h.receipt_id DESC LIMIT ?;
 
+-- name: heard_since
+SELECT count(*)
+FROM heard AS h CROSS JOIN receipts AS r ON r.merchant_id = h.merchant_id AND r.id = h.receipt_id
+WHERE h.merchant_id = ? AND h.object_type = ? AND h.object_id = ? AND h.connector_id = ?
+AND h.receipt_id >= ? AND r.state = 'processed';
+
 -- name: receipts_about
 SELECT r.document, r.body, r.state, r.detail, r.word, r.object_type, r.object_id
 FROM heard AS h CROSS JOIN receipts AS r ON r.merchant_id = h.merchant_id AND r.id = h.receipt_id
