@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections import Counter
+from itertools import cycle
 
 import pytest
 from tests.support.inbound_world import HEARD_AT, InboundWorld, later, sent
@@ -37,8 +38,18 @@ def _times(events: list[Event]) -> Counter[tuple[str, float]]:
     )
 
 
+async def _read_at_once(world: InboundWorld, *, in_processes: int) -> None:
+    normalisers = [world.another_normaliser() for _ in range(in_processes)]
+    pairs = zip(cycle(normalisers), world.receipts, strict=False)
+    await asyncio.gather(*[normaliser.process(receipt) for normaliser, receipt in pairs])
+
+
+PROCESSES = pytest.mark.parametrize("processes", [1, 2])
+
+
+@PROCESSES
 @pytest.mark.shows("N12")
-async def test_a_receipt_ends_only_when_all_that_it_tells_was_told() -> None:
+async def test_a_receipt_ends_only_when_all_that_it_tells_was_told(processes: int) -> None:
     """Of two words the first was another's already: ended with the second, it was never told."""
     world = InboundWorld()
     merchant = await world.merchant()
@@ -49,7 +60,7 @@ async def test_a_receipt_ends_only_when_all_that_it_tells_was_told() -> None:
     # Each of these brings out a second request; the later one tells of its own failure as well.
     await _hear(world, merchant, "request_settle", 1)
     await _hear(world, merchant, "payout_failed", 4)
-    await asyncio.gather(*[world.normaliser.process(receipt) for receipt in world.receipts])
+    await _read_at_once(world, in_processes=processes)
     assert _times(await world.events(merchant)) == {
         ("payout_initiated", 1): 1,
         ("payout_failed", 2): 1,
@@ -59,8 +70,11 @@ async def test_a_receipt_ends_only_when_all_that_it_tells_was_told() -> None:
     }
 
 
+@PROCESSES
 @pytest.mark.shows("N12")
-async def test_what_two_messages_mean_together_is_told_though_neither_saw_the_other() -> None:
+async def test_what_two_messages_mean_together_is_told_though_neither_saw_the_other(
+    processes: int,
+) -> None:
     """A second request is news for the failure before it; read apart it looks like a repeat."""
     world = InboundWorld()
     merchant = await world.merchant()
@@ -69,7 +83,7 @@ async def test_what_two_messages_mean_together_is_told_though_neither_saw_the_ot
     await world.process()
     await _hear(world, merchant, "payout_failed", 2)
     await _hear(world, merchant, "request_settle", 3)
-    await asyncio.gather(*[world.normaliser.process(receipt) for receipt in world.receipts])
+    await _read_at_once(world, in_processes=processes)
     told = {
         ("payout_initiated", 1): 1,
         ("payout_failed", 2): 1,

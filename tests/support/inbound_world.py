@@ -31,22 +31,25 @@ class InboundWorld(World):
 
     def __init__(self) -> None:
         super().__init__()
-        services = self.services
-        self.normaliser = Normaliser(
-            self.control,
-            services.acceptor,
-            self.directory,
-            services.book,
-            fetcher=self.fetcher,
-            telemetry=self.telemetry,
-        )
+        self.normaliser = self.another_normaliser()
         self.expecter = Expecter(
             self.control,
-            services.acceptor,
+            self.services.acceptor,
             self.normaliser,
-            services.book,
+            self.services.book,
             telemetry=self.telemetry,
             owner=1,
+        )
+
+    def another_normaliser(self) -> Normaliser:
+        """Return one as another process on the same store has."""
+        return Normaliser(
+            self.control,
+            self.services.acceptor,
+            self.directory,
+            self.services.book,
+            fetcher=self.fetcher,
+            telemetry=self.telemetry,
         )
 
     async def merchant_itself(self, merchant: str) -> Merchant:
