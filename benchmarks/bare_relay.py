@@ -22,7 +22,7 @@ from payhooks.ports.transport import OutboundRequest
 from payhooks.serving import BACKLOG, bind, prepare_process
 from payhooks.transport import CurlTransport
 
-# Four times what Payhooks has under way to one endpoint. A relay has no receivers to spare and no
+# Three times what Payhooks has under way to one endpoint. A relay has no receivers to spare and no
 # endpoints to keep apart; with 16 it would cost 6 to 8 µs more.
 SENDERS: Final = 64
 # Beyond this the answer waits: without a bound it would accept more than it ever sends.
