@@ -250,9 +250,12 @@ class Directory:
     async def at_least(self, merchant_id: MerchantId, version: int) -> RoutingTable:
         """Return a table that is no older than *version*."""
         table = self._tables.get(merchant_id)
-        if table is not None and table.version >= version:
-            return table
-        return await self.reload(merchant_id)
+        if table is None or table.version < version:
+            table = await self.reload(merchant_id)
+        if table.version < version:
+            # That load had begun before the change; the next one begins now.
+            table = await self.reload(merchant_id)
+        return table
 
     def cached(self, merchant_id: MerchantId) -> RoutingTable | None:
         """Return the table as last loaded; it may be out of date."""
