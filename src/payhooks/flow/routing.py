@@ -238,9 +238,9 @@ class Directory:
         except BaseException:
             self._confirmed_at_s.pop(merchant_id, None)
             raise
-        if version == table.version:
-            return table
-        return await self.reload(merchant_id)
+        if version is None:
+            return await self.reload(merchant_id)  # which finds none either
+        return await self.at_least(merchant_id, version)
 
     def known(self, id_or_reference: str) -> RoutingTable | None:
         """Return the table as ``find`` would, if nothing need be loaded for it."""
