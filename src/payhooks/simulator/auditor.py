@@ -8,6 +8,7 @@ together).
 """
 
 import hashlib
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -36,7 +37,7 @@ class Auditor:
         self.record = Record()
         self.secrets = Secrets()
         self.violation: str | None = None
-        self.calm = False  # nothing fails any more
+        self.calm_since_s = math.inf  # from then on nothing fails any more
         self.over = False  # what is buried now is nobody's mistake
         self.by = ""  # whose request the store applies at this moment
         self._tables: Tables | None = None
@@ -46,6 +47,11 @@ class Auditor:
         """The store's tables; to look at, never to touch."""
         assert self._tables is not None
         return self._tables
+
+    @property
+    def calm(self) -> bool:
+        """Whether nothing fails any more."""
+        return self.now_s >= self.calm_since_s
 
     @property
     def now_s(self) -> float:

@@ -170,9 +170,11 @@ class Moves:
     # --- ended, or to be tried again -----------------------------------------------------------
 
     def _circuit(self, row: QueueRow | FinalRow, request: Request | None) -> None:
-        """Check that a success of now closed its circuit; its news may get lost before the calm."""
+        """Check that a success closed its circuit, unless it came when its news might get lost."""
         lane = self._auditor.tables.lanes[row.endpoint_id]
-        if not (self._auditor.calm and lane.circuit_open and request is not None):
+        if request is None or request.returned_at_s < self._auditor.calm_since_s:
+            return
+        if not lane.circuit_open:
             return
         tripped_at_s = self._record.tripped_at_s.get(row.endpoint_id, 0.0)
         self._auditor.demand(

@@ -171,7 +171,7 @@ class World:
     async def _end_well(self, talking: list["asyncio.Task[None]"]) -> None:
         self.auditor.note("calm")
         self.chance.enabled = False
-        self.auditor.calm = True
+        self.auditor.calm_since_s = self.auditor.now_s
         for slot, process in enumerate(self._processes):
             self._resume(process)
             if process.stopping and not process.life.dead:
