@@ -38,10 +38,10 @@ class Size:
 FULL = Size()
 # For the test that these programs work: every line is printed, none may be quoted.
 QUICK = Size(
-    events=2_000,
+    events=500,
     acked=600,
     kills=2,
-    waiting=2_000,
+    waiting=500,
     hanging=20,
     healthy=5,
     healthy_s=3,

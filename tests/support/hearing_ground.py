@@ -91,14 +91,16 @@ class Hearing:
     def kept(self) -> tuple[int, ...]:
         """Return how many receipts there are on the disk, and how many of them are about what.
 
-        Counted once all of them were read: a receipt of the test before may still be.
+        Counted once all of them were read that nobody has to be asked about: a receipt of the test
+        before may still be.
         """
         unread, *kept = until(self._counts, lambda counts: counts[0] == 0)
         assert unread == 0
         return tuple(kept)
 
     def _counts(self) -> tuple[int, ...]:
-        tables = ("receipts WHERE state = 'received'", "receipts", "heard")
+        unread = "state = 'received' AND CAST(document AS TEXT) ->> '$.verdict' <> 'fetch'"
+        tables = (f"receipts WHERE {unread}", "receipts", "heard")
         uri = f"file:{self.ground.server.sqlite_path}?mode=ro"
         with contextlib.closing(sqlite3.connect(uri, uri=True)) as database:
             database.execute("BEGIN")  # one state of the file, whatever is written between two

@@ -99,7 +99,7 @@ FOUND_BY: Final[Mapping[str, int]] = MappingProxyType(
         "no cap on a lane": 19,
         "no rate limit": 1,
         "stop forgets what it holds": 9,
-        "word of another taken for its own": 13,
+        "word of another taken for its own": 66,
         "receipt ends before its events": 3,
         "equal words told once": 3,
     }
