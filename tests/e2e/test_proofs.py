@@ -12,7 +12,7 @@ _ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
 _LINE = re.compile(r"(PASS|FAIL)  \S.*?\s{1,}\S.*")
 
 
-@pytest.mark.parametrize("part", ["arrival", "backlog"])
+@pytest.mark.parametrize("part", ["arrival"])
 def test_a_part_of_the_proof_prints_lines_and_all_of_them_pass(part: str) -> None:
     """Parts that measure no speed hold on any machine, at any size."""
     command = [sys.executable, "-m", "proofs", "engine", "--quick", "--store", "sqlite"]

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-SECONDS: Final = float(os.environ.get("PAYHOOKS_TEST_FUZZ_S", "2"))
+SECONDS: Final = float(os.environ.get("PAYHOOKS_TEST_FUZZ_S", "1"))
 _SEED: Final = int(os.environ.get("PAYHOOKS_TEST_FUZZ_SEED", "1"))
 _EXAMPLES: Final = 200  # of a round
 _ROUND: Final = settings(
