@@ -6,7 +6,7 @@ Beside the time, what it is for each KB, and as a ratio to reading the same byte
 as a form. Of what is made to be slow, the largest that is let in.
 
 Measuring it taught: what is dear are stops, not bytes. A pass over 1 KB with a table costs 0.5 us,
-and a search that never stops 0.3; each stop at an escape or a run of digits costs 0.03 to 0.2, and
+and a search that never stops 0.3; each stop at an escape or a run of digits costs 0.03 to 0.4, and
 a body has a hundred. So what is usual there has a pattern of its own, that passes it over; and
 escapes of forms are read as quoted-printable, in C (0.6 us), where to stop at each cost 3 to 9.
 """

@@ -3,6 +3,7 @@
 import base64
 import json
 
+from payhooks.policy import json_leaves
 from payhooks.policy.card_numbers import found
 
 
@@ -25,3 +26,12 @@ def test_a_place_that_is_too_deep_to_spell_is_named_by_what_is_above_it() -> Non
     """A pointer is shown to people, and kept with the event."""
     raw = json.dumps({"a": {"b" * 10_000: "4111 1111 1111 1111"}}).encode()
     assert [place.pointer for place in found(raw, "", at_most=1)] == ["/a"]
+
+
+def test_a_place_is_named_as_far_as_any_pointer_has_room() -> None:
+    """Only as many names of a path are masked as can be told; all of those are."""
+    for size in (1, 7, 24, 98, 99, 100, 197, 198, 199):
+        names = [*(f"{n:04}{'x' * size}"[:size] for n in range(210)), "a"]
+        raw = "".join(f'{{"{name}":' for name in names) + '"4111111111111111"' + "}" * len(names)
+        [place] = found(raw.encode(), "/data", at_most=1)
+        assert place.pointer == json_leaves.pointer("/data", list(names)), size

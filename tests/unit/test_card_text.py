@@ -240,6 +240,12 @@ _HOSTILE: Final = {
     "escaped digits": b"%34" * (_N // 3),
     "entities": b"&#52;" * (_N // 5),
     "parts": b'cvv"\r\na:b\r\na:b\r\n' * (_N // 16),
+    "headers without an end": b"cvv\ncvv" * (_N // 7),
+    "backslashes": b"cvv\\" * (_N // 4),
+    "few backslashes": (b"cvv" * 20 + b"\\") * (_N // 61),
+    "signs that begin no escape": b"%e9cav" * (_N // 6),
+    "escapes of letters": b"%C3%A9%" * (_N // 7),
+    "signs before codes": b"5%cav=737&" * (_N // 10),
 }
 
 

@@ -244,6 +244,7 @@ def test_headers_that_open_something_are_not_kept() -> None:
         "webhook-signature": "v1,x",
         "paypal-auth-algo": "SHA256withRSA",
         "x-auth-signature": "00",
+        "x-auth-digest": "00",
         "x-request-id": "1",
     }
     credentials = {

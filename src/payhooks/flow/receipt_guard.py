@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from payhooks import limits
+from payhooks.flow.messages import ASKED
 from payhooks.model.event import Finding
 from payhooks.model.receipt import Receipt, Verdict
 from payhooks.policy import card_numbers, card_text, json_leaves
@@ -28,6 +29,7 @@ _WORDS: Final = {
 }
 _AT_MOST: Final = limits.EVENT_FINDINGS_MAX
 _JSON: Final = re.compile(rb"[ \t\r\n]*[\[{]")
+_OF_TEXT: Final = (b"%", b"\\", b"+", b"&")
 _FORM: Final = "application/x-www-form-urlencoded"
 _STRANGERS_BYTES_MAX: Final = 16 * limits.KIB
 _DROPPED: Final = Finding(
@@ -59,7 +61,9 @@ def guarded(receipt: Receipt) -> Receipt:
         findings.append(_DROPPED)
     else:
         body = _masked_body(body, said_type, findings)
-    query = _masked_text(receipt.query, "/query", findings, is_form=True)
+    query = receipt.query
+    if receipt.method != ASKED:  # Else it is our own: which object the provider was asked for.
+        query = _masked_text(query, "/query", findings, is_form=True)
     headers = _masked_headers(receipt.headers, findings)
     # A sentence of whoever verified may quote what was wrong.
     reason = None if receipt.reason is None else card_numbers.masked_text(receipt.reason)
@@ -88,7 +92,7 @@ def _is_dropped(receipt: Receipt) -> bool:
 
 def _masked_body(body: bytes, said_type: str, findings: list[Finding]) -> bytes:
     if _JSON.match(body) is not None:
-        if not card_numbers.is_suspect(body):
+        if not card_numbers.is_suspect(body) and not _may_be_text(body):
             return body
         if _is_json(body):
             masked = card_numbers.masked(body, "/body", at_most=_AT_MOST, is_kept=is_reference)
@@ -97,9 +101,16 @@ def _masked_body(body: bytes, said_type: str, findings: list[Finding]) -> bytes:
             # Two names may be equal now. The message may mean something else then; the other
             # choice were to keep the number.
             return masked.raw
-    masked_body, hits = card_text.masked(body, is_form=said_type.lower().startswith(_FORM))
-    findings += [_finding_of("/body", hit) for hit in hits[:_AT_MOST]]
+    masked_body, hits = card_text.masked(
+        body, is_form=said_type.lower().startswith(_FORM), at_most=_AT_MOST
+    )
+    findings += [_finding_of("/body", hit) for hit in hits]
     return masked_body
+
+
+def _may_be_text(body: bytes) -> bool:
+    """Whether what begins like JSON may have card data if it is none: other escapes count then."""
+    return any(sign in body for sign in _OF_TEXT) and card_text.is_suspect(body)
 
 
 def _is_json(body: bytes) -> bool:
@@ -113,8 +124,10 @@ def _is_json(body: bytes) -> bool:
 def _masked_text(text: str, root: str, findings: list[Finding], *, is_form: bool) -> str:
     if not text:
         return text
-    masked, hits = card_text.masked(text.encode(errors="surrogatepass"), is_form=is_form)
-    findings += [_finding_of(root, hit) for hit in hits[:_AT_MOST]]
+    masked, hits = card_text.masked(
+        text.encode(errors="surrogatepass"), is_form=is_form, at_most=_AT_MOST
+    )
+    findings += [_finding_of(root, hit) for hit in hits]
     return masked.decode(errors="surrogatepass") if hits else text
 
 

@@ -87,12 +87,14 @@ _PIN_BLOCK_NAME: Final = re.compile(r"pinblock\]?\Z")
 # Both within a text: a form, XML, JSON that is the value of a member.
 _NAMED: Final = re.compile(
     r"(?:(?:cv[vcnd]|csc|cav|security[ _.\-]?code"
-    r"|card[ _.\-]?(?:code|cid|verification[ _.\-]?(?:value|code|number)))[ _.\-]?2?"
+    r"|card[ _.\-]?(?:code|cid|verification[ _.\-]?(?:value|code|number)))(?:[ _.\-]?2|[_.\-])?"
     r"|(?P<pin>pin[ _.\-]?block))\]?"
-    r"(?:\s[^<>]{0,60}+>|\"?(?:\r?\n[\w\-]{1,40}+:[^\r\n]{0,200}+){0,4}+\r?\n\r?\n"
-    r"|(?:[\"'\\\s]|value){0,8}+[:=>]|</\w{1,32}+>\s{0,8}+<\w{1,32}+>"
+    r"(?:(?:[\"'\\\s]|value){0,8}+(?:=>|:=|[:=>])"
+    r"|\"?(?:\r?\n[\w\-]{1,40}+:[^\r\n]{0,200}+){0,4}+\r?\n\r?\n|</\w{1,32}+>\s{0,8}+<\w{1,32}+>"
     # As people write it; what else is called so may stand before a number that is none.
-    r"|(?:(?<=cv[vcn])|(?<=cv[vcn]2)|(?<=security code))[ \xa0]{1,3}+(?=\d))"
+    r"|(?:(?<=cv[vcn])|(?<=cv[vcn]2)|(?<=security code))[ \xa0]{1,3}+(?=\d)"
+    # Last, as it passes over whatever stands in the tag.
+    r"|\s[^<>]{0,60}+>)"
     r"(?:[\"'\\\s]|<\w{1,32}+>|<!\[CDATA\[){0,8}+"
     r"(?P<value>(?(pin)[0-9a-fA-F]{16}|\d{3,4}))(?!\w)",
     re.IGNORECASE,
@@ -102,6 +104,7 @@ _NAMED_CHARS_MIN: Final = 7
 _BYTES_MIN: Final = _NAMED_CHARS_MIN + len('""')
 _SECURITY_CODE: Final = re.compile(r" *\d{3,4}\s*")
 _PIN_BLOCK: Final = re.compile(r" *[0-9a-fA-F]{16}\s*", re.ASCII)
+_POINTER_CHARS_MAX: Final = 200  # what goes beyond has no room in a pointer
 _NOT_IN_NAMES: Final = re.compile(r"[ _.\-]")  # as much as the quick look takes out
 
 
@@ -142,7 +145,8 @@ def masked(
     for leaf, spans in _leaves_with(raw):
         token = raw[leaf.begin : leaf.end]
         if not leaf.is_name and is_kept(leaf.path, json_leaves.text_of(token)):
-            kept += [_place(leaf, root, spans)] * (len(kept) < at_most)
+            if len(kept) < at_most:
+                kept.append(_place(leaf, root, spans))
             continue
         parts += (raw[done : leaf.begin], _hidden_leaf(token, spans))
         done = leaf.end
@@ -150,7 +154,7 @@ def masked(
         if len(places) < at_most:
             places.append(_place(leaf, root, spans))
     changed = b"".join((*parts, raw[done:]))
-    is_ambiguous = has_names and not json_leaves.has_distinct_names(changed)
+    is_ambiguous = has_names and not _has_distinct_names(changed)
     return Masked(raw=changed, places=places, is_ambiguous=is_ambiguous, kept=kept)
 
 
@@ -160,7 +164,7 @@ def is_in(text: str) -> bool:
         return False
     # Half a surrogate pair is no digit, and nothing that UTF-8 could spell.
     raw = text.encode(errors="replace")
-    return suspicion(raw) is not Suspicion.NOTHING and bool(spans_of(text, [GROUPS_MAX]))
+    return suspicion(raw) is not None and bool(spans_of(text, [GROUPS_MAX]))
 
 
 def masked_text(text: str) -> str:
@@ -172,15 +176,16 @@ def masked_text(text: str) -> str:
 
 def is_suspect(raw: bytes, *, is_form: bool = False) -> bool:
     """Whether it is worth while to read a document token by token, or a text by characters."""
-    match suspicion(raw, is_form=is_form):
-        case Suspicion.NOTHING:
-            return False
+    suspected = suspicion(raw, is_form=is_form)
+    if suspected is None:
+        return False
+    match suspected:
         case Suspicion.DIGITS:
             # Of a part of something else it is told apart later.
             text = raw.decode(errors="replace")
             text = text.replace("+", " ") if is_form else text
-            text = unescaped(text) if "\\" in text else text
-            return next(_numbers(text, [GROUPS_MAX]), None) is not None
+            text = unescaped(text, is_form=is_form) if "\\u" in text else text
+            return next(_numbers(text, [GROUPS_MAX]), None) is not None or bool(_tracks_in(text))
         case Suspicion.ANYTHING:
             return True
         case _ as never:
@@ -361,7 +366,21 @@ def _hidden(pieces: list[str], spans: list[Span]) -> str:
     return "".join(pieces)
 
 
+def _has_distinct_names(raw: bytes) -> bool:
+    try:
+        return json_leaves.has_distinct_names(raw)
+    except RecursionError:
+        return False  # Nobody can tell; what others can read may be a little deeper.
+
+
 def _place(leaf: Leaf, root: str, spans: list[Span]) -> Place:
-    steps = [masked_text(step) if isinstance(step, str) else step for step in leaf.path]
+    # Masked is only what there is room for: a path may be as long as its document.
+    steps: list[Step] = []
+    room = _POINTER_CHARS_MAX
+    for step in leaf.path:
+        room -= len(str(step)) + 1
+        if room < 0:
+            break
+        steps.append(masked_text(step) if isinstance(step, str) else step)
     pointer = json_leaves.pointer(root, steps)
     return Place(pointer=pointer, kind=spans[0].kind)

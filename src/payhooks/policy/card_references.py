@@ -23,13 +23,18 @@ _REFERENCE: Final = re.compile(
 _OF_CARD: Final = re.compile(
     r"card|account|instrument|credential|(?:^|[_.\- \[])(?:pan|cc)(?:$|[_.\- \]])", re.IGNORECASE
 )
+# More than any message has. All are looked at for each of what may be thousands of numbers.
+_STEPS_MAX: Final = 32
+_NAMES_CHARS_MAX: Final = 256
 
 
 def is_reference(path: Sequence[Step], value: str) -> bool:
     """Whether a value is a reference, by the names that lead to it."""
-    if _DIGITS.fullmatch(value) is None:
+    if len(path) > _STEPS_MAX or _DIGITS.fullmatch(value) is None:
         return False
     names = [step for step in path if isinstance(step, str)]
-    if not names or _REFERENCE.search(names[-1]) is None:
+    if not names or sum(map(len, names)) > _NAMES_CHARS_MAX:
+        return False
+    if _REFERENCE.search(names[-1]) is None:
         return False
     return not any(map(_OF_CARD.search, names))

@@ -13,9 +13,9 @@ from payhooks.policy import card_ranges
 # Separators are taken out, digits become 0 and letters small, so that one search finds any run.
 # Of what is not ASCII, the first byte of a character decides. With eight of them digits of other
 # scripts begin (0), with three the separators (out, as are all bytes behind a first); the others
-# end a run.
+# end a run. So does a line end: the header of a part may begin behind it.
 _DIGIT_LEADS: Final = b"\xd9\xdb\xdf\xe0\xe1\xea\xef\xf0"
-_TAKEN_OUT: Final = b" \t\r\n-_." + bytes(range(0x80, 0xC0)) + b"\xc2\xe2\xe3"
+_TAKEN_OUT: Final = b" \t\r\v\f\x1d\x1e\x1f-_." + bytes(range(0x80, 0xC0)) + b"\xc2\xe2\xe3"
 _TAKEN_OUT_OF_FORMS: Final = _TAKEN_OUT + b"+"
 _REDUCED: Final = (
     bytes(range(256))
@@ -25,6 +25,7 @@ _REDUCED: Final = (
     )
 )
 _RUN: Final = b"0" * card_ranges.DIGITS_MIN
+_RUNS: Final = re.compile(_RUN + b"0*")
 # Where an issuer's range may begin, with as many digits as its shortest number has. Most runs have
 # none, which is seen sooner than where all are: they may overlap.
 _BEGIN: Final = (
@@ -33,16 +34,20 @@ _BEGIN: Final = (
 )
 _ANY_BEGIN: Final = re.compile(_BEGIN)
 _BEGINS: Final = re.compile(b"(?=%b)" % _BEGIN)
-# Longer runs, and more of them, are left to the close look.
+# Longer runs, and more places where a number may begin, are left to the close look.
 _RUN_MAX: Final = 64
-_RUNS_MAX: Final = 64
+_PLACES_MAX: Final = 256
 # Names as they end whose values are secret, and what stands between them and values that are long
 # enough, in JSON, forms, XML and what has several parts; escapes in forms are 0 by now, too. All
-# have a c and one of five letters behind it, so that the search stops at little else.
+# have a c and one of five letters behind it, so that the search stops at little else. Line ends may
+# be spelt as JSON spells them, and as `LINE_END`.
+LINE_END: Final = b"\x1c"
 _SECRET_MEMBER: Final = re.compile(
     rb"c(?=[vsauk])(?:v[vcnd]|sc|av|uritycode"
     rb"|ard(?:code|cid|verification(?:value|code|number))|k(?<=pinblock))0?"
-    rb"(?:(?:[\]\"'\\:=>]|value|%0[0acde]){1,8}+(?:[0a-f]{3}|<)|</|[^<>{},]{1,60}+>|\"content|000)"
+    rb"(?:(?:[\]\"':=>\n\x1c]++|\\[nrtf]?|value|%0[0acde])++"
+    rb"(?:[0a-f]{3}|<|(?<=[n\n\x1c])[0-9a-z]{1,40}+:)"
+    rb"|<\\?/|(?!\":\{)[^<>\\]{0,60}+(?:>|\\[^<>]{0,120}+>)|000)"
 )
 # Base64 of ASCII digits and their separators has few letters; whatever may be one of them is a 1.
 _BASE64_LETTERS: Final = bytes(
@@ -54,39 +59,44 @@ _QUADRUPLE: Final = rb"[MNOIL][DTjzCSiy][AEIMQUYcgk04][gtuwxyz0-5]"
 # Spelt four times: a search for a repeated group would stop at every letter.
 BASE64_DIGITS: Final = re.compile(_QUADRUPLE * 4)
 # Most escapes are of letters of Latin scripts, and passed over at once.
-_OTHER_ESCAPE: Final = re.compile(rb"\\u(?!0[01][0189b-fB-F])")
+_OTHER_ESCAPE: Final = re.compile(rb"\\u(?!0[01][9b-fB-F])")
 # Escapes of ASCII, and of the blocks where digits of other scripts and separators are.
 _TELLING_ESCAPE: Final = re.compile(
-    rb"\\u(?:0(?:0[2-7aA]|[6-9a-fA-F])|1[0-9a-cA-C]|2(?:0[0-26]|212)|3000"
+    rb"\\u(?:0(?:0[0-8aA]|[6-9a-fA-F])|1[0-9a-cA-C]|2(?:0[0-256]|212)|3000"
     rb"|[aA][6-9a-fA-F]|[fF][eEfF]|[dD]8)"
 )
-_ESCAPE: Final = re.compile(r"(\\[^u])|((?:\\u[0-9a-fA-F]{4})+)")
+_ESCAPE: Final = re.compile(r"\\[^u]|((?:\\u[0-9a-fA-F]{4})+)")
+# In what is no JSON a backslash is not the first half of anything else.
+_ESCAPE_IN_TEXT: Final = re.compile(r"((?:\\u[0-9a-fA-F]{4})+)")
 
 
 class Suspicion(Enum):
-    """What a document may have in it."""
+    """What a document may have in it that nobody should see."""
 
-    NOTHING = auto()
     DIGITS = auto()  # that a card number may be made of, and nothing else
     ANYTHING = auto()
 
 
-def suspicion(raw: bytes, *, is_form: bool = False) -> Suspicion:
-    """Return what a document may have in it, JSON or some other text, of whatever bytes.
+def suspicion(raw: bytes, *, is_form: bool = False) -> Suspicion | None:
+    """Return what a document may have in it, JSON or some other text, of whatever bytes, if any.
 
     In a form a plus is a space. Its other escapes are none any more.
     """
     taken_out = _TAKEN_OUT_OF_FORMS if is_form else _TAKEN_OUT
     if b"\\" in raw and _OTHER_ESCAPE.search(raw) and _TELLING_ESCAPE.search(raw):
-        raw = unescaped(raw.decode(errors="replace")).encode()
+        raw = unescaped(raw.decode(errors="replace"), is_form=is_form).encode()
     reduced = raw.translate(_REDUCED, taken_out)
-    if _SECRET_MEMBER.search(reduced) is not None or _may_have_base64(raw):
+    if _SECRET_MEMBER.search(reduced) is not None:
+        return Suspicion.ANYTHING
+    marked = raw.translate(_BASE64_LETTERS)
+    begin = marked.find(_BASE64_RUN)
+    if begin >= 0 and _may_have_base64(raw, marked, begin):
         return Suspicion.ANYTHING
     first = reduced.find(_RUN)
     has_number = first >= 0 and _may_have_number(
         raw[first:].translate(None, taken_out), reduced, first
     )
-    return Suspicion.DIGITS if has_number else Suspicion.NOTHING
+    return Suspicion.DIGITS if has_number else None
 
 
 def _may_have_number(kept: bytes, reduced: bytes, first: int) -> bool:
@@ -97,28 +107,25 @@ def _may_have_number(kept: bytes, reduced: bytes, first: int) -> bool:
     """
     before = len(reduced) - len(kept)
     only_ascii = kept.isascii()
-    for _ in range(_RUNS_MAX):
-        window = reduced[first : first + _RUN_MAX + 1]
-        length = len(window) - len(window.lstrip(b"0"))
-        if length > _RUN_MAX:
+    places = 0
+    for run in _RUNS.finditer(reduced, first):
+        begin, end = run.span()
+        if end - begin > _RUN_MAX:
             return True
-        begin = first - before
-        end = begin + length
+        begin, end = begin - before, end - before
         if not only_ascii and not kept[begin:end].isdigit():
             return True
         if _ANY_BEGIN.search(kept, begin, end) is not None:
             for place in _BEGINS.finditer(kept, begin, end):
-                if card_ranges.begins_with_card_number(kept[place.start() : end].decode()):
+                places += 1
+                digits = kept[place.start() : end].decode()
+                if places > _PLACES_MAX or card_ranges.begins_with_card_number(digits):
                     return True
-        first = reduced.find(_RUN, first + length)
-        if first < 0:
-            return False
-    return True
+    return False
 
 
-def _may_have_base64(raw: bytes) -> bool:
-    marked = raw.translate(_BASE64_LETTERS)
-    begin = marked.find(_BASE64_RUN)
+def _may_have_base64(raw: bytes, marked: bytes, begin: int) -> bool:
+    """Whether a run that is *marked*, of which the first begins there, is such as digits have."""
     while begin >= 0:
         end = marked.find(b"0", begin)
         end = len(marked) if end < 0 else end
@@ -128,13 +135,16 @@ def _may_have_base64(raw: bytes) -> bool:
     return False
 
 
-def unescaped(text: str) -> str:
-    """Return a document's text with characters in place of escapes; it is JSON no more."""
-    return _ESCAPE.sub(_unescape, text)
+def unescaped(text: str, *, is_form: bool) -> str:
+    """Return a document's text with characters in place of escapes by number; it is JSON no more.
+
+    All others stay, as white space and quotes that are spelt so do elsewhere.
+    """
+    return (_ESCAPE_IN_TEXT if is_form else _ESCAPE).sub(_unescape, text)
 
 
 def _unescape(escape: re.Match[str]) -> str:
-    if escape[1]:
-        return "\\|"  # Ends a run, and is no quote.
-    said = bytes.fromhex(escape[2].replace("\\u", "")).decode("utf-16-be", "replace")
-    return said.replace('"', "|").replace("\ufffd", "|")
+    if escape[1] is None:
+        return escape[0]
+    said = bytes.fromhex(escape[1].replace("\\u", "")).decode("utf-16-be", "replace")
+    return said.replace("\ufffd", "|")

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from payhooks import limits
 from payhooks.policy import card_numbers, json_leaves
 from payhooks.policy.card_numbers import GROUPS_MAX, MASK, Kind, Span
 from payhooks.policy.card_references import is_reference
+from payhooks.policy.card_suspicion import LINE_END
 
 _HEX: Final = "[0-9a-fA-F]"
 _MORE: Final = f"%[89abAB]{_HEX}"
@@ -24,8 +26,13 @@ _SPELT: Final = re.compile(
 )
 # Quoted-printable spells escapes alike but for their sign, and the standard library reads it twenty
 # times as fast. Line ends would be its own matter, and so would two signs.
-_AS_QUOTED: Final = bytes.maketrans(b"%=\r\n", b"=:  ")
+_AS_QUOTED: Final = bytes.maketrans(b"%=\r\n", b"=: " + LINE_END)
 _TWO_SIGNS: Final = re.compile(b"%%")
+# What spells a character beyond ASCII, or else a sign that says itself, as in `5%cav=123`.
+_HIGH: Final = re.compile(
+    rf"((?:%[cdCD]{_HEX}|%[eE]{_HEX}{_MORE}|%[fF][0-4]{_MORE}{_MORE}){_MORE})".encode()
+    + rb"|%(?=[89a-fA-F])"
+)
 _FORM: Final = re.compile(rb"[^\s<>{}\"]*=[^\s<>{}\"]*")
 # The member of a form, XML or JSON whose value begins here, read backwards.
 _NAME_BEFORE: Final = re.compile(r"[\"'\\]{0,2}\s?[=>:][\"'\\]{0,2}([\w.\-\[\]:]{1,64})")
@@ -45,8 +52,10 @@ class Hit:
     is_kept: bool  # it is a reference, and was left
 
 
-def masked(raw: bytes, *, is_form: bool) -> tuple[bytes, list[Hit]]:
-    """Return the text with all card data hidden but references, and what there was.
+def masked(
+    raw: bytes, *, is_form: bool, at_most: int = limits.EVENT_FINDINGS_MAX
+) -> tuple[bytes, list[Hit]]:
+    """Return the text with all card data hidden but references, and the first of what there was.
 
     In a form a plus is a space; what looks like a form is one, whatever it was called.
     """
@@ -58,9 +67,10 @@ def masked(raw: bytes, *, is_form: bool) -> tuple[bytes, list[Hit]]:
     hits: list[Hit] = []
     hidden: list[tuple[int, int]] = []
     for span in card_numbers.spans_of(reading.said, [GROUPS_MAX]):
-        hit = _hit(reading.said, span)
-        hits.append(hit)
-        if not hit.is_kept:
+        name, is_kept = _named(reading.said, span)
+        if len(hits) < at_most:
+            hits.append(Hit(kind=span.kind, name=card_numbers.masked_text(name), is_kept=is_kept))
+        if not is_kept:
             hidden += [(part.start, part.stop) for part in span.hidden]
     return _without(text, reading, hidden).encode(errors="surrogateescape"), hits
 
@@ -91,12 +101,30 @@ def _unescaped(raw: bytes) -> bytes:
 
     None of those that a run of digits, or the name of a member, can have in it.
     """
-    if _TWO_SIGNS.search(raw) is not None:
-        return unquote_to_bytes(raw)
-    return binascii.a2b_qp(raw.translate(_AS_QUOTED))
+    said = binascii.a2b_qp(raw.translate(_AS_QUOTED))
+    if b"=" in said and _TWO_SIGNS.search(raw) is not None:
+        # Where there were two signs there is one now; mostly there is none.
+        said = unquote_to_bytes(raw)
+    if said.isascii() or (raw.isascii() and _is_utf8(said)):
+        return said
+    # The reader has no mercy with what is no escape, and would take the first letters of a name.
+    return unquote_to_bytes(_HIGH.sub(_spelt_out, raw))
 
 
-def _hit(text: str, span: Span) -> Hit:
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _spelt_out(sign: re.Match[bytes]) -> bytes:
+    return sign[1] or b"%25"
+
+
+def _named(text: str, span: Span) -> tuple[str, bool]:
+    """Return the name of the member that it is the value of, and whether it is a reference."""
     begin = span.hidden[0].start
     if span.kind is Kind.CARD_NUMBER:
         # The digits that are shown stand before and behind what is hidden.
@@ -105,8 +133,7 @@ def _hit(text: str, span: Span) -> Hit:
     found = _NAME_BEFORE.match(text[max(0, begin - _NAME_CHARS_MAX) : begin][::-1])
     name = "" if found is None else found[1][::-1]
     value = _VALUE.match(text, begin)
-    is_kept = value is not None and is_reference([name], value[0])
-    return Hit(kind=span.kind, name=card_numbers.masked_text(name), is_kept=is_kept)
+    return name, value is not None and is_reference([name], value[0])
 
 
 class _Reading:

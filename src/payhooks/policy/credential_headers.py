@@ -8,7 +8,7 @@ _CREDENTIAL: Final = re.compile(
     re.IGNORECASE,
 )
 # What is made with a secret, or says how: it proves one request and opens nothing.
-_PROOF: Final = re.compile(r"(?:signature|[-_]sig|hmac|algo|algorithm)\Z", re.IGNORECASE)
+_PROOF: Final = re.compile(r"(?:signature|[-_]sig|hmac|digest|algo|algorithm)\Z", re.IGNORECASE)
 
 
 def opens_something(name: str) -> bool:
