@@ -57,7 +57,8 @@ def test_a_capture_is_told_as_the_payment_of_its_order() -> None:
     """One payment has one name, from the approval to the refund."""
     found = heard(BODY)
     told = PAYPAL.tell(found, found.type, OPTIONS)
-    assert (found.type, found.event_id) == ("payment_succeeded", CAPTURE["id"])
+    [word] = words_of(PAYPAL, OPTIONS, [found])
+    assert (word[0], found.event_id) == ("payment_succeeded", CAPTURE["resource"]["id"])
     assert (told.object_type, told.object_id) == ("payment", "5O190127TN364715T")
     assert (told.amount, told.currency) == (Decimal("5.00"), "USD")
     assert {"2GG279541U471931P", CAPTURE["resource"]["invoice_id"]} <= set(told.references)

@@ -128,12 +128,6 @@ def test_a_refund_that_two_events_tell_of_is_told_once() -> None:
     assert [(one.name, one.told.object_id) for one in told] == [("refund_succeeded", "re_1")]
 
 
-def test_a_charge_that_does_not_name_its_refund_tells_of_nothing() -> None:
-    """How much is refunded by now is no refund: the next partial one would look like it."""
-    charge = {"id": "ch_1", "object": "charge", "currency": "eur", "amount_refunded": 4000}
-    assert STRIPE.read(_request("charge.refunded", charge), {}) == ()
-
-
 @pytest.mark.parametrize(
     ("currency", "amount"),
     [("eur", "125.50"), ("jpy", "12550"), ("isk", "125.50"), ("kwd", "12.550")],

@@ -3,6 +3,14 @@
 Rules: docs.adyen.com/development-resources/webhooks (verify-hmac-signatures, webhook-types) and
 docs.adyen.com/risk-management/disputes-api/dispute-notifications. Each item of a batch has its own
 signature, over eight of its members; the time and everything in additionalData are not signed.
+
+What fails after it was captured, and is captured again: docs.adyen.com/online-payments/capture/
+failure-reasons. In automatic and manual mode the one capture is the payment, and fails it. With
+several a failed part is told as ``action_required`` with the part's amount: one message does not
+say what else was captured, there is no event for a part that failed, and Adyen asks the merchant
+to look up what he has to do. What it captures again by itself has the capture's reference, so its
+date makes it another message. Others with the same code and reference are duplicates to Adyen,
+also where their dates differ (development-resources/webhooks/handle-webhook-events).
 """
 
 import base64
@@ -17,6 +25,7 @@ from typing import Annotated, ClassVar, Final, NamedTuple
 
 import msgspec
 
+from payhooks.catalogue.object_state import Entry
 from payhooks.connectors.contract import (
     Answer,
     Choice,
@@ -28,6 +37,7 @@ from payhooks.connectors.contract import (
     SecretWords,
 )
 from payhooks.connectors.translated import Facts, Translated, moment, names
+from payhooks.connectors.unified import FAMILY
 from payhooks.dialects.reading import decoded
 from payhooks.dialects.schemes import no_match, required, spelled
 from payhooks.errors import Fault, InvalidError, SignatureError
@@ -41,6 +51,8 @@ _VALUE_MAX: Final = 10**15
 # Where Adyen counts other digits behind the point than ISO 4217, its own table is leading.
 _DIGITS: Final[Mapping[str, int]] = MappingProxyType({"CLP": 2, "CVE": 0, "IDR": 0, "ISK": 2})
 _TEST: Final = "test_"  # how the references of its test messages begin
+_RECAPTURED: Final = re.compile(r"Transaction (?:Auto-)?recaptured", re.IGNORECASE)
+_PART_FAILED: Final = "action_required"  # and nothing else of Adyen's means that
 
 _Text = Annotated[str, msgspec.Meta(max_length=OBJECT_ID_CHARS_MAX)]
 
@@ -71,6 +83,11 @@ class _Item(msgspec.Struct, frozen=True, rename="camel"):
     @property
     def succeeded(self) -> bool:
         return self.success == "true"
+
+    @property
+    def recaptured(self) -> bool:
+        """Whether Adyen captured by itself what had failed."""
+        return self.event_code == "CAPTURE" and _RECAPTURED.match(self.reason or "") is not None
 
     @property
     def signature(self) -> str | None:
@@ -171,6 +188,7 @@ _CAPTURES: Final[Mapping[str, Mapping[str, _Meaning]]] = MappingProxyType(
         "manual_multiple": {
             "AUTHORISATION": _Meaning("payment_authorized", "payment_failed"),
             "CAPTURE": _Meaning("payment_captured"),
+            "CAPTURE_FAILED": _Meaning(_PART_FAILED),
         },
     }
 )
@@ -265,6 +283,12 @@ class Adyen(Translated):
         found = [self._heard(item, options) for item in _items(incoming.body)]
         return [heard for heard in found if heard is not None]
 
+    def means(self, entry: Entry, options: Options) -> str | None:
+        """Return the event that it was heard as; each part that failed is news."""
+        if entry.event.family == FAMILY and entry.event.type == _PART_FAILED:
+            return _PART_FAILED
+        return super().means(entry, options)
+
     def _heard(self, item: _Item, options: Options) -> Heard | None:
         if item.event_code in _SILENT or item.psp_reference.startswith(_TEST):
             return None
@@ -278,13 +302,17 @@ class Adyen(Translated):
             return None
         # A refund and a dispute have references of their own; a capture is the payment's.
         own = unified.startswith(("refund_", "dispute_"))
+        occurred_at = moment(item.event_date)
+        event_id = f"{item.psp_reference}:{item.event_code}:{item.success}"
+        if item.recaptured and occurred_at is not None:
+            event_id += f":{occurred_at.isoformat()}"
         return self.heard_as(
             unified,
             item.psp_reference if own else payment,
             _facts(item, unified),
             word=item.event_code,
-            event_id=f"{item.psp_reference}:{item.event_code}:{item.success}",
-            occurred_at=moment(item.event_date),
+            event_id=event_id,
+            occurred_at=occurred_at,
         )
 
 
@@ -337,6 +365,8 @@ def _meaning(item: _Item, capture: str) -> _Meaning | None:
     if code == "DISPUTE_DEFENSE_PERIOD_ENDED" and extra.dispute_status == "Accepted":
         return _Meaning("dispute_accepted")
     captures = _CAPTURES.get(capture, {})
+    if item.recaptured and code not in captures:
+        return _Meaning("payment_succeeded")
     for table in (captures, _PAYMENT, _REFUND, _DISPUTE, _PAYOUT):
         if code in table:
             return table[code]
@@ -349,13 +379,19 @@ def _facts(item: _Item, unified: str) -> Facts:
         currency = item.amount.currency
         digits = _DIGITS.get(currency, digits_of(currency))
         amount = format(Decimal(item.amount.value).scaleb(-digits), "f")
+    part_failed = unified == _PART_FAILED
+    with_reason = part_failed or unified.startswith("dispute_") or "_failed" in unified
     return Facts(
         amount=amount,
         currency=currency,
         payment_id=item.original_reference or None,
         references=names(item.merchant_reference, item.psp_reference),
         # Of a payment that succeeded it has digits of the card in it, and no reason.
-        reason=item.reason if unified.startswith("dispute_") or "_failed" in unified else None,
+        reason=item.reason if with_reason else None,
+        # What was captured of the rest, no message says.
+        extra={"status": "requires_merchant_action", "amount_received": None}
+        if part_failed
+        else {},
     )
 
 

@@ -195,9 +195,7 @@ class Catalogued:
         return {}
 
 
-def heard_of(
-    reading: Reading, family: str, *, event_id: str | None, data: bytes | None = None
-) -> Heard:
+def heard_of(reading: Reading, family: str, *, event_id: str | None) -> Heard:
     """Return what a dialect has read, under the name that the catalogue has for it.
 
     Raises:
@@ -222,9 +220,10 @@ def heard_of(
         type=reading.event_type if type_ is None else type_.name,
         object_type=object_type,
         object_id=object_id,
-        data=reading.payload if data is None else data,
+        data=reading.payload,
         event_id=event_id,
         occurred_at=reading.ordered_at or reading.occurred_at,
+        is_test=reading.is_test is True,
     )
 
 

@@ -21,6 +21,8 @@ from payhooks.model.event import Event
 
 _SEPARATOR: Final = "\x1f"
 _KEY_BYTES: Final = 16
+# Equal ones are not the same news, however far apart.
+_MONEY_EACH_TIME: Final = frozenset({"payment_captured"})
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,18 +92,31 @@ def object_of(said: str) -> tuple[str, str]:
     return object_type, rest.rsplit(_SEPARATOR, 4)[0]
 
 
-def untold(words: Sequence[Word], said: Iterable[str]) -> tuple[Word, ...]:
+def message_in(said: str) -> str:
+    """Return which message a word told, in hexadecimal; *said* is what was kept of it."""
+    return said.rsplit(_SEPARATOR, 1)[1]
+
+
+def untold(
+    words: Sequence[Word], said: Iterable[str], ancient: Sequence[str] = ()
+) -> tuple[Word, ...]:
     """Return which words are still to be told, numbered; *said* is what was kept of those told.
 
     Of equal ones as many as there are more of them now, and those first whose own message was
-    not told yet: whichever of two came first, both are told in the end.
+    not told yet: whichever of two came first, both are told in the end. *ancient* is what was
+    told, oldest first, of messages that nobody has any more: it counts where it is said again.
     """
+    recent = set(said)
     told: dict[str, set[str]] = {}
     numbers: dict[str, set[int]] = {}
-    for kept in set(said):
+    for kept in recent | _said_again(words, recent, ancient):
         meaning, number, message = kept.rsplit(_SEPARATOR, 2)
         told.setdefault(meaning, set()).add(message)
         numbers.setdefault(meaning, set()).add(int(number))
+    highest: dict[str, int] = {}
+    for kept in (*recent, *ancient):
+        meaning, number, _message = kept.rsplit(_SEPARATOR, 2)
+        highest[meaning] = max(highest.get(meaning, 0), int(number))
     alike: dict[str, list[Word]] = {}
     for word in words:
         alike.setdefault(word.meaning, []).append(word)
@@ -111,12 +126,45 @@ def untold(words: Sequence[Word], said: Iterable[str]) -> tuple[Word, ...]:
         lacking = max(len(equal) - len(used), 0)
         # Above all that are known: what was told so long ago that nobody reads of it any more has
         # the lower ones.
-        free = count(max(used, default=0) + 1)
+        free = count(highest.get(meaning, 0) + 1)
         # One whose message was told already comes only where there is no other.
         first = sorted(equal, key=lambda one: _message_of(one) in known)[:lacking]
         for word, fresh in zip(first, free, strict=False):
             chosen[id(word)] = msgspec.structs.replace(word, number=fresh)
     return tuple(chosen[id(word)] for word in words if id(word) in chosen)
+
+
+def _said_again(words: Sequence[Word], said: set[str], ancient: Sequence[str]) -> set[str]:
+    """Return what of *ancient* the words of now say once more, as it was kept.
+
+    The same message does. So does another one that tells the last of an object's old news as the
+    first of its new: a state that was reached is no news again, while money is each time. That
+    one is returned as if it had been told of the message of now: of equal ones it is not the next.
+    """
+    if not ancient:
+        return set()
+    messages = {_message_of(word) for word in words}
+    same = {kept for kept in ancient if message_in(kept) in messages}
+    again = set(same)
+    in_its_time = {_what_and_whose(kept) for kept in same}
+    lately = {_what_and_whose(kept) for kept in said}
+    last = {object_of(kept): kept for kept in ancient}
+    for word in words:
+        own = (word.meaning, _message_of(word))
+        if own in in_its_time:
+            continue
+        kept = last.pop((word.told.object_type, word.told.object_id), None)
+        if kept is None or kept in same or own in lately or word.unified in _MONEY_EACH_TIME:
+            continue
+        meaning, number, _message = kept.rsplit(_SEPARATOR, 2)
+        if meaning == word.meaning:
+            again.add(_SEPARATOR.join((meaning, number, own[1])))
+    return again
+
+
+def _what_and_whose(said: str) -> tuple[str, str]:
+    meaning, _number, message = said.rsplit(_SEPARATOR, 2)
+    return meaning, message
 
 
 def _message_of(word: Word) -> str:

@@ -47,6 +47,7 @@ _OWN_NAME: Final = re.compile(r"messageverificationcerts(?:\.[a-z0-9-]{1,63}){0,
 _WEBHOOK_ID: Final = re.compile(r"[A-Za-z0-9]{1,50}")
 _CHAIN_MAX: Final = 10
 _KEY_BITS_MIN: Final = 2048
+_CAPTURED: Final = "payment_captured"
 _CAPTURE_LINK: Final = re.compile(r"/captures/([A-Za-z0-9]{1,64})")
 _LINKS_MAX: Final = 20
 
@@ -66,7 +67,10 @@ _MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "PAYMENT.AUTHORIZATION.CREATED": "payment_authorized",
         "PAYMENT.AUTHORIZATION.VOIDED": "payment_cancelled",
         "PAYMENT.CAPTURE.PENDING": "payment_processing",
-        "PAYMENT.CAPTURE.COMPLETED": "payment_succeeded",
+        # Told as succeeded, but for one after which more of its authorization may be captured. An
+        # order has a capture for each of its units, all of them final: heard as succeeded, the
+        # second would be a repeat.
+        "PAYMENT.CAPTURE.COMPLETED": _CAPTURED,
         "PAYMENT.CAPTURE.DENIED": "payment_failed",
         "PAYMENT.CAPTURE.DECLINED": "payment_failed",
         **_REFUND,
@@ -230,12 +234,16 @@ class PayPal(Translated):
             about = said.text("/resource/id", "/resource/dispute_id", "/id")
             return (self.unknown(word, object_type, about, incoming.body),)
         object_id, facts = _FACTS[object_of(unified)](said, unified)
+        event_id = said.needed("/id")
+        if unified == _CAPTURED:
+            # Each is told, so it is known by its own id: messages of it may have several.
+            event_id = said.text("/resource/id") or event_id
         heard = self.heard_as(
             unified,
             object_id,
             facts,
             word=word,
-            event_id=said.needed("/id"),
+            event_id=event_id,
             occurred_at=moment(said.text("/create_time")),
         )
         return (heard,)
@@ -251,8 +259,6 @@ def _is_silent(word: str, said: Said) -> bool:
 
 def _unified(word: str, said: Said) -> str | None:
     """Return what it means; None where nobody knows."""
-    if word == "PAYMENT.CAPTURE.COMPLETED" and at(said.data, "/resource/final_capture") is False:
-        return "payment_captured"  # and more of the authorization may be
     if word == "CUSTOMER.DISPUTE.RESOLVED":
         return _OUTCOMES.get(said.text("/resource/dispute_outcome/outcome_code") or "")
     return _MEANINGS.get(word)
@@ -262,6 +268,7 @@ def _payment(said: Said, unified: str) -> tuple[str | None, Facts]:
     # What several units of an order come to is told by their captures.
     several = at(said.data, f"{_UNITS}/1") is not None
     wait = {"status": "requires_merchant_action"} if unified == "action_required" else {}
+    final = unified == _CAPTURED and at(said.data, "/resource/final_capture") is not False
     amounts = () if several else ("/resource/amount", f"{_UNITS}/0/amount")
     facts = Facts(
         amount=said.text(*(f"{place}/value" for place in amounts)),
@@ -269,6 +276,7 @@ def _payment(said: Said, unified: str) -> tuple[str | None, Facts]:
         references=_references(said),
         reason=said.text("/resource/status_details/reason"),
         extra=wait,
+        told_as="payment_succeeded" if final else "",
     )
     return said.text(_ORDER, "/resource/id"), facts
 

@@ -1,7 +1,8 @@
 """Stripe: its snapshot events, translated as they are read.
 
 A refund is told by its own events, of which each names it; ``charge.refunded`` says how much of
-the charge is refunded by now, so it is heard only where it names its newest refund.
+the charge is refunded by now, so it is heard only where it names its newest refund. Since API
+version 2022-11-15 it does not: then nothing is known of it, and the receipt says so.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 from typing import ClassVar, Final, NamedTuple
+
+import msgspec
 
 from payhooks.connectors.catalogued import POSTED, secret_faults, verified
 from payhooks.connectors.contract import Guide, Heard, Incoming, Keys, Options, SecretWords
@@ -151,30 +154,32 @@ class Stripe(Translated):
         verified(DIALECT, incoming, keys, now)
 
     def read(self, incoming: Incoming, options: Options) -> Sequence[Heard]:
-        """Return what the event means; nothing where its object's status makes it mean nothing."""
+        """Return what the event means; nothing where its object's status makes it mean nothing.
+
+        One that does not name what it would be told of is not known, as one without a row.
+        """
         reading = DIALECT.read(incoming.headers, incoming.body)
         if reading.event_type in _SILENT:
             return ()
         row = _ROWS.get(reading.event_type)
-        if row is None:
+        said = Said(reading.payload)
+        object_id = None if row is None else said.text(*row.object_id)
+        if row is None or object_id is None:
             kind = reading.object_type or "event"
             about = reading.object_id or reading.ids[0][1]
             return (self.unknown(reading.event_type, kind, about, reading.payload),)
-        said = Said(reading.payload)
         unified = row.events.get(said.text(row.status)) or row.events.get(None)
-        object_id = said.text(*row.object_id)
-        if unified is None or object_id is None:
+        if unified is None:
             return ()
-        return (
-            self.heard_as(
-                unified,
-                object_id,
-                _facts(said, row),
-                word=reading.event_type,
-                event_id=reading.ids[0][1],
-                occurred_at=reading.occurred_at,
-            ),
+        heard = self.heard_as(
+            unified,
+            object_id,
+            _facts(said, row),
+            word=reading.event_type,
+            event_id=reading.ids[0][1],
+            occurred_at=reading.occurred_at,
         )
+        return (msgspec.structs.replace(heard, is_test=reading.is_test is True),)
 
 
 STRIPE: Final = Stripe()

@@ -57,6 +57,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     extra: dict[str, Any] = {}
     # The life cycle asks for it, of a capture alone.
     status: str = ""
+    # As what a capture is told, where that is another event than it is heard as.
+    told_as: str = ""
 
 
 class Translated:
@@ -113,12 +115,17 @@ class Translated:
         raise InvalidError.at("", "unexpected", "This provider is not asked for anything.")
 
     def means(self, entry: Entry, options: Options) -> str | None:
-        """Return the event that it was heard as, unless the object had come there before."""
+        """Return the event that it was heard as, unless the object had come there before.
+
+        A capture is told each time, and as what its provider says.
+        """
         event = entry.event
         if event.family != FAMILY:
             return None
+        if event.type in _TOLD_EACH_TIME:
+            return _facts_of(event.data).told_as or event.type
         again = not entry.moved and entry.unified is not None
-        return None if again and event.type not in _TOLD_EACH_TIME else event.type
+        return None if again else event.type
 
     def tell(self, heard: Heard, unified: str, options: Options) -> Told:
         """Return what was kept of the message."""

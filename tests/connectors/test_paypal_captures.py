@@ -1,0 +1,98 @@
+"""PayPal: every capture of an order is told, each once, however its messages come."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import permutations
+
+import pytest
+from tests.connectors.signed_by_paypal import AMOUNT, NOW, OPTIONS
+from tests.connectors.test_paypal_events import ORDER, event, heard
+from tests.support.dialect_events import MERCHANT
+
+from payhooks.catalogue import CATALOGUE
+from payhooks.connectors.contract import Heard
+from payhooks.connectors.history import Message, Word, distinct, folded, untold
+from payhooks.connectors.paypal import PAYPAL
+
+_FIRST, _SECOND = "2019-02-14T21:50:03Z", "2019-02-14T21:50:04Z"
+
+
+def _about(capture: str, value: str, **members: object) -> dict[str, object]:
+    related = {"supplementary_data": {"related_ids": {"order_id": ORDER["id"]}}}
+    return {"id": capture, "amount": {**AMOUNT, "value": value}, **related, **members}
+
+
+def _capture(capture: str, value: str, *, at: str = _FIRST, message: str = "1") -> Heard:
+    said = {"id": f"WH-{capture}-{message}", "create_time": at}
+    resource = _about(capture, value, status="COMPLETED", final_capture=True)
+    return heard(event("PAYMENT.CAPTURE.COMPLETED", resource, **said))
+
+
+def _told(arrivals: Sequence[Heard]) -> list[Word]:
+    """Return what is told, as one message after the other is processed."""
+    messages: list[Message] = []
+    words: list[Word] = []
+    for place, arrival in enumerate(arrivals):
+        messages = distinct([*messages, Message(heard=arrival, receipt_id=bytes([place] * 16))])
+        history = folded(
+            PAYPAL,
+            messages,
+            OPTIONS,
+            catalogue=CATALOGUE,
+            merchant_id=MERCHANT.id,
+            now=NOW,
+        )
+        words += untold(history.words, [word.said for word in words])
+    return words
+
+
+@pytest.mark.parametrize(
+    ("second", "at"),
+    [
+        pytest.param("70.00", _SECOND, id="one after the other"),
+        pytest.param("70.00", _FIRST, id="at the same time"),
+        pytest.param("50.00", _SECOND, id="of the same amount"),
+    ],
+)
+def test_each_capture_of_an_order_is_told_once_in_whatever_order(second: str, at: str) -> None:
+    """An order of two sellers is captured twice, each time for good: both are money."""
+    twice = [_capture("C1", "50.00"), _capture("C2", second, at=at)] * 2
+    for arrivals in permutations(twice):
+        words = _told(arrivals)
+        assert {word.unified for word in words} == {"payment_succeeded"}
+        assert {word.told.object_id for word in words} == {ORDER["id"]}
+        amounts = sorted((word.told.references[0], word.told.amount) for word in words)
+        assert amounts == [("C1", Decimal("50.00")), ("C2", Decimal(second))]
+
+
+def test_a_capture_that_comes_under_another_id_of_its_message_is_told_once() -> None:
+    """It is known by its own id: what PayPal calls the message adds no money."""
+    one, again = _capture("C1", "50.00"), _capture("C1", "50.00", at=_SECOND, message="2")
+    for arrivals in ([one, again], [again, one]):
+        [word] = _told(arrivals)
+        assert word.unified == "payment_succeeded"
+
+
+def test_a_single_capture_is_told_with_what_it_left_behind() -> None:
+    """What was approved, waited and failed before it is passed; the failure is taken back."""
+    story = [
+        heard(event("CHECKOUT.ORDER.APPROVED", ORDER, create_time="2019-02-14T21:50:00Z")),
+        heard(
+            event(
+                "PAYMENT.CAPTURE.DENIED", _about("C0", "5.00"), create_time="2019-02-14T21:50:01Z"
+            )
+        ),
+        _capture("C1", "5.00"),
+    ]
+    told = [(word.unified, word.superseded, word.correction) for word in _told(story)]
+    assert told == [
+        ("action_required", False, False),
+        ("payment_failed", False, False),
+        ("payment_succeeded", False, True),
+    ]
+    late = [(word.unified, word.superseded) for word in _told(story[::-1])]
+    assert late == [
+        ("payment_succeeded", False),
+        ("payment_failed", True),
+        ("action_required", True),
+    ]
