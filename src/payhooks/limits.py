@@ -102,6 +102,7 @@ LOCK_TIMEOUT_S: Final = 0.25
 CLOCK_SKEW_S_MAX: Final = 2.0
 PARTITIONS_AHEAD_DAYS: Final = 7
 ANSWER_KEPT_DAYS: Final = 7
+SAID_KEPT_DAYS: Final = 800  # Of receipts that are gone: a dispute comes as late as 540 days.
 TALLY_MINUTES_DAYS: Final = 2  # The longest chart that has steps of less than an hour is a day.
 TALLY_HOURS_DAYS: Final = 32  # The longest of all is 30 days.
 WORKER_SILENT_S: Final = 30.0  # six heartbeats missed: it is gone or hangs

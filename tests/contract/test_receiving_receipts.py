@@ -18,7 +18,7 @@ from tests.support.world import OWNER, World
 from payhooks.ids import ReceiptId
 from payhooks.model.receipt import Receipt, ReceiptState, Verdict
 from payhooks.ports.controlling import Window
-from payhooks.ports.receiving import ReceiptFilter, Reference
+from payhooks.ports.receiving import ReceiptFilter, Reference, Rest
 
 pytestmark = pytest.mark.shows("N11")
 
@@ -94,6 +94,24 @@ async def test_what_was_received_is_its_owners_until_that_dies(inbound: Inbound)
     assert await _claim(inbound) == []
     assert await _claim(inbound, owner=OWNER) == []
     await inbound.world.advance(FOR_S + 1)
+    assert await _claim(inbound) == [first, second]
+
+
+async def test_what_rests_is_claimed_by_nobody_until_its_rest_is_over(inbound: Inbound) -> None:
+    """Else thousands that cannot be fetched are claimed for ever, and nothing younger is."""
+    connector = await inbound.connector(await inbound.world.merchant())
+    first, second, done = [await inbound.received(connector) for _ in range(3)]
+    await inbound.store.conclude([inbound.conclusion(done)])
+    await inbound.store.rest_receipts(
+        [
+            Rest(merchant_id=one.merchant_id, receipt_id=one.id, for_s=3 * FOR_S)
+            for one in (done, first)
+        ]
+    )
+    await inbound.world.advance(FOR_S + 1)
+    assert await _claim(inbound, limit=1) == [second]
+    assert await _claim(inbound) == []
+    await inbound.world.advance(2 * FOR_S)
     assert await _claim(inbound) == [first, second]
 
 

@@ -60,6 +60,11 @@ INSERT INTO heard (merchant_id, receipt_id, connector_id, processed, object_type
 SELECT {small_id("5000")}, {_ID}, {small_id("n % 5")}, n % 10 <> 1 OR n % 10000 = 11, 'payment',
   CASE WHEN n % 10 = 1 THEN 'busy' ELSE (n / 4)::text END
 FROM generate_series(1, {_ROWS}) n;
+UPDATE heard SET said = '["x"]' WHERE receipt_id IN (
+  SELECT id FROM receipts WHERE state = {_PROCESSED} ORDER BY id LIMIT 100);
+INSERT INTO told (merchant_id, object_type, object_id, connector_id, receipt_id, said)
+SELECT {small_id("5000")}, 'payment', CASE WHEN n % 10 = 1 THEN 'told' ELSE (n / 4)::text END,
+  {small_id("n % 5")}, {_ID}, '["x"]' FROM generate_series(1, {_ROWS}) n;
 INSERT INTO object_references
 SELECT {small_id("5000")}, 'order-' || n / 3, 'payment', n::text FROM generate_series(1, {_ROWS}) n;
 INSERT INTO expectations (merchant_id, object_type, object_id, id, connector_id, due_at, overdue,
@@ -107,6 +112,18 @@ async def test_what_was_heard_before_is_read_and_not_what_only_came(explained: E
     assert len(rows) == 3
     await _read_few(explained)
     assert "heard_object" in explained.indexes()
+
+
+async def test_of_what_was_told_long_ago_only_the_newest_is_read(explained: Explained) -> None:
+    """And what is too old is found among all of it."""
+    rows = await explained.run(
+        _SQL["heard_before"], _MERCHANT, _CONNECTOR, "payment", "told", _PAGE
+    )
+    assert len(rows) == _PAGE
+    [row] = await explained.run(_SQL["forget_said"], _GREATEST, _PAGE)
+    assert row["count"] == _PAGE
+    await _read_few(explained)
+    assert {"told_pkey", "told_age"} <= explained.indexes()
 
 
 @pytest.mark.parametrize(
@@ -196,6 +213,8 @@ async def test_reading_again_and_retiring_read_their_own_rows(explained: Explain
     states = ([_MERCHANT] * 2, await _two(explained, _QUARANTINE), ["{}"] * 2, [_QUARANTINE])
     [row] = await explained.run(_SQL["reprocess"], *states)
     assert row["count"] == 2
+    rests = ([_MERCHANT] * 2, await _two(explained, _RECEIVED), [60.0] * 2)
+    await explained.run(_SQL["rest"], *rests)
     [row] = await explained.run(_SQL["retire"], _GREATEST, _PAGE)
     assert row["count"] == _PAGE
     await _read_few(explained)

@@ -63,6 +63,9 @@ SELECT unhex(printf('%032x', n % 50)), unhex(printf('%032x', n)), unhex(printf('
 INSERT INTO heard (merchant_id, object_type, object_id, receipt_id, connector_id, said)
 SELECT merchant_id, 'payment', n / 4, id, connector_id, '[]' FROM receipts;
 
+INSERT INTO told (merchant_id, object_type, object_id, receipt_id, connector_id, said)
+SELECT merchant_id, 'payment', n / 4, id, connector_id, '[""]' FROM receipts;
+
 WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 499)
 INSERT INTO lanes (endpoint_id, merchant_id, state, look_at, lease_us)
 SELECT unhex(printf('%032x', n)), unhex(printf('%032x', n % 50)), 0, n, 30000000 FROM numbers;
@@ -141,6 +144,9 @@ def _walks(plan: list[str]) -> list[str]:
         ("receiving", "with_ids", 0, ["sqlite_autoindex_receipts_1 (merchant_id=? AND id=?)"]),
         ("concluding", "conclude", 7, ["receipts_state (merchant_id=? AND state=? AND id=?)"]),
         ("concluding", "heard_before", 0, ["h USING PRIMARY KEY", "state=? AND id=?)"]),
+        ("concluding", "heard_before", 0, ["t USING PRIMARY KEY (merchant_id=? AND object_type"]),
+        ("concluding", "keep_said", 2, ["heard_receipt (merchant_id=? AND receipt_id=?)"]),
+        ("concluding", "forget_said", 0, ["told_age (receipt_id<?)", "told USING PRIMARY KEY"]),
         ("concluding", "receipts_about", 0, ["object_type=? AND object_id=? AND receipt_id<?)"]),
         ("concluding", "objects_called", 0, ["PRIMARY KEY (merchant_id=? AND reference=?)"]),
         ("concluding", "references_of", 0, ["COVERING INDEX object_references_object"]),

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.support.flow import Flow, payment
+from tests.support.inbound import Inbound
 from tests.support.stores import OpenedStore
 from tests.support.world import World
 
@@ -236,6 +237,19 @@ async def test_what_is_older_than_the_retention_goes(world: World) -> None:
     while await upkeep.sweep.retire():
         pass
     assert await world.store.events(merchant.id, EventFilter(), ALL) == []
+
+
+async def test_what_was_told_is_known_for_longer_than_the_receipts_of_it(world: World) -> None:
+    """A dispute comes after as long as 540 days, and providers tell the old with the new."""
+    upkeep, inbound = Upkeep(world), Inbound(world)
+    connector = await inbound.connector(await world.merchant())
+    await inbound.heard(connector, "t-1", "paid 1 EUR")
+    for days, ancient in ((31, ("paid 1 EUR",)), (768, ("paid 1 EUR",)), (2, ())):
+        await world.advance(days * 86_400)
+        while await upkeep.sweep.retire():
+            pass
+        remembered = await inbound.remembered(connector, "t-1")
+        assert (remembered.heard, remembered.ancient) == ((), ancient)
 
 
 class Machine:

@@ -104,6 +104,10 @@ class Sweep:
         )
         retired = await self._store.retire(before=before, limit=limits.SLICE_ROWS_MAX)
         retired += await self._store.retire_receipts(before=before, limit=limits.SLICE_ROWS_MAX)
+        retired += await self._store.forget_said(
+            before=self._clock.now() - timedelta(days=limits.SAID_KEPT_DAYS),
+            limit=limits.SLICE_ROWS_MAX,
+        )
         if retired:
             self._telemetry.swept("retired", retired)
         return retired

@@ -67,11 +67,27 @@ class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
     due_in_s: float = 0.0
 
 
+class Rest(msgspec.Struct, frozen=True, kw_only=True):
+    """For how long a receipt is to be left alone."""
+
+    merchant_id: MerchantId
+    receipt_id: ReceiptId
+    for_s: float
+
+
 class HeardBefore(msgspec.Struct, frozen=True, kw_only=True):
     """A receipt about an object, and what was told with it."""
 
     receipt: Receipt
     said: tuple[str, ...]
+
+
+class Remembered(msgspec.Struct, frozen=True, kw_only=True):
+    """What the store still knows of an object."""
+
+    heard: tuple[HeardBefore, ...]
+    # What was told with PROCESSED receipts that are there no more: a word each.
+    ancient: tuple[str, ...] = ()
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,6 +163,10 @@ class ReceivingStore(Protocol):
         """Take RECEIVED receipts that nobody holds, oldest first, and hold them for so long."""
         ...
 
+    async def rest_receipts(self, rests: Sequence[Rest]) -> None:
+        """Let nobody claim those that are still RECEIVED for so long from now."""
+        ...
+
     async def conclude(self, conclusions: Sequence[Conclusion]) -> frozenset[ReceiptId]:
         """Conclude receipts that tell nothing; those that are not RECEIVED any more stay.
 
@@ -154,8 +174,11 @@ class ReceivingStore(Protocol):
         """
         ...
 
-    async def heard_before(self, subject: Subject, *, limit: int) -> list[HeardBefore]:
-        """Return the PROCESSED receipts linked to the object, the newest so many, oldest first."""
+    async def heard_before(self, subject: Subject, *, limit: int) -> Remembered:
+        """Return the PROCESSED receipts linked to the object, and what retired ones have told.
+
+        Of both the newest so many receipts, oldest first.
+        """
         ...
 
     async def receipt(self, merchant_id: MerchantId, receipt_id: ReceiptId) -> Receipt | None:
@@ -185,8 +208,13 @@ class ReceivingStore(Protocol):
     async def retire_receipts(self, *, before: datetime, limit: int) -> int:
         """Remove receipts that came before, with their links; return how many.
 
-        RECEIVED ones stay. References go with the last link of their object.
+        RECEIVED ones stay. References go with the last link of their object. What was told with
+        PROCESSED ones is remembered.
         """
+        ...
+
+    async def forget_said(self, *, before: datetime, limit: int) -> int:
+        """Forget what retired receipts that came before have told; return of how many links."""
         ...
 
     async def objects_called(

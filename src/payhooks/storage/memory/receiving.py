@@ -17,6 +17,8 @@ from payhooks.ports.receiving import (
     HeardBefore,
     ReceiptFilter,
     Reference,
+    Remembered,
+    Rest,
     Subject,
 )
 from payhooks.storage.memory.controlling import page
@@ -86,6 +88,14 @@ class MemoryReceive:
             claims[id_] = (owner, now + span_us(for_s))
         return [self._tables.receipts[id_] for id_ in taken]
 
+    async def rest_receipts(self, rests: Sequence[Rest]) -> None:
+        """See ReceivingStore."""
+        claims = self._tables.receipt_claims
+        for rest in rests:
+            if rest.receipt_id in claims:
+                until = self._tables.now() + span_us(rest.for_s)
+                claims[rest.receipt_id] = (claims[rest.receipt_id][0], until)
+
     async def conclude(self, conclusions: Sequence[Conclusion]) -> frozenset[ReceiptId]:
         """See ReceivingStore."""
         stale = set()
@@ -96,9 +106,13 @@ class MemoryReceive:
                 conclude(self._tables, conclusion)
         return frozenset(stale)
 
-    async def heard_before(self, subject: Subject, *, limit: int) -> list[HeardBefore]:
+    async def heard_before(self, subject: Subject, *, limit: int) -> Remembered:
         """See ReceivingStore."""
-        return _heard(self._tables, subject)[:limit][::-1]
+        told = sorted(self._tables.told.get(subject, {}).items())
+        return Remembered(
+            heard=tuple(_heard(self._tables, subject)[:limit][::-1]),
+            ancient=tuple(word for _, said in told[-limit:] for word in said),
+        )
 
     async def receipt(self, merchant_id: MerchantId, receipt_id: ReceiptId) -> Receipt | None:
         """See ReceivingStore."""
@@ -160,9 +174,22 @@ class MemoryReceive:
             for id_, receipt in self._tables.receipts.items()
             if id_ < bound and receipt.state is not ReceiptState.RECEIVED
         )[:limit]
+        self._keep_said(set(old))
         self._forget_links(set(old))
         for id_ in old:
             self._leave_quarantine(self._tables.receipts.pop(id_))
+        return len(old)
+
+    async def forget_said(self, *, before: datetime, limit: int) -> int:
+        """See ReceivingStore."""
+        bound = first_id_at(before)
+        places = [(id_, at) for at, told in self._tables.told.items() for id_ in told]
+        old = sorted((each for each in places if each[0] < bound), key=lambda each: each[0])[:limit]
+        for id_, subject in old:
+            told = self._tables.told[subject]
+            del told[id_]
+            if not told:
+                del self._tables.told[subject]
         return len(old)
 
     async def objects_called(
@@ -226,6 +253,20 @@ class MemoryReceive:
             self._tables.health[place] = _with_quarantined(
                 self._tables.health[place], receipt, by=-1
             )
+
+    def _keep_said(self, receipt_ids: set[ReceiptId]) -> None:
+        """Remember what was told with PROCESSED receipts."""
+        for (merchant_id, object_type, object_id), linked in self._tables.links.items():
+            for id_ in receipt_ids & linked.keys():
+                receipt = self._tables.receipts[id_]
+                if linked[id_] and receipt.state is ReceiptState.PROCESSED:
+                    subject = Subject(
+                        merchant_id=merchant_id,
+                        connector_id=receipt.connector_id,
+                        object_type=object_type,
+                        object_id=object_id,
+                    )
+                    self._tables.told.setdefault(subject, {})[id_] = linked[id_]
 
     def _forget_links(self, receipt_ids: set[ReceiptId]) -> None:
         """Remove links; the names of an object go with the last of its links."""

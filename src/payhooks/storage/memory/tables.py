@@ -44,7 +44,7 @@ from payhooks.model.secret import SealedSecret
 from payhooks.model.user import Invitation, Membership, Session, User
 from payhooks.policy.lockout import Tries
 from payhooks.ports.reading import Subscription
-from payhooks.ports.receiving import ConnectorHealth, Reference
+from payhooks.ports.receiving import ConnectorHealth, Reference, Subject
 from payhooks.ports.sweeping import Announcement
 from payhooks.ports.tallying import Tally
 from payhooks.storage.memory.queue import Queue
@@ -96,6 +96,8 @@ class Tables:
     links: dict[tuple[MerchantId, str, str], dict[ReceiptId, tuple[str, ...]]] = field(
         default_factory=dict
     )
+    # What was told with receipts that are retired, by connector and object.
+    told: dict[Subject, dict[ReceiptId, tuple[str, ...]]] = field(default_factory=dict)
     references: dict[tuple[MerchantId, Reference], None] = field(default_factory=dict)
     expectations: dict[tuple[MerchantId, str, str], Expectation] = field(default_factory=dict)
     health: dict[tuple[MerchantId, ConnectorId], ConnectorHealth] = field(default_factory=dict)

@@ -16,6 +16,8 @@ from payhooks.ports.receiving import (
     HeardBefore,
     ReceiptFilter,
     Reference,
+    Remembered,
+    Rest,
     Subject,
 )
 from payhooks.storage import documents, statements
@@ -80,20 +82,38 @@ class PostgresReceive:
         """See ReceivingStore."""
         return _readable(await self._hearing.call(_SQL["claim"], owner, limit, for_s))
 
+    async def rest_receipts(self, rests: Sequence[Rest]) -> None:
+        """See ReceivingStore."""
+        # In one order for all who do so, or two could wait for each other.
+        ordered = sorted(rests, key=lambda rest: (rest.merchant_id, rest.receipt_id))
+        await self._hearing.call(
+            _SQL["rest"],
+            [rest.merchant_id for rest in ordered],
+            [rest.receipt_id for rest in ordered],
+            [rest.for_s for rest in ordered],
+        )
+
     async def conclude(self, conclusions: Sequence[Conclusion]) -> frozenset[ReceiptId]:
         """See ReceivingStore."""
         arguments = parameters(conclusions)
         rows = await self._hearing.persist(lambda: self._hearing.call(_SQL["conclude"], *arguments))
         return frozenset(rows[0]["stale"])
 
-    async def heard_before(self, subject: Subject, *, limit: int) -> list[HeardBefore]:
+    async def heard_before(self, subject: Subject, *, limit: int) -> Remembered:
         """See ReceivingStore."""
         rows = await self._hearing.call(
             _SQL["heard_before"],
             *(subject.merchant_id, subject.connector_id),
             *(key(subject.object_type), key(subject.object_id), limit),
         )
-        return [HeardBefore(receipt=_receipt(row), said=said(row["said"])) for row in rows]
+        return Remembered(
+            heard=tuple(
+                HeardBefore(receipt=_receipt(row), said=said(row["said"]))
+                for row in rows
+                if row["id"] is not None
+            ),
+            ancient=tuple(word for row in rows if row["id"] is None for word in said(row["said"])),
+        )
 
     async def receipt(self, merchant_id: MerchantId, receipt_id: ReceiptId) -> Receipt | None:
         """See ReceivingStore."""
@@ -147,6 +167,11 @@ class PostgresReceive:
         """See ReceivingStore."""
         bound = first_id_at(before)
         rows = await self._control.persist(lambda: self._control.call(_SQL["retire"], bound, limit))
+        return int(rows[0]["count"])
+
+    async def forget_said(self, *, before: datetime, limit: int) -> int:
+        """See ReceivingStore."""
+        rows = await self._control.call(_SQL["forget_said"], first_id_at(before), limit)
         return int(rows[0]["count"])
 
     async def objects_called(

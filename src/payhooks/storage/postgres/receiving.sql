@@ -19,19 +19,30 @@ SELECT receive_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 -- name: claim
 SELECT * FROM claim_receipts_v1($1, $2, $3)
 
+-- name: rest
+UPDATE receipts r SET claimed_until = payhooks_now() + make_interval(secs => t.for_s)
+FROM unnest($1::uuid[], $2::uuid[], $3::float8[]) AS t (merchant_id, id, for_s)
+WHERE r.merchant_id = t.merchant_id AND r.id = t.id AND r.state = 0
+
 -- name: conclude
 SELECT conclude_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
   $18, $19, $20, $21, $22, $23, $24, $25, $26) AS stale
 
+-- Of retired receipts only what was told with them.
+
 -- name: heard_before
 SELECT r.*, h.said FROM (
-  SELECT h.receipt_id, h.said FROM heard h
+  (SELECT h.receipt_id, h.said FROM heard h
   WHERE h.merchant_id = $1 AND h.connector_id = $2 AND h.object_type = $3 AND h.object_id = $4
     AND h.processed
-  ORDER BY h.receipt_id DESC LIMIT $5
-) h CROSS JOIN LATERAL (
+  ORDER BY h.receipt_id DESC LIMIT $5)
+  UNION ALL
+  (SELECT t.receipt_id, t.said FROM told t
+  WHERE t.merchant_id = $1 AND t.connector_id = $2 AND t.object_type = $3 AND t.object_id = $4
+  ORDER BY t.receipt_id DESC LIMIT $5)
+) h LEFT JOIN LATERAL (
   SELECT * FROM receipts r WHERE r.merchant_id = $1 AND r.id = h.receipt_id LIMIT 1
-) r
+) r ON true
 ORDER BY h.receipt_id
 
 -- name: receipt
@@ -81,7 +92,13 @@ ORDER BY l.id DESC
 SELECT reprocess_v1($1, $2, $3, $4) AS count
 
 -- name: retire
-SELECT retire_receipts_v1($1, $2) AS count
+SELECT retire_receipts_v2($1, $2) AS count
+
+-- name: forget_said
+WITH gone AS (
+  DELETE FROM told t WHERE t.ctid = ANY (ARRAY(
+    SELECT x.ctid FROM told x WHERE x.receipt_id < $1 ORDER BY x.receipt_id LIMIT $2)) RETURNING 1
+) SELECT count(*) AS count FROM gone
 
 -- name: objects_called
 SELECT reference, object_type, object_id FROM object_references

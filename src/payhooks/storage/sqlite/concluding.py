@@ -1,18 +1,28 @@
 """What became of receipts: written once, with links, names and what is waited for."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from operator import itemgetter
 from typing import Final
 
 import apsw
 from msgspec.json import Decoder, encode
 
-from payhooks.ids import MerchantId, ReceiptId
+from payhooks.ids import MerchantId, ReceiptId, first_id_at
 from payhooks.model.receipt import Receipt
 from payhooks.ports.controlling import Window
-from payhooks.ports.receiving import Conclusion, HeardBefore, Reference, Subject
+from payhooks.ports.receiving import Conclusion, HeardBefore, Reference, Remembered, Subject
 from payhooks.storage import receipts as stored_receipts
 from payhooks.storage import statements
-from payhooks.storage.sqlite.connection import Row, delay_us, first, rows, rows_of_many, run_many
+from payhooks.storage.sqlite.connection import (
+    Row,
+    delay_us,
+    first,
+    rows,
+    rows_of_many,
+    run,
+    run_many,
+)
 from payhooks.storage.sqlite.controlling import NEWEST
 from payhooks.storage.sqlite.expecting import document
 from payhooks.storage.sqlite.parts import Part
@@ -31,15 +41,26 @@ class SqliteConclude(Part):
             Kind.QUICK, lambda db: _conclude(db, conclusions, now=self._now_us())
         )
 
-    async def heard_before(self, subject: Subject, *, limit: int) -> list[HeardBefore]:
+    async def heard_before(self, subject: Subject, *, limit: int) -> Remembered:
         """See ReceivingStore."""
         place = (subject.merchant_id, subject.object_type, subject.object_id)
         bindings = (*place, subject.connector_id, limit)
         found = await self._read(lambda db: rows(db, _SQL["heard_before"], bindings))
-        return [
-            HeardBefore(receipt=as_receipt(row[:-1]), said=_SAID.decode(row[-1]))
-            for row in reversed(found)
-        ]
+        # By id; only what was told has no document.
+        each = [(_SAID.decode(row[1]), row[2:]) for row in sorted(found, key=itemgetter(0))]
+        return Remembered(
+            heard=tuple(
+                HeardBefore(receipt=as_receipt(row), said=said)
+                for said, row in each
+                if row[0] is not None
+            ),
+            ancient=tuple(word for said, row in each if row[0] is None for word in said),
+        )
+
+    async def forget_said(self, *, before: datetime, limit: int) -> int:
+        """See ReceivingStore."""
+        bindings = (first_id_at(before), limit)
+        return await self._write(Kind.SLOW, lambda db: run(db, _SQL["forget_said"], bindings))
 
     async def receipts_about(
         self, merchant_id: MerchantId, object_type: str, object_id: str, window: Window
@@ -111,6 +132,11 @@ def write_conclusions(db: apsw.Connection, conclusions: Sequence[Conclusion], *,
     run_many(db, _SQL["link"], [row for one in concluded for row in _links(one)])
     run_many(db, _SQL["call"], [row for one in concluded for row in _references(one)])
     run_many(db, _SQL["expect"], [row for one in concluded for row in _expectations(one, now)])
+
+
+def keep_said(db: apsw.Connection, receipts: Sequence[Row]) -> None:
+    """Remember what was told with receipts, by merchant and id, that are to be retired."""
+    run_many(db, _SQL["keep_said"], receipts)
 
 
 def unlink(db: apsw.Connection, receipts: Sequence[Row]) -> None:

@@ -22,11 +22,19 @@ VALUES :rows ON CONFLICT DO NOTHING;
 INSERT INTO expectations (merchant_id, object_type, object_id, id, connector_id, due_at, overdue,
   document) VALUES :rows ON CONFLICT DO NOTHING;
 
+-- Of retired receipts only what was told with them.
 -- name: heard_before
-SELECT r.document, r.body, r.state, r.detail, r.word, r.object_type, r.object_id, h.said
-FROM heard AS h CROSS JOIN receipts AS r ON r.merchant_id = h.merchant_id AND r.id = h.receipt_id
-WHERE h.merchant_id = ? AND h.object_type = ? AND h.object_id = ? AND h.connector_id = ?
-AND r.state = 'processed' ORDER BY h.receipt_id DESC LIMIT ?;
+SELECT * FROM (
+  SELECT h.receipt_id, h.said, r.document, r.body, r.state, r.detail, r.word, r.object_type,
+    r.object_id
+  FROM heard AS h CROSS JOIN receipts AS r ON r.merchant_id = h.merchant_id AND r.id = h.receipt_id
+  WHERE h.merchant_id = ?1 AND h.object_type = ?2 AND h.object_id = ?3 AND h.connector_id = ?4
+  AND r.state = 'processed' ORDER BY h.receipt_id DESC LIMIT ?5)
+UNION ALL
+SELECT *, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM (
+  SELECT t.receipt_id, t.said FROM told AS t
+  WHERE t.merchant_id = ?1 AND t.object_type = ?2 AND t.object_id = ?3 AND t.connector_id = ?4
+  ORDER BY t.receipt_id DESC LIMIT ?5);
 
 -- name: heard_since
 SELECT count(*)
@@ -47,6 +55,17 @@ WHERE merchant_id = ? AND reference = ? ORDER BY object_type, object_id LIMIT ?;
 -- name: references_of
 SELECT reference, object_type, object_id FROM object_references
 WHERE merchant_id = ? AND object_type = ? AND object_id = ? ORDER BY reference LIMIT ?;
+
+-- name: keep_said
+INSERT INTO told (merchant_id, object_type, object_id, connector_id, receipt_id, said)
+SELECT merchant_id, object_type, object_id, connector_id, receipt_id, said
+FROM heard INDEXED BY heard_receipt WHERE (merchant_id, receipt_id) IN (VALUES :rows)
+AND said <> '[]' ON CONFLICT DO NOTHING;
+
+-- name: forget_said
+DELETE FROM told WHERE (merchant_id, object_type, object_id, connector_id, receipt_id) IN (
+  SELECT merchant_id, object_type, object_id, connector_id, receipt_id
+  FROM told INDEXED BY told_age WHERE receipt_id < ? ORDER BY receipt_id LIMIT ?);
 
 -- name: unlink
 DELETE FROM heard INDEXED BY heard_receipt WHERE (merchant_id, receipt_id) IN (VALUES :rows)

@@ -14,12 +14,12 @@ from payhooks.model.audit import AuditEntry
 from payhooks.model.connector import Connector
 from payhooks.model.receipt import REPROCESSABLE, Receipt, ReceiptState, Verdict
 from payhooks.ports.controlling import Window
-from payhooks.ports.receiving import ConnectorHealth, ReceiptFilter
+from payhooks.ports.receiving import ConnectorHealth, ReceiptFilter, Rest
 from payhooks.storage import receipts as stored_receipts
 from payhooks.storage import statements
 from payhooks.storage.documents import decode
 from payhooks.storage.sqlite.applying import log
-from payhooks.storage.sqlite.concluding import as_receipt, unlink
+from payhooks.storage.sqlite.concluding import as_receipt, keep_said, unlink
 from payhooks.storage.sqlite.connection import (
     Row,
     blobs,
@@ -128,6 +128,17 @@ class SqliteReceive(Part):
         is_any = await self._read(lambda db: look(db, 1))
         return await self._write(Kind.QUICK, work) if is_any else []
 
+    async def rest_receipts(self, rests: Sequence[Rest]) -> None:
+        """See ReceivingStore."""
+
+        def work(db: apsw.Connection) -> None:
+            now = self._now_us()
+            for rest in rests:
+                until = now + delay_us(rest.for_s)
+                run(db, _SQL["rest"], (rest.merchant_id, rest.receipt_id, until))
+
+        await self._write(Kind.QUICK, work)
+
     async def receipt(self, merchant_id: MerchantId, receipt_id: ReceiptId) -> Receipt | None:
         """See ReceivingStore."""
         bindings = (merchant_id, receipt_id)
@@ -166,6 +177,7 @@ class SqliteReceive(Part):
                 if state == ReceiptState.QUARANTINED:
                     run(db, _SQL["leave_quarantine"], (merchant_id, connector_id, 1, size, 0))
             ids = [row[:2] for row in old]
+            keep_said(db, [row[:2] for row in old if row[3] == ReceiptState.PROCESSED])
             unlink(db, ids)
             run_many(db, _SQL["forget_receipts"], ids)
             return len(old)

@@ -49,6 +49,10 @@ WHERE state = 'received' AND claimed_until <= ? ORDER BY id LIMIT ?;
 -- name: claim
 UPDATE receipts SET owner = ?, claimed_until = ? WHERE (merchant_id, id) IN (VALUES :rows);
 
+-- name: rest
+UPDATE receipts SET claimed_until = ?3
+WHERE merchant_id = ?1 AND id = ?2 AND state = 'received';
+
 -- name: give_back
 UPDATE receipts SET owner = NULL, claimed_until = 0
 WHERE state = 'received' AND owner IS NOT NULL;
