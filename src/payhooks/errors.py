@@ -128,6 +128,10 @@ class HistoryMovedError(UnavailableError):
     """Something that it follows from has changed; nothing was decided, and it is read again."""
 
 
+class NotFetchedError(UnavailableError):
+    """A provider does not say what he was asked for; he may be asked again later."""
+
+
 class OverloadedError(UnavailableError):
     """As much work waits as may wait; nothing was accepted."""
 

@@ -1,5 +1,6 @@
-"""Adyen, Mollie and PayPal, from the request to the event that a merchant is told."""
+"""Adyen, Mollie, PayPal and Stripe, from the request to the event that a merchant is told."""
 
+import hashlib
 import json
 
 from tests.connectors import answered_by_mollie as mollie
@@ -7,7 +8,10 @@ from tests.connectors import signed_by_adyen as adyen
 from tests.connectors import signed_by_paypal as paypal
 from tests.support.inbound_world import InboundWorld
 
-from payhooks.model.receipt import ReceiptState, Verdict
+from payhooks import ids
+from payhooks.flow.receive import keep
+from payhooks.model.connector import Connector
+from payhooks.model.receipt import Receipt, ReceiptState, Verdict
 from payhooks.ports.fetching import Fetched
 
 
@@ -108,3 +112,69 @@ async def test_nothing_is_fetched_for_a_certificate_of_somebody_elses() -> None:
     sent = paypal.signed(paypal.BODY, url="https://paypal.example/v1/notifications/certs/CERT-1")
     assert (await world.hears(merchant, "paypal", sent.headers, sent.body)).status == 401
     assert list(world.fetcher.asked) == []
+
+
+async def test_each_capture_of_an_order_of_paypals_is_told_once() -> None:
+    """An order of two sellers is captured twice, each time for good, and sent again and again."""
+    for order in ([0, 1, 0, 1], [1, 1, 0, 0]):
+        world = InboundWorld()
+        merchant = await world.merchant()
+        connector = await world.connector(merchant, "paypal", secrets=(), options=paypal.OPTIONS)
+        captures = [_captured("C1", "50.00"), _captured("C2", "70.00")]
+        for place in order:
+            await _verified(world, connector, captures[place])
+        told = [(event.type, event.object_id) for event in await world.events(merchant)]
+        assert told == [("payment_succeeded", "5O190127TN364715T")] * 2
+        amounts = [json.loads(event.data)["amount"] for event in await world.events(merchant)]
+        assert sorted(amounts) == [5_000, 7_000]
+        states = [receipt.state for receipt in await world.stored(merchant)]
+        assert sorted(states) == [ReceiptState.DUPLICATE] * 2 + [ReceiptState.PROCESSED] * 2
+
+
+async def test_a_capture_of_paypals_that_comes_with_another_amount_is_for_a_person() -> None:
+    """Both under one id cannot be true, whatever PayPal calls the messages."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    connector = await world.connector(merchant, "paypal", secrets=(), options=paypal.OPTIONS)
+    await _verified(world, connector, _captured("C1", "50.00"))
+    await _verified(world, connector, _captured("C1", "70.00", message="WH-2"))
+    assert len(await world.events(merchant)) == 1
+    states = [receipt.state for receipt in await world.stored(merchant)]
+    assert states == [ReceiptState.PROCESSED, ReceiptState.CONFLICTING]
+
+
+async def test_a_charge_of_stripes_that_does_not_name_its_refund_is_unmapped() -> None:
+    """Money went back, and nobody was told: whoever looks has to find it."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    connector = await world.connector(merchant, "stripe")
+    charge = {"id": "ch_1", "object": "charge", "currency": "eur", "amount_refunded": 4000}
+    said = {"id": "evt_1", "object": "event", "created": 1893456000, "type": "charge.refunded"}
+    await _verified(world, connector, json.dumps(said | {"data": {"object": charge}}).encode())
+    assert await world.events(merchant) == []
+    [receipt] = await world.stored(merchant)
+    assert (receipt.state, receipt.object_id) == (ReceiptState.UNMAPPED, "ch_1")
+
+
+def _captured(capture: str, value: str, *, message: str = "WH-1") -> bytes:
+    resource = {"id": capture, "amount": {"currency_code": "USD", "value": value}}
+    said = {"id": f"{message}-{capture}", "resource": paypal.CAPTURE["resource"] | resource}
+    return json.dumps({**paypal.CAPTURE, **said}).encode()
+
+
+async def _verified(world: InboundWorld, connector: Connector, body: bytes) -> None:
+    """Process a request as if it was signed: nobody here has the provider's key."""
+    receipt = Receipt(
+        id=ids.ReceiptId(world.ids.new()),
+        merchant_id=connector.merchant_id,
+        connector_id=connector.id,
+        method="POST",
+        query="",
+        headers=(),
+        body=body,
+        body_sha256=hashlib.sha256(body).digest(),
+        verdict=Verdict.VERIFIED,
+        answered=200,
+    )
+    await keep(world.store, [receipt], owner=1)
+    await world.normaliser.process(receipt)

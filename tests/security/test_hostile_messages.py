@@ -97,3 +97,19 @@ async def test_a_message_about_thousands_of_objects_is_read_no_further() -> None
     [receipt] = await world.stored(merchant)
     assert receipt.state is ReceiptState.UNDECODABLE
     assert await world.events(merchant) == []
+
+
+async def test_no_message_is_nested_so_deep_that_it_is_lost() -> None:
+    """At some depths it could be read and not be looked through: 500, and nothing was kept."""
+    number = b"4111 1111 1111 1111"
+    world = InboundWorld()
+    merchant = await _signs(world)
+    depths = range(880, 1_000)
+    for depth in depths:
+        body = b'{"a":' * depth + b'{"%b":1}' % number + b"}" * depth
+        headers = signed(body, world.clock.now(), WHS)
+        answer = await world.hears(merchant, OWLPAY, headers, body)
+        assert answer.status == 200, depth
+    receipts = await world.stored(merchant)
+    assert len(receipts) == len(depths)
+    assert not any(number in receipt.body for receipt in receipts)

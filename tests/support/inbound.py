@@ -13,7 +13,14 @@ from payhooks.model.merchant import Merchant
 from payhooks.model.receipt import Receipt, ReceiptState, Verdict
 from payhooks.ports.accepting import Acceptance
 from payhooks.ports.controlling import Change
-from payhooks.ports.receiving import Conclusion, ConnectorHealth, HeardBefore, Link, Subject
+from payhooks.ports.receiving import (
+    Conclusion,
+    ConnectorHealth,
+    HeardBefore,
+    Link,
+    Remembered,
+    Subject,
+)
 
 FOR_S = 30.0
 QUARANTINE_MAX = 5
@@ -136,6 +143,12 @@ class Inbound:
         self, connector: Connector, object_id: str, *, limit: int = 100
     ) -> list[HeardBefore]:
         """Return what was heard of an object before."""
+        return list((await self.remembered(connector, object_id, limit=limit)).heard)
+
+    async def remembered(
+        self, connector: Connector, object_id: str, *, limit: int = 100
+    ) -> Remembered:
+        """Return what was heard of an object before, and what of it is only remembered."""
         subject = Subject(
             merchant_id=connector.merchant_id,
             connector_id=connector.id,

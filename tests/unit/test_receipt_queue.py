@@ -2,18 +2,28 @@
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from datetime import timedelta
+from random import Random
 from typing import Self
 
+import msgspec
+import pytest
+
+from payhooks.errors import NotFetchedError, UnavailableError
 from payhooks.flow.receipt_queue import (
     AT_ONCE_MAX,
+    CLAIM_EVERY_S,
     CLAIMED_S,
     FETCHING_OF_ONE_MAX,
+    REST_S_MAX,
+    REST_S_MIN,
     WAITING_MAX,
     ReceiptQueue,
 )
-from payhooks.ids import ConnectorId, MerchantId, ReceiptId
+from payhooks.ids import ConnectorId, MerchantId, ReceiptId, TimeOrderedIds
 from payhooks.model.receipt import Receipt, Verdict
+from payhooks.ports.receiving import Rest
 from payhooks.storage.memory import MemoryStore
 from payhooks.testing.clock import ManualClock
 from payhooks.testing.telemetry import QuietTelemetry
@@ -127,3 +137,59 @@ async def test_a_queue_that_is_broken_off_leaves_nothing_under_way() -> None:
         await room.next()
         before = asyncio.all_tasks()
     assert len(before) > len(asyncio.all_tasks()) == 1
+
+
+@pytest.mark.parametrize("error", [LookupError("a bug"), NotFetchedError("he answers 401")])
+async def test_what_cannot_be_processed_rests_as_long_as_it_has_waited(error: Exception) -> None:
+    """Nobody holds it after seven seconds: thousands would be claimed, and nothing younger."""
+    clock = ManualClock()
+    store = _Resting(clock=clock)
+    tries = 0
+
+    async def process(_receipt: Receipt) -> None:
+        nonlocal tries
+        tries += 1
+        if tries <= len(ages_s):
+            raise error
+
+    ages_s = [1, 100, 100_000]
+    queue = ReceiptQueue(process, store=store, clock=clock, telemetry=QuietTelemetry(), owner=1)
+    receipt = _receipt(1, 1)
+    receipt = msgspec.structs.replace(receipt, id=ReceiptId(TimeOrderedIds(clock, Random(1)).new()))
+    for age_s in ages_s:
+        clock.advance(receipt.received_at + timedelta(seconds=age_s) - clock.now())
+        queue.offer(receipt)
+        await queue.step()
+    queue.offer(receipt)
+    clock.advance(timedelta(seconds=CLAIM_EVERY_S))
+    await queue.step()
+    assert [rest.for_s for rest in store.rests] == [REST_S_MIN, 100, REST_S_MAX]
+    assert {rest.receipt_id for rest in store.rests} == {receipt.id}
+
+
+class _Resting(MemoryStore):
+    """A store that remembers who is to rest."""
+
+    def __init__(self, *, clock: ManualClock) -> None:
+        super().__init__(clock=clock)
+        self.rests: list[Rest] = []
+
+    async def rest_receipts(self, rests: Sequence[Rest]) -> None:
+        self.rests += rests
+        await super().rest_receipts(rests)
+
+
+async def test_a_store_that_does_not_answer_is_no_reason_to_rest() -> None:
+    """When it is back, what has waited for an hour should not wait for another."""
+    clock = ManualClock()
+    store = _Resting(clock=clock)
+
+    async def process(_receipt: Receipt) -> None:
+        raise UnavailableError("the database does not answer")
+
+    queue = ReceiptQueue(process, store=store, clock=clock, telemetry=QuietTelemetry(), owner=1)
+    for number in (1, 2):
+        queue.offer(_receipt(1, number))
+        await queue.step()
+        clock.advance(timedelta(seconds=CLAIM_EVERY_S))
+    assert store.rests == []

@@ -4,6 +4,7 @@ What it says to a stranger is one 404, whatever he guessed wrong. What it says t
 what that provider wants to hear, in his own format; problems are for everything else.
 """
 
+import asyncio
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -12,7 +13,7 @@ from payhooks.api.problems import Kind, Problem, ProblemError, ending, of_error
 from payhooks.connectors import registry
 from payhooks.connectors.contract import Answer, Incoming
 from payhooks.control.context import Control
-from payhooks.errors import NotFoundError, PayhooksError
+from payhooks.errors import NotFoundError, PayhooksError, UnavailableError
 from payhooks.flow.receive import BODY_BYTES_MAX, Receiver
 from payhooks.flow.routing import Directory, RoutingTable
 from payhooks.model.connector import Connector
@@ -22,6 +23,9 @@ PREFIX: Final = "/webhooks/"
 _PARTS: Final = 2
 _NAME_CHARS_MAX: Final = 64
 _QUERY_CHARS_MAX: Final = 2_048
+# A provider is told 503 within two seconds. So long may the store take in all, to find whom a
+# request is for and to keep it; a little longer than whoever keeps it waits for itself.
+PATIENCE_S: Final = 1.6
 
 
 class ConnectorIntake:
@@ -54,7 +58,14 @@ class ConnectorIntake:
         await asgi.answer_problem(send, problem, request_id=request_id, instance=PREFIX)
 
     async def _hear(self, scope: asgi.Scope, receive: asgi.Receive) -> Answer:
-        table, connector = await self._find(scope)
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                table, connector = await self._find(scope)
+        except TimeoutError:
+            raise UnavailableError("the store does not answer") from None
+        left_s = PATIENCE_S - (loop.time() - began_s)
         provider = registry.bound(connector, table.merchant)
         if scope["method"] not in provider.methods:
             allowed = ", ".join(sorted(provider.methods))
@@ -67,7 +78,8 @@ class ConnectorIntake:
         for name, value in scope["headers"]:
             headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
         incoming = Incoming(scope["method"], query, headers, body)
-        return await self._receiver.receive(table, connector, provider, incoming)
+        # How long its sender takes to send it, or a certificate's owner to answer, is not ours.
+        return await self._receiver.receive(table, connector, provider, incoming, patience_s=left_s)
 
     async def _find(self, scope: asgi.Scope) -> tuple[RoutingTable, Connector]:
         """Return whom a request is for.

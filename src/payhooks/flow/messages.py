@@ -15,6 +15,7 @@ from payhooks.flow.conclude import FAMILY, ended
 from payhooks.flow.routing import RoutingTable
 from payhooks.ids import RECEIPT, ReceiptId, to_text
 from payhooks.model.connector import Connector
+from payhooks.model.merchant import Mode
 from payhooks.model.receipt import Receipt, ReceiptState, Verdict
 from payhooks.policy.match import MatchTable
 from payhooks.ports.receiving import Conclusion
@@ -57,8 +58,13 @@ def wanted(
     for heard in heards:
         demand_keepable(heard)
     if not heards:
-        words = "It tells of nothing: a test, a step between, or what the provider does not know."
+        words = "It tells of nothing: it is a test, or a step between."
         return ended(receipt, ReceiptState.PROCESSED, words)
+    if account.table.merchant.mode is Mode.LIVE:
+        heards = [heard for heard in heards if not heard.is_test]
+        if not heards:
+            words = "It is a test; a live merchant is told of real money alone."
+            return ended(receipt, ReceiptState.IGNORED, words)
     events = account.connector.events
     match = MatchTable([(0, events)]) if events else None
     chosen = [heard for heard in heards if match is None or match.select(heard.word)]
@@ -73,6 +79,11 @@ def wanted(
     for heard in known:
         by_object.setdefault((heard.object_type, heard.object_id), []).append(heard)
     return list(by_object.values())
+
+
+def is_fetched(receipt: Receipt) -> bool:
+    """Return whether it only says what to ask the provider for."""
+    return receipt.verdict is Verdict.FETCH and receipt.method != ASKED
 
 
 def pointer(object_type: str, object_id: str) -> str:
@@ -117,7 +128,7 @@ def earlier_of(
     """Return what these receipts, but for *own*, said of the object that *about* is about."""
     found = []
     for each in receipts:
-        if each.id == own or (each.verdict is Verdict.FETCH and each.method != ASKED):
+        if each.id == own or is_fetched(each):
             continue  # what was fetched was all there was to know, and is again
         try:
             heards = read(account, each)

@@ -7,8 +7,8 @@ not seen all of it: a receipt ends only with what follows from everything that e
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Final
 from weakref import WeakValueDictionary
@@ -26,6 +26,7 @@ from payhooks.errors import (
     IdempotencyConflictError,
     InputError,
     InvalidError,
+    NotFetchedError,
     NotFoundError,
     PayhooksError,
     UnavailableError,
@@ -37,6 +38,7 @@ from payhooks.flow.messages import (
     ASKED,
     Account,
     earlier_of,
+    is_fetched,
     message_of,
     read,
     wanted,
@@ -53,8 +55,10 @@ from payhooks.ports.receiving import Conclusion, Seen, Subject
 from payhooks.ports.telemetry import Telemetry
 
 HISTORY_MAX: Final = 200  # receipts of one object
-# What has to be fetched and cannot be for so long is given up, and kept for a person.
-FETCH_GIVE_UP: Final = timedelta(hours=24)
+# What has to be fetched, or read, and cannot be for so long is given up, and kept for a person.
+GIVE_UP: Final = timedelta(hours=24)
+# A provider's call may be sooner than what it is about can be asked for.
+NOT_KNOWN_GIVE_UP: Final = timedelta(minutes=10)
 # Of several equal words the event of one more is met with each.
 _FOLDS_MAX: Final = 20
 _FOLD_AGAIN_S: Final = 0.02
@@ -119,6 +123,14 @@ class Normaliser:
             self._telemetry.alarmed("conflicting_receipt", to_text(RECEIPT, receipt.id))
         except InvalidError as error:
             await self._conclude(account, ended(receipt, ReceiptState.UNDECODABLE, str(error)))
+        except UnavailableError:
+            raise
+        except Exception as error:
+            if not self._is_older(receipt, GIVE_UP):
+                raise
+            self._telemetry.bug_caught("normalise", error, about=to_text(RECEIPT, receipt.id))
+            words = "Payhooks could not read it for a day, which is its fault and not the sender's."
+            await self._conclude(account, ended(receipt, ReceiptState.UNDECODABLE, words))
 
     async def account(self, brought: Receipt | Expectation) -> Account:
         """Return by whose connector it came."""
@@ -136,17 +148,21 @@ class Normaliser:
             keys=table.verifying_keys(connector, self._control.clock.now()),
         )
 
-    async def ask(self, account: Account, heard: Heard) -> Sequence[Heard]:
-        """Return what the provider says of the object now; nothing where he knows none.
+    async def _ask(self, account: Account, receipt: Receipt, heard: Heard) -> Sequence[Heard]:
+        """Return what the provider says of the object now.
 
         Raises:
-            InvalidError: His answer cannot be understood.
+            InvalidError: His answer cannot be understood, or he has known of nothing for too long.
             UnavailableError: He does not answer, or there is nothing to ask him with.
 
         """
         body = await self.answer_to(account, heard)
         if body is None:
-            return ()
+            words = "The provider knows of nothing by this id."
+            if not self._is_older(receipt, NOT_KNOWN_GIVE_UP):
+                raise NotFetchedError(words)
+            words += " If he should: is the connector's key his, and of the same mode?"
+            raise InvalidError.at("", "not_known", words)
         return account.provider.asked(heard, guarded_answer(body), account.options)
 
     async def answer_to(self, account: Account, heard: Heard) -> bytes | None:
@@ -175,10 +191,14 @@ class Normaliser:
         found: list[Heard] = []
         try:
             for heard in said:
-                found += await self.ask(account, heard)
+                found += await self._ask(account, receipt, heard)
+        except NotFetchedError:
+            raise  # Anybody may name what nobody knows: that is no alarm.
         except UnavailableError as error:
-            if self._control.clock.now() - receipt.received_at < FETCH_GIVE_UP:
-                raise
+            if not self._is_older(receipt, GIVE_UP):
+                words = f"{account.connector.name}: {to_text(RECEIPT, receipt.id)}: {error}"
+                self._telemetry.alarmed("not_fetched", words)
+                raise NotFetchedError(str(error)) from error
             raise InvalidError.at(
                 "", "not_fetched", f"It could not be fetched: {error}."
             ) from error
@@ -188,36 +208,36 @@ class Normaliser:
         self, account: Account, receipt: Receipt, groups: Sequence[Sequence[Heard]]
     ) -> None:
         """Tell what is due of each object, and end the receipt with that."""
+        taken: dict[str, bytes] = {}  # of which message, by what was said
+        async with self._turn({_subject(receipt, group[0]) for group in groups}):
+            for fold in range(_FOLDS_MAX):
+                dues = [await self._due(account, receipt, group, taken) for group in groups]
+                conclusion = conclusion_of(
+                    receipt,
+                    dues,
+                    provider=account.provider,
+                    new_id=self._control.ids.new(),
+                    now=self._control.clock.now(),
+                )
+                try:
+                    if await self._publish(account, receipt, dues, conclusion, sure=fold > 0):
+                        return
+                except TakenError as error:
+                    # By a receipt that ends with that, or that has more to tell before its end.
+                    taken[error.said] = error.identity
+                except HistoryMovedError:
+                    pass  # In another process: what follows from both, whoever is second tells.
+                await asyncio.sleep(_FOLD_AGAIN_S)
+        raise UnavailableError("others tell of the same object all the time")
+
+    @asynccontextmanager
+    async def _turn(self, subjects: Collection[Subject]) -> AsyncIterator[None]:
+        """Let nobody else in this process tell of the same: each would have to read again."""
         async with AsyncExitStack() as turns:
-            # Each would find out that it has not seen the other, and read again.
-            for subject in sorted({_subject(receipt, group[0]) for group in groups}, key=_place):
+            for subject in sorted(subjects, key=_place):
                 turn = self._turns.setdefault(subject, asyncio.Lock())
                 await turns.enter_async_context(turn)
-            await self._tell_in_turn(account, receipt, groups)
-
-    async def _tell_in_turn(
-        self, account: Account, receipt: Receipt, groups: Sequence[Sequence[Heard]]
-    ) -> None:
-        taken: dict[str, bytes] = {}  # of which message, by what was said
-        for fold in range(_FOLDS_MAX):
-            dues = [await self._due(account, receipt, group, taken) for group in groups]
-            conclusion = conclusion_of(
-                receipt,
-                dues,
-                provider=account.provider,
-                new_id=self._control.ids.new(),
-                now=self._control.clock.now(),
-            )
-            try:
-                if await self._publish(account, receipt, dues, conclusion, sure=fold > 0):
-                    return
-            except TakenError as error:
-                # By a receipt that ends with that, or by one that has more to tell before its end.
-                taken[error.said] = error.identity
-            except HistoryMovedError:
-                pass  # In another process: what follows from both, whoever is second tells.
-            await asyncio.sleep(_FOLD_AGAIN_S)
-        raise UnavailableError("others tell of the same object all the time")
+            yield
 
     async def _due(
         self,
@@ -228,9 +248,11 @@ class Normaliser:
     ) -> Due:
         about = group[0]
         before = await self._control.store.heard_before(_subject(receipt, about), limit=HISTORY_MAX)
-        said = {word for each in before for word in each.said}
-        earlier = earlier_of(account, receipt.id, [each.receipt for each in before], about)
-        known = {identity_of(message.heard) for message in earlier}
+        said = {word for each in before.heard for word in each.said}
+        earlier = earlier_of(account, receipt.id, [each.receipt for each in before.heard], about)
+        known = {identity_of(message.heard).hex() for message in earlier}
+        if not is_fetched(receipt):  # what is asked for comes with all that was known already
+            known |= {history.message_in(word) for word in before.ancient}
         new = [message_of(receipt, heard) for heard in group]
         await self._demand_agreement(account, earlier, new)
         messages = history.distinct([*earlier, *new])
@@ -243,12 +265,12 @@ class Normaliser:
             seen=Seen(
                 object_type=about.object_type,
                 object_id=about.object_id,
-                count=len(before),
-                since=before[0].receipt.id if len(before) == HISTORY_MAX else None,
+                count=len(before.heard),
+                since=before.heard[0].receipt.id if len(before.heard) == HISTORY_MAX else None,
             ),
             past=past,
-            words=history.untold(past.words, said),
-            repeated=all(identity_of(message.heard) in known for message in new),
+            words=history.untold(past.words, said, before.ancient),
+            repeated=all(identity_of(message.heard).hex() in known for message in new),
         )
 
     async def _demand_agreement(
@@ -341,6 +363,9 @@ class Normaliser:
     async def _examined(self, account: Account, publication: Publication) -> Publication:
         book = await self._book.current()
         return examined(publication, book.find(FAMILY, publication.type), account.table)
+
+    def _is_older(self, receipt: Receipt, age: timedelta) -> bool:
+        return self._control.clock.now() - receipt.received_at >= age
 
     async def _conclude(self, account: Account, conclusion: Conclusion) -> None:
         if await self._control.store.conclude([conclusion]):

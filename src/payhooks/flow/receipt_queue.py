@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
 from payhooks.clock import Clock
-from payhooks.errors import UnavailableError
+from payhooks.errors import DamagedError, NotFetchedError, UnavailableError
 from payhooks.ids import RECEIPT, MerchantId, ReceiptId, to_text
 from payhooks.model.receipt import Receipt, Verdict
-from payhooks.ports.receiving import ReceivingStore
+from payhooks.ports.receiving import ReceivingStore, Rest
 from payhooks.ports.telemetry import Telemetry
 
 WAITING_MAX: Final = 2_000  # in memory; what is more is claimed when nobody holds it any more
@@ -27,6 +27,10 @@ CLAIM_EVERY_S: Final = 0.5
 CLAIM_MAX: Final = 200
 WAIT_S_MIN: Final = 0.001
 CLAIMED_S: Final = 7.0
+# What cannot be processed for its own sake rests in the store as long as it has waited so far,
+# within these: else thousands of it would be claimed again and again, and nothing younger.
+REST_S_MIN: Final = CLAIMED_S
+REST_S_MAX: Final = 600.0
 
 
 class _Turn(NamedTuple):
@@ -55,6 +59,7 @@ class ReceiptQueue:
         self._turns: OrderedDict[_Turn, deque[tuple[float, Receipt]]] = OrderedDict()
         self._waiting = 0
         self._known: set[ReceiptId] = set()  # waiting or under way
+        self._rests: list[Rest] = []  # that the store is to be told of
         self._under_way: dict[asyncio.Task[None], Receipt] = {}
         self._busy: Counter[_Turn] = Counter()
         self._stirred = asyncio.Event()  # something came, or something ended
@@ -95,6 +100,9 @@ class ReceiptQueue:
         if self._clock.monotonic_s() < self._claim_at_s:
             return
         self._claim_at_s = self._clock.monotonic_s() + CLAIM_EVERY_S
+        if self._rests:
+            rests, self._rests = self._rests, []
+            await self._store.rest_receipts(rests)
         for receipt in await self._store.claim_receipts(
             owner=self._owner, limit=CLAIM_MAX, for_s=CLAIMED_S
         ):
@@ -157,10 +165,26 @@ class ReceiptQueue:
     async def _end(self, receipt: Receipt) -> None:
         try:
             await self._process(receipt)
+        except NotFetchedError:
+            self._rest(receipt)
+        except DamagedError as error:
+            self._telemetry.alarmed("not_opened", f"{to_text(RECEIPT, receipt.id)}: {error}")
+            self._rest(receipt)
         except UnavailableError:
             return  # it is claimed again when nobody holds it any more
         except Exception as error:  # noqa: BLE001 - one receipt's trouble must not stop the others
             self._telemetry.bug_caught("normalise", error, about=to_text(RECEIPT, receipt.id))
+            self._rest(receipt)
+
+    def _rest(self, receipt: Receipt) -> None:
+        waited_s = (self._clock.now() - receipt.received_at).total_seconds()
+        self._rests.append(
+            Rest(
+                merchant_id=receipt.merchant_id,
+                receipt_id=receipt.id,
+                for_s=min(max(waited_s, REST_S_MIN), REST_S_MAX),
+            )
+        )
 
 
 def _turn_of(receipt: Receipt) -> _Turn:

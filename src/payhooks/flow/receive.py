@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from payhooks import limits
@@ -34,6 +35,11 @@ UNVERIFIED_BURST: Final = 100
 # What has to be fetched costs the provider a request each.
 FETCHED_PER_S: Final = 50.0
 FETCHED_BURST: Final = 200
+# Of a request that nothing verified, most of what is kept could be what stands around it. Where a
+# secret that comes later may verify it, there is room for whatever that needs.
+_HEADERS_BYTES_MAX: Final = MappingProxyType(
+    {Verdict.FETCH: 4 * limits.KIB, Verdict.UNVERIFIED: 8 * limits.KIB}
+)
 _QUARANTINE_MAX: Final = 10_000
 _QUARANTINE_BYTES_MAX: Final = 64 * limits.MIB
 # So long nobody else claims what this process took: it is processed from memory meanwhile.
@@ -74,6 +80,26 @@ async def keep(store: ReceivingStore, receipts: Sequence[Receipt], *, owner: int
     )
 
 
+def within(
+    headers: tuple[tuple[str, str], ...], bytes_max: int | None
+) -> tuple[tuple[str, str], ...]:
+    """Return the smallest of the headers, in their order, as far as there is room.
+
+    Which of them verify is the provider's to know. All that do are small: a signature, a time, an
+    id, a URL; whoever adds larger ones takes the room from nobody else's.
+    """
+    if bytes_max is None:
+        return headers
+    sizes = [len(name.encode()) + len(value.encode()) for name, value in headers]
+    kept, left = set[int](), bytes_max
+    for place in sorted(range(len(headers)), key=sizes.__getitem__):
+        left -= sizes[place]
+        if left < 0:
+            break
+        kept.add(place)
+    return tuple(header for place, header in enumerate(headers) if place in kept)
+
+
 class Receiver:
     """Takes what providers send. One per process."""
 
@@ -102,9 +128,17 @@ class Receiver:
         self.group = GroupCommit(self._commit, bounds=BOUNDS)
 
     async def receive(
-        self, table: RoutingTable, connector: Connector, provider: Provider, incoming: Incoming
+        self,
+        table: RoutingTable,
+        connector: Connector,
+        provider: Provider,
+        incoming: Incoming,
+        *,
+        patience_s: float | None = None,
     ) -> Answer:
         """Keep one request, and return what its sender is to be told.
+
+        He waits for *patience_s* at most until it is kept.
 
         Raises:
             RateLimitedError: Too much of the connector is not verified; nothing was stored.
@@ -125,7 +159,14 @@ class Receiver:
         receipt = guarded(self._receipt(connector, incoming, found, answer))
         for code in {finding.code for finding in receipt.findings}:
             self._telemetry.card_data_found(code)
-        await self.group.submit(receipt, turn=connector.merchant_id, bytes_=len(receipt.body))
+        try:
+            async with asyncio.timeout(patience_s):
+                await self.group.submit(
+                    receipt, turn=connector.merchant_id, bytes_=len(receipt.body)
+                )
+        except TimeoutError:
+            # It goes on, and what comes again is the same.
+            raise OutcomeUnknownError("the store does not answer") from None
         return answer
 
     async def drain(self) -> None:
@@ -205,7 +246,7 @@ class Receiver:
             connector_id=connector.id,
             method=incoming.method,
             query=incoming.query,
-            headers=kept_headers(incoming.headers),
+            headers=within(kept_headers(incoming.headers), _HEADERS_BYTES_MAX.get(found.verdict)),
             body=incoming.body,
             body_sha256=hashlib.sha256(incoming.body).digest(),
             verdict=found.verdict,

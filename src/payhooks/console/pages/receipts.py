@@ -32,14 +32,14 @@ _HISTORY_MAX: Final = 200
 _EVENTS_BYTES_MAX: Final = 1024 * 1024
 # Of each state a tone, and what it means for who looks.
 STATES: Final[Mapping[ReceiptState, tuple[str, str]]] = {
-    ReceiptState.RECEIVED: ("wait", "It is kept, and will be read in a moment."),
+    ReceiptState.RECEIVED: ("wait", "It is kept, and read as soon as it can be."),
     ReceiptState.PROCESSED: ("good", "It was read, and what it had to tell was told."),
     ReceiptState.DUPLICATE: ("plain", "The provider had said so before; nothing is told twice."),
     ReceiptState.CONFLICTING: (
         "bad",
         "The provider had said something else under the same id. Ask there which is right.",
     ),
-    ReceiptState.IGNORED: ("plain", "The connector does not hear such events."),
+    ReceiptState.IGNORED: ("plain", "The connector does not hear such events, or it was a test."),
     ReceiptState.UNMAPPED: ("wait", "It is the provider's, but nothing is known of this event."),
     ReceiptState.UNDECODABLE: ("bad", "It is the provider's, but it could not be read."),
     ReceiptState.REFUSED: ("bad", "It was read, but what it tells could not be accepted."),
@@ -191,7 +191,7 @@ async def _told(visit: Visit, found: Receipt) -> list[StoredEvent]:
         object_id=found.object_id,
     )
     before = await visit.control.store.heard_before(subject, limit=_HISTORY_MAX)
-    said = [word for one in before for word in one.said]
+    said = [word for one in before.heard for word in one.said]
     text = ids.to_text(ids.RECEIPT, found.id)
     told: list[StoredEvent] = []
     for _object_type, object_id in dict.fromkeys(history.object_of(word) for word in said):
