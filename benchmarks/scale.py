@@ -19,9 +19,7 @@ from proofs.ground import Store, database
 from tests.support.server import OPERATOR_KEY, Api, Server, Tenant
 
 from benchmarks.engine import (
-    TYPES as NAMES,
-)
-from benchmarks.engine import (
+    TYPES,
     Rate,
     Setting,
     Traffic,
@@ -34,7 +32,7 @@ from benchmarks.stocks import fill_history, fill_scheduled
 
 CONNECTIONS: Final = 64
 _CALLERS: Final = 8
-TYPES: Final = NAMES[:100]  # as many as one endpoint may name
+_TYPES_OF_ONE: Final = TYPES[:100]  # as many as one endpoint may name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +66,7 @@ def with_endpoints(store: Store, *, endpoints: int, seconds: int) -> Compared:
 
     Beside the same types to one endpoint: to look through an event costs more in some than others.
     """
-    many, one = many_merchants(endpoints), one_merchant(types=TYPES[:endpoints])
+    many, one = many_merchants(endpoints), one_merchant(types=_TYPES_OF_ONE[:endpoints])
     return _compare(store, f"{endpoints:,} endpoints", many, beside=one, seconds=seconds)
 
 
@@ -79,10 +77,10 @@ def many_merchants(endpoints: int) -> Setting:
     """
 
     def make(server: Server, sink: int) -> Traffic:
-        types = TYPES[:endpoints]
+        types = _TYPES_OF_ONE[:endpoints]
         tenants = [
             Tenant(Api(server.port), f"Merchant {number}")
-            for number in range(max(1, endpoints // len(TYPES)))
+            for number in range(max(1, endpoints // len(_TYPES_OF_ONE)))
         ]
         with ThreadPoolExecutor(_CALLERS) as pool:
             list(pool.map(lambda tenant: _endpoints(server.port, tenant, types, sink), tenants))
