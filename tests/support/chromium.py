@@ -187,6 +187,8 @@ class Window:
         Nothing that axe finds, nothing that the browser complains of (its policy included), no
         sideways scrolling.
         """
+        # What was asked for may be there before the rest of the page.
+        self.page.wait_for_load_state()
         folder = os.environ.get(SCREENSHOTS)
         if folder:
             Path(folder).mkdir(parents=True, exist_ok=True)

@@ -18,8 +18,16 @@ class SmallDisk:
         self.folder = folder
         self._ballast = folder / "ballast"
 
-    def fill(self) -> None:
-        """Leave nothing free, not a page."""
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        """Leave nothing free, not a page, until the end of the block."""
+        self._fill()
+        try:
+            yield
+        finally:
+            self._ballast.unlink()
+
+    def _fill(self) -> None:
         with self._ballast.open("ab") as file, contextlib.suppress(OSError):
             free = os.statvfs(self.folder)
             file.write(bytes(free.f_bavail * free.f_frsize))
@@ -28,10 +36,6 @@ class SmallDisk:
             for _ in range(10_000):
                 file.write(_PIECE)
                 file.flush()
-
-    def empty(self) -> None:
-        """Take away what filled it."""
-        self._ballast.unlink()
 
 
 @contextmanager

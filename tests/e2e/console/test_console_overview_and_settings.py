@@ -202,7 +202,7 @@ def test_without_scripts_keys_and_team_are_managed_and_the_log_read(chromium: Ch
     page.get_by_label("Publish events").check()
     page.get_by_label("Source Key").check()
     page.get_by_role("button", name="Create key").click()
-    assert page.inner_text("h1") == "The key is made"
+    expect(page.locator("h1")).to_have_text("The key is made")
     page.goto(page.url.replace("/keys", "/team"))
     page.get_by_role("link", name="Invite").click()
     page.fill("#email", "new@example.com")
@@ -211,10 +211,11 @@ def test_without_scripts_keys_and_team_are_managed_and_the_log_read(chromium: Ch
     page.get_by_role("link", name="Back to the team").click()
     page.get_by_label("Role of viewer", exact=True).select_option("support")
     page.get_by_role("button", name="Change the role of viewer").click()
-    assert page.inner_text("#said") == "viewer is support now."
+    expect(page.locator("#said")).to_have_text("viewer is support now.")
     page.get_by_role("link", name="Audit log").click()
     page.fill("#actor", "owner")
     page.get_by_role("button", name="Filter").click()
+    page.wait_for_url("**actor=owner**")
     actions = page.locator("td[data-label=Action]").all_inner_texts()
     assert actions[:3] == ["member.changed", "invitation.created", "key.created"]
 
@@ -226,8 +227,10 @@ def test_the_team_is_shown_with_its_invitations(chromium: Chromium) -> None:
     page = window.open("/console/settings/team/invitations/new")
     page.fill("#email", "another@example.com")
     page.get_by_role("button", name="Invite").click()
+    expect(page.get_by_text("another@example.com is invited")).to_be_visible()
     examine(window, "invited")
     page.get_by_role("link", name="Back to the team").click()
+    expect(page.locator("h1")).to_have_text("Team")
     examine(window, "team-invited")
     page.get_by_role("button", name="Remove developer").click()
     expect(page.get_by_role("dialog")).to_contain_text("developer loses access")

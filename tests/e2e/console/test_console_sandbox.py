@@ -123,6 +123,7 @@ def test_without_scripts_a_run_is_begun_looked_at_stopped_and_an_inbox_made(
     page.get_by_role("button", name="Play again").click()
     expect(page.get_by_text("Playing", exact=True)).to_be_visible()
     page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("The run is stopped.")).to_be_visible()
     page.goto(page.url.partition("/runs")[0] + "/inboxes")
     page.get_by_role("button", name="Make an inbox").click()
     expect(page.get_by_text("Nothing has come yet")).to_be_visible()

@@ -215,6 +215,7 @@ def test_the_page_of_a_webhook_shows_its_parts(chromium: Chromium) -> None:
     expect(page.get_by_role("heading", name="Deliveries per hour")).to_be_visible()
     examined(window, "webhook-metrics")
     tabs.get_by_role("link", name="Settings").click()
+    expect(page.get_by_role("button", name="Reveal Signature Key")).to_be_visible()
     examined(window, "webhook-settings")
     tabs.get_by_role("link", name="Activity").click()
     expect(page.get_by_text("Created")).to_be_visible()
