@@ -13,6 +13,7 @@ from payhooks.control.event_types import TypeBook
 from payhooks.control.replay import Replayer
 from payhooks.dialects.registry import retry_policy
 from payhooks.flow.accept import Acceptor
+from payhooks.flow.ask import Asker
 from payhooks.flow.expect import Expecter
 from payhooks.flow.normalise import Normaliser
 from payhooks.flow.orders import OrderFollower
@@ -129,13 +130,9 @@ def make_sending(
     )
     book = TypeBook(base.control)
     player = Player(base.control, acceptor, base.directory, book, owner=base.owner)
+    asker = Asker(base.control, fetcher=base.fetcher, telemetry=base.telemetry, owner=base.owner)
     normaliser = Normaliser(
-        base.control,
-        acceptor,
-        base.directory,
-        book,
-        fetcher=base.fetcher,
-        telemetry=base.telemetry,
+        base.control, acceptor, base.directory, book, asker=asker, telemetry=base.telemetry
     )
     receipts = ReceiptQueue(
         normaliser.process,
@@ -144,9 +141,7 @@ def make_sending(
         telemetry=base.telemetry,
         owner=base.owner,
     )
-    expecter = Expecter(
-        base.control, acceptor, normaliser, book, telemetry=base.telemetry, owner=base.owner
-    )
+    expecter = Expecter(base.control, acceptor, normaliser, asker, book, telemetry=base.telemetry)
     follower = OrderFollower(base.control, acceptor, book, telemetry=base.telemetry)
     worker = Worker(
         lease_store=base.store,

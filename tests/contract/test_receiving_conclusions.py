@@ -11,7 +11,7 @@ from payhooks.model.connector import Connector
 from payhooks.model.receipt import REPROCESSABLE, Receipt, ReceiptState, Verdict
 from payhooks.ports.accepting import Accepted, Repeated, StaleRouting
 from payhooks.ports.controlling import Window
-from payhooks.ports.receiving import Conclusion, Link, Reference
+from payhooks.ports.receiving import Conclusion, Link, Reference, Wait
 
 pytestmark = pytest.mark.shows("N11")
 
@@ -37,7 +37,7 @@ def _whole(inbound: Inbound, connector: Connector, receipt: Receipt) -> Conclusi
             Link(object_type="payment", object_id="pay_1"),
         ),
         references=(ORDER,),
-        expectation=inbound.expectation(connector),
+        waits=(Wait(expectation=inbound.expectation(connector), due_in_s=0.0),),
     )
 
 

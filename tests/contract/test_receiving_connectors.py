@@ -11,7 +11,7 @@ from payhooks.errors import StaleVersionError, WrongStateError
 from payhooks.ids import ConnectorId
 from payhooks.model.connector import Connector, ConnectorStatus
 from payhooks.model.merchant import Merchant
-from payhooks.model.receipt import Verdict
+from payhooks.model.receipt import ASKED, Verdict
 from payhooks.model.secret import SecretPurpose
 from payhooks.ports.controlling import Change, Window
 from payhooks.ports.receiving import ConnectorHealth
@@ -154,14 +154,19 @@ async def test_a_connector_version_that_does_not_follow_is_refused_whole(
 
 
 async def test_how_connectors_fare_is_told_in_the_order_asked(inbound: Inbound) -> None:
-    """What is verified and what is to be fetched counts as received, the rest as unverified."""
+    """What is verified and what is to be fetched counts as received, the rest as unverified.
+
+    But for answers: nobody has sent them.
+    """
     merchant, stranger = await inbound.world.merchant(), await inbound.world.merchant()
     busy = await inbound.connector(merchant, name="busy")
     quiet = await inbound.connector(merchant, name="quiet")
     signed = inbound.receipt(busy)
     fetched = inbound.receipt(busy, verdict=Verdict.FETCH)
     forged = inbound.forged(busy, body=b"12345")
-    await inbound.receive(fetched, forged, signed)
+    answer = inbound.receipt(busy, method=ASKED)
+    await inbound.receive(fetched, forged, signed, answer)
+    assert await inbound.stored(answer) == answer
 
     fares = ConnectorHealth(
         connector_id=busy.id,

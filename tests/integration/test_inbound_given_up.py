@@ -7,17 +7,28 @@ from tests.connectors import answered_by_mollie as mollie
 from tests.connectors import signed_by_adyen as adyen
 from tests.support.inbound_world import InboundWorld
 
-from payhooks.flow import normalise
+from payhooks.flow import ask, normalise
 from payhooks.ids import RECEIPT, to_text
 from payhooks.model.receipt import Receipt, ReceiptState
 from payhooks.ports.fetching import Fetched
 
-_DAY_S = normalise.GIVE_UP.total_seconds()
+_DAY_S = ask.GIVE_UP.total_seconds()
 
 
 async def _only(world: InboundWorld, merchant: str) -> Receipt:
     [receipt] = await world.stored(merchant)
     return receipt
+
+
+async def _not_known() -> tuple[InboundWorld, str]:
+    """Return a world whose merchant was called about a payment that Mollie does not know."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "mollie", secrets=(), credential=mollie.LIVE.credential)
+    world.fetcher.script = lambda _asked: Fetched(status=404, body=b"{}")
+    await world.hears(merchant, "mollie", {}, f"id={mollie.ID}".encode())
+    await world.process()
+    return world, merchant
 
 
 @pytest.mark.shows("N08")
@@ -47,12 +58,7 @@ async def test_what_a_provider_does_not_answer_for_a_day_is_given_up() -> None:
 @pytest.mark.shows("N08")
 async def test_what_a_provider_does_not_know_yet_is_asked_for_again() -> None:
     """Its call may be sooner than the payment can be read there."""
-    world = InboundWorld()
-    merchant = await world.merchant()
-    await world.connector(merchant, "mollie", secrets=(), credential=mollie.LIVE.credential)
-    world.fetcher.script = lambda _asked: Fetched(status=404, body=b"{}")
-    await world.hears(merchant, "mollie", {}, f"id={mollie.ID}".encode())
-    await world.process()
+    world, merchant = await _not_known()
     assert (await _only(world, merchant)).state is ReceiptState.RECEIVED
     paid = Fetched(status=200, body=json.dumps(mollie.PAID).encode())
     world.fetcher.script = lambda _asked: paid
@@ -64,13 +70,8 @@ async def test_what_a_provider_does_not_know_yet_is_asked_for_again() -> None:
 @pytest.mark.shows("N08")
 async def test_what_a_provider_does_not_know_is_kept_and_told_once_the_key_is_mended() -> None:
     """A key of the other mode finds none of the payments, and that is all the provider says."""
-    world = InboundWorld()
-    merchant = await world.merchant()
-    await world.connector(merchant, "mollie", secrets=(), credential=mollie.LIVE.credential)
-    world.fetcher.script = lambda _asked: Fetched(status=404, body=b"{}")
-    await world.hears(merchant, "mollie", {}, f"id={mollie.ID}".encode())
-    await world.process()
-    world.advance(normalise.NOT_KNOWN_GIVE_UP.total_seconds())
+    world, merchant = await _not_known()
+    world.advance(ask.NOT_KNOWN_GIVE_UP.total_seconds())
     await world.process()
     receipt = await _only(world, merchant)
     assert receipt.state is ReceiptState.UNDECODABLE

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from datetime import timedelta
 
 from tests.connectors import answered_by_mollie as mollie
 from tests.connectors import signed_by_adyen as adyen
@@ -12,6 +13,7 @@ from payhooks import ids
 from payhooks.flow.receive import keep
 from payhooks.model.connector import Connector
 from payhooks.model.receipt import Receipt, ReceiptState, Verdict
+from payhooks.ports.controlling import Window
 from payhooks.ports.fetching import Fetched
 
 
@@ -46,6 +48,38 @@ async def test_a_batch_of_adyens_is_accepted_and_told_item_by_item() -> None:
     assert states == [ReceiptState.PROCESSED, ReceiptState.DUPLICATE]
 
 
+async def test_what_is_unknown_beside_what_is_known_is_named() -> None:
+    """Whoever looks for a message that was not told finds what became of it."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "adyen", secrets=(adyen.KEY,))
+    strange = {**adyen.PAYMENT, "pspReference": "9913140798220029", "eventCode": "SOMETHING_NEW"}
+    sent = adyen.batch(adyen.signed(strange), adyen.signed(adyen.PAYMENT))
+    assert (await world.hears(merchant, "adyen", {}, sent.body)).status == 200
+    await world.process()
+    assert [event.type for event in await world.events(merchant)] == ["payment_succeeded"]
+    [receipt] = await world.stored(merchant)
+    assert receipt.state is ReceiptState.PROCESSED
+    assert receipt.detail == "Nothing is known of SOMETHING_NEW; what else it says was told."
+
+
+async def test_each_payment_of_a_batch_is_waited_for() -> None:
+    """A provider that sends many at once may forget any of them."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "adyen", secrets=(adyen.KEY,))
+    ids_ = ["7914073381342284", "7914073381342285"]
+    pending = [{**adyen.PAYMENT, "pspReference": id_, "eventCode": "PENDING"} for id_ in ids_]
+    sent = adyen.batch(*[adyen.signed(item) for item in pending])
+    assert (await world.hears(merchant, "adyen", {}, sent.body)).status == 200
+    await world.process()
+    world.advance(timedelta(days=30).total_seconds())
+    await world.expecter.step()
+    whose = (await world.merchant_itself(merchant)).id
+    overdue = await world.store.overdue(whose, None, Window(limit=10))
+    assert sorted(one.object_id for one in overdue) == ids_
+
+
 async def test_of_adyens_batch_nothing_is_told_where_one_item_is_forged() -> None:
     """Beside a good item a forged one would come in unseen."""
     world = InboundWorld()
@@ -73,7 +107,8 @@ async def test_a_call_of_mollies_tells_what_mollie_answers() -> None:
         await world.process()
     told = [(event.type, event.object_id) for event in await world.events(merchant)]
     assert told == [("payment_succeeded", mollie.ID), ("refund_succeeded", "re_1")]
-    assert {receipt.verdict for receipt in await world.stored(merchant)} == {Verdict.FETCH}
+    kept = await world.stored(merchant)
+    assert [(one.verdict, one.is_answer) for one in kept if one.word != "payment.paid"]
 
 
 async def test_what_mollie_does_not_know_is_not_told() -> None:

@@ -19,7 +19,7 @@ from payhooks.model.connector import Connector
 from payhooks.model.receipt import Receipt, ReceiptState
 from payhooks.ports.accepting import Accepted, Arrival, KeyBusy
 from payhooks.ports.controlling import Window
-from payhooks.ports.receiving import Conclusion, Link, ReceiptFilter, Reference
+from payhooks.ports.receiving import Conclusion, Link, ReceiptFilter, Reference, Wait
 from payhooks.storage import statements
 from payhooks.storage.postgres import accepting, concluding
 from payhooks.storage.postgres.concluding import CODES
@@ -74,13 +74,14 @@ def _about(inbound: Inbound, receipt: Receipt, object_id: str) -> Conclusion:
 async def _telling(inbound: Inbound, template: Arrival, receipt: Receipt) -> Arrival:
     """Return an event that a receipt tells of one of a few objects, under its own key."""
     event = msgspec.structs.replace(template.event, id=inbound.world.ids.new_event())
-    wait = inbound.expectation(await _of(inbound, receipt), f"t-{receipt.id[-1] % 5}")
-    conclusion = _about(inbound, receipt, wait.object_id)
+    expected = inbound.expectation(await _of(inbound, receipt), f"t-{receipt.id[-1] % 5}")
+    wait = Wait(expectation=expected, due_in_s=0.0)
+    conclusion = _about(inbound, receipt, expected.object_id)
     return msgspec.structs.replace(
         template,
         event=event,
         idempotency=inbound.world.ids.new(),
-        conclusion=msgspec.structs.replace(conclusion, expectation=wait),
+        conclusion=msgspec.structs.replace(conclusion, waits=(wait,)),
     )
 
 
@@ -206,6 +207,7 @@ async def test_whatever_a_provider_calls_its_object_its_receipt_is_concluded(
     connector = await inbound.connector(await inbound.world.merchant())
     receipt = await inbound.received(connector, reason=name, query=name)
     assert await inbound.stored(receipt) == receipt
+    expected = inbound.expectation(connector, name, object_type=name)
     conclusion = inbound.conclusion(
         receipt,
         detail=name,
@@ -214,15 +216,15 @@ async def test_whatever_a_provider_calls_its_object_its_receipt_is_concluded(
         object_id=name,
         links=(Link(object_type=name, object_id=name, said=(name,)),),
         references=(Reference(reference=name, object_type=name, object_id=name),),
-        expectation=inbound.expectation(connector, name, object_type=name),
+        waits=(Wait(expectation=expected, due_in_s=0.0),),
     )
 
     await inbound.store.conclude([conclusion])
 
-    expected = after(receipt, conclusion)
+    after_it = after(receipt, conclusion)
     merchant_id = connector.merchant_id
-    assert await inbound.stored(receipt) == expected
-    assert await inbound.store.receipts_about(merchant_id, name, name, _ALL) == [expected]
+    assert await inbound.stored(receipt) == after_it
+    assert await inbound.store.receipts_about(merchant_id, name, name, _ALL) == [after_it]
     assert len(await inbound.store.objects_called(merchant_id, name, limit=10)) == 1
     [waits] = await inbound.store.claim_expectations(limit=10, for_s=1.0)
     assert waits.object_id == name

@@ -16,7 +16,7 @@ from payhooks.model.event import Event
 from payhooks.model.expectation import Expectation
 from payhooks.model.receipt import Receipt, ReceiptState, Verdict
 from payhooks.ports.accepting import Arrival
-from payhooks.ports.receiving import Conclusion, Link, Reference
+from payhooks.ports.receiving import Conclusion, Link, Reference, Wait
 from payhooks.storage import statements
 from payhooks.storage.postgres import accepting, concluding
 from payhooks.storage.postgres.concluding import CODES
@@ -253,7 +253,7 @@ def _conclusion(receipt_id: ReceiptId) -> Conclusion:
         state=ReceiptState.PROCESSED,
         links=(Link(object_type="charge", object_id=object_id, said=("payment_captured",)),),
         references=(reference,),
-        expectation=_expectation(object_id),
+        waits=(Wait(expectation=_expectation(object_id), due_in_s=0.0),),
     )
 
 

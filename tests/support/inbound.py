@@ -20,6 +20,7 @@ from payhooks.ports.receiving import (
     Link,
     Remembered,
     Subject,
+    Wait,
 )
 
 FOR_S = 30.0
@@ -202,7 +203,7 @@ class Inbound:
         connector = await self.store.connector(expectation.merchant_id, expectation.connector_id)
         assert connector is not None
         receipt = await self.received(connector)
-        await self.concluded(receipt, expectation=expectation, due_in_s=due_in_s)
+        await self.concluded(receipt, waits=(Wait(expectation=expectation, due_in_s=due_in_s),))
         return expectation
 
 

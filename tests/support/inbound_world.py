@@ -11,6 +11,7 @@ from payhooks.control import connectors
 from payhooks.control.connector_draft import ConnectorDraft
 from payhooks.dialects import registry as dialects
 from payhooks.errors import UnavailableError
+from payhooks.flow.ask import Asker
 from payhooks.flow.expect import Expecter
 from payhooks.flow.normalise import Normaliser
 from payhooks.model.connector import Connector
@@ -31,14 +32,15 @@ class InboundWorld(World):
 
     def __init__(self) -> None:
         super().__init__()
+        self.asker = Asker(self.control, fetcher=self.fetcher, telemetry=self.telemetry, owner=1)
         self.normaliser = self.another_normaliser()
         self.expecter = Expecter(
             self.control,
             self.services.acceptor,
             self.normaliser,
+            self.asker,
             self.services.book,
             telemetry=self.telemetry,
-            owner=1,
         )
 
     def another_normaliser(self) -> Normaliser:
@@ -48,7 +50,7 @@ class InboundWorld(World):
             self.services.acceptor,
             self.directory,
             self.services.book,
-            fetcher=self.fetcher,
+            asker=self.asker,
             telemetry=self.telemetry,
         )
 

@@ -13,7 +13,7 @@ from payhooks.ids import ConnectorId, MerchantId, ReceiptId
 from payhooks.model.delivery import Trigger
 from payhooks.model.expectation import Expectation
 from payhooks.model.receipt import ReceiptState
-from payhooks.ports.receiving import Conclusion, Link, Reference
+from payhooks.ports.receiving import Conclusion, Link, Reference, Wait
 
 _SCOPES = sorted(str(scope) for scope in GRANTABLE)
 _EVENT = {"type": "payment_succeeded", "data": {}}
@@ -119,7 +119,7 @@ async def _conclude(api: World, tenant: Tenant) -> None:
         state=ReceiptState.PROCESSED,
         links=(Link(object_type=type_, object_id=id_),),
         references=(Reference(reference=name, object_type=type_, object_id=id_),),
-        expectation=waiting,
+        waits=(Wait(expectation=waiting, due_in_s=0.0),),
     )
     await api.store.conclude([conclusion])
     late = msgspec.structs.replace(waiting, overdue=True)

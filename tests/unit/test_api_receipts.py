@@ -25,7 +25,7 @@ from payhooks.limits import MIB
 from payhooks.model.expectation import Expectation
 from payhooks.model.receipt import Receipt, ReceiptState, Verdict
 from payhooks.ports.fetching import Fetched
-from payhooks.ports.receiving import Conclusion
+from payhooks.ports.receiving import Conclusion, Wait
 
 pytestmark = pytest.mark.shows("N06")
 
@@ -122,7 +122,7 @@ class Shop:
             receipt_id=ReceiptId(_raw(RECEIPT, receipt)),
             connector_id=waiting.connector_id,
             state=ReceiptState.PROCESSED,
-            expectation=waiting,
+            waits=(Wait(expectation=waiting, due_in_s=0.0),),
         )
         await self.world.store.conclude([conclusion])
         late = msgspec.structs.replace(waiting, overdue=True)

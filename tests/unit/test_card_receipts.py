@@ -4,13 +4,13 @@ import time
 from typing import Final
 
 import pytest
-from tests.support.cards import PRINTED
+from tests.support.cards import PRINTED, guarded_body
 
-from payhooks.flow.messages import ASKED, pointer
-from payhooks.flow.receipt_guard import guarded, guarded_answer
+from payhooks.flow.messages import pointer
+from payhooks.flow.receipt_guard import guarded
 from payhooks.ids import ConnectorId, MerchantId, ReceiptId
 from payhooks.limits import EVENT_FINDINGS_MAX, KIB
-from payhooks.model.receipt import Receipt, Verdict
+from payhooks.model.receipt import ASKED, Receipt, Verdict
 from payhooks.policy import card_text
 from payhooks.policy.card_numbers import MASK, masked
 from payhooks.policy.card_references import is_reference
@@ -106,7 +106,7 @@ def test_no_depth_of_a_message_is_one_at_which_it_is_lost(name: str) -> None:
         if depth % 8 and depth < 850:
             continue
         body = b'{"a":' * depth + b'{"%b":1}' % name.encode() + b"}" * depth
-        done = guarded_answer(body)
+        done = guarded_body(body)
         assert name.encode() not in done, depth
         assert done.startswith(b'{"a":')
 

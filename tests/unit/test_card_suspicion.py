@@ -4,9 +4,8 @@ import json
 from typing import Final
 
 import pytest
-from tests.support.cards import PRINTED
+from tests.support.cards import PRINTED, guarded_body
 
-from payhooks.flow.receipt_guard import guarded_answer
 from payhooks.policy import card_numbers, card_text
 from payhooks.policy.card_numbers import MASK
 
@@ -48,7 +47,7 @@ _BLOCK: Final = "0123456789ABCDEF"
 )
 def test_a_code_in_json_is_found_however_white_space_is_spelt(text: str) -> None:
     """Encoders write a line end as two characters of which none is white."""
-    assert guarded_answer(text.encode()) == text.replace("737", MASK * 3).encode()
+    assert guarded_body(text.encode()) == text.replace("737", MASK * 3).encode()
     assert len(card_numbers.found(text.encode(), "", at_most=2)) == 1
 
 
@@ -84,13 +83,13 @@ def test_every_separator_is_read_in_escapes_too() -> None:
     for code in (*codes, 0x2212, 0x3000, 0xFEFF):
         number = f"\\u{code:04x}".join((NUMBER[:4], NUMBER[4:8], NUMBER[8:12], NUMBER[12:]))
         for text in (f'{{"a":"{number}"}}', f"a={number}"):
-            assert guarded_answer(text.encode()) != text.encode(), hex(code)
+            assert guarded_body(text.encode()) != text.encode(), hex(code)
 
 
 def test_a_pin_block_behind_tabs_is_found() -> None:
     """With it, and the card, somebody has the money."""
     raw = rf'{{"note":"pin block\t=\t{_BLOCK}"}}'
-    assert guarded_answer(raw.encode()) == raw.replace(_BLOCK, MASK * 16).encode()
+    assert guarded_body(raw.encode()) == raw.replace(_BLOCK, MASK * 16).encode()
 
 
 @pytest.mark.shows("S42", "I14")
@@ -144,4 +143,4 @@ def test_a_code_in_a_text_is_found_whatever_is_before_and_behind_its_name(text: 
 )
 def test_no_digit_is_taken_for_a_part_of_an_escape(text: str, left: str) -> None:
     """One digit less, and it is no card number."""
-    assert guarded_answer(text.encode()) == left.encode()
+    assert guarded_body(text.encode()) == left.encode()

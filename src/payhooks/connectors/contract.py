@@ -100,6 +100,8 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     # What a redelivery repeats; None: the provider has none, and equal content is the same event.
     event_id: str | None = None
     occurred_at: datetime | None = None  # the provider's time, by which its history is ordered
+    # What is news although the object stays in its state: said once, it is another word.
+    news: str = ""
     is_test: bool = False  # it says that no real money is meant
 
 

@@ -4,6 +4,7 @@ It signs nothing, so what a webhook points at is asked for with the account's se
 answer is believed. Where the sender adds our signature, the webhook itself is.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -56,6 +57,7 @@ _DETAILS: Final = MappingProxyType(
 )
 _ISSUER_DEBITED: Final = "issuer_debited"
 _YES: Final = (True, 1, "1", "true", "yes")
+_NEWS_CHARS: Final = 16
 _NO: Final = (False, 0, "0", "false", "no")
 
 
@@ -221,7 +223,20 @@ def _heard(incoming: Incoming) -> Heard:
     family = DIALECT.name if reading.object_type == ORDER else UNIFIED
     # The dialect makes an id of the transaction and what became of it: each is told once.
     event_id = reading.ids[0][1] if reading.ids else None
-    return heard_of(reading, family, event_id=event_id)
+    heard = heard_of(reading, family, event_id=event_id)
+    news = _news(heard)
+    if event_id is not None and news:
+        event_id = f"{event_id}:{news}"
+    return msgspec.structs.replace(heard, event_id=event_id, news=news)
+
+
+def _news(heard: Heard) -> str:
+    """Return which money is to be paid back, of a payment that failed and was debited."""
+    pay_back = at(Said(heard.data).data, "/pay_back")
+    if pay_back not in _YES and not isinstance(pay_back, Mapping):
+        return ""
+    said = msgspec.json.encode(pay_back, order="sorted")
+    return f"pay_back.{hashlib.sha256(said).hexdigest()[:_NEWS_CHARS]}"
 
 
 def _pay_back(said: Said) -> dict[str, Any]:

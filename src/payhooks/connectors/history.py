@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from payhooks.catalogue import Catalogue
-from payhooks.catalogue.object_state import Entry, Mark, ObjectState, fold
+from payhooks.catalogue.object_state import Mark, ObjectState, fold
 from payhooks.connectors.contract import Heard, Options, Provider, Told
 from payhooks.ids import EventId, MerchantId
 from payhooks.model.event import Event
@@ -46,9 +46,11 @@ class Word(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def meaning(self) -> str:
-        """What equal words have in common: event, object, amount and currency."""
+        """What equal words have in common: event with its news, object, amount and currency."""
         amount = "" if self.told.amount is None else str(self.told.amount.normalize())
-        said = (self.unified, self.told.object_type, self.told.object_id, amount)
+        news = self.message.heard.news
+        event = f"{self.unified}:{news}" if news else self.unified
+        said = (event, self.told.object_type, self.told.object_id, amount)
         return _SEPARATOR.join([*said, self.told.currency or ""])
 
     @property
@@ -199,13 +201,19 @@ def folded(  # noqa: PLR0913 - whose words, which, and what they are folded over
     state = fold(events, catalogue, now=now)
     last_move = max((at for at, entry in enumerate(state.entries) if entry.moved), default=-1)
     words = []
+    known: set[str] = set()  # of news
     for at, entry in enumerate(state.entries):
         message = of_event[entry.event.id]
         # By itself, as it was judged to conflict: among the others it may look like a repeat.
         meant = fold([entry.event], catalogue, now=now).entries[0] if message.insisted else entry
-        unified = _meaning(provider, meant, options)
+        is_news = message.heard.news not in known | {""}
+        # The same once more, in the same state, is none.
+        if Mark.REPEATED in meant.marks and not is_news:
+            continue
+        unified = provider.means(meant, options)
         if unified is None:
             continue
+        known.add(message.heard.news)
         words.append(
             Word(
                 message=message,
@@ -216,11 +224,6 @@ def folded(  # noqa: PLR0913 - whose words, which, and what they are folded over
             )
         )
     return History(state=state, words=tuple(words))
-
-
-def _meaning(provider: Provider, entry: Entry, options: Options) -> str | None:
-    # The same once more, in the same state, is no news.
-    return None if Mark.REPEATED in entry.marks else provider.means(entry, options)
 
 
 def _as_event(heard: Heard, at: int, merchant_id: MerchantId) -> Event:

@@ -1,7 +1,7 @@
 """What is written when a receipt has been read: the events that it tells, and its own end. Pure."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,7 +16,7 @@ from payhooks.model.connector import Connector
 from payhooks.model.expectation import Expectation
 from payhooks.model.merchant import Merchant
 from payhooks.model.receipt import Receipt, ReceiptState
-from payhooks.ports.receiving import Conclusion, Link, Reference, Seen
+from payhooks.ports.receiving import Conclusion, Link, Reference, Seen, Wait
 
 FAMILY: Final = "owngateway"  # whose words the unified events are
 EXPECTED_AFTER: Final = timedelta(minutes=1)
@@ -78,15 +78,19 @@ def _key(word: Word, connector: Connector) -> str:
     return f"\x1f{to_text(CONNECTOR, connector.id)}:{digest}"
 
 
-def conclusion_of(
+def conclusion_of(  # noqa: PLR0913 - what goes into one transaction
     receipt: Receipt,
     dues: Sequence[Due],
     *,
     provider: Provider,
-    new_id: bytes,
+    detail: str | None,
+    new_id: Callable[[], bytes],
     now: datetime,
 ) -> Conclusion:
-    """Return the end of a receipt that was read; *new_id* is for an expectation."""
+    """Return the end of a receipt that was read.
+
+    *detail* is what is to be said of it, *new_id* gives an expectation its id.
+    """
     links: dict[tuple[str, str], Link] = {}
     references: set[tuple[str, str, str]] = set()
     for due in dues:
@@ -112,12 +116,13 @@ def conclusion_of(
                 links.setdefault(place, Link(object_type=place[0], object_id=place[1]))
     repeated = all(due.repeated and not due.words for due in dues)
     first = dues[0].heard
-    expectation = _expected(receipt, dues[-1], provider, new_id=new_id, now=now)
+    waits = [_wait(receipt, due, provider, new_id=new_id, now=now) for due in dues]
     return Conclusion(
         merchant_id=receipt.merchant_id,
         receipt_id=receipt.id,
         connector_id=receipt.connector_id,
         state=ReceiptState.DUPLICATE if repeated else ReceiptState.PROCESSED,
+        detail=detail,
         word=first.word,
         object_type=first.object_type,
         object_id=first.object_id,
@@ -127,8 +132,7 @@ def conclusion_of(
             for name, type_, id_ in sorted(references)
         ),
         seen=tuple(due.seen for due in dues),
-        expectation=expectation,
-        due_in_s=0.0 if expectation is None else (expectation.due_at - now).total_seconds(),
+        waits=tuple(wait for wait in waits if wait is not None),
     )
 
 
@@ -153,16 +157,18 @@ def ended(
     )
 
 
-def _expected(
-    receipt: Receipt, due: Due, provider: Provider, *, new_id: bytes, now: datetime
-) -> Expectation | None:
+def _wait(
+    receipt: Receipt, due: Due, provider: Provider, *, new_id: Callable[[], bytes], now: datetime
+) -> Wait | None:
     last = next((word for word in reversed(due.past.words) if not word.superseded), None)
     usual = None if last is None else provider.waits.get(last.unified)
     if last is None or usual is None:
         return None
     since = min(last.message.heard.occurred_at or now, now)
-    return Expectation(
-        id=new_id,
+    # What is old already when it is heard may be followed at once by what came of it.
+    due_at = max(since + usual, now + EXPECTED_AFTER)
+    expectation = Expectation(
+        id=new_id(),
         merchant_id=receipt.merchant_id,
         connector_id=receipt.connector_id,
         object_type=last.told.object_type,
@@ -170,6 +176,6 @@ def _expected(
         heard_type=due.heard.object_type,
         heard_id=due.heard.object_id,
         since=since,
-        # What is old already when it is heard may be followed at once by what came of it.
-        due_at=max(since + usual, now + EXPECTED_AFTER),
+        due_at=due_at,
     )
+    return Wait(expectation=expectation, due_in_s=(due_at - now).total_seconds())

@@ -18,15 +18,13 @@ from payhooks.control.event_types import TypeBook
 from payhooks.control.objects import ObjectStory
 from payhooks.errors import ConflictError, PayhooksError, UnavailableError
 from payhooks.flow.accept import Acceptor
+from payhooks.flow.ask import Asker
 from payhooks.flow.conclude import FAMILY
-from payhooks.flow.messages import ASKED, Account, asked_for, pointer
+from payhooks.flow.messages import Account, asked_for
 from payhooks.flow.normalise import Normaliser
 from payhooks.flow.publication import Publication
-from payhooks.flow.receipt_guard import guarded
-from payhooks.flow.receive import keep
-from payhooks.ids import MERCHANT, ReceiptId, to_text
+from payhooks.ids import MERCHANT, to_text
 from payhooks.model.expectation import Expectation
-from payhooks.model.receipt import Receipt, Verdict
 from payhooks.ports.telemetry import Telemetry
 
 PROCESSING: Final = "payment_processing"
@@ -45,17 +43,17 @@ class Expecter:
         control: Control,
         acceptor: Acceptor,
         normaliser: Normaliser,
+        asker: Asker,
         book: TypeBook,
         *,
         telemetry: Telemetry,
-        owner: int,
     ) -> None:
         self._control = control
         self._acceptor = acceptor
         self._normaliser = normaliser
+        self._asker = asker
         self._book = book
         self._telemetry = telemetry
-        self._owner = owner
 
     async def step(self) -> int:
         """Judge what is due; return how many that were."""
@@ -110,35 +108,16 @@ class Expecter:
 
     async def _ask(self, account: Account, expectation: Expectation) -> bool:
         """Ask the provider, and keep what he answers; False where nobody can, or none answers."""
-        receipt = Receipt(
-            id=ReceiptId(self._control.ids.new()),
-            merchant_id=expectation.merchant_id,
-            connector_id=expectation.connector_id,
-            method=ASKED,
-            query=pointer(expectation.heard_type, expectation.heard_id),
-            headers=(),
-            body=b"",
-            body_sha256=b"",
-            verdict=Verdict.VERIFIED,
-            answered=200,
-        )
-        heard = asked_for(expectation.heard_type, expectation.heard_id)
+        about = asked_for(expectation.heard_type, expectation.heard_id)
         try:
-            body = await self._normaliser.answer_to(account, heard)
+            answer = await self._asker.ask(account, about)
         except UnavailableError:
             return False
-        if body is None:
+        if answer is None:
             return False
-        await self._keep(account, receipt, body)
+        await self._asker.keep(account, answer)
+        await self._normaliser.process(answer)
         return True
-
-    async def _keep(self, account: Account, receipt: Receipt, body: bytes) -> None:
-        kept = guarded(
-            msgspec.structs.replace(receipt, body=body, body_sha256=hashlib.sha256(body).digest())
-        )
-        await keep(self._control.store, [kept], owner=self._owner)
-        self._telemetry.receipt_judged(account.connector.dialect, Verdict.VERIFIED)
-        await self._normaliser.process(kept)
 
     async def _say(self, account: Account, expectation: Expectation, story: ObjectStory) -> None:
         """Tell once that it takes longer than it should."""

@@ -8,20 +8,30 @@ import msgspec
 from payhooks import limits
 from payhooks.catalogue import Catalogue
 from payhooks.connectors.contract import Heard, Keys, Options, Provider
-from payhooks.connectors.history import Message
+from payhooks.connectors.history import Message, identity_of
 from payhooks.connectors.judging import incoming_of
 from payhooks.errors import InvalidError
 from payhooks.flow.conclude import FAMILY, ended
 from payhooks.flow.routing import RoutingTable
-from payhooks.ids import RECEIPT, ReceiptId, to_text
+from payhooks.ids import RECEIPT, to_text
 from payhooks.model.connector import Connector
 from payhooks.model.merchant import Mode
 from payhooks.model.receipt import Receipt, ReceiptState, Verdict
 from payhooks.policy.match import MatchTable
-from payhooks.ports.receiving import Conclusion
+from payhooks.ports.receiving import Conclusion, Subject
 
-# The method under which the answer to a question of ours is kept as a receipt.
-ASKED: Final = "ASKED"
+NOTHING_TOLD: Final = "It tells of nothing: it is a test, or a step between."
+HISTORY_MAX: Final = 200  # receipts of one object
+_NAMED_MAX: Final = 3
+# Of what is asked for nothing is known but its name.
+_UNKNOWN: Final = "ASKED"
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What a receipt says that is to be told of."""
+
+    groups: Sequence[Sequence[Heard]]  # by object
+    detail: str | None = None  # what of it is not, in words
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,15 +51,15 @@ def read(account: Account, receipt: Receipt) -> Sequence[Heard]:
         InvalidError: It is not a message of its provider.
 
     """
-    if receipt.method == ASKED:
+    if receipt.is_answer:
         return account.provider.asked(pointed_at(receipt), receipt.body, account.options)
     return account.provider.read(incoming_of(receipt), account.options)
 
 
 def wanted(
     account: Account, receipt: Receipt, heards: Sequence[Heard], book: Catalogue
-) -> list[list[Heard]] | Conclusion:
-    """Return what is to be told of, by object; or the receipt's end, where that is nothing.
+) -> Wanted | Conclusion:
+    """Return what is to be told of; or the receipt's end, where that is nothing.
 
     Raises:
         InvalidError: A message has a name that cannot be kept.
@@ -58,8 +68,7 @@ def wanted(
     for heard in heards:
         demand_keepable(heard)
     if not heards:
-        words = "It tells of nothing: it is a test, or a step between."
-        return ended(receipt, ReceiptState.PROCESSED, words)
+        return ended(receipt, ReceiptState.PROCESSED, NOTHING_TOLD)
     if account.table.merchant.mode is Mode.LIVE:
         heards = [heard for heard in heards if not heard.is_test]
         if not heards:
@@ -78,12 +87,18 @@ def wanted(
     by_object: dict[tuple[str, str], list[Heard]] = {}
     for heard in known:
         by_object.setdefault((heard.object_type, heard.object_id), []).append(heard)
-    return list(by_object.values())
+    strange = dict.fromkeys(heard.word for heard in chosen if heard not in known)
+    detail = None
+    if strange:
+        more = len(strange) - _NAMED_MAX
+        words = ", ".join(list(strange)[:_NAMED_MAX]) + (f" and {more} more" if more > 0 else "")
+        detail = f"Nothing is known of {words}; what else it says was told."
+    return Wanted(groups=list(by_object.values()), detail=detail)
 
 
 def is_fetched(receipt: Receipt) -> bool:
     """Return whether it only says what to ask the provider for."""
-    return receipt.verdict is Verdict.FETCH and receipt.method != ASKED
+    return receipt.verdict is Verdict.FETCH
 
 
 def pointer(object_type: str, object_id: str) -> str:
@@ -100,9 +115,9 @@ def pointed_at(receipt: Receipt) -> Heard:
 def asked_for(object_type: str, object_id: str) -> Heard:
     """Return an object as ``ask`` takes it, of which nothing but its name is known."""
     return Heard(
-        word=ASKED,
+        word=_UNKNOWN,
         family=FAMILY,
-        type=ASKED,
+        type=_UNKNOWN,
         object_type=object_type,
         object_id=object_id,
         data=b"{}",
@@ -122,24 +137,59 @@ def demand_keepable(heard: Heard) -> None:
             raise InvalidError.at("", "malformed", detail)
 
 
-def earlier_of(
-    account: Account, own: ReceiptId | None, receipts: Iterable[Receipt], about: Heard
-) -> list[Message]:
-    """Return what these receipts, but for *own*, said of the object that *about* is about."""
-    found = []
+def said_of(
+    account: Account, receipts: Iterable[Receipt], about: Heard
+) -> list[tuple[Receipt, Sequence[Heard]]]:
+    """Return what these receipts said of the object that *about* is about."""
+    found: list[tuple[Receipt, Sequence[Heard]]] = []
     for each in receipts:
-        if each.id == own or is_fetched(each):
-            continue  # what was fetched was all there was to know, and is again
+        if is_fetched(each):
+            continue  # the answer is a receipt of its own
         try:
             heards = read(account, each)
         except InvalidError:
             continue  # it could be read once; what it told is among what was said
-        found += [
-            message_of(each, heard)
-            for heard in heards
-            if (heard.object_type, heard.object_id) == (about.object_type, about.object_id)
-        ]
+        found.append((each, [heard for heard in heards if _is_of(heard, about)]))
     return found
+
+
+def messages_of(said: Iterable[tuple[Receipt, Sequence[Heard]]]) -> list[Message]:
+    """Return what receipts said of one object as messages, in the order in which they came.
+
+    An answer says how things are when it is asked for, which is the time of what it gives none. It
+    is the same message for as long as the answers say so one after the other, and another one
+    when things are so again.
+    """
+    messages = []
+    known: dict[bytes, str] = {}  # of what the answer before said
+    for receipt, heards in sorted(said, key=lambda each: each[0].id):
+        now: dict[bytes, str] = {}
+        for number, heard in enumerate(heards):
+            if not receipt.is_answer or heard.occurred_at is not None:
+                messages.append(message_of(receipt, heard))
+                continue
+            content = identity_of(heard)
+            now[content] = known.get(content, f"{to_text(RECEIPT, receipt.id)}:{number}")
+            state = msgspec.structs.replace(
+                heard, event_id=now[content], occurred_at=receipt.received_at
+            )
+            messages.append(message_of(receipt, state))
+        known = now if receipt.is_answer else known
+    return messages
+
+
+def subject_of(receipt: Receipt, about: Heard) -> Subject:
+    """Return whose history a message of the receipt belongs to."""
+    return Subject(
+        merchant_id=receipt.merchant_id,
+        connector_id=receipt.connector_id,
+        object_type=about.object_type,
+        object_id=about.object_id,
+    )
+
+
+def _is_of(heard: Heard, about: Heard) -> bool:
+    return (heard.object_type, heard.object_id) == (about.object_type, about.object_id)
 
 
 def message_of(receipt: Receipt, heard: Heard) -> Message:

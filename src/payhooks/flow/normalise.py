@@ -9,7 +9,6 @@ not seen all of it: a receipt ends only with what follows from everything that e
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -26,44 +25,36 @@ from payhooks.errors import (
     IdempotencyConflictError,
     InputError,
     InvalidError,
-    NotFetchedError,
     NotFoundError,
     PayhooksError,
     UnavailableError,
 )
 from payhooks.flow.accept import Acceptor
+from payhooks.flow.ask import GIVE_UP, Asker
 from payhooks.flow.conclude import FAMILY, Due, conclusion_of, ended, publication_of
 from payhooks.flow.examine import examined
 from payhooks.flow.messages import (
-    ASKED,
+    HISTORY_MAX,
     Account,
-    earlier_of,
+    Wanted,
     is_fetched,
-    message_of,
+    messages_of,
     read,
+    said_of,
+    subject_of,
     wanted,
 )
 from payhooks.flow.publication import Publication, Published
-from payhooks.flow.receipt_guard import guarded_answer
 from payhooks.flow.routing import Directory
 from payhooks.ids import MERCHANT, RECEIPT, to_text
 from payhooks.model.expectation import Expectation
-from payhooks.model.merchant import Mode
-from payhooks.model.receipt import Receipt, ReceiptState, Verdict
-from payhooks.ports.fetching import Fetch, Fetcher
+from payhooks.model.receipt import Receipt, ReceiptState
 from payhooks.ports.receiving import Conclusion, Seen, Subject
 from payhooks.ports.telemetry import Telemetry
 
-HISTORY_MAX: Final = 200  # receipts of one object
-# What has to be fetched, or read, and cannot be for so long is given up, and kept for a person.
-GIVE_UP: Final = timedelta(hours=24)
-# A provider's call may be sooner than what it is about can be asked for.
-NOT_KNOWN_GIVE_UP: Final = timedelta(minutes=10)
 # Of several equal words the event of one more is met with each.
 _FOLDS_MAX: Final = 20
 _FOLD_AGAIN_S: Final = 0.02
-_NOT_THERE: Final = 404
-_OK: Final = range(200, 300)
 
 
 class ContradictedError(Exception):
@@ -88,14 +79,14 @@ class Normaliser:
         directory: Directory,
         book: TypeBook,
         *,
-        fetcher: Fetcher,
+        asker: Asker,
         telemetry: Telemetry,
     ) -> None:
         self._control = control
         self._acceptor = acceptor
         self._directory = directory
         self._book = book
-        self._fetcher = fetcher
+        self._asker = asker
         self._telemetry = telemetry
         # By object: who is at work in this process, and who waits for that.
         self._turns: WeakValueDictionary[Subject, asyncio.Lock] = WeakValueDictionary()
@@ -109,7 +100,10 @@ class Normaliser:
         """
         account = await self.account(receipt)
         try:
-            heards = await self._heards(account, receipt)
+            if is_fetched(receipt):
+                await self._fetch(account, receipt)
+                return
+            heards = read(account, receipt)
             told = wanted(account, receipt, heards, await self._book.current())
             if isinstance(told, Conclusion):
                 await self._conclude(account, told)
@@ -126,7 +120,7 @@ class Normaliser:
         except UnavailableError:
             raise
         except Exception as error:
-            if not self._is_older(receipt, GIVE_UP):
+            if self._control.clock.now() - receipt.received_at < GIVE_UP:
                 raise
             self._telemetry.bug_caught("normalise", error, about=to_text(RECEIPT, receipt.id))
             words = "Payhooks could not read it for a day, which is its fault and not the sender's."
@@ -148,75 +142,27 @@ class Normaliser:
             keys=table.verifying_keys(connector, self._control.clock.now()),
         )
 
-    async def _ask(self, account: Account, receipt: Receipt, heard: Heard) -> Sequence[Heard]:
-        """Return what the provider says of the object now.
+    async def _fetch(self, account: Account, receipt: Receipt) -> None:
+        """Ask for what the receipt names, keep what is news, and process that."""
+        answers = await self._asker.fetch(account, receipt)
+        for answer in answers.news:
+            await self._asker.keep(account, answer)
+        await self._conclude(account, answers.conclusion)
+        for answer in answers.news:
+            await self.process(answer)
 
-        Raises:
-            InvalidError: His answer cannot be understood, or he has known of nothing for too long.
-            UnavailableError: He does not answer, or there is nothing to ask him with.
-
-        """
-        body = await self.answer_to(account, heard)
-        if body is None:
-            words = "The provider knows of nothing by this id."
-            if not self._is_older(receipt, NOT_KNOWN_GIVE_UP):
-                raise NotFetchedError(words)
-            words += " If he should: is the connector's key his, and of the same mode?"
-            raise InvalidError.at("", "not_known", words)
-        return account.provider.asked(heard, guarded_answer(body), account.options)
-
-    async def answer_to(self, account: Account, heard: Heard) -> bytes | None:
-        """Return what the provider answers; None where he knows of no such object.
-
-        Raises:
-            UnavailableError: He does not answer, or there is nothing to ask him with.
-
-        """
-        asked = account.provider.ask(heard, account.keys, account.options)
-        if asked is None:
-            raise UnavailableError("the connector has no credential to ask with")
-        sandbox = account.table.merchant.mode is Mode.SANDBOX
-        request = Fetch(url=asked.url, headers=asked.headers, allow_http=sandbox)
-        answer = await self._fetcher.fetch(request)
-        if answer.status == _NOT_THERE:
-            return None
-        if answer.status not in _OK:
-            raise UnavailableError(f"the provider answers {answer.status}")
-        return answer.body
-
-    async def _heards(self, account: Account, receipt: Receipt) -> Sequence[Heard]:
-        said = read(account, receipt)
-        if receipt.verdict is not Verdict.FETCH or receipt.method == ASKED:
-            return said
-        found: list[Heard] = []
-        try:
-            for heard in said:
-                found += await self._ask(account, receipt, heard)
-        except NotFetchedError:
-            raise  # Anybody may name what nobody knows: that is no alarm.
-        except UnavailableError as error:
-            if not self._is_older(receipt, GIVE_UP):
-                words = f"{account.connector.name}: {to_text(RECEIPT, receipt.id)}: {error}"
-                self._telemetry.alarmed("not_fetched", words)
-                raise NotFetchedError(str(error)) from error
-            raise InvalidError.at(
-                "", "not_fetched", f"It could not be fetched: {error}."
-            ) from error
-        return found
-
-    async def _tell(
-        self, account: Account, receipt: Receipt, groups: Sequence[Sequence[Heard]]
-    ) -> None:
+    async def _tell(self, account: Account, receipt: Receipt, told: Wanted) -> None:
         """Tell what is due of each object, and end the receipt with that."""
         taken: dict[str, bytes] = {}  # of which message, by what was said
-        async with self._turn({_subject(receipt, group[0]) for group in groups}):
+        async with self._turn({subject_of(receipt, group[0]) for group in told.groups}):
             for fold in range(_FOLDS_MAX):
-                dues = [await self._due(account, receipt, group, taken) for group in groups]
+                dues = [await self._due(account, receipt, group, taken) for group in told.groups]
                 conclusion = conclusion_of(
                     receipt,
                     dues,
                     provider=account.provider,
-                    new_id=self._control.ids.new(),
+                    detail=told.detail,
+                    new_id=self._control.ids.new,
                     now=self._control.clock.now(),
                 )
                 try:
@@ -247,15 +193,19 @@ class Normaliser:
         taken: Mapping[str, bytes],
     ) -> Due:
         about = group[0]
-        before = await self._control.store.heard_before(_subject(receipt, about), limit=HISTORY_MAX)
+        before = await self._control.store.heard_before(
+            subject_of(receipt, about), limit=HISTORY_MAX
+        )
         said = {word for each in before.heard for word in each.said}
-        earlier = earlier_of(account, receipt.id, [each.receipt for each in before.heard], about)
+        others = [each.receipt for each in before.heard if each.receipt.id != receipt.id]
+        every = messages_of([*said_of(account, others, about), (receipt, group)])
+        earlier = [message for message in every if message.receipt_id != receipt.id]
+        new = [message for message in every if message.receipt_id == receipt.id]
         known = {identity_of(message.heard).hex() for message in earlier}
-        if not is_fetched(receipt):  # what is asked for comes with all that was known already
+        if not receipt.is_answer:  # what is asked for comes with all that was known already
             known |= {history.message_in(word) for word in before.ancient}
-        new = [message_of(receipt, heard) for heard in group]
         await self._demand_agreement(account, earlier, new)
-        messages = history.distinct([*earlier, *new])
+        messages = history.distinct(every)
         past = await self._folded(account, messages)
         heard = {identity_of(message.heard) for message in messages}
         # One that is not heard yet may change what is due: it is waited for.
@@ -364,9 +314,6 @@ class Normaliser:
         book = await self._book.current()
         return examined(publication, book.find(FAMILY, publication.type), account.table)
 
-    def _is_older(self, receipt: Receipt, age: timedelta) -> bool:
-        return self._control.clock.now() - receipt.received_at >= age
-
     async def _conclude(self, account: Account, conclusion: Conclusion) -> None:
         if await self._control.store.conclude([conclusion]):
             raise HistoryMovedError("more was heard of the object meanwhile")
@@ -381,15 +328,6 @@ class Normaliser:
 
 def _unavailable(error: PayhooksError) -> UnavailableError:
     return error if isinstance(error, UnavailableError) else UnavailableError(str(error))
-
-
-def _subject(receipt: Receipt, about: Heard) -> Subject:
-    return Subject(
-        merchant_id=receipt.merchant_id,
-        connector_id=receipt.connector_id,
-        object_type=about.object_type,
-        object_id=about.object_id,
-    )
 
 
 def _place(subject: Subject) -> tuple[str, str]:

@@ -12,7 +12,6 @@ from typing import Final
 import msgspec
 
 from payhooks import limits
-from payhooks.flow.messages import ASKED
 from payhooks.model.event import Finding
 from payhooks.model.receipt import Receipt, Verdict
 from payhooks.policy import card_numbers, card_text, json_leaves
@@ -46,11 +45,6 @@ def kept_headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, value in headers.items() if not opens_something(name))
 
 
-def guarded_answer(body: bytes) -> bytes:
-    """Return what a provider has answered as it may be read on: card data masked."""
-    return _masked_body(body, "", [])
-
-
 def guarded(receipt: Receipt) -> Receipt:
     """Return the receipt as it may be stored, with what was found; the same one, if nothing was."""
     findings: list[Finding] = []
@@ -62,7 +56,7 @@ def guarded(receipt: Receipt) -> Receipt:
     else:
         body = _masked_body(body, said_type, findings)
     query = receipt.query
-    if receipt.method != ASKED:  # Else it is our own: which object the provider was asked for.
+    if not receipt.is_answer:  # Else it is our own: which object the provider was asked for.
         query = _masked_text(query, "/query", findings, is_form=True)
     headers = _masked_headers(receipt.headers, findings)
     # A sentence of whoever verified may quote what was wrong.
@@ -92,9 +86,12 @@ def _is_dropped(receipt: Receipt) -> bool:
 
 def _masked_body(body: bytes, said_type: str, findings: list[Finding]) -> bytes:
     if _JSON.match(body) is not None:
-        if not card_numbers.is_suspect(body) and not _may_be_text(body):
+        is_suspect = card_numbers.is_suspect(body)
+        if not is_suspect and not _may_be_text(body):
             return body
         if _is_json(body):
+            if not is_suspect:
+                return body
             masked = card_numbers.masked(body, "/body", at_most=_AT_MOST, is_kept=is_reference)
             findings += map(_finding_of_masked, masked.places)
             findings += map(_finding_of_kept, masked.kept)

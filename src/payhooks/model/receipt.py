@@ -2,11 +2,15 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
 from payhooks.ids import ConnectorId, MerchantId, ReceiptId, made_at
 from payhooks.model.event import Finding
+
+# The method under which the answer to a question of ours is kept.
+ASKED: Final = "ASKED"
 
 
 class Verdict(StrEnum):
@@ -45,7 +49,7 @@ REPROCESSABLE = frozenset(
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """One request. All but its state and what goes with it never changes."""
+    """One request, or an answer to one of ours. All but state and what goes with it stays."""
 
     id: ReceiptId
     merchant_id: MerchantId
@@ -66,6 +70,11 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     object_id: str | None = None
     # A person has said that this conflicting one is to be told as well.
     despite_conflict: bool = False
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether its provider was asked for it."""
+        return self.method == ASKED
 
     @property
     def received_at(self) -> datetime:

@@ -45,6 +45,13 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     since: ReceiptId | None = None  # the oldest that counts; None: all do
 
 
+class Wait(msgspec.Struct, frozen=True, kw_only=True):
+    """What is expected of an object, and when it is due: in so many seconds of the store's time."""
+
+    expectation: Expectation
+    due_in_s: float
+
+
 class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a receipt. Written where it is still RECEIVED; the rest goes with that.
 
@@ -62,9 +69,7 @@ class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
     links: tuple[Link, ...] = ()
     references: tuple[Reference, ...] = ()
     seen: tuple[Seen, ...] = ()
-    # Kept where the object has none yet; ``due_at`` is the store's now and *due_in_s*.
-    expectation: Expectation | None = None
-    due_in_s: float = 0.0
+    waits: tuple[Wait, ...] = ()  # each is kept where its object has none yet
 
 
 class Rest(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from payhooks.control.context import Control
 from payhooks.control.event_types import TypeBook
 from payhooks.control.keyring import KEY_BYTES, Keyring
 from payhooks.dialects.registry import DIALECTS
+from payhooks.flow.ask import Asker
 from payhooks.flow.fan_out import order_key
 from payhooks.flow.receipt_queue import ReceiptQueue
 from payhooks.flow.receive import Receiver
@@ -189,7 +190,7 @@ class Process:
             self.acceptor,
             self._directory,
             TypeBook(self.control),
-            fetcher=fetcher,
+            asker=Asker(self.control, fetcher=fetcher, telemetry=self._telemetry, owner=self.owner),
             telemetry=self._telemetry,
         )
         receipts = ReceiptQueue(

@@ -14,7 +14,6 @@ from payhooks.console.listing import Filters, Listed, address, listed, window_of
 from payhooks.console.page import Factor, Visit, page
 from payhooks.control import objects, receipts, trails
 from payhooks.errors import WrongStateError
-from payhooks.flow.messages import ASKED
 from payhooks.ids import ConnectorId
 from payhooks.limits import PAGE_SIZE_MAX
 from payhooks.model.connector import Connector, ConnectorStatus
@@ -175,7 +174,7 @@ async def _show(visit: Visit, found: Receipt, messages: Messages) -> Response:
 
 
 def _line(found: Receipt) -> str:
-    if found.method == ASKED:
+    if found.is_answer:
         return "What the provider answered when we asked"
     return spelled(f"{found.method}{' ?' if found.query else ''}{found.query}")
 

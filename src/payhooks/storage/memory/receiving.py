@@ -214,6 +214,8 @@ class MemoryReceive:
         return (one for whose, one in self._tables.references if whose == merchant_id)
 
     def _count(self, receipt: Receipt) -> None:
+        if receipt.is_answer:
+            return  # nobody has sent it
         health = _health(self._tables, receipt.merchant_id, receipt.connector_id)
         at = receipt.received_at
         if receipt.verdict is Verdict.UNVERIFIED:
@@ -323,9 +325,10 @@ def conclude(tables: Tables, conclusion: Conclusion) -> None:
         tables.links.setdefault(place, {}).setdefault(id_, link.said)
     for reference in conclusion.references:
         tables.references[merchant_id, reference] = None
-    if (expectation := conclusion.expectation) is not None:
+    for wait in conclusion.waits:
+        expectation = wait.expectation
         subject = (merchant_id, expectation.object_type, expectation.object_id)
-        due_at = from_us(now + span_us(conclusion.due_in_s))
+        due_at = from_us(now + span_us(wait.due_in_s))
         due = msgspec.structs.replace(expectation, due_at=due_at)
         tables.expectations.setdefault(subject, due)
 

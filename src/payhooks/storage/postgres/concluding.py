@@ -82,9 +82,9 @@ def parameters(conclusions: Iterable[Conclusion]) -> list[Sequence[object]]:
     links = [(at, link) for at, one in enumerate(each, start=1) for link in _distinct(one.links)]
     references = [(at, name) for at, one in enumerate(each, start=1) for name in one.references]
     waits = [
-        (at, one.expectation, one.due_in_s)
+        (at, wait.expectation, wait.due_in_s)
         for at, one in enumerate(each, start=1)
-        if one.expectation is not None
+        for wait in one.waits
     ]
     looks = [(at, seen) for at, one in enumerate(each, start=1) for seen in one.seen]
     return [

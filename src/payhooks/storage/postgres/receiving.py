@@ -198,7 +198,8 @@ def received(receipts: Sequence[Receipt]) -> list[Sequence[object]]:
         [one.merchant_id for one in each],
         [one.id for one in each],
         [one.connector_id for one in each],
-        [one.verdict is Verdict.UNVERIFIED for one in each],
+        # Of an answer it is not known, so it is counted as neither: nobody has sent it.
+        [None if one.is_answer else one.verdict is Verdict.UNVERIFIED for one in each],
         [CODES[one.state] for one in each],
         [fate(one) for one in each],
         [encode(one).decode() for one in each],

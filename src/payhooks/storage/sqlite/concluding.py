@@ -9,6 +9,7 @@ import apsw
 from msgspec.json import Decoder, encode
 
 from payhooks.ids import MerchantId, ReceiptId, first_id_at
+from payhooks.model.expectation import Expectation
 from payhooks.model.receipt import Receipt
 from payhooks.ports.controlling import Window
 from payhooks.ports.receiving import Conclusion, HeardBefore, Reference, Remembered, Subject
@@ -175,9 +176,10 @@ def _references(one: Conclusion) -> list[Row]:
 
 
 def _expectations(one: Conclusion, now: int) -> list[Row]:
-    if (expected := one.expectation) is None:
-        return []
-    due_at = now + delay_us(one.due_in_s)
-    subject = (one.merchant_id, expected.object_type, expected.object_id)
+    return [_expectation(wait.expectation, now + delay_us(wait.due_in_s)) for wait in one.waits]
+
+
+def _expectation(expected: Expectation, due_at: int) -> Row:
+    subject = (expected.merchant_id, expected.object_type, expected.object_id)
     standing = (expected.id, expected.connector_id, due_at, int(expected.overdue))
-    return [(*subject, *standing, document(expected, due_at))]
+    return (*subject, *standing, document(expected, due_at))

@@ -50,7 +50,9 @@ class _Counts(msgspec.Struct, kw_only=True):
     quarantined_bytes: int = 0
 
     def add(self, receipt: Receipt) -> None:
-        """Count one receipt."""
+        """Count one receipt; an answer is none that was sent."""
+        if receipt.is_answer:
+            return
         at = to_us(receipt.received_at)
         if receipt.verdict is Verdict.UNVERIFIED:
             self.unverified += 1
