@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from payhooks.catalogue.object_state import Entry
-from payhooks.connectors.catalogued import choice_faults, distinct
+from payhooks.connectors.catalogued import POSTED, choice_faults, distinct
 from payhooks.connectors.contract import (
     Answer,
     Asked,
@@ -72,7 +72,7 @@ class Translated:
     secret: SecretWords | None = None
     credential: SecretWords | None = None
     choices: Sequence[Choice] = ()
-    methods: frozenset[str] = frozenset({"POST"})
+    methods: frozenset[str] = POSTED
     waits: ClassVar[Mapping[str, timedelta]] = MappingProxyType({})
 
     def check(self, options: Options, secrets: Sequence[str], credential: str | None) -> None:
