@@ -10,22 +10,19 @@ from typing import Final
 
 from payhooks.policy import card_ranges
 
-# Separators are taken out, digits become 0 and letters small, so that one search finds any run.
-# Of what is not ASCII, the first byte of a character decides. With eight of them digits of other
-# scripts begin (0), with three the separators (out, as are all bytes behind a first); the others
-# end a run. So does a line end: the header of a part may begin behind it.
+# Separators are taken out, digits become 0 and letters small, so that one search finds any run; but
+# for the capitals that base64 of digits has in every fourth place, which all become M. Of what is
+# not ASCII, the first byte of a character decides. With eight of them digits of other scripts begin
+# (0), with three the separators (out, as are all bytes behind a first); the others end a run. So
+# does a line end: the header of a part may begin behind it.
 _DIGIT_LEADS: Final = b"\xd9\xdb\xdf\xe0\xe1\xea\xef\xf0"
 _TAKEN_OUT: Final = b" \t\r\v\f\x1d\x1e\x1f-_." + bytes(range(0x80, 0xC0)) + b"\xc2\xe2\xe3"
 _TAKEN_OUT_OF_FORMS: Final = _TAKEN_OUT + b"+"
-_REDUCED: Final = (
-    bytes(range(256))
-    .lower()
-    .translate(
-        bytes(ord("0") if byte in b"0123456789" + _DIGIT_LEADS else byte for byte in range(256))
-    )
+_REDUCED: Final = bytes(
+    ord("0") if byte in b"0123456789" + _DIGIT_LEADS else ord("M") if byte in b"MNOIL" else small
+    for byte, small in enumerate(bytes(range(256)).lower())
 )
 _RUN: Final = b"0" * card_ranges.DIGITS_MIN
-_RUNS: Final = re.compile(_RUN + b"0*")
 # Where an issuer's range may begin, with as many digits as its shortest number has. Most runs have
 # none, which is seen sooner than where all are: they may overlap.
 _BEGIN: Final = (
@@ -43,21 +40,18 @@ _PLACES_MAX: Final = 256
 # be spelt as JSON spells them, and as `LINE_END`.
 LINE_END: Final = b"\x1c"
 _SECRET_MEMBER: Final = re.compile(
-    rb"c(?=[vsauk])(?:v[vcnd]|sc|av|uritycode"
-    rb"|ard(?:code|cid|verification(?:value|code|number))|k(?<=pinblock))0?"
-    rb"(?:(?:[\]\"':=>\n\x1c]++|\\[nrtf]?|value|%0[0acde])++"
-    rb"(?:[0a-f]{3}|<|(?<=[n\n\x1c])[0-9a-z]{1,40}+:)"
+    rb"c(?=[vsauk])(?:v[vcdnM]|sc|av|ur[iM]tyc[oM]de"
+    rb"|ard(?:c[oM]de|c[iM]d|ver[iM]f[iM]cat[iM][oM][nM](?:va[lM]ue|c[oM]de|[nM]u[mM]ber))"
+    rb"|k(?<=p[iM][nM]b[lM][oM]ck))0?"
+    rb"(?:(?:[\]\"':=>\n\x1c]++|\\[nrtf]?|va[lM]ue|%0[0acde])++"
+    rb"(?:[0a-f]{3}|<|(?<=[n\n\x1c])[0a-zM]{1,40}+:)"
     rb"|<\\?/|(?!\":\{)[^<>\\]{0,60}+(?:>|\\[^<>]{0,120}+>)|000)"
 )
-# Base64 of ASCII digits and their separators has few letters; whatever may be one of them is a 1.
-_BASE64_LETTERS: Final = bytes(
-    ord("1") if byte in b"MNOILDTjzCSiyAEQUYcgkwx012345tu" else ord("0") for byte in range(256)
-)
-# Fourteen digits have, wherever they begin, four quadruples to themselves.
-_BASE64_RUN: Final = b"1" * 16
-_QUADRUPLE: Final = rb"[MNOIL][DTjzCSiy][AEIMQUYcgk04][gtuwxyz0-5]"
-# Spelt four times: a search for a repeated group would stop at every letter.
-BASE64_DIGITS: Final = re.compile(_QUADRUPLE * 4)
+# Base64 of ASCII digits and their separators. Fourteen digits have, wherever they begin, four
+# quadruples to themselves. Spelt four times: a search for a repeated group would stop at every
+# letter. Once as it is, and once of what is reduced, which a search is through with much sooner.
+BASE64_DIGITS: Final = re.compile(rb"[MNOIL][DTjzCSiy][AEIMQUYcgk04][gtuwxyz0-5]" * 4)
+_MAYBE_BASE64_DIGITS: Final = re.compile(rb"M[dtjzcsiy][aeMquycgk0][gtuwxyz0]" * 4)
 # Most escapes are of letters of Latin scripts, and passed over at once.
 _OTHER_ESCAPE: Final = re.compile(rb"\\u(?!0[01][9b-fB-F])")
 # Escapes of ASCII, and of the blocks where digits of other scripts and separators are.
@@ -88,14 +82,12 @@ def suspicion(raw: bytes, *, is_form: bool = False) -> Suspicion | None:
     reduced = raw.translate(_REDUCED, taken_out)
     if _SECRET_MEMBER.search(reduced) is not None:
         return Suspicion.ANYTHING
-    marked = raw.translate(_BASE64_LETTERS)
-    begin = marked.find(_BASE64_RUN)
-    if begin >= 0 and _may_have_base64(raw, marked, begin):
+    if _MAYBE_BASE64_DIGITS.search(reduced) is not None and BASE64_DIGITS.search(raw) is not None:
         return Suspicion.ANYTHING
     first = reduced.find(_RUN)
-    has_number = first >= 0 and _may_have_number(
-        raw[first:].translate(None, taken_out), reduced, first
-    )
+    if first < 0:
+        return None
+    has_number = _may_have_number(raw[first:].translate(None, taken_out), reduced, first)
     return Suspicion.DIGITS if has_number else None
 
 
@@ -106,32 +98,21 @@ def _may_have_number(kept: bytes, reduced: bytes, first: int) -> bool:
     what is *reduced*, as nothing moves back there; counted from the end, both are alike.
     """
     before = len(reduced) - len(kept)
-    only_ascii = kept.isascii()
     places = 0
-    for run in _RUNS.finditer(reduced, first):
-        begin, end = run.span()
-        if end - begin > _RUN_MAX:
-            return True
-        begin, end = begin - before, end - before
-        if not only_ascii and not kept[begin:end].isdigit():
-            return True
-        if _ANY_BEGIN.search(kept, begin, end) is not None:
-            for place in _BEGINS.finditer(kept, begin, end):
-                places += 1
-                digits = kept[place.start() : end].decode()
-                if places > _PLACES_MAX or card_ranges.begins_with_card_number(digits):
-                    return True
-    return False
-
-
-def _may_have_base64(raw: bytes, marked: bytes, begin: int) -> bool:
-    """Whether a run that is *marked*, of which the first begins there, is such as digits have."""
+    begin = first
     while begin >= 0:
-        end = marked.find(b"0", begin)
-        end = len(marked) if end < 0 else end
-        if BASE64_DIGITS.search(raw, begin, end) is not None:
+        run = reduced[begin : begin + _RUN_MAX + 1]
+        end = begin + len(run) - len(run.lstrip(b"0"))
+        digits = kept[begin - before : end - before]
+        if len(digits) > _RUN_MAX or not digits.isdigit():
             return True
-        begin = marked.find(_BASE64_RUN, end)
+        if _ANY_BEGIN.search(digits) is not None:
+            for place in _BEGINS.finditer(digits):
+                places += 1
+                number = digits[place.start() :].decode()
+                if places > _PLACES_MAX or card_ranges.begins_with_card_number(number):
+                    return True
+        begin = reduced.find(_RUN, end)
     return False
 
 
