@@ -24,6 +24,7 @@ from payhooks.flow.send import Sender
 from payhooks.flow.settle import Settler
 from payhooks.flow.sweep import Sweep
 from payhooks.flow.tally import Tallier
+from payhooks.flow.tell import Teller
 from payhooks.ids import IdSource
 from payhooks.observe import Metrics
 from payhooks.ports.fetching import Fetcher
@@ -131,8 +132,9 @@ def make_sending(
     book = TypeBook(base.control)
     player = Player(base.control, acceptor, base.directory, book, owner=base.owner)
     asker = Asker(base.control, fetcher=base.fetcher, telemetry=base.telemetry, owner=base.owner)
+    teller = Teller(base.control, acceptor, book, asker=asker, telemetry=base.telemetry)
     normaliser = Normaliser(
-        base.control, acceptor, base.directory, book, asker=asker, telemetry=base.telemetry
+        base.control, base.directory, book, asker=asker, teller=teller, telemetry=base.telemetry
     )
     receipts = ReceiptQueue(
         normaliser.process,
@@ -141,7 +143,7 @@ def make_sending(
         telemetry=base.telemetry,
         owner=base.owner,
     )
-    expecter = Expecter(base.control, acceptor, normaliser, asker, book, telemetry=base.telemetry)
+    expecter = Expecter(base.control, acceptor, normaliser, book, telemetry=base.telemetry)
     follower = OrderFollower(base.control, acceptor, book, telemetry=base.telemetry)
     worker = Worker(
         lease_store=base.store,

@@ -1,13 +1,19 @@
 """What a provider answers when he is asked is kept, and the next answer is judged by it."""
 
+import asyncio
 import json
+from collections import Counter
 from typing import Any
 
 import msgspec
 import pytest
 from tests.connectors import answered_by_mollie as mollie
+from tests.support.cards import PRINTED
 from tests.support.inbound_world import InboundWorld
 
+from payhooks.flow.conclude import HISTORY_MAX
+from payhooks.flow.messages import Account
+from payhooks.ids import RECEIPT, to_text
 from payhooks.model.event import Event
 from payhooks.model.receipt import Receipt, ReceiptState
 from payhooks.ports.fetching import Fetch, Fetched
@@ -21,10 +27,10 @@ class Foloosi:
 
     def __init__(self, world: InboundWorld, merchant: str) -> None:
         self.world, self.merchant = world, merchant
-        world.fetcher.script = self._answer
+        world.fetcher.script = self.answer
         self._says: dict[str, Any] = {}
 
-    def _answer(self, _request: Fetch) -> Fetched:
+    def answer(self, _request: Fetch) -> Fetched:
         answer = {"message": "ok", "data": {"transaction_no": NUMBER, **self._says}}
         return Fetched(status=200, body=json.dumps(answer).encode())
 
@@ -55,10 +61,11 @@ class Foloosi:
         return await self.world.stored(self.merchant)
 
 
-async def _foloosi() -> Foloosi:
+async def _foloosi(events: tuple[str, ...] = ()) -> Foloosi:
     world = InboundWorld()
     merchant = await world.merchant()
-    await world.connector(merchant, "foloosi", secrets=(), credential="sk_of_an_account")
+    key = "sk_of_an_account"
+    await world.connector(merchant, "foloosi", secrets=(), credential=key, events=events)
     return Foloosi(world, merchant)
 
 
@@ -84,36 +91,98 @@ async def test_what_is_so_again_is_told_again() -> None:
 async def test_an_answer_is_kept_where_it_is_news() -> None:
     """Whoever calls a hundred times makes us ask a hundred times, and keep one answer."""
     foloosi = await _foloosi()
-    for _ in range(3):
-        await foloosi.becomes("success")
+    for text in (None, None, "settled"):
+        await foloosi.becomes("success", reason=text)
     calls = [one for one in await foloosi.receipts() if not one.is_answer]
     [answer] = [one for one in await foloosi.receipts() if one.is_answer]
     assert answer.state is ReceiptState.PROCESSED
     assert (answer.object_type, answer.object_id) == ("transfer", NUMBER)
     assert [one.state for one in calls] == ["processed", "duplicate", "duplicate"]
-    assert calls[0].detail is not None
-    assert calls[0].detail.startswith("The provider was asked; his answer is rcp")
+    named = f"The provider was asked; his answer is {to_text(RECEIPT, answer.id)}."
+    assert calls[0].detail == named
     health = await foloosi.world.store.connector_health(answer.merchant_id, [answer.connector_id])
     assert health[0].received == 3, "what we asked for was not sent"
 
 
 @pytest.mark.shows("N08")
-async def test_an_old_answer_that_is_read_late_does_not_look_like_the_last() -> None:
-    """It was asked for before the other, whoever was faster."""
+async def test_calls_of_strangers_push_no_answer_out_of_the_history() -> None:
+    """Anybody can make any number of them, and only so much of a history is read."""
+    foloosi = await _foloosi()
+    await foloosi.becomes("success")
+    for _ in range(HISTORY_MAX + 1):
+        await foloosi.becomes("success")
+    await foloosi.becomes("failed")
+    await foloosi.becomes("success")
+    assert await foloosi.told() == [
+        ("payment_succeeded", {}),
+        ("payment_failed", {"correction": True}),
+        ("payment_succeeded", {"correction": True}),
+    ]
+
+
+@pytest.mark.shows("N08")
+@pytest.mark.parametrize("events", [("payment_succeeded",), ("order.*",)])
+async def test_an_answer_that_nobody_hears_is_not_kept(events: tuple[str, ...]) -> None:
+    """It ends as its call would have, had the provider said so there."""
+    foloosi = await _foloosi(events=events)
+    for _ in range(2):
+        await foloosi.becomes("pending")
+    assert [one.state for one in await foloosi.receipts()] == [ReceiptState.IGNORED] * 2
+
+
+@pytest.mark.shows("N08")
+async def test_who_calls_while_others_are_asked_for_is_answered_with_them() -> None:
+    """A provider is asked twice, however many call at once: his news is as new as the call."""
+    foloosi = await _foloosi()
+    foloosi.stands("success")
+    for _ in range(10):
+        await foloosi.calls()
+    waiting = list(foloosi.world.receipts)
+    await asyncio.gather(*[foloosi.world.normaliser.process(one) for one in waiting])
+    assert len(foloosi.world.fetcher.asked) == 2
+    assert await foloosi.told() == [("payment_succeeded", {})]
+    states = Counter(one.state for one in await foloosi.receipts())
+    assert states == {ReceiptState.PROCESSED: 2, ReceiptState.DUPLICATE: 9}
+
+
+@pytest.mark.shows("N08")
+async def test_of_two_processes_that_ask_at_once_the_slower_asks_again() -> None:
+    """Its answer may be older than what the other has told."""
     foloosi = await _foloosi()
     world = foloosi.world
-    # Asked for now, and read when somebody else has asked and told.
-    foloosi.stands("pending")
+    await foloosi.becomes("pending")
     await foloosi.calls()
-    [call] = world.receipts
-    account = await world.normaliser.account(call)
-    late = await world.asker.fetch(account, call)
+    await foloosi.calls()
+    first, second = world.receipts
     world.receipts.clear()
-    await foloosi.becomes("success")
-    for answer in late.news:
-        await world.asker.keep(account, answer)
-        await world.normaliser.process(answer)
-    assert (await foloosi.told())[-1] == ("payment_processing", {"superseded": True})
+    answers = iter(["failed", "success", "success"])
+
+    def slowly(request: Fetch) -> Fetched:
+        world.advance(1)
+        foloosi.stands(next(answers))
+        return foloosi.answer(request)
+
+    async def others_first(*_: object) -> None:
+        """Let the other process ask and tell, when this one has its answer."""
+        monkey.undo()
+        await world.another_normaliser().process(second)
+
+    world.fetcher.script = slowly
+    with pytest.MonkeyPatch.context() as monkey:
+        kept = world.asker.keep
+
+        async def keep(account: Account, answer: Receipt) -> None:
+            await others_first()
+            await kept(account, answer)
+
+        monkey.setattr(world.asker, "keep", keep)
+        await world.normaliser.process(first)
+    told = await foloosi.told()
+    assert [type_ for type_, _ in told] == [
+        "payment_processing", "payment_succeeded", "payment_failed",
+    ]  # fmt: skip
+    assert told[-1][1] == {"superseded": True}, "it was asked for before the other"
+    assert list(answers) == [], "and once more, as nobody knows whether it was"
 
 
 @pytest.mark.shows("N08")
@@ -123,12 +192,93 @@ async def test_a_debit_that_is_learnt_of_later_is_told() -> None:
     await foloosi.becomes("failed")
     await foloosi.becomes("failed", reason="declined")
     await foloosi.becomes("failed", pay_back=PAY_BACK)
-    await foloosi.becomes("failed", pay_back=dict(reversed(PAY_BACK.items())))
+    for pay_back in (None, PAY_BACK, {**PAY_BACK, "amount": 12.5}, {**PAY_BACK, "required": False}):
+        await foloosi.becomes("failed", pay_back=pay_back)
     events = await foloosi.world.events(foloosi.merchant)
     assert [event.type for event in events] == ["payment_failed", "payment_failed"]
     said = [json.loads(event.data).get("pay_back") for event in events]
     assert said[0] is None
     assert (said[1]["required"], said[1]["amount"]) == (True, 1_250)
+
+
+@pytest.mark.shows("N08")
+async def test_another_amount_is_told_and_another_text_is_not() -> None:
+    """A shop goes by the last that it heard."""
+    foloosi = await _foloosi()
+    for amount in ("12.50", "12.5", "15.00", "12.50"):
+        await foloosi.becomes("success", amount=amount, reason=f"of {amount}")
+    events = await foloosi.world.events(foloosi.merchant)
+    assert [json.loads(event.data)["amount"] for event in events] == [1_250, 1_500, 1_250]
+
+
+@pytest.mark.shows("N08")
+async def test_an_answer_with_a_card_number_is_kept_without() -> None:
+    """A provider may answer with more than he would send."""
+    foloosi = await _foloosi()
+    await foloosi.becomes("success", card=PRINTED[0])
+    [answer] = [one for one in await foloosi.receipts() if one.is_answer]
+    assert PRINTED[0].encode() not in answer.body
+    assert foloosi.world.telemetry.card_data == ["card_number_masked"]
+
+
+def _mollie_says(world: InboundWorld, payment: dict[str, Any], *refunds: dict[str, Any]) -> None:
+    said = {**payment, "_embedded": {"refunds": list(refunds)}}
+    answer = Fetched(status=200, body=json.dumps(said).encode())
+    world.fetcher.script = lambda _asked: answer
+
+
+async def _mollie(*events: str) -> tuple[InboundWorld, str]:
+    world = InboundWorld()
+    merchant = await world.merchant()
+    key = mollie.LIVE.credential
+    await world.connector(merchant, "mollie", secrets=(), credential=key, events=events)
+    return world, merchant
+
+
+async def _mollie_calls(world: InboundWorld, merchant: str) -> list[tuple[str, str | None]]:
+    world.advance(1)
+    await world.hears(merchant, "mollie", {}, f"id={mollie.ID}".encode())
+    await world.process()
+    return [(event.type, event.object_id) for event in await world.events(merchant)]
+
+
+@pytest.mark.shows("N08")
+async def test_of_an_answer_that_says_everything_again_what_is_new_is_told() -> None:
+    """In whatever order, with whatever reference added: a capture is money each time."""
+    world, merchant = await _mollie()
+    first, second = [
+        {"id": f"re_{number}", "status": "refunded", "amount": {"value": "1.00", "currency": "EUR"}}
+        for number in (1, 2)
+    ]
+    part = {**mollie.PAID, "amountCaptured": {"value": "4.00", "currency": "EUR"}}
+    expected: list[tuple[str, str | None]] = [("payment_captured", mollie.ID)]
+    _mollie_says(world, part)
+    assert await _mollie_calls(world, merchant) == expected
+    _mollie_says(world, {**part, "metadata": {"order_id": "77"}})
+    assert await _mollie_calls(world, merchant) == expected
+    _mollie_says(world, part, first)
+    expected += [("refund_succeeded", "re_1")]
+    assert await _mollie_calls(world, merchant) == expected
+    _mollie_says(world, part, second, first)
+    expected += [("refund_succeeded", "re_2")]
+    assert await _mollie_calls(world, merchant) == expected
+    _mollie_says(world, part, first)
+    assert await _mollie_calls(world, merchant) == expected
+    answers = [one for one in await world.stored(merchant) if one.is_answer]
+    assert len(answers) == 3, "what says nothing new is not kept"
+
+
+@pytest.mark.shows("N08")
+async def test_what_a_connector_does_not_hear_is_not_told_with_the_next_answer() -> None:
+    """An answer is kept whole, and read again with those that follow it."""
+    world, merchant = await _mollie("payment.paid", "refund.*")
+    paid = {**mollie.PAID, "authorizedAt": "2018-03-20T13:28:37+00:00"}
+    refund = {"id": "re_1", "status": "refunded", "amount": {"value": "1.00", "currency": "EUR"}}
+    _mollie_says(world, paid)
+    assert await _mollie_calls(world, merchant) == [("payment_succeeded", mollie.ID)]
+    _mollie_says(world, paid, refund)
+    told = await _mollie_calls(world, merchant)
+    assert told == [("payment_succeeded", mollie.ID), ("refund_succeeded", "re_1")]
 
 
 @pytest.mark.shows("N08")

@@ -7,12 +7,12 @@ from tests.connectors import answered_by_mollie as mollie
 from tests.connectors import signed_by_adyen as adyen
 from tests.support.inbound_world import InboundWorld
 
-from payhooks.flow import ask, normalise
+from payhooks.flow import normalise
 from payhooks.ids import RECEIPT, to_text
 from payhooks.model.receipt import Receipt, ReceiptState
 from payhooks.ports.fetching import Fetched
 
-_DAY_S = ask.GIVE_UP.total_seconds()
+_DAY_S = normalise.GIVE_UP.total_seconds()
 
 
 async def _only(world: InboundWorld, merchant: str) -> Receipt:
@@ -71,7 +71,7 @@ async def test_what_a_provider_does_not_know_yet_is_asked_for_again() -> None:
 async def test_what_a_provider_does_not_know_is_kept_and_told_once_the_key_is_mended() -> None:
     """A key of the other mode finds none of the payments, and that is all the provider says."""
     world, merchant = await _not_known()
-    world.advance(ask.NOT_KNOWN_GIVE_UP.total_seconds())
+    world.advance(normalise.NOT_KNOWN_GIVE_UP.total_seconds())
     await world.process()
     receipt = await _only(world, merchant)
     assert receipt.state is ReceiptState.UNDECODABLE

@@ -6,7 +6,7 @@ import pytest
 from tests.connectors import signed_by_adyen as adyen
 from tests.support.inbound_world import InboundWorld
 
-from payhooks.flow.messages import HISTORY_MAX
+from payhooks.flow.conclude import HISTORY_MAX
 
 pytestmark = pytest.mark.shows("N04")
 

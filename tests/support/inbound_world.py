@@ -14,6 +14,7 @@ from payhooks.errors import UnavailableError
 from payhooks.flow.ask import Asker
 from payhooks.flow.expect import Expecter
 from payhooks.flow.normalise import Normaliser
+from payhooks.flow.tell import Teller
 from payhooks.model.connector import Connector
 from payhooks.model.endpoint import Endpoint, EndpointStatus
 from payhooks.model.event import Event
@@ -32,25 +33,34 @@ class InboundWorld(World):
 
     def __init__(self) -> None:
         super().__init__()
-        self.asker = Asker(self.control, fetcher=self.fetcher, telemetry=self.telemetry, owner=1)
-        self.normaliser = self.another_normaliser()
+        self.asker = self._another_asker()
+        self.normaliser = self._normaliser(self.asker)
         self.expecter = Expecter(
             self.control,
             self.services.acceptor,
             self.normaliser,
-            self.asker,
             self.services.book,
             telemetry=self.telemetry,
         )
 
     def another_normaliser(self) -> Normaliser:
         """Return one as another process on the same store has."""
+        return self._normaliser(self._another_asker())
+
+    def _another_asker(self) -> Asker:
+        return Asker(self.control, fetcher=self.fetcher, telemetry=self.telemetry, owner=1)
+
+    def _normaliser(self, asker: Asker) -> Normaliser:
+        book = self.services.book
+        teller = Teller(
+            self.control, self.services.acceptor, book, asker=asker, telemetry=self.telemetry
+        )
         return Normaliser(
             self.control,
-            self.services.acceptor,
             self.directory,
-            self.services.book,
-            asker=self.asker,
+            book,
+            asker=asker,
+            teller=teller,
             telemetry=self.telemetry,
         )
 

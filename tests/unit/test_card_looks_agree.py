@@ -31,8 +31,8 @@ _BETWEEN: Final = (
 _NAMES: Final = (
     "cvv", "CVV2", "cvc", "cvn", "cvd", "csc", "cav", "securityCode", "security_code",
     "Security Code", "card-code", "card_cid", "cardVerificationValue", "card verification number",
-    "SECURITYCODE", "CARD_CID", "CardCode", "CARDVERIFICATIONVALUE", "CardVerificationNUMBER", "CVN",
-    "pin_block", "PINBLOCK", "pin-block", "card[cvc]", "card.cvv2",
+    "SECURITYCODE", "CARD_CID", "CardCode", "CARDVERIFICATIONVALUE", "CardVerificationNUMBER",
+    "CVN", "pin_block", "PINBLOCK", "pin-block", "card[cvc]", "card.cvv2",
 )  # fmt: skip
 _TO_VALUE: Final = (
     "=", ":", '":"', '": ', '\\":\\"', ">", ' value="', "\n\n", "\r\n\r\n", " ", "  ", "=>", "'=>'",

@@ -100,7 +100,9 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     # What a redelivery repeats; None: the provider has none, and equal content is the same event.
     event_id: str | None = None
     occurred_at: datetime | None = None  # the provider's time, by which its history is ordered
-    # What is news although the object stays in its state: said once, it is another word.
+    # What may change while the object stays in its state, such as its amount: it is told again.
+    version: str = ""
+    # What is another word, once, such as that a payment that failed was debited all the same.
     news: str = ""
     is_test: bool = False  # it says that no real money is meant
 
@@ -211,7 +213,7 @@ class Provider(Protocol):
     def read(self, incoming: Incoming, options: Options) -> Sequence[Heard]:
         """Return what a verified request says, in its order; nothing where it is only a test.
 
-        Where the source is FETCH, what it points at: ``ask`` then says what to fetch.
+        Where the source is FETCH, the one object it points at: ``ask`` then says what to fetch.
 
         Raises:
             InvalidError: It is not a message of this provider.

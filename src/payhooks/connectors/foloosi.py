@@ -4,7 +4,6 @@ It signs nothing, so what a webhook points at is asked for with the account's se
 answer is believed. Where the sender adds our signature, the webhook itself is.
 """
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -55,9 +54,9 @@ _DETAILS: Final = MappingProxyType(
         "pay_back": ("pay_back",),
     }
 )
+_FAILED: Final = "payment_failed"
 _ISSUER_DEBITED: Final = "issuer_debited"
 _YES: Final = (True, 1, "1", "true", "yes")
-_NEWS_CHARS: Final = 16
 _NO: Final = (False, 0, "0", "false", "no")
 
 
@@ -178,15 +177,15 @@ class Foloosi(Catalogued):
             detail = "This is another transaction than was asked for."
             raise InvalidError.at("/data/transaction_no", "disagrees", detail)
         payload = msgspec.json.encode({"data": {TRANSFER: transfer}})
-        return (_heard(Incoming("GET", "", {}, payload)),)
+        now = _heard(Incoming("GET", "", {}, payload))
+        return (msgspec.structs.replace(now, version=_amount(now)),)
 
     def extra_of(self, said: Said, unified: str) -> Mapping[str, Any]:
         """Return why a payment failed, and what the issuer has debited all the same."""
-        if unified != "payment_failed":
+        if unified != _FAILED:
             return {}
         extra: dict[str, Any] = {"error_message": said.text("/transaction_message")}
-        pay_back = at(said.data, "/pay_back")
-        if pay_back in _YES or isinstance(pay_back, Mapping):
+        if _says_pay_back(said):
             extra["pay_back"] = _pay_back(said)
         return extra
 
@@ -224,19 +223,40 @@ def _heard(incoming: Incoming) -> Heard:
     # The dialect makes an id of the transaction and what became of it: each is told once.
     event_id = reading.ids[0][1] if reading.ids else None
     heard = heard_of(reading, family, event_id=event_id)
-    news = _news(heard)
+    news = _debit(heard)
     if event_id is not None and news:
         event_id = f"{event_id}:{news}"
     return msgspec.structs.replace(heard, event_id=event_id, news=news)
 
 
-def _news(heard: Heard) -> str:
+def _debit(heard: Heard) -> str:
     """Return which money is to be paid back, of a payment that failed and was debited."""
-    pay_back = at(Said(heard.data).data, "/pay_back")
-    if pay_back not in _YES and not isinstance(pay_back, Mapping):
+    said = Said(heard.data)
+    if heard.type != _FAILED or not _says_pay_back(said):
         return ""
-    said = msgspec.json.encode(pay_back, order="sorted")
-    return f"pay_back.{hashlib.sha256(said).hexdigest()[:_NEWS_CHARS]}"
+    try:
+        debit = _pay_back(said)
+    except InvalidError:
+        return ""  # whoever tells it says what is wrong
+    return f"{debit['amount']}.{debit['currency']}" if debit["required"] else ""
+
+
+def _amount(heard: Heard) -> str:
+    """Return what the payment is of: the account may know better than it did."""
+    said = Said(heard.data)
+    try:
+        currency = said.currency("/transaction_currency")
+        if currency is None:
+            return ""
+        amount = said.amount("/transaction_amount", currency=currency, unit=Unit.WHOLE)
+    except InvalidError:
+        return ""  # whoever tells it says what is wrong
+    return "" if amount is None else f"{smallest(amount, currency)}.{currency}"
+
+
+def _says_pay_back(said: Said) -> bool:
+    pay_back = at(said.data, "/pay_back")
+    return pay_back in _YES or isinstance(pay_back, Mapping)
 
 
 def _pay_back(said: Said) -> dict[str, Any]:

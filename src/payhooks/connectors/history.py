@@ -201,19 +201,21 @@ def folded(  # noqa: PLR0913 - whose words, which, and what they are folded over
     state = fold(events, catalogue, now=now)
     last_move = max((at for at, entry in enumerate(state.entries) if entry.moved), default=-1)
     words = []
-    known: set[str] = set()  # of news
+    known, version = {""}, ""  # of news, and the last
     for at, entry in enumerate(state.entries):
         message = of_event[entry.event.id]
         # By itself, as it was judged to conflict: among the others it may look like a repeat.
         meant = fold([entry.event], catalogue, now=now).entries[0] if message.insisted else entry
-        is_news = message.heard.news not in known | {""}
+        heard = message.heard
+        is_other = version and heard.version not in {"", version}
+        is_news = is_other or heard.news not in known
+        known, version = known | {heard.news}, heard.version or version
         # The same once more, in the same state, is none.
         if Mark.REPEATED in meant.marks and not is_news:
             continue
         unified = provider.means(meant, options)
         if unified is None:
             continue
-        known.add(message.heard.news)
         words.append(
             Word(
                 message=message,

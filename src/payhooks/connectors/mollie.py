@@ -200,13 +200,16 @@ class Mollie(Translated):
             ),
             reason=said.text(f"{place}/details/failureReason", f"{place}/reason/description"),
         )
+        at_text = None if when is None else said.text(f"{place}/{when}")
+        # Whatever else the next answer says beside: it is the same thing that happened then.
+        which = (word, at_text, facts.amount, facts.currency)
         return self.heard_as(
             unified,
             said.text(f"{place}/id"),
             facts,
             word=word,
-            event_id=None,
-            occurred_at=None if when is None else moment(said.text(f"{place}/{when}")),
+            event_id=":".join([part or "" for part in which]),
+            occurred_at=None if at_text is None else moment(at_text),
         )
 
 

@@ -16,9 +16,10 @@ from payhooks.model.connector import Connector
 from payhooks.model.expectation import Expectation
 from payhooks.model.merchant import Merchant
 from payhooks.model.receipt import Receipt, ReceiptState
-from payhooks.ports.receiving import Conclusion, Link, Reference, Seen, Wait
+from payhooks.ports.receiving import Conclusion, Link, Reference, Remembered, Seen, Wait
 
 FAMILY: Final = "owngateway"  # whose words the unified events are
+HISTORY_MAX: Final = 200  # receipts of one object
 EXPECTED_AFTER: Final = timedelta(minutes=1)
 
 
@@ -136,8 +137,30 @@ def conclusion_of(  # noqa: PLR0913 - what goes into one transaction
     )
 
 
+def seen_of(about: Heard, before: Remembered) -> Seen:
+    """Return how much was heard before of the object that *about* is about."""
+    whole = len(before.heard) < HISTORY_MAX
+    return Seen(
+        object_type=about.object_type,
+        object_id=about.object_id,
+        count=len(before.heard),
+        since=None if whole else before.heard[0].receipt.id,
+    )
+
+
+def drawn_from(end: Conclusion, asked: Seen) -> Conclusion:
+    """Return the end of an answer, if no other was told since the question: *asked* says so."""
+    place = (asked.object_type, asked.object_id)
+    seen = [one for one in end.seen if (one.object_type, one.object_id) != place]
+    links = list(end.links)
+    # To what was asked for it is linked whatever it says: the next one is judged by that.
+    if place not in [(link.object_type, link.object_id) for link in links]:
+        links.append(Link(object_type=asked.object_type, object_id=asked.object_id))
+    return msgspec.structs.replace(end, seen=(*seen, asked), links=tuple(links))
+
+
 def ended(
-    receipt: Receipt, state: ReceiptState, words: str, heard: Heard | None = None
+    receipt: Receipt, state: ReceiptState, words: str | None, heard: Heard | None = None
 ) -> Conclusion:
     """Return the end of a receipt that tells nothing; *words* say why."""
     about = receipt if heard is None else heard

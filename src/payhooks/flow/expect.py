@@ -16,9 +16,14 @@ from payhooks.control import objects
 from payhooks.control.context import Control
 from payhooks.control.event_types import TypeBook
 from payhooks.control.objects import ObjectStory
-from payhooks.errors import ConflictError, PayhooksError, UnavailableError
+from payhooks.errors import (
+    ConflictError,
+    InvalidError,
+    NotFetchedError,
+    PayhooksError,
+    UnavailableError,
+)
 from payhooks.flow.accept import Acceptor
-from payhooks.flow.ask import Asker
 from payhooks.flow.conclude import FAMILY
 from payhooks.flow.messages import Account, asked_for
 from payhooks.flow.normalise import Normaliser
@@ -38,12 +43,11 @@ OBJECT_BYTES_MAX: Final = 1024 * 1024
 class Expecter:
     """Looks after what is waited for. One per process that works."""
 
-    def __init__(  # noqa: PLR0913 - every collaborator is named at the call site
+    def __init__(
         self,
         control: Control,
         acceptor: Acceptor,
         normaliser: Normaliser,
-        asker: Asker,
         book: TypeBook,
         *,
         telemetry: Telemetry,
@@ -51,7 +55,6 @@ class Expecter:
         self._control = control
         self._acceptor = acceptor
         self._normaliser = normaliser
-        self._asker = asker
         self._book = book
         self._telemetry = telemetry
 
@@ -110,14 +113,9 @@ class Expecter:
         """Ask the provider, and keep what he answers; False where nobody can, or none answers."""
         about = asked_for(expectation.heard_type, expectation.heard_id)
         try:
-            answer = await self._asker.ask(account, about)
-        except UnavailableError:
+            return await self._normaliser.ask(account, about) is not None
+        except (InvalidError, NotFetchedError):
             return False
-        if answer is None:
-            return False
-        await self._asker.keep(account, answer)
-        await self._normaliser.process(answer)
-        return True
 
     async def _say(self, account: Account, expectation: Expectation, story: ObjectStory) -> None:
         """Tell once that it takes longer than it should."""

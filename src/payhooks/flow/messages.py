@@ -7,8 +7,8 @@ import msgspec
 
 from payhooks import limits
 from payhooks.catalogue import Catalogue
-from payhooks.connectors.contract import Heard, Keys, Options, Provider
-from payhooks.connectors.history import Message, identity_of
+from payhooks.connectors.contract import Heard, Keys, Options, Provider, Source
+from payhooks.connectors.history import Message
 from payhooks.connectors.judging import incoming_of
 from payhooks.errors import InvalidError
 from payhooks.flow.conclude import FAMILY, ended
@@ -21,7 +21,6 @@ from payhooks.policy.match import MatchTable
 from payhooks.ports.receiving import Conclusion, Subject
 
 NOTHING_TOLD: Final = "It tells of nothing: it is a test, or a step between."
-HISTORY_MAX: Final = 200  # receipts of one object
 _NAMED_MAX: Final = 3
 # Of what is asked for nothing is known but its name.
 _UNKNOWN: Final = "ASKED"
@@ -69,17 +68,14 @@ def wanted(
         demand_keepable(heard)
     if not heards:
         return ended(receipt, ReceiptState.PROCESSED, NOTHING_TOLD)
-    if account.table.merchant.mode is Mode.LIVE:
-        heards = [heard for heard in heards if not heard.is_test]
-        if not heards:
-            words = "It is a test; a live merchant is told of real money alone."
-            return ended(receipt, ReceiptState.IGNORED, words)
-    events = account.connector.events
-    match = MatchTable([(0, events)]) if events else None
-    chosen = [heard for heard in heards if match is None or match.select(heard.word)]
+    meant = _meant(account, heards)
+    if not meant:
+        words = "It is a test; a live merchant is told of real money alone."
+        return ended(receipt, ReceiptState.IGNORED, words)
+    chosen = _chosen(account, meant)
     if not chosen:
         words = "The connector does not hear this event."
-        return ended(receipt, ReceiptState.IGNORED, words, heards[0])
+        return ended(receipt, ReceiptState.IGNORED, words, meant[0])
     known = [heard for heard in chosen if book.find(heard.family, heard.type) is not None]
     if not known:
         words = "Nothing is known of this event; it was acknowledged and is kept."
@@ -87,7 +83,9 @@ def wanted(
     by_object: dict[tuple[str, str], list[Heard]] = {}
     for heard in known:
         by_object.setdefault((heard.object_type, heard.object_id), []).append(heard)
-    strange = dict.fromkeys(heard.word for heard in chosen if heard not in known)
+    strange = dict.fromkeys(
+        heard.word for heard in chosen if book.find(heard.family, heard.type) is None
+    )
     detail = None
     if strange:
         more = len(strange) - _NAMED_MAX
@@ -143,13 +141,14 @@ def said_of(
     """Return what these receipts said of the object that *about* is about."""
     found: list[tuple[Receipt, Sequence[Heard]]] = []
     for each in receipts:
-        if is_fetched(each):
-            continue  # the answer is a receipt of its own
+        if account.provider.source is Source.FETCH and not each.is_answer:
+            continue  # it was signed, when that was what the connector asked for
         try:
             heards = read(account, each)
         except InvalidError:
             continue  # it could be read once; what it told is among what was said
-        found.append((each, [heard for heard in heards if _is_of(heard, about)]))
+        mine = [heard for heard in heards if _is_of(heard, about)]
+        found.append((each, _chosen(account, _meant(account, mine))))
     return found
 
 
@@ -157,35 +156,57 @@ def messages_of(said: Iterable[tuple[Receipt, Sequence[Heard]]]) -> list[Message
     """Return what receipts said of one object as messages, in the order in which they came.
 
     An answer says how things are when it is asked for, which is the time of what it gives none. It
-    is the same message for as long as the answers say so one after the other, and another one
-    when things are so again.
+    is the same message for as long as answers say so one after the other with no other news, and
+    another one when things are so again.
     """
     messages = []
-    known: dict[bytes, str] = {}  # of what the answer before said
-    for receipt, heards in sorted(said, key=lambda each: each[0].id):
-        now: dict[bytes, str] = {}
-        for number, heard in enumerate(heards):
-            if not receipt.is_answer or heard.occurred_at is not None:
+    news = {""}
+    since: dict[tuple[str, str], str] = {}  # what the answer before said, and which said so first
+    for receipt, heards in said:
+        if not receipt.is_answer:
+            messages += [message_of(receipt, heard) for heard in heards]
+            continue
+        now: dict[tuple[str, str], str] = {}
+        for heard in heards:
+            if heard.occurred_at is not None:
                 messages.append(message_of(receipt, heard))
                 continue
-            content = identity_of(heard)
-            now[content] = known.get(content, f"{to_text(RECEIPT, receipt.id)}:{number}")
-            state = msgspec.structs.replace(
-                heard, event_id=now[content], occurred_at=receipt.received_at
+            state = (heard.word, heard.version)
+            first = f"{to_text(RECEIPT, receipt.id)}:{heard.word}"
+            now[state] = since.get(state, first) if heard.news in news else first
+            news.add(heard.news)
+            as_of = msgspec.structs.replace(
+                heard, event_id=now[state], occurred_at=receipt.received_at
             )
-            messages.append(message_of(receipt, state))
-        known = now if receipt.is_answer else known
+            messages.append(message_of(receipt, as_of))
+        since = now
     return messages
 
 
-def subject_of(receipt: Receipt, about: Heard) -> Subject:
-    """Return whose history a message of the receipt belongs to."""
+def subject_of(account: Account, about: Heard) -> Subject:
+    """Return whose history a message of the account's belongs to."""
     return Subject(
-        merchant_id=receipt.merchant_id,
-        connector_id=receipt.connector_id,
+        merchant_id=account.connector.merchant_id,
+        connector_id=account.connector.id,
         object_type=about.object_type,
         object_id=about.object_id,
     )
+
+
+def _meant(account: Account, heards: Sequence[Heard]) -> Sequence[Heard]:
+    """Return what of it is of real money, if the merchant is live."""
+    if account.table.merchant.mode is not Mode.LIVE:
+        return heards
+    return [heard for heard in heards if not heard.is_test]
+
+
+def _chosen(account: Account, heards: Sequence[Heard]) -> Sequence[Heard]:
+    """Return what of it the connector hears."""
+    events = account.connector.events
+    if not events:
+        return heards
+    match = MatchTable([(0, events)])
+    return [heard for heard in heards if match.select(heard.word)]
 
 
 def _is_of(heard: Heard, about: Heard) -> bool:

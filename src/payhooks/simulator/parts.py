@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from payhooks.control.replay import Replayer
 from payhooks.flow.accept import Acceptor
-from payhooks.flow.normalise import Normaliser
 from payhooks.flow.settle import Settler
+from payhooks.flow.tell import Teller
 from payhooks.ports.transport import Transport
 from payhooks.simulator.watched import WatchedStore
 from payhooks.worker.attempts import Attempts
@@ -28,7 +28,7 @@ class Parts:
     settler: type[Settler] = Settler
     dispatcher: type[Dispatcher] = Dispatcher
     replayer: type[Replayer] = Replayer
-    normaliser: type[Normaliser] = Normaliser
+    teller: type[Teller] = Teller
     transport: Callable[[Transport], Transport] = as_it_is
 
 

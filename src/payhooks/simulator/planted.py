@@ -52,9 +52,9 @@ PLANTED: Final[Mapping[str, Parts]] = MappingProxyType(
         "no cap on a lane": Parts(dispatcher=flow.NoCap),
         "no rate limit": Parts(store=store.NoLimit),
         "stop forgets what it holds": Parts(dispatcher=flow.HoldsOn),
-        "word of another taken for its own": Parts(normaliser=heard.DeafToOthers),
-        "receipt ends before its events": Parts(normaliser=heard.EndsFirst),
-        "equal words told once": Parts(normaliser=heard.OncePerMeaning),
+        "word of another taken for its own": Parts(teller=heard.DeafToOthers),
+        "receipt ends before its events": Parts(teller=heard.EndsFirst),
+        "equal words told once": Parts(teller=heard.OncePerMeaning),
     }
 )
 
@@ -110,7 +110,7 @@ def mistake(parts: Parts) -> str:
     """Return in one sentence which real mistake a planted bug is."""
     names = (
         "store", "acceptor", "attempts", "settler", "dispatcher", "replayer", "transport",
-        "normaliser",
+        "teller",
     )  # fmt: skip
     right = Parts()
     [wrong] = [

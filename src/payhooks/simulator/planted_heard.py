@@ -7,47 +7,34 @@ import msgspec
 from payhooks.connectors.contract import Heard
 from payhooks.flow.conclude import Due
 from payhooks.flow.messages import Account
-from payhooks.flow.normalise import Normaliser, TakenError
+from payhooks.flow.tell import TakenError, Teller, Telling
 from payhooks.model.receipt import Receipt
 from payhooks.ports.receiving import Conclusion
 
 
-class DeafToOthers(Normaliser):
+class DeafToOthers(Teller):
     """A word whose key is taken by another message counts as told: the receipt ends with that."""
 
     async def _publish(
-        self,
-        account: Account,
-        receipt: Receipt,
-        dues: Sequence[Due],
-        conclusion: Conclusion,
-        *,
-        sure: bool,
-    ) -> bool:
+        self, account: Account, receipt: Receipt, telling: Telling, *, sure: bool
+    ) -> Conclusion | None:
         try:
-            return await super()._publish(account, receipt, dues, conclusion, sure=sure)
+            return await super()._publish(account, receipt, telling, sure=sure)
         except TakenError:
-            await self._conclude(account, conclusion)
-            return True
+            return await self.conclude(account, telling.conclusion)
 
 
-class EndsFirst(Normaliser):
+class EndsFirst(Teller):
     """A receipt's end is written before the events that it tells."""
 
     async def _publish(
-        self,
-        account: Account,
-        receipt: Receipt,
-        dues: Sequence[Due],
-        conclusion: Conclusion,
-        *,
-        sure: bool,
-    ) -> bool:
-        await self._conclude(account, conclusion)
-        return await super()._publish(account, receipt, dues, conclusion, sure=sure)
+        self, account: Account, receipt: Receipt, telling: Telling, *, sure: bool
+    ) -> Conclusion | None:
+        await self.conclude(account, telling.conclusion)
+        return await super()._publish(account, receipt, telling, sure=sure)
 
 
-class OncePerMeaning(Normaliser):
+class OncePerMeaning(Teller):
     """What was said once of an object counts as told, so a second equal capture is lost."""
 
     async def _due(

@@ -16,6 +16,7 @@ from payhooks.control.keyring import KEY_BYTES, Keyring
 from payhooks.dialects.registry import DIALECTS
 from payhooks.flow.ask import Asker
 from payhooks.flow.fan_out import order_key
+from payhooks.flow.normalise import Normaliser
 from payhooks.flow.receipt_queue import ReceiptQueue
 from payhooks.flow.receive import Receiver
 from payhooks.flow.routing import Directory
@@ -185,12 +186,17 @@ class Process:
     def _compose_receiving(self, around: Surroundings) -> ReceiptQueue:
         # Nobody can be asked: what is not signed stays unread.
         fetcher = ScriptedFetcher()
-        normaliser = around.parts.normaliser(
+        asker = Asker(self.control, fetcher=fetcher, telemetry=self._telemetry, owner=self.owner)
+        book = TypeBook(self.control)
+        teller = around.parts.teller(
+            self.control, self.acceptor, book, asker=asker, telemetry=self._telemetry
+        )
+        normaliser = Normaliser(
             self.control,
-            self.acceptor,
             self._directory,
-            TypeBook(self.control),
-            asker=Asker(self.control, fetcher=fetcher, telemetry=self._telemetry, owner=self.owner),
+            book,
+            asker=asker,
+            teller=teller,
             telemetry=self._telemetry,
         )
         receipts = ReceiptQueue(

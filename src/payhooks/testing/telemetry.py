@@ -16,12 +16,14 @@ class QuietTelemetry:
         self.bugs: list[tuple[str, BaseException]] = []
         self.swept_counts: dict[str, int] = {}
         self.concluded: dict[ReceiptState, int] = {}
+        self.card_data: list[str] = []
 
     def event_accepted(self, event: Event, *, deliveries: int, repeated: bool) -> None:
         """See Telemetry."""
 
     def card_data_found(self, finding: str) -> None:
         """See Telemetry."""
+        self.card_data.append(finding)
 
     def receipt_judged(self, dialect: str, verdict: Verdict) -> None:
         """See Telemetry."""
