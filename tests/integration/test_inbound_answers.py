@@ -11,8 +11,9 @@ from tests.connectors import answered_by_mollie as mollie
 from tests.support.cards import PRINTED
 from tests.support.inbound_world import InboundWorld
 
+from payhooks.errors import NotFetchedError
 from payhooks.flow.conclude import HISTORY_MAX
-from payhooks.flow.messages import Account
+from payhooks.flow.messages import Account, read
 from payhooks.ids import RECEIPT, to_text
 from payhooks.model.event import Event
 from payhooks.model.receipt import Receipt, ReceiptState
@@ -143,6 +144,44 @@ async def test_who_calls_while_others_are_asked_for_is_answered_with_them() -> N
     assert await foloosi.told() == [("payment_succeeded", {})]
     states = Counter(one.state for one in await foloosi.receipts())
     assert states == {ReceiptState.PROCESSED: 2, ReceiptState.DUPLICATE: 9}
+
+
+@pytest.mark.shows("N08")
+async def test_who_waited_for_what_nobody_knew_asks_again() -> None:
+    """A provider may call before the payment can be read there."""
+    foloosi = await _foloosi()
+    for _ in range(4):
+        await foloosi.calls()
+    waiting = list(foloosi.world.receipts)
+    foloosi.world.fetcher.script = lambda _asked: Fetched(status=404, body=b"{}")
+    work = [foloosi.world.normaliser.process(one) for one in waiting]
+    ends = await asyncio.gather(*work, return_exceptions=True)
+    assert [type(end) for end in ends] == [NotFetchedError] * 4
+    assert [one.state for one in await foloosi.receipts()] == [ReceiptState.RECEIVED] * 4
+
+
+@pytest.mark.shows("N08")
+async def test_an_answer_whose_process_died_does_not_look_like_the_last() -> None:
+    """It was kept, and is told by whoever claims it: before what was asked for since."""
+    foloosi = await _foloosi()
+    world = foloosi.world
+    foloosi.stands("pending")
+    await foloosi.calls()
+    [call] = world.receipts
+    world.receipts.clear()
+    account = await world.normaliser.account(call)
+    [about] = read(account, call)
+    late = await world.asker.ask(account, about, before=())
+    assert late is not None
+    await world.asker.keep(account, late)
+    await foloosi.becomes("success")
+    world.advance(1)
+    await world.normaliser.process(late)
+    await world.normaliser.process(call)
+    assert await foloosi.told() == [
+        ("payment_succeeded", {}),
+        ("payment_processing", {"superseded": True}),
+    ]
 
 
 @pytest.mark.shows("N08")

@@ -59,12 +59,12 @@ class Asker:
         self._turns: WeakValueDictionary[Subject, _Turn] = WeakValueDictionary()
 
     async def once(
-        self, subject: Subject, ask: Callable[[], Awaitable[_Result]], *, asked: _Result
-    ) -> _Result:
+        self, subject: Subject, ask: Callable[[], Awaitable[_Result | None]], *, asked: _Result
+    ) -> _Result | None:
         """Return what *ask* does, one after the other for each object; or *asked*.
 
-        That is where somebody's question was begun after this call, and is answered: so however
-        many want to know at once, two questions are enough for all of them.
+        That is where somebody's question was begun after this call, and something came of it: so
+        however many want to know at once, two questions are enough for all of them.
         """
         turn = self._turns.setdefault(subject, _Turn())
         begun = turn.begun
@@ -73,7 +73,8 @@ class Asker:
                 return asked
             turn.begun = number = turn.begun + 1
             result = await ask()
-            turn.answered = number
+            if result is not None:
+                turn.answered = number
             return result
 
     async def ask(

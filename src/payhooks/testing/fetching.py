@@ -1,5 +1,6 @@
 """A fetcher that answers as a test says, and remembers what it was asked for."""
 
+import asyncio
 from collections.abc import Callable
 
 from payhooks.errors import UnavailableError
@@ -16,6 +17,7 @@ class ScriptedFetcher:
     async def fetch(self, request: Fetch) -> Fetched:
         """See Fetcher."""
         self.asked.append(request)
+        await asyncio.sleep(0)  # whoever asks, waits
         answer = self.script(request)
         if answer is None:
             raise UnavailableError("there is no answer")
