@@ -191,6 +191,12 @@ def _moment_text(moment: bytes) -> str:
     return f"{at.isoformat().removesuffix('+00:00')}.{milliseconds % 1000:03d}"
 
 
+def moved_behind(value: bytes, other: bytes) -> bytes:
+    """Return *value* as if it had been made a millisecond after *other*."""
+    moment = int.from_bytes(other[:6], "big") + 1
+    return moment.to_bytes(6, "big") + value[6:]
+
+
 def first_id_at(at: datetime) -> bytes:
     """Return the least id that can have been made at or after *at*; for range scans."""
     milliseconds = -((_EPOCH - at) // timedelta(milliseconds=1))

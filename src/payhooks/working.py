@@ -132,7 +132,7 @@ def make_sending(
     book = TypeBook(base.control)
     player = Player(base.control, acceptor, base.directory, book, owner=base.owner)
     asker = Asker(base.control, fetcher=base.fetcher, telemetry=base.telemetry, owner=base.owner)
-    teller = Teller(base.control, acceptor, book, asker=asker, telemetry=base.telemetry)
+    teller = Teller(base.control, acceptor, book, telemetry=base.telemetry)
     normaliser = Normaliser(
         base.control, base.directory, book, asker=asker, teller=teller, telemetry=base.telemetry
     )

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -14,10 +15,11 @@ from tests.support.inbound_world import InboundWorld
 from payhooks.errors import NotFetchedError
 from payhooks.flow.conclude import HISTORY_MAX
 from payhooks.flow.messages import Account, read
-from payhooks.ids import RECEIPT, to_text
+from payhooks.ids import RECEIPT, ReceiptId, first_id_at, to_text
 from payhooks.model.event import Event
 from payhooks.model.receipt import Receipt, ReceiptState
 from payhooks.ports.fetching import Fetch, Fetched
+from payhooks.ports.receiving import HeardBefore
 
 NUMBER = "FLSAPI7711"
 PAY_BACK = {"required": True, "amount": "12.50", "currency": "AED"}
@@ -158,30 +160,53 @@ async def test_who_waited_for_what_nobody_knew_asks_again() -> None:
     ends = await asyncio.gather(*work, return_exceptions=True)
     assert [type(end) for end in ends] == [NotFetchedError] * 4
     assert [one.state for one in await foloosi.receipts()] == [ReceiptState.RECEIVED] * 4
+    assert len(foloosi.world.fetcher.asked) == 2
 
 
 @pytest.mark.shows("N08")
-async def test_an_answer_whose_process_died_does_not_look_like_the_last() -> None:
-    """It was kept, and is told by whoever claims it: before what was asked for since."""
+@pytest.mark.parametrize("now", ["failed", "success", "pending"])
+async def test_of_an_answer_whose_process_died_nothing_is_told(now: str) -> None:
+    """It was kept, and things may be otherwise by now: the provider is asked again."""
     foloosi = await _foloosi()
     world = foloosi.world
-    foloosi.stands("pending")
+    await foloosi.becomes("failed")
+    foloosi.stands("success")
     await foloosi.calls()
     [call] = world.receipts
     world.receipts.clear()
     account = await world.normaliser.account(call)
     [about] = read(account, call)
-    late = await world.asker.ask(account, about, before=())
-    assert late is not None
-    await world.asker.keep(account, late)
-    await foloosi.becomes("success")
+    died = await world.asker.ask(account, about, before=())
+    assert died is not None
+    await world.asker.keep(account, died)
+    await foloosi.becomes(now)
     world.advance(1)
-    await world.normaliser.process(late)
+    await world.another_normaliser().process(died)
     await world.normaliser.process(call)
-    assert await foloosi.told() == [
-        ("payment_succeeded", {}),
-        ("payment_processing", {"superseded": True}),
-    ]
+    before = [type_ for type_, _ in await foloosi.told()]
+    assert before[-1] == {
+        "failed": "payment_failed", "success": "payment_succeeded", "pending": "payment_processing",
+    }[now]  # fmt: skip
+    assert len(before) == 1 + (now != "failed")
+    assert all(one.state is not ReceiptState.RECEIVED for one in await foloosi.receipts())
+
+
+@pytest.mark.shows("N08")
+async def test_an_answer_is_behind_those_before_it_whatever_clocks_say() -> None:
+    """Another process, whose clock is ahead, may have asked before; and two may be behind it."""
+    foloosi = await _foloosi()
+    await foloosi.becomes("success")
+    call, answer = await foloosi.receipts()
+    if call.is_answer:
+        call, answer = answer, call
+    account = await foloosi.world.normaliser.account(call)
+    ahead = ReceiptId(first_id_at(foloosi.world.clock.now() + timedelta(minutes=1)))
+    before = [HeardBefore(receipt=msgspec.structs.replace(answer, id=ahead), said=())]
+    [about] = read(account, call)
+    asked = [await foloosi.world.asker.ask(account, about, before=before) for _ in range(2)]
+    names = {one.id for one in asked if one is not None}
+    assert len(names) == 2
+    assert min(names) > ahead
 
 
 @pytest.mark.shows("N08")

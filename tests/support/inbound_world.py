@@ -52,9 +52,7 @@ class InboundWorld(World):
 
     def _normaliser(self, asker: Asker) -> Normaliser:
         book = self.services.book
-        teller = Teller(
-            self.control, self.services.acceptor, book, asker=asker, telemetry=self.telemetry
-        )
+        teller = Teller(self.control, self.services.acceptor, book, telemetry=self.telemetry)
         return Normaliser(
             self.control,
             self.directory,

@@ -178,7 +178,7 @@ class Foloosi(Catalogued):
             raise InvalidError.at("/data/transaction_no", "disagrees", detail)
         payload = msgspec.json.encode({"data": {TRANSFER: transfer}})
         now = _heard(Incoming("GET", "", {}, payload))
-        return (msgspec.structs.replace(now, version=_amount(now)),)
+        return (msgspec.structs.replace(now, version=_amount(now), news=_debit(now)),)
 
     def extra_of(self, said: Said, unified: str) -> Mapping[str, Any]:
         """Return why a payment failed, and what the issuer has debited all the same."""
@@ -222,11 +222,7 @@ def _heard(incoming: Incoming) -> Heard:
     family = DIALECT.name if reading.object_type == ORDER else UNIFIED
     # The dialect makes an id of the transaction and what became of it: each is told once.
     event_id = reading.ids[0][1] if reading.ids else None
-    heard = heard_of(reading, family, event_id=event_id)
-    news = _debit(heard)
-    if event_id is not None and news:
-        event_id = f"{event_id}:{news}"
-    return msgspec.structs.replace(heard, event_id=event_id, news=news)
+    return heard_of(reading, family, event_id=event_id)
 
 
 def _debit(heard: Heard) -> str:

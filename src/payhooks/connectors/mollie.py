@@ -201,8 +201,8 @@ class Mollie(Translated):
             reason=said.text(f"{place}/details/failureReason", f"{place}/reason/description"),
         )
         at_text = None if when is None else said.text(f"{place}/{when}")
-        # Whatever else the next answer says beside: it is the same thing that happened then.
-        which = (word, at_text, facts.amount, facts.currency)
+        # Whatever else the next answer says beside, and however it writes the time: it is the same.
+        which = (word, facts.amount, facts.currency)
         return self.heard_as(
             unified,
             said.text(f"{place}/id"),

@@ -7,14 +7,15 @@ well. Either answer is kept where it is news, and folded with those before it.
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, TypeVar
+from typing import Final
 from weakref import WeakValueDictionary
 
 import msgspec
 
+from payhooks import ids
 from payhooks.connectors.contract import Heard
 from payhooks.control.context import Control
-from payhooks.errors import NotFetchedError, UnavailableError
+from payhooks.errors import InvalidError, NotFetchedError, UnavailableError
 from payhooks.flow.messages import Account, pointer
 from payhooks.flow.receipt_guard import guarded
 from payhooks.flow.receive import keep
@@ -27,7 +28,6 @@ from payhooks.ports.telemetry import Telemetry
 
 _NOT_THERE: Final = 404
 _OK: Final = range(200, 300)
-_Result = TypeVar("_Result")
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,13 +37,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     detail: str | None
 
 
-class _Turn:
-    """Whose turn it is to ask about an object."""
+class _Questions:
+    """Those about one object, which take turns."""
 
     def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.begun = 0  # questions
-        self.answered = 0  # the last of them that was
+        self.turn = asyncio.Lock()
+        self.begun = 0
+        self.ended = 0  # how many had begun when the last that has ended did
+        self.outcome: Outcome | InvalidError | NotFetchedError | None = None  # of that
 
 
 class Asker:
@@ -56,26 +57,32 @@ class Asker:
         self._fetcher = fetcher
         self._telemetry = telemetry
         self._owner = owner
-        self._turns: WeakValueDictionary[Subject, _Turn] = WeakValueDictionary()
+        self._questions: WeakValueDictionary[Subject, _Questions] = WeakValueDictionary()
 
     async def once(
-        self, subject: Subject, ask: Callable[[], Awaitable[_Result | None]], *, asked: _Result
-    ) -> _Result | None:
-        """Return what *ask* does, one after the other for each object; or *asked*.
+        self, subject: Subject, ask: Callable[[], Awaitable[Outcome | None]]
+    ) -> Outcome | None:
+        """Return what *ask* does, or what it did for somebody else who began after this call.
 
-        That is where somebody's question was begun after this call, and something came of it: so
-        however many want to know at once, two questions are enough for all of them.
+        Questions about an object take turns, so that the newest answer is the last; and two of
+        them are enough, however many want to know at once.
         """
-        turn = self._turns.setdefault(subject, _Turn())
-        begun = turn.begun
-        async with turn.lock:
-            if turn.answered > begun:
-                return asked
-            turn.begun = number = turn.begun + 1
-            result = await ask()
-            if result is not None:
-                turn.answered = number
-            return result
+        questions = self._questions.setdefault(subject, _Questions())
+        begun = questions.begun
+        async with questions.turn:
+            if questions.ended > begun:
+                if isinstance(questions.outcome, Exception):
+                    raise questions.outcome
+                return questions.outcome
+            questions.begun = number = questions.begun + 1
+            try:
+                questions.outcome = await ask()
+            except (InvalidError, NotFetchedError) as error:
+                questions.outcome = error
+                raise
+            finally:
+                questions.ended = number
+            return questions.outcome
 
     async def ask(
         self, account: Account, about: Heard, *, before: Sequence[HeardBefore]
@@ -88,8 +95,9 @@ class Asker:
             NotFetchedError: He does not answer, or there is nothing to ask him with.
 
         """
-        newest = int.from_bytes(before[-1].receipt.id) if before else 0
-        receipt_id = max(self._control.ids.new(), (newest + 1).to_bytes(16))
+        receipt_id = self._control.ids.new()
+        if before and receipt_id <= before[-1].receipt.id:
+            receipt_id = ids.moved_behind(receipt_id, before[-1].receipt.id)
         body = await self._fetch(account, about)
         if body is None:
             return None

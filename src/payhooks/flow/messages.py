@@ -13,7 +13,7 @@ from payhooks.connectors.judging import incoming_of
 from payhooks.errors import InvalidError
 from payhooks.flow.conclude import FAMILY, ended
 from payhooks.flow.routing import RoutingTable
-from payhooks.ids import RECEIPT, to_text
+from payhooks.ids import RECEIPT, ReceiptId, to_text
 from payhooks.model.connector import Connector
 from payhooks.model.merchant import Mode
 from payhooks.model.receipt import Receipt, ReceiptState, Verdict
@@ -41,6 +41,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     provider: Provider
     options: Options
     keys: Keys
+    # What receipts were read as, while one is brought to its end: answers are long, and about many.
+    reads: dict[ReceiptId, Sequence[Heard]] = msgspec.field(default_factory=dict)
 
 
 def read(account: Account, receipt: Receipt) -> Sequence[Heard]:
@@ -50,9 +52,15 @@ def read(account: Account, receipt: Receipt) -> Sequence[Heard]:
         InvalidError: It is not a message of its provider.
 
     """
-    if receipt.is_answer:
-        return account.provider.asked(pointed_at(receipt), receipt.body, account.options)
-    return account.provider.read(incoming_of(receipt), account.options)
+    heards = account.reads.get(receipt.id)
+    if heards is None:
+        provider, options = account.provider, account.options
+        if receipt.is_answer:
+            heards = provider.asked(pointed_at(receipt), receipt.body, options)
+        else:
+            heards = provider.read(incoming_of(receipt), options)
+        account.reads[receipt.id] = heards
+    return heards
 
 
 def wanted(
@@ -94,9 +102,12 @@ def wanted(
     return Wanted(groups=list(by_object.values()), detail=detail)
 
 
-def is_fetched(receipt: Receipt) -> bool:
-    """Return whether it only says what to ask the provider for."""
-    return receipt.verdict is Verdict.FETCH
+def is_asked_for(receipt: Receipt) -> bool:
+    """Return whether the provider is to be asked: for what a call is about, or once more.
+
+    That is of an answer whose process died before it was told: things may have changed since.
+    """
+    return receipt.verdict is Verdict.FETCH or receipt.is_answer
 
 
 def pointer(object_type: str, object_id: str) -> str:
@@ -147,8 +158,10 @@ def said_of(
             heards = read(account, each)
         except InvalidError:
             continue  # it could be read once; what it told is among what was said
-        mine = [heard for heard in heards if _is_of(heard, about)]
-        found.append((each, _chosen(account, _meant(account, mine))))
+        mine: Sequence[Heard] = [heard for heard in heards if _is_of(heard, about)]
+        if each.is_answer:  # of which much may be what nobody wanted to hear of
+            mine = _chosen(account, _meant(account, mine))
+        found.append((each, mine))
     return found
 
 

@@ -20,17 +20,18 @@ from payhooks.flow.messages import (
     NOTHING_TOLD,
     Account,
     demand_keepable,
-    is_fetched,
+    is_asked_for,
+    pointed_at,
     read,
     subject_of,
     wanted,
 )
 from payhooks.flow.routing import Directory
-from payhooks.flow.tell import ContradictedError, Teller
+from payhooks.flow.tell import ContradictedError, Teller, Unkept
 from payhooks.ids import MERCHANT, RECEIPT, to_text
 from payhooks.model.expectation import Expectation
 from payhooks.model.receipt import Receipt, ReceiptState
-from payhooks.ports.receiving import Conclusion
+from payhooks.ports.receiving import Conclusion, Seen, Subject
 from payhooks.ports.telemetry import Telemetry
 
 # Processes that ask for the same object all the time, one after the other, are none that end.
@@ -70,7 +71,7 @@ class Normaliser:
         """
         account = await self.account(receipt)
         try:
-            if is_fetched(receipt):
+            if is_asked_for(receipt):
                 await self._teller.conclude(account, await self._fetched(account, receipt))
                 return
             heards = read(account, receipt)
@@ -126,31 +127,37 @@ class Normaliser:
 
         """
         subject = subject_of(account, about)
-        asked = Outcome(state=ReceiptState.DUPLICATE, detail="The provider was asked since.")
-        return await self._asker.once(subject, lambda: self._ask(account, about), asked=asked)
+        return await self._asker.once(subject, lambda: self._ask(account, about, subject))
 
-    async def _ask(self, account: Account, about: Heard) -> Outcome | None:
+    async def _ask(self, account: Account, about: Heard, subject: Subject) -> Outcome | None:
         for _ in range(_QUESTIONS_MAX):
-            subject = subject_of(account, about)
             before = await self._control.store.heard_before(subject, limit=HISTORY_MAX)
             answer = await self._asker.ask(account, about, before=before.heard)
             if answer is None:
                 return None
-            told = wanted(account, answer, read(account, answer), await self._book.current())
-            if isinstance(told, Conclusion):
-                return Outcome(state=told.state, detail=told.detail)
-            outcome = await self._teller.tell(account, answer, told, asked=seen_of(about, before))
-            if outcome is not None:
+            seen = seen_of(about, before)
+            outcome = await self._told(account, answer, seen)
+            if outcome is not None and outcome.state is ReceiptState.PROCESSED:
                 return outcome
             # Of two answers to two processes nobody knows which is the newer: the next one is.
+            since = await self._control.store.heard_before(subject, limit=HISTORY_MAX)
+            if outcome is not None and seen_of(about, since) == seen:
+                return outcome
         raise UnavailableError("others ask for the same object all the time")
+
+    async def _told(self, account: Account, answer: Receipt, seen: Seen) -> Outcome | None:
+        told = wanted(account, answer, read(account, answer), await self._book.current())
+        if isinstance(told, Conclusion):
+            return Outcome(state=told.state, detail=told.detail)
+        unkept = Unkept(seen=seen, keep=lambda: self._asker.keep(account, answer))
+        return await self._teller.tell(account, answer, told, unkept=unkept)
 
     async def _fetched(self, account: Account, call: Receipt) -> Conclusion:
         """Return the end of a call that says nothing but what to ask for.
 
         It is linked to nothing: anybody can make any number of these.
         """
-        abouts = read(account, call)
+        abouts = [pointed_at(call)] if call.is_answer else read(account, call)
         if not abouts:
             return ended(call, ReceiptState.PROCESSED, NOTHING_TOLD)
         [about] = abouts

@@ -7,7 +7,7 @@ not seen all of it: a receipt ends only with what follows from everything that e
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Final
@@ -31,7 +31,7 @@ from payhooks.errors import (
     UnavailableError,
 )
 from payhooks.flow.accept import Acceptor
-from payhooks.flow.ask import Asker, Outcome
+from payhooks.flow.ask import Outcome
 from payhooks.flow.conclude import (
     FAMILY,
     HISTORY_MAX,
@@ -83,6 +83,13 @@ class Telling(msgspec.Struct, frozen=True, kw_only=True):
     conclusion: Conclusion
 
 
+class Unkept(msgspec.Struct, frozen=True, kw_only=True):
+    """That an answer is none yet that anybody keeps."""
+
+    seen: Seen  # of what was asked for, before the question
+    keep: Callable[[], Awaitable[None]]
+
+
 class Teller:
     """Tells what follows from receipts, and ends them. One per process that works."""
 
@@ -92,37 +99,35 @@ class Teller:
         acceptor: Acceptor,
         book: TypeBook,
         *,
-        asker: Asker,
         telemetry: Telemetry,
     ) -> None:
         self._control = control
         self._acceptor = acceptor
         self._book = book
-        self._asker = asker
         self._telemetry = telemetry
         # By object: who is at work in this process, and who waits for that.
         self._turns: WeakValueDictionary[Subject, asyncio.Lock] = WeakValueDictionary()
 
     async def tell(
-        self, account: Account, receipt: Receipt, told: Wanted, *, asked: Seen | None = None
+        self, account: Account, receipt: Receipt, told: Wanted, *, unkept: Unkept | None = None
     ) -> Outcome | None:
         """Tell what is due of each object, and end the receipt with that.
 
-        Where it is an answer that nobody keeps yet, *asked* is what was heard before the question;
-        it is kept if it is news. None where another answer was told meanwhile.
+        An answer that is *unkept* is kept if it is news. None where another one was told since the
+        question, and so nobody knows which is the newer.
         """
         taken: dict[str, bytes] = {}  # of which message, by what was said
-        is_kept, is_newest = asked is None, True
+        is_kept, is_newest = unkept is None, True
         async with self._turn({subject_of(account, group[0]) for group in told.groups}):
             for fold in range(_FOLDS_MAX):
                 telling = await self._telling(account, receipt, told, taken)
                 if not is_kept and telling.conclusion.state is not ReceiptState.PROCESSED:
                     return _outcome(telling.conclusion)
-                if asked is not None and is_newest:
-                    end = drawn_from(telling.conclusion, asked)
+                if unkept is not None and is_newest:
+                    end = drawn_from(telling.conclusion, unkept.seen)
                     telling = msgspec.structs.replace(telling, conclusion=end)
-                if not is_kept:
-                    await self._asker.keep(account, receipt)
+                if unkept is not None and not is_kept:
+                    await unkept.keep()
                     is_kept = True
                 try:
                     ended_as = await self._publish(account, receipt, telling, sure=fold > 0)
@@ -131,7 +136,7 @@ class Teller:
                     taken[error.said] = error.identity
                 except HistoryMovedError:
                     # In another process: what follows from both, whoever is second tells.
-                    is_newest = asked is None
+                    is_newest = unkept is None
                 else:
                     if ended_as is not None:
                         return _outcome(ended_as) if is_newest else None
@@ -189,7 +194,7 @@ class Teller:
         said = {word for each in before.heard for word in each.said}
         others = [each.receipt for each in before.heard if each.receipt.id != receipt.id]
         told = [*said_of(account, others, about), (receipt, group)]
-        if receipt.is_answer:  # Whoever asked may have died, and others have asked since.
+        if receipt.is_answer:  # In another process the question before it may have ended later.
             told.sort(key=lambda each: each[0].id)
         every = messages_of(told)
         earlier = [message for message in every if message.receipt_id != receipt.id]

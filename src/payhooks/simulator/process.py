@@ -188,9 +188,7 @@ class Process:
         fetcher = ScriptedFetcher()
         asker = Asker(self.control, fetcher=fetcher, telemetry=self._telemetry, owner=self.owner)
         book = TypeBook(self.control)
-        teller = around.parts.teller(
-            self.control, self.acceptor, book, asker=asker, telemetry=self._telemetry
-        )
+        teller = around.parts.teller(self.control, self.acceptor, book, telemetry=self._telemetry)
         normaliser = Normaliser(
             self.control,
             self._directory,
