@@ -12,7 +12,7 @@ from tests.connectors import answered_by_mollie as mollie
 from tests.support.cards import PRINTED
 from tests.support.inbound_world import InboundWorld
 
-from payhooks.errors import NotFetchedError
+from payhooks.errors import NotFetchedError, UnavailableError
 from payhooks.flow.conclude import HISTORY_MAX
 from payhooks.flow.messages import Account, read
 from payhooks.ids import RECEIPT, ReceiptId, first_id_at, to_text
@@ -161,6 +161,39 @@ async def test_who_waited_for_what_nobody_knew_asks_again() -> None:
     assert [type(end) for end in ends] == [NotFetchedError] * 4
     assert [one.state for one in await foloosi.receipts()] == [ReceiptState.RECEIVED] * 4
     assert len(foloosi.world.fetcher.asked) == 2
+
+
+@pytest.mark.shows("N08")
+async def test_who_waited_for_what_could_not_be_kept_asks_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What came of the question before that was asked too early for him."""
+    foloosi = await _foloosi()
+    world = foloosi.world
+    answers = iter(["pending", "success", "success"])
+
+    def moving(request: Fetch) -> Fetched:
+        world.advance(1)
+        foloosi.stands(next(answers))
+        return foloosi.answer(request)
+
+    world.fetcher.script = moving
+    kept, done = world.asker.keep, []
+
+    async def keep(account: Account, answer: Receipt) -> None:
+        done.append(answer)
+        if len(done) == 2:
+            raise UnavailableError("the disk is full")
+        await kept(account, answer)
+
+    monkeypatch.setattr(world.asker, "keep", keep)
+    for _ in range(3):
+        await foloosi.calls()
+    work = [world.normaliser.process(one) for one in world.receipts]
+    ends = await asyncio.gather(*work, return_exceptions=True)
+    assert [type(end) for end in ends] == [type(None), UnavailableError, type(None)]
+    told = [type_ for type_, _ in await foloosi.told()]
+    assert told == ["payment_processing", "payment_succeeded"]
 
 
 @pytest.mark.shows("N08")

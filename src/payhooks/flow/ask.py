@@ -43,8 +43,8 @@ class _Questions:
     def __init__(self) -> None:
         self.turn = asyncio.Lock()
         self.begun = 0
-        self.ended = 0  # how many had begun when the last that has ended did
-        self.outcome: Outcome | InvalidError | NotFetchedError | None = None  # of that
+        self.ended = 0  # which of them was the last that the provider has answered, or has not
+        self.outcome: Outcome | InvalidError | NotFetchedError | None = None  # of that one
 
 
 class Asker:
@@ -76,13 +76,13 @@ class Asker:
                 return questions.outcome
             questions.begun = number = questions.begun + 1
             try:
-                questions.outcome = await ask()
+                outcome = await ask()
             except (InvalidError, NotFetchedError) as error:
-                questions.outcome = error
+                questions.ended, questions.outcome = number, error
                 raise
-            finally:
-                questions.ended = number
-            return questions.outcome
+            # Broken off, or where the store has failed, nobody else is answered with that.
+            questions.ended, questions.outcome = number, outcome
+            return outcome
 
     async def ask(
         self, account: Account, about: Heard, *, before: Sequence[HeardBefore]
