@@ -213,6 +213,7 @@ def test_three_processes_asked_at_once_with_one_key_store_one_event(
 
 
 @pytest.mark.shows("F78")
+@pytest.mark.long
 def test_a_worker_that_slept_past_its_lease_changes_nothing(
     stack: ExitStack, database: str, receiver: OtherProcess, tmp_path: Path
 ) -> None:

@@ -14,6 +14,10 @@ from tests.support.receiving import until
 from tests.support.server import SERVE, Api, Server, Tenant
 
 FAILING = ("tests.support.failing_server",)
+# On PostgreSQL what the dead process held has to run out first.
+_STORES = pytest.mark.parametrize(
+    "any_server", ["sqlite", pytest.param("postgres", marks=pytest.mark.long)], indirect=True
+)
 
 
 @pytest.fixture
@@ -62,6 +66,7 @@ def _told_once(server: Server, tenant: Tenant) -> None:
 
 
 @pytest.mark.shows("F13")
+@_STORES
 def test_killed_after_the_receipt_was_stored_the_providers_next_try_tells_nothing_new(
     any_server: Server, tenant: Tenant
 ) -> None:
@@ -75,6 +80,7 @@ def test_killed_after_the_receipt_was_stored_the_providers_next_try_tells_nothin
 
 
 @pytest.mark.shows("F14")
+@_STORES
 def test_killed_before_the_receipt_was_stored_nothing_is_there(
     any_server: Server, tenant: Tenant
 ) -> None:
@@ -89,6 +95,7 @@ def test_killed_before_the_receipt_was_stored_nothing_is_there(
 
 
 @pytest.mark.shows("F15")
+@_STORES
 @pytest.mark.parametrize(
     "point",
     [

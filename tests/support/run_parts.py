@@ -112,7 +112,7 @@ PARTS: Final = (
         command=_pytest("tests/e2e/console", "-n", "3", "--dist", "loadfile"),
         budget_s=115,
     ),
-    Part(name="simulator", command=_pytest("tests/simulator"), budget_s=35),
+    Part(name="simulator", command=_pytest("tests/simulator", "-n", "2", *_STEALING), budget_s=35),
 )
 
 
