@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
+from payhooks.policy.hook_url import PORTS_DENIED
+
 # Below those that the system gives to outgoing connections (32768 on Linux): while a server of a
 # test is down, nobody else's connection may sit on its port.
 _FIRST: Final = 20_000
@@ -17,7 +19,9 @@ _STRIDE: Final = 997
 
 def _candidates() -> Iterator[int]:
     start = os.getpid() * _STRIDE
-    return (_FIRST + (start + step) % _COUNT for step in itertools.count())
+    found = (_FIRST + (start + step) % _COUNT for step in itertools.count())
+    # No webhook may lead to those: a receiver there would be refused.
+    return (port for port in found if port not in PORTS_DENIED)
 
 
 _next: Final = _candidates()
