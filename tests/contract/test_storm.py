@@ -51,6 +51,7 @@ class Storm:
         self.place: dict[DeliveryId, int] = {}  # in the order of acceptance
         self.in_hand: dict[int, list[tuple[float, Settlement]]] = {one: [] for one in OWNERS}
         self.blockers: list[DeliveryId] = []
+        self.called_off: set[DeliveryId] = set()
         self.ended: dict[tuple[EndpointId, bytes], list[int]] = defaultdict(list)
         self.sent: set[tuple[DeliveryId, int]] = set()
         self.released: set[tuple[DeliveryId, int]] = set()
@@ -219,6 +220,9 @@ class Storm:
     async def _decide(self) -> None:
         if self.blockers:
             blocker = self.blockers.pop()
+            if blocker in self.called_off:
+                # Its object went on. Sent again it would count as new, and have another place.
+                return
             await (self._again(blocker) if self.random.random() < 0.5 else self._call_off(blocker))
 
     async def _again(self, id_: DeliveryId) -> None:
@@ -226,7 +230,10 @@ class Storm:
 
     async def _call_off(self, id_: DeliveryId) -> Cancelled:
         audit = self.world.audit(self.merchant.id)
-        return await self.world.store.cancel(self.merchant.id, id_, audit)
+        cancelled = await self.world.store.cancel(self.merchant.id, id_, audit)
+        if cancelled is Cancelled.UNBLOCKED:
+            self.called_off.add(id_)
+        return cancelled
 
     # --- the auditor
 
