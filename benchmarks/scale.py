@@ -3,6 +3,13 @@
 Each is measured beside the same load on an empty store, right before and right after, because
 a shared machine changes its mind. What is compared is CPU per delivery, of the serving
 process and of the database together.
+
+Learnt from profiles of 50,000 endpoints on SQLite: the writer is half of what is dearer. Where
+events of one endpoint share their pages, these have six of their own, in as many trees (by key, by
+object, by event, by delivery, by endpoint, by type): nine pages are written to the log for each,
+instead of four, at 4 us, and copied back from it at 3. With a cache of 12 MB instead of 2 five are
+read anew for each, not eleven, which saves 17 us. The rest is spread over all of Python, whose
+memory is twice as large and cold. A figure of one run says little: 1.3 to 1.6 within one hour.
 """
 
 import http.client

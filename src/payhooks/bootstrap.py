@@ -39,8 +39,6 @@ from payhooks.ports.sweeping import Health
 from payhooks.ports.telemetry import Telemetry
 from payhooks.ports.transport import Transport
 from payhooks.settings import Settings
-from payhooks.storage.postgres import PostgresStore
-from payhooks.storage.postgres.migrations import migrate as migrate_postgres
 from payhooks.storage.sqlite import SqliteStore
 from payhooks.transport import CurlTransport
 from payhooks.transport.fetching import TransportFetcher
@@ -101,6 +99,9 @@ async def open_store(settings: Settings, clock: Clock) -> Store:
     source = random.SystemRandom()
     path = settings.sqlite_path
     if path is None:
+        # Its driver takes 5 MB that a process on SQLite has no use for.
+        from payhooks.storage.postgres import PostgresStore  # noqa: PLC0415 - as said above
+
         url = settings.database_url.get_secret_value()
         return await PostgresStore.open(url, clock=clock, random=source)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -156,8 +157,9 @@ async def migrate(settings: Settings, *, pre_only: bool = False) -> None:
 
     """
     if settings.sqlite_path is None:
-        url = settings.database_url.get_secret_value()
-        await migrate_postgres(url, pre_only=pre_only)
+        from payhooks.storage.postgres import migrations  # noqa: PLC0415 - as in open_store
+
+        await migrations.migrate(settings.database_url.get_secret_value(), pre_only=pre_only)
     store = await open_store(settings, SystemClock())  # SQLite migrates when it is opened
     await store.close()
 

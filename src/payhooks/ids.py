@@ -46,6 +46,7 @@ REQUEST: Final = "req"
 USER: Final = "usr"
 INVITATION: Final = "inv"
 SESSION: Final = "ses"
+_LASTING: Final = frozenset({MERCHANT, ENDPOINT})
 
 NUMBER_BITS: Final = 20
 NUMBER_MAX: Final = (1 << NUMBER_BITS) - 1
@@ -103,19 +104,26 @@ class TimeOrderedIds:
         return drawn >> step_bits << step_bits
 
 
-# An id is printed in an answer, a header and a log line, and those of merchants and endpoints
-# over and over; remembering is a tenth of the cost of spelling.
-@lru_cache(maxsize=16_384)
 def to_text(prefix: str, value: bytes) -> str:
     """Return the form people and programs outside see: ``evt_01J…``."""
+    # An id is printed in an answer, a header and a log line; remembering is a tenth of the cost
+    # of spelling. What comes and goes must not push out what is printed over and over.
+    return _lasting_text(prefix, value) if prefix in _LASTING else _passing_text(prefix, value)
+
+
+def _spelt(prefix: str, value: bytes) -> str:
     assert len(value) == _ID_BYTES
     number = int.from_bytes(value, "big")
     head = _head_text(number >> NUMBER_BITS)
     return f"{prefix}_{head}{_PAIRS[number >> 10 & 1023]}{_PAIRS[number & 1023]}"
 
 
+_lasting_text: Final = lru_cache(maxsize=131_072)(_spelt)
+_passing_text: Final = lru_cache(maxsize=4_096)(_spelt)
+
+
 # An event and all of its deliveries have this in common, and are printed soon after each other.
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=4_096)
 def _head_text(number: int) -> str:
     return "".join([_PAIRS[number >> shift & 1023] for shift in _HEAD_SHIFTS])
 

