@@ -1,7 +1,9 @@
 """Puts the server together: the front, the hot path, the console, FastAPI for everything else."""
 
+from functools import partial
 from hashlib import blake2b
 from http import HTTPStatus
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fastapi import FastAPI, Request, Response
@@ -82,8 +84,10 @@ _KINDS: Final = {
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: Kind.MEDIA_TYPE,
 }
 
-# Every application of a process has the same routes, and describing them takes 150 ms.
+# Every application of a process has the same routes. To describe them takes half a second, which
+# whoever asks first waits for, and not every start.
 _DESCRIBED: Final[dict[str, Any]] = {}
+_DESCRIBING: Final = Lock()
 
 
 class Application(NamedTuple):
@@ -102,7 +106,6 @@ def create_application(services: Services) -> Application:
     """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.services = services
-    app.state.asyncapi = documents.asyncapi()
     # The routes themselves and not include_router, which wraps them lazily: what each demands
     # is checked below, before the first request.
     for router in _ROUTERS:
@@ -114,9 +117,7 @@ def create_application(services: Services) -> Application:
     # Starlette answers first and raises again; the front then tells whoever listens to bugs.
     app.add_exception_handler(Exception, _on_bug)
     demand_declared(app)
-    if not _DESCRIBED:
-        _DESCRIBED.update(documents.openapi(app))
-    app.openapi = lambda: _DESCRIBED  # type: ignore[method-assign]  # FastAPI's documented way
+    app.openapi = partial(_described, app)  # type: ignore[method-assign]  # its documented way
     authenticator = Authenticator(services)
     request_ids = RequestIds(services.control.ids)
     hot = HotPath(services, authenticator)
@@ -132,6 +133,13 @@ def create_application(services: Services) -> Application:
     )
     plain = PlainPublishing(services, hot=hot, request_ids=request_ids, on_bug=services.on_bug)
     return Application(app=front, plain=plain)
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    with _DESCRIBING:
+        if not _DESCRIBED:
+            _DESCRIBED.update(documents.openapi(app))
+    return _DESCRIBED
 
 
 def _console_parts(services: Services) -> Parts:

@@ -1,10 +1,11 @@
 """What machines ask about this process: health, readiness, metrics, descriptions."""
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
 
-from payhooks.api import views
+from payhooks.api import documents, views
 from payhooks.api.auth import PUBLIC
 from payhooks.api.problems import TABLE, TYPE_PREFIX, Kind
 from payhooks.api.schemas.responses import HealthView
@@ -43,13 +44,14 @@ async def metrics(request: Request) -> Response:
 @router.get("/openapi.json", include_in_schema=False)
 async def openapi(request: Request) -> Response:
     """Return the one description of this API."""
-    return views.reply(request.app.openapi())
+    # Made when it is first asked for, in half a second: the loop has others to serve.
+    return views.reply(await asyncio.to_thread(request.app.openapi))
 
 
 @router.get("/asyncapi.json", include_in_schema=False)
-async def asyncapi(request: Request) -> Response:
+async def asyncapi() -> Response:
     """Return the description of what endpoints hear."""
-    return views.reply(request.app.state.asyncapi)
+    return views.reply(await asyncio.to_thread(documents.asyncapi))
 
 
 @router.get(TYPE_PREFIX + "{name}", include_in_schema=False)
