@@ -1,12 +1,11 @@
 """Two messages of one payment that are read at the same time, each without the other."""
 
 import asyncio
-import json
 from collections import Counter
 from itertools import cycle
 
 import pytest
-from tests.support.inbound_world import HEARD_AT, InboundWorld, later, sent
+from tests.support.inbound_world import HEARD_AT, InboundWorld, later
 
 from payhooks.model.event import Event
 
@@ -19,16 +18,15 @@ async def _hear(world: InboundWorld, merchant: str, word: str, minutes: int) -> 
         "settlement": {"uuid": "stl_1", "amount": 1250},
         "updated_at": later(minutes).isoformat(),
     }
-    headers, body = sent(
+    await world.hears_event(
+        merchant,
         "owlpay",
-        await world.merchant_itself(merchant),
         f"payment_intent.{word}",
-        json.dumps(data).encode(),
+        data,
         object_type="payment_intent",
         object_id="pi_1",
         number=minutes + 1,
     )
-    assert (await world.hears(merchant, "owlpay", headers, body)).status == 200
 
 
 def _times(events: list[Event]) -> Counter[tuple[str, float]]:

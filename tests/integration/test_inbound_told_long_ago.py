@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from tests.connectors import answered_by_mollie as mollie
 from tests.connectors import signed_by_adyen as adyen
-from tests.support.inbound_world import HEARD_AT, InboundWorld, sent
+from tests.support.inbound_world import HEARD_AT, InboundWorld
 
 from payhooks import limits
 from payhooks.model.receipt import ReceiptState
@@ -77,7 +77,6 @@ async def test_an_update_of_treezors_that_tells_the_old_state_is_no_news_on_day_
     world = InboundWorld()
     merchant = await world.merchant()
     await world.connector(merchant, "treezor")
-    whose = await world.merchant_itself(merchant)
 
     async def update(number: int, days: int, refunded: str | None) -> None:
         at = HEARD_AT + timedelta(days=days)
@@ -93,17 +92,16 @@ async def test_an_update_of_treezors_that_tells_the_old_state_is_no_news_on_day_
             "createdDate": "2026-11-20 12:00:00",
             "modifiedDate": at.strftime("%Y-%m-%d %H:%M:%S"),
         }
-        headers, body = sent(
+        await world.hears_event(
+            merchant,
             "treezor",
-            whose,
             "payin.update",
-            json.dumps({"payins": [payin]}).encode(),
+            {"payins": [payin]},
             object_type="payin",
             object_id="9001",
             at=at,
             number=number,
         )
-        assert (await world.hears(merchant, "treezor", headers, body)).status == 200
         await world.process()
 
     await update(1, 0, None)
@@ -163,7 +161,6 @@ async def test_a_payment_that_fails_once_more_after_it_had_succeeded_is_told() -
     world = InboundWorld()
     merchant = await world.merchant()
     await world.connector(merchant, "owngateway")
-    whose = await world.merchant_itself(merchant)
 
     async def turns(status: str, number: int) -> list[str]:
         at = world.clock.now()
@@ -178,17 +175,16 @@ async def test_a_payment_that_fails_once_more_after_it_had_succeeded_is_told() -
             "created": HEARD_AT.isoformat(),
             "updated": at.isoformat(),
         }
-        headers, body = sent(
+        await world.hears_event(
+            merchant,
             "owngateway",
-            whose,
             f"payment_{status}",
-            json.dumps(payment).encode(),
+            payment,
             object_type="payment",
             object_id="1001",
             at=at,
             number=number,
         )
-        assert (await world.hears(merchant, "owngateway", headers, body)).status == 200
         await world.process()
         return [event.type for event in await world.events(merchant)]
 

@@ -4,7 +4,7 @@ import json
 from datetime import timedelta
 
 import pytest
-from tests.support.inbound_world import HEARD_AT, InboundWorld, later, sent
+from tests.support.inbound_world import HEARD_AT, InboundWorld, later
 
 from payhooks.flow.orders import OrderFollower
 from payhooks.ports.controlling import Window
@@ -29,18 +29,16 @@ async def _hears(
 ) -> None:
     at = later(minutes)
     data = {**PAYMENT, "updated": at.isoformat(), **said}
-    headers, body = sent(
+    await world.hears_event(
+        merchant,
         "owngateway",
-        await world.merchant_itself(merchant),
         event,
-        json.dumps(data).encode(),
+        data,
         object_type="payment",
         object_id="pay_1",
         at=at,
         number=int(minutes) + 1,
     )
-    answer = await world.hears(merchant, "owngateway", headers, body)
-    assert answer.status == 200, answer.body
     await world.process()
 
 

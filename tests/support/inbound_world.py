@@ -1,7 +1,9 @@
 """A world in one process that hears connectors: the API's, and what processes receipts."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from http import HTTPStatus
 
 import msgspec
 from tests.support.api_world import Answer, World
@@ -92,6 +94,32 @@ class InboundWorld(World):
         return await self.call(
             "POST", f"/webhooks/{merchant}/{name}", raw=body, headers=headers, key=None
         )
+
+    async def hears_event(  # noqa: PLR0913 - a message has many parts
+        self,
+        merchant: str,
+        dialect: str,
+        event_type: str,
+        data: Mapping[str, object],
+        *,
+        object_type: str,
+        object_id: str,
+        at: datetime = HEARD_AT,
+        number: int = 1,
+    ) -> None:
+        """Post what a provider of this dialect sends to the connector of its name; it is taken."""
+        headers, body = sent(
+            dialect,
+            await self.merchant_itself(merchant),
+            event_type,
+            json.dumps(data).encode(),
+            object_type=object_type,
+            object_id=object_id,
+            at=at,
+            number=number,
+        )
+        answer = await self.hears(merchant, dialect, headers, body)
+        assert answer.status == HTTPStatus.OK, answer.body
 
     async def process(self) -> None:
         """Process all that was received, in the order in which it came."""
