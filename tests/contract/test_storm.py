@@ -27,7 +27,7 @@ from payhooks.ports.reading import DeliveryFilter
 from payhooks.ports.settling import Settlement
 
 ROUNDS: Final = 80
-ROUNDS_TO_DRAIN_MAX: Final = 150
+ROUNDS_TO_DRAIN_MAX: Final = 600
 OWNERS: Final = (1, 2, 3)
 KEYS: Final = (b"a" * 16, b"b" * 16, b"c" * 16)
 TRIES_MAX: Final = 20
