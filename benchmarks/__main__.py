@@ -97,12 +97,12 @@ def _compared(
     yield Figure(
         benchmark=name,
         store=store.name,
-        per_s=found.full.deliveries_per_s,
+        per_s=found.middle.deliveries_per_s,
         ratio=found.ratio,
         beside="the cost when empty",
-        cpu_us=found.full.cpu_us_per_delivery,
-        store_cpu_us=found.full.store_cpu_us_per_delivery,
-        said=f"{found.name}; {found.full.answers.errors} errors",
+        cpu_us=found.middle.cpu_us_per_delivery,
+        store_cpu_us=found.middle.store_cpu_us_per_delivery,
+        said=f"{found.name}; {found.errors} errors",
     )
 
 

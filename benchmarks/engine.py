@@ -17,7 +17,8 @@ has run for a day uses old files again.
 
 import http.client
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -137,54 +138,82 @@ def measure_relay(*, seconds: int, connections: int) -> Rate:
         )
 
 
-def measure_engine(  # noqa: PLR0913 - every part is named at the call site
+class Engine:
+    """A serving process that stands ready, its merchants and its receiver; loaded in turns."""
+
+    def __init__(
+        self,
+        server: Server,
+        sink: int,
+        traffic: Traffic,
+        *,
+        connections: int,
+        store_pid: int | None,
+    ) -> None:
+        """Take all that runs; *sink* is the receiver's port."""
+        self._server = server
+        self._sink = sink
+        self._traffic = traffic
+        self._connections = connections
+        self._store_pid = store_pid
+        self._delivered = traffic.delivered
+        self._turns = 0
+
+    def turn(self, *, seconds: int) -> Rate:
+        """Return what it does under load, once all of that is delivered."""
+        if self._server.database_url.startswith("postgres"):
+            have_log_files(self._server.database_url, seconds=seconds + WARM_UP_S)
+        self._turns += 1
+        load = Load(
+            port=self._server.port,
+            doors=self._traffic.doors,
+            types=self._traffic.types,
+            seconds=seconds + WARM_UP_S,
+            connections=self._connections,
+            run=f"turn-{self._turns}",
+        )
+        commits = _Commits(self._server)
+        before = commits.now()
+        window = _observe(load, self._sink, self._spent, seconds=seconds)
+        self._delivered += window.answers.requests * self._traffic.fan_out
+        backlog = self._delivered - count(self._sink)
+        drained_s = wait_until(self._sink, self._delivered)
+        kinds = commits.since(before)
+        return Rate(
+            name="payhooks",
+            deliveries_per_s=window.per_s,
+            cpu_us_per_delivery=window.cpu_us,
+            store_cpu_us_per_delivery=window.store_cpu_us,
+            answers=window.answers,
+            rss_mb=rss_mb(self._server.pid, peak=True),
+            backlog=max(0, backlog),
+            drained_s=drained_s,
+            commits_per_event=sum(kinds.values()) / max(1, window.answers.requests),
+            kinds=kinds,
+        )
+
+    def _spent(self) -> tuple[float, float]:
+        store = tree_cpu_s(self._store_pid) if self._store_pid else 0.0
+        return tree_cpu_s(self._server.pid), store
+
+
+@contextmanager
+def serving(  # noqa: PLR0913 - every part is named at the call site
     folder: Path,
     database_url: str,
     *,
-    seconds: int,
     connections: int,
     store_pid: int | None = None,
     setting: Setting | None = None,
     workers: int = 1,
-) -> Rate:
-    """Return what a serving process does on a store; *store_pid* is the database's parent."""
-    if database_url.startswith("postgres"):
-        have_log_files(database_url, seconds=seconds + WARM_UP_S)
+) -> Iterator[Engine]:
+    """Yield a serving process on a store, ready for load; *store_pid* is the database's parent."""
     server = Server(folder, database_url, environment={"PAYHOOKS_WORKERS": str(workers)})
     with running(SINKS) as (_, sink):
         server.start()
         try:
             traffic = (setting or one_merchant())(server, sink)
-            load = Load(
-                port=server.port,
-                doors=traffic.doors,
-                types=traffic.types,
-                seconds=seconds + WARM_UP_S,
-                connections=connections,
-            )
-
-            def spent() -> tuple[float, float]:
-                return tree_cpu_s(server.pid), tree_cpu_s(store_pid) if store_pid else 0.0
-
-            commits = _Commits(server)
-            before = commits.now()
-            window = _observe(load, sink, spent, seconds=seconds)
-            expected = traffic.delivered + window.answers.requests * traffic.fan_out
-            backlog = expected - count(sink)
-            drained_s = wait_until(sink, expected)
-            kinds = commits.since(before)
-            return Rate(
-                name="payhooks",
-                deliveries_per_s=window.per_s,
-                cpu_us_per_delivery=window.cpu_us,
-                store_cpu_us_per_delivery=window.store_cpu_us,
-                answers=window.answers,
-                rss_mb=rss_mb(server.pid, peak=True),
-                backlog=max(0, backlog),
-                drained_s=drained_s,
-                commits_per_event=sum(kinds.values()) / max(1, window.answers.requests),
-                kinds=kinds,
-            )
+            yield Engine(server, sink, traffic, connections=connections, store_pid=store_pid)
         finally:
             if server.process is not None:
                 server.stop()

@@ -55,17 +55,13 @@ _END: Final = "<!-- end of figures -->"
 
 
 def _table(kept: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    # How busy it was is of one run, and in the file; the rest is the same for most of them.
-    machines = {
-        "; ".join(f"{name}: {value}" for name, value in about if not name.startswith("load"))
-        for about in (sorted(part["machine"].items()) for part in kept.values())
-    }
-    for machine in sorted(machines):
+    machines = sorted({_machine(part) for part in kept.values()})
+    for number, machine in enumerate(machines, 1):
         yield ""
-        yield f"Measured on {machine}"
+        yield f"{number}. {machine}"
     yield ""
-    yield "| Benchmark | Store | Deliveries/s | Ratio | CPU us | Store CPU us | | Day |"
-    yield "|---|---|---:|---|---:|---:|---|---|"
+    yield "| Benchmark | Store | Deliveries/s | Ratio | CPU us | Store CPU us | | Day | On |"
+    yield "|---|---|---:|---|---:|---:|---|---|---:|"
     for part in kept.values():
         for row in map(_figure, part["figures"]):
             ratio = "" if row.ratio is None else f"{row.ratio:.2f} of {row.beside}"
@@ -78,9 +74,16 @@ def _table(kept: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
                 _number(row.store_cpu_us, 0),
                 row.said,
                 part["at"][:10],
+                str(machines.index(_machine(part)) + 1),
             )
             yield f"| {' | '.join(cells)} |"
     yield ""
+
+
+def _machine(part: Mapping[str, Any]) -> str:
+    # How busy it was is of one run, and in the file; the rest is the same for most of them.
+    about = sorted(part["machine"].items())
+    return "; ".join(f"{name}: {value}" for name, value in about if not name.startswith("load"))
 
 
 def _figure(found: Mapping[str, Any]) -> Figure:

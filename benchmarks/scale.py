@@ -1,21 +1,24 @@
 """What an event costs where much else is there: history, endpoints, a backlog.
 
-Each is measured beside the same load on an empty store, right before and right after, because
-a shared machine changes its mind. What is compared is CPU per delivery, of the serving
-process and of the database together.
+Each stands beside an engine on an empty store, and they are loaded in turns: a shared machine
+changes its mind within a minute, and a figure of before and one of after said 1.3 or 1.6 of the
+same engine within an hour. What is compared is CPU per delivery, of the serving process and of
+the database together; of the turns, the pair in the middle counts.
 
 Learnt from profiles of 50,000 endpoints on SQLite: the writer is half of what is dearer. Where
 events of one endpoint share their pages, these have six of their own, in as many trees (by key, by
 object, by event, by delivery, by endpoint, by type): nine pages are written to the log for each,
 instead of four, at 4 us, and copied back from it at 3. With a cache of 12 MB instead of 2 five are
 read anew for each, not eleven, which saves 17 us. The rest is spread over all of Python, whose
-memory is twice as large and cold. A figure of one run says little: 1.3 to 1.6 within one hour.
+memory is twice as large and cold.
 """
 
 import http.client
 import json
 import statistics
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,33 +30,46 @@ from tests.support.server import OPERATOR_KEY, Api, Server, Tenant
 
 from benchmarks.engine import (
     TYPES,
+    Engine,
     Rate,
     Setting,
     Traffic,
-    measure_engine,
     one_merchant,
+    serving,
     wait_until,
 )
 from benchmarks.load import Door
 from benchmarks.stocks import fill_history, fill_scheduled
 
 CONNECTIONS: Final = 64
+TURNS: Final = 5
 _CALLERS: Final = 8
 _TYPES_OF_ONE: Final = TYPES[:100]  # as many as one endpoint may name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """The same load on an empty store, and on one that is not."""
+    """The same load on an empty store, and on one that is not, turn by turn."""
 
     name: str
-    empty: tuple[Rate, Rate]
-    full: Rate
+    empty: tuple[Rate, ...]
+    full: tuple[Rate, ...]
 
     @property
     def ratio(self) -> float:
-        """Cost of a delivery where the store is full, in those where it is empty."""
-        return self.full.cost_us / statistics.mean(each.cost_us for each in self.empty)
+        """Cost of a delivery where the store is full, in those where it is empty: the median."""
+        pairs = zip(self.full, self.empty, strict=True)
+        return statistics.median(full.cost_us / empty.cost_us for full, empty in pairs)
+
+    @property
+    def middle(self) -> Rate:
+        """The turn on the full store that cost neither most nor least."""
+        return sorted(self.full, key=lambda each: each.cost_us)[len(self.full) // 2]
+
+    @property
+    def errors(self) -> int:
+        """How many requests had no answer, or not the right one, on the full store."""
+        return sum(each.answers.errors for each in self.full)
 
 
 def with_history(store: Store, *, events: int, seconds: int) -> Compared:
@@ -125,24 +141,31 @@ def _greet(tenant: Tenant, types: tuple[str, ...]) -> None:
 def _compare(
     store: Store, name: str, setting: Setting, *, beside: Setting | None = None, seconds: int
 ) -> Compared:
-    empty = beside or one_merchant()
-    before = measure(store, empty, seconds=seconds)
-    full = measure(store, setting, seconds=seconds)
-    after = measure(store, empty, seconds=seconds)
-    return Compared(name=name, empty=(before, after), full=full)
+    with _standing(store, beside) as empty, _standing(store, setting) as full:
+        turns = [(empty.turn(seconds=seconds), full.turn(seconds=seconds)) for _ in range(TURNS)]
+    of_empty, of_full = zip(*turns, strict=True)
+    return Compared(name=name, empty=of_empty, full=of_full)
 
 
 def measure(store: Store, setting: Setting, *, seconds: int, workers: int = 1) -> Rate:
     """Return what the engine does on a fresh store."""
+    with _standing(store, setting, workers=workers) as engine:
+        return engine.turn(seconds=seconds)
+
+
+@contextmanager
+def _standing(store: Store, setting: Setting | None, *, workers: int = 1) -> Iterator[Engine]:
     with TemporaryDirectory(prefix="payhooks-bench-") as name:
         folder = Path(name)
-        with database(store, folder) as url:
-            return measure_engine(
+        with (
+            database(store, folder) as url,
+            serving(
                 folder,
                 url,
-                seconds=seconds,
                 connections=CONNECTIONS,
                 store_pid=store.postmaster,
                 setting=setting,
                 workers=workers,
-            )
+            ) as engine,
+        ):
+            yield engine

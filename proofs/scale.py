@@ -16,7 +16,7 @@ SCHEDULED_MAX: Final = 1.3
 
 
 def prove(store: Store, size: Size) -> Iterator[Line]:
-    """Show the cost of an event beside that on an empty store, measured before and after."""
+    """Show the cost of an event beside that on an empty store, in turns."""
     seconds = size.bench_s
     found = scale.with_endpoints(store, endpoints=size.endpoints, seconds=seconds)
     yield _line(store, found, ENDPOINTS_MAX)
@@ -27,11 +27,12 @@ def prove(store: Store, size: Size) -> Iterator[Line]:
 
 
 def _line(store: Store, found: Compared, limit: float) -> Line:
-    empty = ", ".join(f"{each.cost_us:.0f}" for each in found.empty)
-    errors = found.full.answers.errors
+    full, empty = (
+        ", ".join(f"{each.cost_us:.0f}" for each in turns) for turns in (found.full, found.empty)
+    )
     return Line(
-        passed=found.ratio <= limit and errors == 0,
+        passed=found.ratio <= limit and found.errors == 0,
         name=f"{store.name}: cost of an event beside {found.name}",
-        figure=f"{found.ratio:.2f} ({found.full.cost_us:.0f} us; empty {empty}; {errors} errors)",
+        figure=f"{found.ratio:.2f} ({full} us; empty {empty}; {found.errors} errors)",
         limit=f"<= {limit} of empty",
     )

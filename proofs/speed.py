@@ -3,19 +3,17 @@
 import asyncio
 import statistics
 from collections.abc import Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
-from benchmarks.engine import Rate, measure_engine, measure_relay
+from benchmarks.engine import Rate, measure_relay, one_merchant
 from benchmarks.processes import rss_mb
+from benchmarks.scale import CONNECTIONS, measure
 from tests.support.publisher import Item, Publisher
 from tests.support.soak import wait_until_settled
 
-from proofs.ground import Size, Store, database, ground
+from proofs.ground import Size, Store, ground
 from proofs.lines import Line, at_least, at_most
 
-CONNECTIONS: Final = 64
 # Below this the machine is busy with something else, and no ratio means anything.
 RELAY_PER_S_MIN: Final = 10_000
 RATIO_MIN: Final = 0.5
@@ -30,16 +28,7 @@ def prove(store: Store, size: Size) -> Iterator[Line]:
     """Show rate and cost beside the relay, the way of a lone event, and the memory."""
     # Before and after, because a shared machine changes its mind.
     relays = [measure_relay(seconds=size.bench_s, connections=CONNECTIONS)]
-    with TemporaryDirectory(prefix="payhooks-proof-") as name:
-        folder = Path(name)
-        with database(store, folder) as url:
-            engine = measure_engine(
-                folder,
-                url,
-                seconds=size.bench_s,
-                connections=CONNECTIONS,
-                store_pid=store.postmaster,
-            )
+    engine = measure(store, one_merchant(), seconds=size.bench_s)
     relays.append(measure_relay(seconds=size.bench_s, connections=CONNECTIONS))
     yield from _rates(store, engine, relays)
     median_ms, memory_mb = _lone(store, size.lone_events)
