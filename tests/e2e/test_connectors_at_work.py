@@ -1,12 +1,16 @@
 """Connectors by the command line, against a server that really hears a provider."""
 
+import contextlib
+import hashlib
+import hmac
 import http.client
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import apsw
 import msgspec
 import pytest
 from tests.support.owlpay_sender import OTHER_SECRET, SECRET, message, signed
@@ -28,11 +32,15 @@ def _captured() -> bytes:
 
 
 def _post(url: str, body: bytes, secret: str) -> int:
-    """Send one message as the provider does; return what it is answered."""
+    """Send one message as OwlPay does; return what it is answered."""
+    return _send(url, body, signed(body, datetime.now(UTC), secret))
+
+
+def _send(url: str, body: bytes, headers: dict[str, str]) -> int:
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=10)
     try:
-        connection.request("POST", parts.path, body, signed(body, datetime.now(UTC), secret))
+        connection.request("POST", parts.path, body, headers)
         return connection.getresponse().status
     finally:
         connection.close()
@@ -122,3 +130,42 @@ def test_a_connector_is_set_up_mended_and_taken_down_on_the_command_line(
     log = server.said()
     assert SECRET not in log
     assert OTHER_SECRET not in log
+
+
+@pytest.mark.shows("N07")
+def test_what_waits_for_too_long_is_listed_on_the_command_line(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever runs the platform asks for it in the morning, before the merchants ask him."""
+    tenant = Tenant(Api(server.start().port), reference="cafe")
+    shell = _Shell(tenant, monkeypatch, capsys)
+    made = shell.json("connectors", "create", "cards", "stripe", "--secret", SECRET)
+    now = datetime.now(UTC)
+    since = (now - timedelta(days=30)).replace(microsecond=0)
+    about = {"id": "pi_1", "amount": 1250, "currency": "eur"}
+    said = {"id": "evt_1", "type": "payment_intent.processing", "created": int(since.timestamp())}
+    body = json.dumps({**said, "data": {"object": about}}).encode()
+    assert _send(made["url"], body, _signed_by_stripe(body, now)) == 200
+    processed = f"{tenant.path}/receipts?state=processed"
+    until(lambda: list(tenant.api.pages(processed)), bool)
+    assert shell.json("objects", "overdue") == [], "not before it was looked at"
+
+    server.stop()
+    # It would be looked at in a minute.
+    with contextlib.closing(apsw.Connection(str(server.sqlite_path))) as db:
+        db.execute("UPDATE expectations SET due_at = 0")
+        assert db.changes() == 1
+    server.start()
+
+    [overdue] = until(lambda: shell.json("objects", "overdue", "--connector", "cards"), bool)
+    assert overdue["object"] == {"type": "payment", "id": "pi_1"}
+    assert datetime.fromisoformat(overdue["since"]) == since
+    shown = shell.said("objects", "overdue")
+    assert all(word in shown for word in ("payment", "pi_1", overdue["since"]))
+    assert shell.ended("objects", "overdue", "--connector", "none")[0] == ExitCode.NOT_FOUND
+
+
+def _signed_by_stripe(body: bytes, at: datetime) -> dict[str, str]:
+    seconds = int(at.timestamp())
+    signature = hmac.digest(SECRET.encode(), f"{seconds}.".encode() + body, hashlib.sha256).hex()
+    return {"stripe-signature": f"t={seconds},v1={signature}"}

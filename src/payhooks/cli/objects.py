@@ -6,7 +6,16 @@ import typer
 
 from payhooks.cli.client import connect, segment
 from payhooks.cli.exits import NOT_FOUND_STATUS
-from payhooks.cli.output import AsJson, Limit, MerchantName, as_json, line, record, table
+from payhooks.cli.output import (
+    AsJson,
+    ConnectorName,
+    Limit,
+    MerchantName,
+    as_json,
+    line,
+    record,
+    table,
+)
 from payhooks.errors import NotFoundError
 from payhooks.publisher.answers import RefusedError
 
@@ -16,6 +25,7 @@ _FOUND: Final = ["type", "id", "family", "state", "unified", "final", "delayed",
 _HISTORY: Final = ["at", "type", "before", "after", "marks", "event_id"]
 # Marks that the console calls by a plainer word; the others are plain enough.
 MARK_WORDS: Final = {"superseded": "late", "irregular": "unexpected"}
+_OVERDUE: Final = ["type", "id", "since", "connector_id", "provider_object"]
 _TIMELINE: Final = ["at", "kind", "name", "status", "http_status", "detail", "id"]
 
 
@@ -68,6 +78,25 @@ def find(
     api = connect(merchant)
     found = api.get(api.of_merchant("/objects"), id=id_)["data"]
     as_json(found) if json else table((_plain(one) for one in found), _FOUND)
+
+
+@group.command("overdue")
+def overdue(
+    *,
+    connector: ConnectorName = None,
+    limit: Limit = 20,
+    merchant: MerchantName = None,
+    json: AsJson = False,
+) -> None:
+    """List what waits for longer than its provider usually takes, newest first."""
+    api = connect(merchant)
+    found = list(api.pages(api.of_merchant("/overdue"), limit=limit, connector_id=connector))
+    as_json(found) if json else table(map(_waiting, found), _OVERDUE)
+
+
+def _waiting(found: dict[str, Any]) -> dict[str, Any]:
+    theirs = found["provider_object"]
+    return {**found, **found["object"], "provider_object": f"{theirs['type']} {theirs['id']}"}
 
 
 def _plain(found: dict[str, Any]) -> dict[str, Any]:

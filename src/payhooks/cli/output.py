@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+ConnectorName = Annotated[str | None, typer.Option(help="Only of this connector: its id or name.")]
 MerchantName = Annotated[
     str | None,
     typer.Option(

@@ -5,14 +5,23 @@ from typing import Annotated, Any, Final
 import typer
 
 from payhooks.cli.client import connect, segment
-from payhooks.cli.output import AsJson, Limit, MerchantName, as_json, line, record, say, table
+from payhooks.cli.output import (
+    AsJson,
+    ConnectorName,
+    Limit,
+    MerchantName,
+    as_json,
+    line,
+    record,
+    say,
+    table,
+)
 from payhooks.errors import InvalidError
 
 group = typer.Typer(help="Receipts: what connectors brought.", no_args_is_help=True)
 
 _COLUMNS: Final = ["id", "received_at", "connector_id", "verdict", "state", "event", "object"]
 
-ConnectorName = Annotated[str | None, typer.Option(help="Only of this connector: its id or name.")]
 States = Annotated[
     list[str] | None,
     typer.Option(
