@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import chain, islice
-from typing import Final
+from typing import Final, TypeVar
 
 from payhooks import limits
 from payhooks.clock import Clock
@@ -47,6 +47,7 @@ _MS_PER_S: Final = 1_000
 _Cells = dict[tuple[MerchantId, EndpointId | None, int], list[int]]
 # As a Tally names its step: whose, how long, and when it begins, in seconds since 1970.
 _Key = tuple[MerchantId, EndpointId | None, int, int]
+_Whose = TypeVar("_Whose")
 
 
 class Tallier:
@@ -154,25 +155,32 @@ class Tallier:
     def _gather(self) -> None:
         """Turn cells into what is stored: the merchant by minute and hour, endpoints by hour."""
         cells, self._cells = self._cells, {}
+        # Where there are many endpoints, each has few attempts: the merchant's are added up first.
+        of_merchants: dict[tuple[MerchantId, int], list[int]] = {}
         for (merchant_id, endpoint_id, minute), cell in cells.items():
-            at_s = minute * MINUTE_S
-            hour_s = at_s - at_s % HOUR_S
-            self._add((merchant_id, None, MINUTE_S, at_s), cell)
-            self._add((merchant_id, None, HOUR_S, hour_s), cell)
+            _add(of_merchants, (merchant_id, minute), cell)
             if endpoint_id is not None:
-                self._add((merchant_id, endpoint_id, HOUR_S, hour_s), cell)
-
-    def _add(self, key: _Key, cell: list[int]) -> None:
-        rows = self._of(key)
-        known = rows.get(key)
-        if known is None:
-            rows[key] = cell[:]
-        else:
-            rows[key] = [one + other for one, other in zip(known, cell, strict=True)]
+                _add(self._of_endpoints, (merchant_id, endpoint_id, HOUR_S, _hour_s(minute)), cell)
+        for (merchant_id, minute), cell in of_merchants.items():
+            _add(self._of_merchants, (merchant_id, None, MINUTE_S, minute * MINUTE_S), cell)
+            _add(self._of_merchants, (merchant_id, None, HOUR_S, _hour_s(minute)), cell)
 
     def _of(self, key: _Key) -> dict[_Key, list[int]]:
         _, endpoint_id, _, _ = key
         return self._of_merchants if endpoint_id is None else self._of_endpoints
+
+
+def _hour_s(minute: int) -> int:
+    at_s = minute * MINUTE_S
+    return at_s - at_s % HOUR_S
+
+
+def _add(rows: dict[_Whose, list[int]], key: _Whose, cell: list[int]) -> None:
+    """Add a cell, which stays as it is."""
+    known = rows.get(key)
+    rows[key] = (
+        cell if known is None else [one + other for one, other in zip(known, cell, strict=True)]
+    )
 
 
 def _tally(key: _Key, counts: Sequence[int]) -> Tally:

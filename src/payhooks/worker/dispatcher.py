@@ -172,7 +172,7 @@ class Dispatcher:
         limit_s = self._clock.monotonic_s() - limits.WAIT_IN_MEMORY_S_MAX
         for lane in list(self._active.values()):
             while lane.waiting and lane.waiting[0].taken_at_s < limit_s:
-                self._return(lane.waiting.popleft())
+                self._return(lane.waiting.pop(0))
 
     def begin_no_more(self) -> None:
         """Refuse hand-offs and begin no attempt from now on."""
@@ -192,7 +192,7 @@ class Dispatcher:
         self.begin_no_more()
         for lane in list(self._active.values()):
             while lane.waiting:
-                self._return(lane.waiting.popleft())
+                self._return(lane.waiting.pop(0))
         with suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
                 await self.settled()
@@ -286,7 +286,7 @@ class Dispatcher:
             parked.append(lane)
             lane.queued_in = parked
             return
-        held = lane.waiting.popleft()
+        held = lane.waiting.pop(0)
         if lane.wants_more:
             # Its backlog was left in the store while it was full; nothing else tells of it.
             self.hint()
@@ -327,8 +327,7 @@ class Dispatcher:
         if not lane.rested:
             return []
         lane.rested = False
-        waited = list(lane.waiting)
-        lane.waiting.clear()
+        waited, lane.waiting = lane.waiting, []
         self._waiting -= len(waited)
         return waited
 
