@@ -12,7 +12,10 @@ loop are cheaper than many short ones, and 64 requests under way to one endpoint
 delivery 10 to 15 µs cheaper than 16 do. The loop stands still a seventh of the time: 64
 publishers wait for one commit, and then all come at once. On SQLite a checkpoint every 1,600
 events takes 16 ms; a new PostgreSQL makes a log file every 5,000 events in 48 ms, where one that
-has run for a day uses old files again.
+has run for a day uses old files again. A checkpoint on a thread of its own was tried and left: the
+99th percentile of accept went from 49 to 39 ms, the cost down by 3 %. But where something is
+written meanwhile SQLite does not sync the file, and the writer, who has to do the last bit, would
+wait on a slow disk for all of it.
 """
 
 import http.client

@@ -10,7 +10,8 @@ events of one endpoint share their pages, these have six of their own, in as man
 object, by event, by delivery, by endpoint, by type): nine pages are written to the log for each,
 instead of four, at 4 us, and copied back from it at 3. With a cache of 12 MB instead of 2 five are
 read anew for each, not eleven, which saves 17 us. The rest is spread over all of Python, whose
-memory is twice as large and cold.
+memory is twice as large and cold. Pages of 2 KB or 1 KB were tried: one merchant of such a store
+beside all 500 of it came to 1.24 and 1.23, with 4 KB to 1.27.
 """
 
 import http.client
