@@ -206,16 +206,16 @@ def serving(  # noqa: PLR0913 - every part is named at the call site
     database_url: str,
     *,
     connections: int,
-    store_pid: int | None = None,
-    setting: Setting | None = None,
-    workers: int = 1,
+    store_pid: int | None,
+    setting: Setting,
+    workers: int,
 ) -> Iterator[Engine]:
     """Yield a serving process on a store, ready for load; *store_pid* is the database's parent."""
     server = Server(folder, database_url, environment={"PAYHOOKS_WORKERS": str(workers)})
     with running(SINKS) as (_, sink):
         server.start()
         try:
-            traffic = (setting or one_merchant())(server, sink)
+            traffic = setting(server, sink)
             yield Engine(server, sink, traffic, connections=connections, store_pid=store_pid)
         finally:
             if server.process is not None:

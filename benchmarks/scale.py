@@ -144,7 +144,8 @@ def _compare(
 ) -> Compared:
     with ExitStack() as stack:
         # In a database program of its own, so that what the full one does at rest is not its cost.
-        empty = stack.enter_context(_standing(open_store(stack, store.name), beside))
+        apart = open_store(stack, store.name)
+        empty = stack.enter_context(_standing(apart, beside or one_merchant()))
         full = stack.enter_context(_standing(store, setting))
         turns = [(empty.turn(seconds=seconds), full.turn(seconds=seconds)) for _ in range(TURNS)]
     of_empty, of_full = zip(*turns, strict=True)
@@ -158,7 +159,7 @@ def measure(store: Store, setting: Setting, *, seconds: int, workers: int = 1) -
 
 
 @contextmanager
-def _standing(store: Store, setting: Setting | None, *, workers: int = 1) -> Iterator[Engine]:
+def _standing(store: Store, setting: Setting, *, workers: int = 1) -> Iterator[Engine]:
     with TemporaryDirectory(prefix="payhooks-bench-") as name:
         folder = Path(name)
         with (
