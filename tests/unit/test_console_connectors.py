@@ -226,6 +226,26 @@ async def test_the_list_tells_how_each_fares(world: HearingConsole) -> None:
     assert "Add a connector" not in seen.text
 
 
+async def test_news_that_is_not_told_is_on_the_overview(world: HearingConsole) -> None:
+    """That page is opened every morning, the list of connectors is not."""
+    merchant = await world.tenant()
+    _made, at = await connected(world, merchant)
+    await world.connector(ids.to_text(ids.MERCHANT, merchant.id), NAME, name="fine")
+    browser = await world.signed_in(merchant, Role.VIEWER)
+    heading = "Connectors with news that is not told"
+    assert heading not in (await browser.get("/console/overview")).text
+    await world.says(merchant, secret="whs_of_somebody_else")
+    seen = await browser.get("/console/overview")
+    assert f'href="{at}">{NAME}</a>' in seen.text.partition(heading)[2]
+    assert "1 in the quarantine" in read(seen.text)
+    assert ">fine</a>" not in seen.text
+    await world.overdue(merchant)
+    browser = await world.signed_in(merchant, Role.VIEWER)
+    assert f"1 overdue of {NAME}" in read((await browser.get("/console/overview")).text)
+    stranger = await world.signed_in(await world.tenant("Other"), Role.OWNER)
+    assert heading not in (await stranger.get("/console/overview")).text
+
+
 async def test_a_connector_whose_last_request_was_not_verified_says_why(
     world: HearingConsole,
 ) -> None:

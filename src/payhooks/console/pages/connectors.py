@@ -4,6 +4,7 @@ A connector is a provider's account that sends its webhooks to us. What one has 
 what is asked of it here, the provider's own file says.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -44,22 +45,12 @@ class Shown:
 @page("GET", LIST, needs=Scope.CONNECTORS_READ, factor=Factor.GATE)
 async def listing(visit: Visit) -> Response:
     """List them, newest first."""
-    store, merchant = visit.control.store, visit.merchant
-    rows = await store.connectors(merchant.id, window_of(visit, ids.CONNECTOR))
+    rows = await visit.control.store.connectors(visit.merchant.id, window_of(visit, ids.CONNECTOR))
     found = listed(visit, ids.CONNECTOR, rows, id_of=lambda one: one.id)
-    healths = await connectors.health(visit.control, merchant, found.items)
     return visit.show(
         "connectors/list.html",
         title="Connectors",
-        shown=[
-            Shown(
-                connector=one,
-                title=title_of(one.dialect),
-                health=health,
-                overdue=await overdue_count(visit, one),
-            )
-            for one, health in zip(found.items, healths, strict=True)
-        ],
+        shown=await shown(visit, found.items),
         pages=found,
         overdue_max=OVERDUE_COUNTED_MAX,
         may_add=visit.may(Scope.CONNECTORS_WRITE),
@@ -95,6 +86,20 @@ async def add(visit: Visit) -> Response:
         return _new(visit, provider, entered, Messages({"name": [str(error)]}))
     said = f"{connector.name} was added. Its URL is to be pasted at {provider.title} now."
     return visit.go(place_of(connector), said=said)
+
+
+async def shown(visit: Visit, found: Sequence[Connector]) -> list[Shown]:
+    """Return how each of the merchant's connectors fares."""
+    healths = await connectors.health(visit.control, visit.merchant, found)
+    return [
+        Shown(
+            connector=one,
+            title=title_of(one.dialect),
+            health=health,
+            overdue=await overdue_count(visit, one),
+        )
+        for one, health in zip(found, healths, strict=True)
+    ]
 
 
 def place_of(connector: Connector) -> str:

@@ -13,6 +13,7 @@ from payhooks.catalogue import CATALOGUE
 from payhooks.console.listing import Filters, labelled, recovery
 from payhooks.console.metrics import Span, bars, within
 from payhooks.console.page import ROOT, Factor, Visit, page
+from payhooks.console.pages import connectors
 from payhooks.control import statistics
 from payhooks.limits import WORKER_SILENT_S
 from payhooks.model.attempt import REASON_SENTENCES, Reason
@@ -30,6 +31,7 @@ _WAITING: Final = (State.SCHEDULED, State.LEASED, State.BLOCKED)
 _SAMPLE: Final = 200
 _FAILING_MAX: Final = 5
 _SLOWEST_MAX: Final = 5
+_CONNECTORS_MAX: Final = 50  # the newest are looked at
 # Longer than the standard policy tries, so that what has just been given up is among them.
 _FAILED_DAYS: Final = 7
 _ONE: Final = Window(limit=1)
@@ -104,6 +106,8 @@ async def overview(visit: Visit) -> Response:
         failed_days=_FAILED_DAYS,
         recover=recovery(since=since),
         failing=await _failing(visit, undone, since),
+        unheard=await _unheard(visit),
+        overdue_max=connectors.OVERDUE_COUNTED_MAX,
         within=within(statistics.p95_ms(buckets)),
         slowest=await _slowest(visit),
         slowest_hours=statistics.FITNESS_HOURS,
@@ -138,6 +142,16 @@ async def _failing(visit: Visit, undone: Sequence[Delivery], since: datetime) ->
             )
         )
     return found
+
+
+async def _unheard(visit: Visit) -> Sequence[connectors.Shown]:
+    """Return the connectors with news that is not told, as it was not verified or did not come."""
+    if not visit.may(Scope.CONNECTORS_READ):
+        return ()
+    newest = Window(limit=_CONNECTORS_MAX)
+    found = await visit.control.store.connectors(visit.merchant.id, newest)
+    every = await connectors.shown(visit, found)
+    return [one for one in every if one.health.quarantined or one.overdue]
 
 
 async def _slowest(visit: Visit) -> Sequence[Slow]:
