@@ -96,3 +96,15 @@ def test_a_single_capture_is_told_with_what_it_left_behind() -> None:
         ("payment_failed", True),
         ("action_required", True),
     ]
+
+
+def test_an_equal_capture_is_told_where_nobody_has_the_first_any_more() -> None:
+    """It is told as a state that the payment reached, and is money all the same."""
+    [first] = _told([_capture("C1", "50.00")])
+    second = Message(heard=_capture("C2", "50.00", at=_SECOND), receipt_id=bytes(16))
+    history = folded(
+        PAYPAL, [second], OPTIONS, catalogue=CATALOGUE, merchant_id=MERCHANT.id, now=NOW
+    )
+    [word] = untold(history.words, (), [first.said])
+    assert (word.number, word.told.references[0]) == (2, "C2")
+    assert untold(history.words, (), [first.said, word.said]) == ()

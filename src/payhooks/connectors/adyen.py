@@ -25,7 +25,6 @@ from typing import Annotated, ClassVar, Final, NamedTuple
 
 import msgspec
 
-from payhooks.catalogue.object_state import Entry
 from payhooks.connectors.contract import (
     Answer,
     Choice,
@@ -37,7 +36,6 @@ from payhooks.connectors.contract import (
     SecretWords,
 )
 from payhooks.connectors.translated import Facts, Translated, moment, names
-from payhooks.connectors.unified import FAMILY
 from payhooks.dialects.reading import decoded
 from payhooks.dialects.schemes import no_match, required, spelled
 from payhooks.errors import Fault, InvalidError, SignatureError
@@ -233,6 +231,7 @@ class Adyen(Translated):
             "payment_authorized": timedelta(days=7),  # then banks give the money free
         }
     )
+    told_each_time = frozenset({"payment_captured", _PART_FAILED})
 
     def faults(
         self, options: Options, secrets: Sequence[str], credential: str | None
@@ -282,12 +281,6 @@ class Adyen(Translated):
         """Return what each item says, but for tests and what moves no money."""
         found = [self._heard(item, options) for item in _items(incoming.body)]
         return [heard for heard in found if heard is not None]
-
-    def means(self, entry: Entry, options: Options) -> str | None:
-        """Return the event that it was heard as; each part that failed is news."""
-        if entry.event.family == FAMILY and entry.event.type == _PART_FAILED:
-            return _PART_FAILED
-        return super().means(entry, options)
 
     def _heard(self, item: _Item, options: Options) -> Heard | None:
         if item.event_code in _SILENT or item.psp_reference.startswith(_TEST):

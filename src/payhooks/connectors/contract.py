@@ -104,6 +104,8 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""
     # What is another word, once, such as that a payment that failed was debited all the same.
     news: str = ""
+    # Each such message is news, however equal: a part that was captured, or one that failed.
+    each_time: bool = False
     is_test: bool = False  # it says that no real money is meant
 
 

@@ -54,6 +54,11 @@ class Word(msgspec.Struct, frozen=True, kw_only=True):
         return _SEPARATOR.join([*said, self.told.currency or ""])
 
     @property
+    def each_time(self) -> bool:
+        """Whether it is news each time, as a capture is, and not a state that was reached."""
+        return self.message.heard.each_time or self.unified in _MONEY_EACH_TIME
+
+    @property
     def text(self) -> str:
         """What makes it the same word for everybody: its meaning, and which of equal ones it is."""
         assert self.number, "nobody has chosen it"
@@ -99,21 +104,28 @@ def message_in(said: str) -> str:
     return said.rsplit(_SEPARATOR, 1)[1]
 
 
+def meaning_in(said: str) -> str:
+    """Return what a word that was told has in common with its equals; *said* was kept of it."""
+    return said.rsplit(_SEPARATOR, 2)[0]
+
+
 def untold(
     words: Sequence[Word], said: Iterable[str], ancient: Sequence[str] = ()
 ) -> tuple[Word, ...]:
     """Return which words are still to be told, numbered; *said* is what was kept of those told.
 
-    Of equal ones as many as there are more of them now, and those first whose own message was
-    not told yet: whichever of two came first, both are told in the end. *ancient* is what was
-    told, oldest first, of messages that nobody has any more: it counts where it is said again.
+    Of equal ones as many as there are more of them now, and none whose own message was told:
+    whichever of two came first, both are told in the end. That holds whatever the message meant
+    then: read with another option it may mean something else, and is the same money. *ancient* is
+    what was told, oldest first, of messages that nobody has any more: it counts where it is said
+    again.
     """
     recent = set(said)
-    told: dict[str, set[str]] = {}
+    counted = recent | _said_again(words, recent, ancient)
+    told = {message_in(kept) for kept in (*counted, *ancient)}
     numbers: dict[str, set[int]] = {}
-    for kept in recent | _said_again(words, recent, ancient):
-        meaning, number, message = kept.rsplit(_SEPARATOR, 2)
-        told.setdefault(meaning, set()).add(message)
+    for kept in counted:
+        meaning, number, _message = kept.rsplit(_SEPARATOR, 2)
         numbers.setdefault(meaning, set()).add(int(number))
     highest: dict[str, int] = {}
     for kept in (*recent, *ancient):
@@ -124,14 +136,12 @@ def untold(
         alike.setdefault(word.meaning, []).append(word)
     chosen: dict[int, Word] = {}
     for meaning, equal in alike.items():
-        used, known = numbers.get(meaning, set()), told.get(meaning, set())
-        lacking = max(len(equal) - len(used), 0)
+        lacking = max(len(equal) - len(numbers.get(meaning, ())), 0)
         # Above all that are known: what was told so long ago that nobody reads of it any more has
         # the lower ones.
         free = count(highest.get(meaning, 0) + 1)
-        # One whose message was told already comes only where there is no other.
-        first = sorted(equal, key=lambda one: _message_of(one) in known)[:lacking]
-        for word, fresh in zip(first, free, strict=False):
+        fresh_ones = [word for word in equal if _message_of(word) not in told]
+        for word, fresh in zip(fresh_ones[:lacking], free, strict=False):
             chosen[id(word)] = msgspec.structs.replace(word, number=fresh)
     return tuple(chosen[id(word)] for word in words if id(word) in chosen)
 
@@ -156,7 +166,7 @@ def _said_again(words: Sequence[Word], said: set[str], ancient: Sequence[str]) -
         if own in in_its_time:
             continue
         kept = last.pop((word.told.object_type, word.told.object_id), None)
-        if kept is None or kept in same or own in lately or word.unified in _MONEY_EACH_TIME:
+        if kept is None or kept in same or own in lately or word.each_time:
             continue
         meaning, number, _message = kept.rsplit(_SEPARATOR, 2)
         if meaning == word.meaning:

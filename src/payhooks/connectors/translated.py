@@ -36,9 +36,6 @@ from payhooks.limits import OBJECT_ID_CHARS_MAX
 _OK: Final = 200
 _UNAUTHORIZED: Final = 401
 _REASON_CHARS_MAX: Final = 255
-# Each capture is news, also where it leaves the payment as it was. Of anything else a repeat is
-# none: a dispute that was announced and is now there, another word for the same loss.
-_TOLD_EACH_TIME: Final = frozenset({"payment_captured"})
 # What brings no money anywhere may be told without saying how much.
 _WITHOUT_AMOUNT: Final = frozenset(
     {"action_required", "payment_processing", "payment_cancelled", "payment_expired"}
@@ -74,6 +71,9 @@ class Translated:
     choices: Sequence[Choice] = ()
     methods: frozenset[str] = POSTED
     waits: ClassVar[Mapping[str, timedelta]] = MappingProxyType({})
+    # Each capture is news, also where it leaves the payment as it was. Of anything else a repeat is
+    # none: a dispute that was announced and is now there, another word for the same loss.
+    told_each_time: frozenset[str] = frozenset({"payment_captured"})
 
     def check(self, options: Options, secrets: Sequence[str], credential: str | None) -> None:
         """Accept options that there are, and what is needed of the rest."""
@@ -122,7 +122,7 @@ class Translated:
         event = entry.event
         if event.family != FAMILY:
             return None
-        if event.type in _TOLD_EACH_TIME:
+        if event.type in self.told_each_time:
             return _facts_of(event.data).told_as or event.type
         again = not entry.moved and entry.unified is not None
         return None if again else event.type
@@ -176,6 +176,7 @@ class Translated:
             data=msgspec.json.encode(facts),
             event_id=event_id,
             occurred_at=occurred_at,
+            each_time=unified in self.told_each_time,
         )
 
     def unknown(self, word: str, object_type: str, object_id: str | None, data: bytes) -> Heard:

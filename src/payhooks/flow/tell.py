@@ -210,12 +210,20 @@ class Teller:
         # more: it was told in part, and then nobody was to hear of it.
         waited = self._control.clock.now() - receipt.received_at
         is_late = receipt.is_answer or waited >= _NOT_HEARD_GIVE_UP
-        said |= {each for each, identity in taken.items() if is_late or identity in heard}
+        each_time = {word.meaning for word in past.words if word.each_time}
+        ancient = list(before.ancient)
+        for word, identity in taken.items():
+            if identity in heard:
+                said.add(word)
+            elif is_late:
+                # What is news each time is another than that one, and has the next number.
+                is_other = history.meaning_in(word) in each_time and not receipt.is_answer
+                (ancient.append if is_other else said.add)(word)
         return Due(
             heard=about,
             seen=seen_of(about, before),
             past=past,
-            words=history.untold(past.words, said, before.ancient),
+            words=history.untold(past.words, said, ancient),
             repeated=all(identity_of(message.heard).hex() in known for message in new),
         )
 

@@ -1,0 +1,149 @@
+"""What was told is told once, and what is news each time is told each time, whatever happens."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.connectors.signed_by_adyen import KEY, PAYMENT, batch, signed
+from tests.support.inbound_world import HEARD_AT, InboundWorld
+
+from payhooks.control import connectors
+from payhooks.control.connector_draft import ConnectorDraft
+from payhooks.errors import UnavailableError
+from payhooks.flow.publication import Publication
+from payhooks.model.connector import Connector
+from payhooks.model.receipt import ReceiptState
+
+_CAPTURED = ("payment_captured", 5000)
+_FAILED = ("action_required", 5000)
+
+
+class _World(InboundWorld):
+    """An installation whose merchant hears Adyen, which captures in parts."""
+
+    merchant_text: str
+    adyen: Connector
+
+    async def begin(self, capture: str = "manual_multiple") -> None:
+        self.merchant_text = await self.merchant()
+        self.adyen = await self.connector(
+            self.merchant_text, "adyen", secrets=(KEY,), options={"capture": capture}
+        )
+
+    async def says(self, *items: dict[str, Any]) -> None:
+        body = batch(*(signed(item) for item in items)).body
+        assert (await self.hears(self.merchant_text, "adyen", {}, body)).status == 200
+        await self.process()
+
+    async def edit(self, draft: ConnectorDraft) -> None:
+        whose = await self.merchant_itself(self.merchant_text)
+        self.adyen = await connectors.edit(
+            self.control, self.caller, whose, self.adyen, draft, if_version=None
+        )
+        self.directory.outdate(whose.id)
+
+    async def told(self) -> list[tuple[str, int]]:
+        """Return the events with their amounts, in the order in which they were told."""
+        events = await self.events(self.merchant_text)
+        return [(event.type, json.loads(event.data)["amount"]) for event in events]
+
+
+@pytest.fixture
+def world() -> _World:
+    """Return an installation."""
+    return _World()
+
+
+def _item(code: str, reference: str, day: int, value: int = 5000) -> dict[str, Any]:
+    own = {"pspReference": reference, "originalReference": PAYMENT["pspReference"]}
+    said = {"eventCode": code, "eventDate": f"2026-11-{day:02}T12:00:00+01:00"}
+    return {**PAYMENT, **own, **said, "amount": {"value": value, "currency": "EUR"}}
+
+
+async def test_an_equal_part_is_news_where_nobody_has_the_first_any_more(world: _World) -> None:
+    """A part that failed, or was captured, is told each time: a state that was reached is not."""
+    await world.begin()
+    await world.says(_item("CAPTURE", "A", 1))
+    await world.says(_item("CAPTURE", "B", 2))
+    await world.says(_item("CAPTURE_FAILED", "A", 3))
+    world.advance(12 * 86_400)
+    before = world.control.clock.now() - timedelta(days=1)
+    assert await world.store.retire_receipts(before=before, limit=100) == 3
+    await world.says(_item("CAPTURE_FAILED", "B", 14))
+    await world.says(_item("CAPTURE", "C", 15))
+    assert await world.told() == [_CAPTURED, _CAPTURED, _FAILED, _FAILED, _CAPTURED]
+    await world.says(_item("CAPTURE_FAILED", "A", 3))  # once more
+    assert len(await world.told()) == 5
+
+
+async def test_another_option_tells_no_money_again(world: _World) -> None:
+    """Read with it, what was told means something else; what was not told is told now."""
+    await world.begin("manual")
+    await world.says(_item("CAPTURE", "A", 1))
+    await world.says(_item("CAPTURE", "B", 2, value=4000))  # there is but one, says the option
+    assert await world.told() == [("payment_succeeded", 5000)]
+    await world.edit(ConnectorDraft(options={"capture": "manual_multiple"}))
+    await world.says(_item("CAPTURE", "C", 3, value=1000))
+    told = [("payment_succeeded", 5000), ("payment_captured", 4000), ("payment_captured", 1000)]
+    assert await world.told() == told
+
+
+async def test_another_currency_tells_no_money_again(world: _World) -> None:
+    """The merchant console names none: that of the option is not what it was told in before."""
+    merchant = await world.merchant()
+    made = await world.connector(merchant, "merchant-console")
+
+    async def says(number: int, word: str) -> None:
+        said = {"key": "K1", "type": "transaction", "amount": "10.00", "refnum": "1"}
+        await world.hears_event(
+            merchant,
+            "merchant-console",
+            f"transaction.sale.{word}",
+            said,
+            object_type="transaction.sale",
+            object_id="K1",
+            at=HEARD_AT + timedelta(minutes=number),
+            number=number,
+        )
+        await world.process()
+
+    await says(1, "success")
+    whose = await world.merchant_itself(merchant)
+    draft = ConnectorDraft(options={"currency": "CAD"})
+    await connectors.edit(world.control, world.caller, whose, made, draft, if_version=None)
+    world.directory.outdate(whose.id)
+    await says(2, "voided")
+    told = [
+        (event.type, json.loads(event.data)["currency"]) for event in await world.events(merchant)
+    ]
+    assert told == [("payment_succeeded", "USD"), ("payment_cancelled_post_capture", "CAD")]
+
+
+async def test_a_part_that_nobody_heard_in_the_end_takes_nothing_from_an_equal_one(
+    world: _World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch died when the first of it was told, and then the merchant heard no captures more."""
+    await world.begin()
+    publish = world.services.acceptor.publish
+    parts: list[int] = []
+
+    async def dying(merchant: str, publications: list[Publication], **how: Any) -> object:
+        parts.append(len(publications))
+        if len(parts) == 2:
+            raise UnavailableError("killed between the parts")
+        return await publish(merchant, publications, **how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.services.acceptor, "publish", dying)
+        await world.says(_item("CAPTURE", "A", 1), _item("CAPTURE", "B", 2, value=7000))
+    assert await world.told() == [_CAPTURED]
+    await world.edit(ConnectorDraft(events=("AUTHORISATION",)))
+    await world.process()
+    await world.edit(ConnectorDraft(events=("*",)))
+    await world.says(_item("CAPTURE", "C", 3))
+    world.advance(700)  # longer than what is not heard is waited for
+    await world.process()
+    assert await world.told() == [_CAPTURED, _CAPTURED]
+    states = [receipt.state for receipt in await world.stored(world.merchant_text)]
+    assert states == [ReceiptState.IGNORED, ReceiptState.PROCESSED]
