@@ -128,11 +128,11 @@ async def test_a_part_that_nobody_heard_in_the_end_takes_nothing_from_an_equal_o
     publish = world.services.acceptor.publish
     parts: list[int] = []
 
-    async def dying(merchant: str, publications: list[Publication], **how: Any) -> object:
+    async def dying(merchant: str, publications: list[Publication], **how: object) -> object:
         parts.append(len(publications))
         if len(parts) == 2:
             raise UnavailableError("killed between the parts")
-        return await publish(merchant, publications, **how)
+        return await publish(merchant, publications, **how)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patched:
         patched.setattr(world.services.acceptor, "publish", dying)
