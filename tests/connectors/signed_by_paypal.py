@@ -18,6 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from payhooks.connectors.contract import Incoming, Keys
 from payhooks.connectors.paypal import PayPal
+from payhooks.connectors.paypal_signature import Trust
 
 NOW: Final = datetime(2030, 1, 10, 12, 30, tzinfo=UTC)
 WEBHOOK_ID: Final = "9XL90610J3647323C"
@@ -101,7 +102,7 @@ def chain(
 
 def provider() -> PayPal:
     """Return PayPal's webhooks as they are heard where our authority is trusted."""
-    return PayPal([chain().root])
+    return PayPal(Trust([chain().root]))
 
 
 def signed(

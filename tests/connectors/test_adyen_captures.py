@@ -13,6 +13,7 @@ from payhooks.catalogue import CATALOGUE
 from payhooks.catalogue.object_state import fold
 from payhooks.catalogue.validation import faults
 from payhooks.connectors.unified import FAMILY
+from payhooks.flow.conclude import NO_NEWS
 from payhooks.model.event import Event
 from payhooks.model.receipt import ReceiptState
 
@@ -146,3 +147,30 @@ async def test_each_part_that_failed_is_told() -> None:
     events = await _events("manual_multiple", [*items, *items])
     told = [event.type for event in events]
     assert told == ["payment_captured"] * 2 + ["action_required"] * 2
+
+
+@pytest.mark.parametrize("code", ["CANCELLATION", "TECHNICAL_CANCEL", "EXPIRE", "OFFER_CLOSED"])
+@pytest.mark.parametrize("capture", ["manual", "manual_multiple"])
+async def test_what_is_let_go_after_a_capture_ends_no_payment(capture: str, code: str) -> None:
+    """Who takes back the goods for it gives away money that he has."""
+    captured, let_go = _item("CAPTURE", 1), _item(code, 2, "B")
+    events = await _events(capture, [captured, let_go])
+    assert len(events) == 1
+    whole = capture == "manual"
+    assert _state(events) == ("succeeded" if whole else "partially_captured_and_capturable")
+    # What was captured so far no message of a part says.
+    assert json.loads(events[0].data)["amount_received"] == (5000 if whole else None)
+    assert [event.type for event in await _events(capture, [let_go])] != []
+
+
+async def test_a_payment_whose_capture_is_not_heard_of_is_cancelled() -> None:
+    """Where captures go by themselves, that it was authorized is told as success."""
+    events = await _events("automatic", [PAYMENT, _item("CANCELLATION", 2, "B")])
+    assert [event.type for event in events] == ["payment_succeeded", "payment_cancelled"]
+
+
+async def test_a_capture_that_tells_nothing_says_so() -> None:
+    """The second of a payment that is captured once, says the option: somebody should look."""
+    world, merchant = await _world("manual", [_item("CAPTURE", 1), _item("CAPTURE", 2, "B")])
+    details = [receipt.detail for receipt in await world.stored(merchant)]
+    assert set(details) == {None, NO_NEWS}

@@ -28,6 +28,7 @@ from tests.connectors.signed_by_paypal import (
 
 from payhooks.connectors.contract import Incoming, Keys
 from payhooks.connectors.paypal import PAYPAL, PayPal
+from payhooks.connectors.paypal_signature import Trust
 from payhooks.errors import InvalidError, SignatureError
 
 
@@ -104,7 +105,7 @@ def test_a_chain_needs_all_its_links_and_may_have_them_from_us() -> None:
     alone = keys(pem_of(chain().leaf))
     with pytest.raises(SignatureError):
         provider().verify(signed(BODY), alone, NOW, OPTIONS)
-    PayPal([chain().root], [chain().between]).verify(signed(BODY), alone, NOW, OPTIONS)
+    PayPal(Trust([chain().root], [chain().between])).verify(signed(BODY), alone, NOW, OPTIONS)
 
 
 def test_a_root_that_comes_along_is_not_trusted_for_that() -> None:

@@ -108,3 +108,45 @@ def test_an_equal_capture_is_told_where_nobody_has_the_first_any_more() -> None:
     [word] = untold(history.words, (), [first.said])
     assert (word.number, word.told.references[0]) == (2, "C2")
     assert untold(history.words, (), [first.said, word.said]) == ()
+
+
+def test_the_rest_of_an_order_that_is_let_go_ends_no_payment() -> None:
+    """An authorization lapses after a part of it was captured: that part is the merchant's."""
+    part = _about("C1", "30.00", status="COMPLETED", final_capture=False)
+    rest = _about("AUTH", "100.00", status="VOIDED")
+    story = [
+        heard(event("PAYMENT.CAPTURE.COMPLETED", part, id="WH-1", create_time=_FIRST)),
+        heard(event("PAYMENT.AUTHORIZATION.VOIDED", rest, id="WH-2", create_time=_SECOND)),
+    ]
+    [word] = _told(story)
+    assert (word.unified, word.told.amount) == ("payment_captured", Decimal("30.00"))
+    assert dict(word.told.extra)["amount_received"] is None  # of earlier ones it says nothing
+    assert [word.unified for word in _told(story[1:])] == ["payment_cancelled"]
+
+
+def test_a_unit_that_is_declined_beside_a_captured_one_fails_no_payment() -> None:
+    """Two sellers, and the second is not paid: the order has money, and needs a look."""
+    declined = _about("C2", "70.00", status="DECLINED")
+    failed = heard(event("PAYMENT.CAPTURE.DECLINED", declined, id="WH-2", create_time=_SECOND))
+    words = _told([_capture("C1", "50.00"), failed])
+    assert [(word.unified, word.told.amount) for word in words] == [
+        ("payment_succeeded", Decimal("50.00")),
+        ("action_required", Decimal("70.00")),
+    ]
+    extra = dict(words[1].told.extra)
+    assert (extra["status"], extra["amount_received"]) == ("requires_merchant_action", None)
+    assert [word.unified for word in _told([failed])] == ["payment_failed"]
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        ("COMPLETED", "refund_succeeded"),
+        ("FAILED", "refund_failed"),
+        ("CANCELLED", "refund_failed"),
+    ],
+)
+def test_a_refund_is_told_as_what_it_became(status: str, told: str) -> None:
+    """The event's name is that of the step; nobody has the money of one that failed."""
+    [word] = _told([heard(event("PAYMENT.CAPTURE.REFUNDED", _about("R1", "5.00", status=status)))])
+    assert word.unified == told

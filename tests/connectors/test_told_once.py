@@ -132,7 +132,7 @@ async def test_a_part_that_nobody_heard_in_the_end_takes_nothing_from_an_equal_o
         parts.append(len(publications))
         if len(parts) == 2:
             raise UnavailableError("killed between the parts")
-        return await publish(merchant, publications, **how)  # type: ignore[arg-type]
+        return await publish(merchant, publications, **how)  # type: ignore[arg-type] # as it came
 
     with monkeypatch.context() as patched:
         patched.setattr(world.services.acceptor, "publish", dying)

@@ -4,12 +4,14 @@ import hashlib
 import json
 from datetime import timedelta
 
+import pytest
 from tests.connectors import answered_by_mollie as mollie
 from tests.connectors import signed_by_adyen as adyen
 from tests.connectors import signed_by_paypal as paypal
 from tests.support.inbound_world import InboundWorld
 
 from payhooks import ids
+from payhooks.connectors.judging import NOTHING_THERE
 from payhooks.flow.receive import keep
 from payhooks.model.connector import Connector
 from payhooks.model.receipt import Receipt, ReceiptState, Verdict
@@ -137,6 +139,32 @@ async def test_paypals_certificate_is_fetched_and_a_strangers_refused() -> None:
     [receipt] = await world.stored(merchant)
     assert receipt.state is ReceiptState.QUARANTINED
     assert receipt.reason == "the certificate is not to be trusted"
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        pytest.param(404, 401, id="nothing there"),
+        pytest.param(400, 401, id="no name of any"),
+        pytest.param(429, 503, id="busy"),
+        pytest.param(403, 503, id="refused"),
+        pytest.param(302, 503, id="elsewhere"),
+        pytest.param(500, 503, id="broken"),
+    ],
+)
+async def test_whoever_has_paypals_certificates_and_is_busy_makes_no_forgery(
+    status: int, said: int
+) -> None:
+    """What PayPal sent is then sent again, instead of waiting in the quarantine for a person."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "paypal", secrets=(), options=paypal.OPTIONS)
+    _answers(world, paypal.CERTIFICATE_URL, Fetched(status=status, body=b""))
+    sent = paypal.signed(paypal.BODY)
+    answer = await world.hears(merchant, "paypal", sent.headers, sent.body)
+    assert answer.status == said
+    kept = [(one.state, one.reason) for one in await world.stored(merchant)]
+    assert kept == ([(ReceiptState.QUARANTINED, NOTHING_THERE)] if said == 401 else [])
 
 
 async def test_nothing_is_fetched_for_a_certificate_of_somebody_elses() -> None:

@@ -41,7 +41,7 @@ def _section(provider: Provider) -> Iterator[str]:
 
 
 def _secret(member: str, words: SecretWords) -> str:
-    needed = "" if words.required else " May be left out."
+    needed = "" if words.required else " Not always needed."
     return f"- `{member}`, {words.label}: {words.words}{needed}"
 
 

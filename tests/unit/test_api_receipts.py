@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+from tests.connectors import signed_by_paypal as paypal
 from tests.support.api_world import Answer, World
 from tests.support.owlpay_sender import OTHER_SECRET, SECRET, message, signed
 
@@ -288,34 +289,36 @@ async def test_what_is_read_again_at_once_is_bounded(
 
 async def test_who_forges_does_not_have_us_ask_for_whatever_he_names(shop: Shop) -> None:
     """Each forged request names a certificate; all of them together are a flood of requests."""
-    said = {"name": "paypal", "dialect": "paypal", "options": {"webhook_id": "9XL90610J3647323C"}}
+    said = {"name": "paypal", "dialect": "paypal", "options": paypal.OPTIONS}
     made = await shop.post("/connectors", said)
-    assert made.status == 201, made.body
     world, url = shop.world, "/" + made.json["url"].split("/", 3)[3]
     world.fetcher.script = lambda _request: Fetched(status=200, body=b"none")
     for number in range(15):
         named = f"https://api.paypal.com/v1/notifications/certs/CERT-{number:08x}-0-0"
-        headers = {
-            "paypal-auth-algo": "SHA256withRSA",
-            "paypal-cert-url": named,
-            "paypal-transmission-id": "d938e770-8046-11e6-8103-6b62a8a99ac4",
-            "paypal-transmission-sig": "AAAA",
-            "paypal-transmission-time": "2026-11-20T12:00:00Z",
-        }
-        sent = await world.call("POST", url, raw=b"{}", key=None, headers=headers)
+        made_up = paypal.signed(b"{}", url=named)
+        sent = await world.call("POST", url, raw=b"{}", key=None, headers=made_up.headers)
         assert sent.status == 401, sent.body
     asked = len(world.fetcher.asked)
     assert asked == 15
-
     again = await shop.post("/connectors/paypal/reprocess", {"states": ["quarantined"]})
     assert again.json == {"reprocessed": 0, "unverified": 15, "has_more": False}
     assert len(world.fetcher.asked) - asked == 10
     [one] = (await shop.get("/receipts?connector_id=paypal&limit=1")).json["data"]
     world.fetcher.script = lambda _request: None
     assert (await shop.post(f"/receipts/{one['id']}/reprocess")).status == 503
+    world.fetcher.script = lambda _request: Fetched(status=503, body=b"")
+    assert (await shop.post(f"/receipts/{one['id']}/reprocess")).status == 503
+    world.fetcher.script = lambda _request: Fetched(status=404, body=b"")
+    refused = await shop.post(f"/receipts/{one['id']}/reprocess")
+    assert (refused.status, "nothing at the certificate" in refused.json["detail"]) == (409, True)
+    # What it is signed with is nobody's to see: the body is signed as a checksum alone.
+    headers = dict((await shop.get(f"/receipts/{one['id']}")).json["headers"])
+    assert headers["paypal-transmission-sig"] == "(kept, not shown)"
 
 
-@pytest.mark.parametrize("states", [[], ["processed"], ["quarantined", "received"], ["nonsense"]])
+@pytest.mark.parametrize(
+    "states", [[], ["processed"], ["quarantined", "received"], ["conflicting"], ["nonsense"]]
+)
 async def test_what_was_told_is_not_read_again(shop: Shop, states: list[str]) -> None:
     """Its events are out; a second reading could only tell them twice."""
     receipt = await shop.hear()
@@ -334,6 +337,8 @@ async def test_a_conflicting_receipt_is_told_when_a_person_says_so(shop: Shop) -
     await shop.end(conflicting, ReceiptState.CONFLICTING)
     await shop.end(other, ReceiptState.UNMAPPED)
 
+    unsaid = await shop.post(f"/receipts/{conflicting}/reprocess")
+    assert (unsaid.status, "despite_conflict" in unsaid.json["detail"]) == (409, True)
     answer = await shop.post(f"/receipts/{conflicting}/reprocess", {"despite_conflict": True})
     assert (answer.status, answer.json["despite_conflict"]) == (202, True)
     assert (await shop.stored(conflicting)).state is ReceiptState.RECEIVED

@@ -6,7 +6,7 @@ import msgspec
 
 from payhooks import ids
 from payhooks.api.views import View, time
-from payhooks.control.receipts import Reprocessed, is_masked
+from payhooks.control.receipts import Reprocessed, is_masked, shown_headers
 from payhooks.model.expectation import Expectation
 from payhooks.model.receipt import Receipt
 
@@ -37,7 +37,7 @@ def receipt(value: Receipt) -> View:
     return {
         **summary(value),
         "query": value.query,
-        "headers": value.headers,
+        "headers": shown_headers(value),
         "body": _text(value.body),
         "body_base64": b64encode(value.body).decode(),
         "masked": is_masked(value),

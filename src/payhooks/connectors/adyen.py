@@ -1,8 +1,7 @@
 """Adyen's standard webhooks in JSON: payments and what is done to them, disputes, payouts.
 
-Rules: docs.adyen.com/development-resources/webhooks (verify-hmac-signatures, webhook-types) and
-docs.adyen.com/risk-management/disputes-api/dispute-notifications. Each item of a batch has its own
-signature, over eight of its members; the time and everything in additionalData are not signed.
+Rules: docs.adyen.com/development-resources/webhooks/webhook-types and
+docs.adyen.com/risk-management/disputes-api/dispute-notifications.
 
 What fails after it was captured, and is captured again: docs.adyen.com/online-payments/capture/
 failure-reasons. In automatic and manual mode the one capture is the payment, and fails it. With
@@ -13,18 +12,24 @@ date makes it another message. Others with the same code and reference are dupli
 also where their dates differ (development-resources/webhooks/handle-webhook-events).
 """
 
-import base64
-import binascii
-import hmac
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Annotated, ClassVar, Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 import msgspec
 
+from payhooks.catalogue.object_state import Entry
+from payhooks.connectors.adyen_items import (
+    Additional,
+    Item,
+    demand_basic,
+    demand_signed,
+    is_test,
+    items_of,
+)
 from payhooks.connectors.contract import (
     Answer,
     Choice,
@@ -36,73 +41,15 @@ from payhooks.connectors.contract import (
     SecretWords,
 )
 from payhooks.connectors.translated import Facts, Translated, moment, names
-from payhooks.dialects.reading import decoded
-from payhooks.dialects.schemes import no_match, required, spelled
+from payhooks.dialects.schemes import required
 from payhooks.errors import Fault, InvalidError, SignatureError
-from payhooks.limits import OBJECT_ID_CHARS_MAX
 from payhooks.model.currencies import digits_of
 
-_WANTED: Final = "one of Adyen's notifications"
 _KEY: Final = re.compile(r"[0-9A-Fa-f]{64}")
-_ITEMS_MAX: Final = 100  # each costs an HMAC per key; Adyen sends one in JSON, six at most
-_VALUE_MAX: Final = 10**15
 # Where Adyen counts other digits behind the point than ISO 4217, its own table is leading.
 _DIGITS: Final[Mapping[str, int]] = MappingProxyType({"CLP": 2, "CVE": 0, "IDR": 0, "ISK": 2})
 _TEST: Final = "test_"  # how the references of its test messages begin
-_RECAPTURED: Final = re.compile(r"Transaction (?:Auto-)?recaptured", re.IGNORECASE)
 _PART_FAILED: Final = "action_required"  # and nothing else of Adyen's means that
-
-_Text = Annotated[str, msgspec.Meta(max_length=OBJECT_ID_CHARS_MAX)]
-
-
-class _Amount(msgspec.Struct, frozen=True):
-    value: Annotated[int, msgspec.Meta(ge=0, le=_VALUE_MAX)]
-    currency: _Text
-
-
-class _Additional(msgspec.Struct, frozen=True):
-    signature: str | None = msgspec.field(default=None, name="hmacSignature")
-    action: str | None = msgspec.field(default=None, name="modification.action")
-    dispute_status: str | None = msgspec.field(default=None, name="disputeStatus")
-
-
-class _Item(msgspec.Struct, frozen=True, rename="camel"):
-    psp_reference: _Text
-    event_code: _Text
-    success: _Text
-    merchant_account_code: _Text = ""
-    merchant_reference: _Text | None = None
-    original_reference: _Text | None = None
-    amount: _Amount | None = None
-    event_date: str | None = None
-    reason: str | None = None
-    additional_data: _Additional | None = None
-
-    @property
-    def succeeded(self) -> bool:
-        return self.success == "true"
-
-    @property
-    def recaptured(self) -> bool:
-        """Whether Adyen captured by itself what had failed."""
-        return self.event_code == "CAPTURE" and _RECAPTURED.match(self.reason or "") is not None
-
-    @property
-    def signature(self) -> str | None:
-        return None if self.additional_data is None else self.additional_data.signature
-
-
-class _Wrapped(msgspec.Struct, frozen=True):
-    item: _Item = msgspec.field(name="NotificationRequestItem")
-
-
-class _Notification(msgspec.Struct, frozen=True):
-    items: Annotated[list[_Wrapped], msgspec.Meta(min_length=1, max_length=_ITEMS_MAX)] = (
-        msgspec.field(name="notificationItems")
-    )
-
-
-_decode = msgspec.json.Decoder(_Notification).decode
 
 
 class _Meaning(NamedTuple):
@@ -254,7 +201,7 @@ class Adyen(Translated):
     def missing(self, incoming: Incoming, options: Options) -> str | None:
         """Return that an item has no signature."""
         try:
-            items = _items(incoming.body)
+            items = items_of(incoming.body)
         except InvalidError:
             return "The body is not one of Adyen's notifications, so it has no signature."
         if all(item.signature for item in items):
@@ -264,14 +211,14 @@ class Adyen(Translated):
     def verify(self, incoming: Incoming, keys: Keys, now: datetime, options: Options) -> None:
         """Accept a batch of which one of the keys signed each item."""
         if keys.credential is not None:
-            _check_basic(required(incoming.headers, "Authorization"), keys.credential)
+            demand_basic(required(incoming.headers, "Authorization"), keys.credential)
         try:
-            items = _items(incoming.body)
+            items = items_of(incoming.body)
         except InvalidError:
             raise SignatureError("the body is no notification", "malformed_body") from None
         hmac_keys = [bytes.fromhex(key) for key in keys.secrets if _KEY.fullmatch(key)]
         for item in items:
-            _check_item(item, hmac_keys)
+            demand_signed(item, hmac_keys)
 
     def answer(self, *, verified: bool) -> Answer:
         """Return the word that Adyen waits for."""
@@ -279,10 +226,20 @@ class Adyen(Translated):
 
     def read(self, incoming: Incoming, options: Options) -> Sequence[Heard]:
         """Return what each item says, but for tests and what moves no money."""
-        found = [self._heard(item, options) for item in _items(incoming.body)]
-        return [heard for heard in found if heard is not None]
+        unreal = is_test(incoming.body)
+        found = [self._heard(item, options) for item in items_of(incoming.body)]
+        return [
+            msgspec.structs.replace(heard, is_test=unreal) for heard in found if heard is not None
+        ]
 
-    def _heard(self, item: _Item, options: Options) -> Heard | None:
+    def means(self, entry: Entry, options: Options) -> str | None:
+        """Return the event that it was heard as; the one capture by request cannot be cancelled."""
+        meant = super().means(entry, options)
+        # Where captures go by themselves it is heard as succeeded before there is one.
+        is_captured = entry.before == "succeeded" and options.get("capture") == "manual"
+        return None if is_captured and meant in {"payment_cancelled", "payment_expired"} else meant
+
+    def _heard(self, item: Item, options: Options) -> Heard | None:
         if item.event_code in _SILENT or item.psp_reference.startswith(_TEST):
             return None
         payment = item.original_reference or item.psp_reference
@@ -309,47 +266,9 @@ class Adyen(Translated):
         )
 
 
-def _items(body: bytes) -> list[_Item]:
-    return [wrapped.item for wrapped in decoded(_decode, body, wanted=_WANTED).items]
-
-
-def _check_basic(offered: str, credential: str) -> None:
-    """Accept what the webhook was set up with; the name of the scheme in any case."""
-    scheme, _, token = offered.partition(" ")
-    expected = base64.b64encode(spelled(credential))
-    if not hmac.compare_digest(spelled(token.strip()), expected) or scheme.lower() != "basic":
-        raise SignatureError("the basic authentication is not the webhook's", "no_match")
-
-
-def _check_item(item: _Item, keys: Sequence[bytes]) -> None:
-    amount = ("", "") if item.amount is None else (str(item.amount.value), item.amount.currency)
-    apart = (
-        item.psp_reference,
-        item.original_reference or "",
-        item.merchant_account_code,
-        *amount,
-        item.event_code,
-        item.success,
-    )
-    # Nothing in them is escaped. The merchant's reference may have colons and stands in the
-    # middle: with none in the others, one text can be read in one way only.
-    if any(":" in text for text in apart):
-        raise SignatureError("a signed member has a colon", "malformed_body")
-    signed = spelled(":".join((*apart[:3], item.merchant_reference or "", *apart[3:])))
-    try:
-        offered = base64.b64decode(spelled(item.signature or ""), validate=True)
-    except binascii.Error:
-        raise SignatureError("hmacSignature is not base64", "malformed_body") from None
-    matched = False
-    for key in keys:
-        matched |= hmac.compare_digest(hmac.digest(key, signed, "sha256"), offered)
-    if not matched:
-        raise no_match()
-
-
-def _meaning(item: _Item, capture: str) -> _Meaning | None:
+def _meaning(item: Item, capture: str) -> _Meaning | None:
     code = item.event_code
-    extra = item.additional_data or _Additional()
+    extra = item.additional_data or Additional()
     if code == "CANCEL_OR_REFUND":
         # Which of the two it became is said beside; where it is not, nobody can know.
         return {"cancel": _PAYMENT["CANCELLATION"], "refund": _REFUND["REFUND"]}.get(
@@ -366,13 +285,15 @@ def _meaning(item: _Item, capture: str) -> _Meaning | None:
     return None
 
 
-def _facts(item: _Item, unified: str) -> Facts:
+def _facts(item: Item, unified: str) -> Facts:
     amount = currency = None
     if item.amount is not None:
         currency = item.amount.currency
         digits = _DIGITS.get(currency, digits_of(currency))
         amount = format(Decimal(item.amount.value).scaleb(-digits), "f")
     part_failed = unified == _PART_FAILED
+    # What was captured of the rest, no message says.
+    of_part = {"amount_received": None} if part_failed or unified == "payment_captured" else {}
     with_reason = part_failed or unified.startswith("dispute_") or "_failed" in unified
     return Facts(
         amount=amount,
@@ -381,10 +302,7 @@ def _facts(item: _Item, unified: str) -> Facts:
         references=names(item.merchant_reference, item.psp_reference),
         # Of a payment that succeeded it has digits of the card in it, and no reason.
         reason=item.reason if with_reason else None,
-        # What was captured of the rest, no message says.
-        extra={"status": "requires_merchant_action", "amount_received": None}
-        if part_failed
-        else {},
+        extra={**({"status": "requires_merchant_action"} if part_failed else {}), **of_part},
     )
 
 

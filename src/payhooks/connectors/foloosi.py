@@ -79,7 +79,8 @@ class Foloosi(Catalogued):
     )
     credential = SecretWords(
         label="secret_key",
-        words="The account's secret_key, with which a transaction's details are asked for.",
+        words="The account's secret_key, with which a transaction's details are asked for: "
+        "where nothing is signed it is needed.",
         required=False,
     )
     choices = (

@@ -4,13 +4,17 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from payhooks.connectors.contract import Incoming, Keys, Options, Provider, Source
-from payhooks.errors import SignatureError
+from payhooks.errors import SignatureError, UnavailableError
 from payhooks.limits import KIB
 from payhooks.model.receipt import Receipt, Verdict
 
 # Of what nobody signed: an id, and what stands around it. A stranger may send as many as are
 # asked for, and a megabyte of each would be looked through for card data, and kept.
 POINTER_BYTES_MAX: Final = 8 * KIB
+_OK: Final = range(200, 300)
+# Whoever is asked has nothing of that name. All else may be otherwise in a minute.
+_NOTHING_THERE: Final = frozenset({400, 404, 410})
+NOTHING_THERE: Final = "there is nothing at the certificate's URL"
 
 
 class Judged(NamedTuple):
@@ -26,6 +30,20 @@ def incoming_of(receipt: Receipt) -> Incoming:
     for name, value in receipt.headers:
         headers.setdefault(name, value)
     return Incoming(receipt.method, receipt.query, headers, receipt.body)
+
+
+def material_in(status: int, body: bytes) -> bytes | None:
+    """Return what requests are verified with, of its owner's answer; None where he has no such.
+
+    Raises:
+        UnavailableError: He does not say now, as he is busy.
+
+    """
+    if status in _NOTHING_THERE:
+        return None
+    if status not in _OK:
+        raise UnavailableError(f"the certificate's owner answers {status}")
+    return body
 
 
 def judged(

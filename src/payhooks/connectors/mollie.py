@@ -13,6 +13,8 @@ from types import MappingProxyType
 from typing import ClassVar, Final
 from urllib.parse import parse_qsl
 
+import msgspec
+
 from payhooks.catalogue.life_cycle import at
 from payhooks.connectors.contract import (
     Asked,
@@ -144,7 +146,10 @@ class Mollie(Translated):
         said = Said(body)
         if said.text("/resource") != "payment" or said.needed("/id") != _payment_of(heard):
             raise InvalidError.at("/id", "unexpected", "The answer is not about this payment.")
-        return [*self._payment(said), *self._refunds(said), *self._chargebacks(said)]
+        found = [*self._payment(said), *self._refunds(said), *self._chargebacks(said)]
+        # Whoever stands in for Mollie could say of anything that it is real.
+        is_test = said.text("/mode") == "test" or "api_url" in options
+        return [msgspec.structs.replace(each, is_test=is_test) for each in found]
 
     def _payment(self, said: Said) -> Iterator[Heard]:
         status = said.needed("/status")

@@ -1,53 +1,36 @@
-"""PayPal's webhooks: signed with the key of a certificate that each request names.
+"""PayPal's webhooks: what they are about, and what they mean. How they are signed is beside this.
 
-Rules: developer.paypal.com/api/rest/webhooks. The certificate has to come from PayPal's own host,
-be issued to PayPal, and go back to one of the roots beside this file. What is signed has the body
-only as a CRC-32, which protects against nobody who has seen one signed request: he can bring
-another body to the same sum. So what PayPal sends is as secret as a key.
+Rules: developer.paypal.com/api/rest/webhooks.
 """
 
-import base64
-import binascii
 import re
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
-from importlib.resources import files
 from types import MappingProxyType
 from typing import ClassVar, Final
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
+import msgspec
 
 from payhooks.catalogue.life_cycle import at
-from payhooks.connectors.contract import Choice, Guide, Heard, Incoming, Keys, Options
+from payhooks.catalogue.object_state import Entry
+from payhooks.connectors.contract import Choice, Guide, Heard, Incoming, Keys, Options, Told
+from payhooks.connectors.paypal_signature import (
+    HEADERS,
+    SHIPPED,
+    Trust,
+    certificate_url,
+    is_sandbox,
+    signature_of,
+)
 from payhooks.connectors.said import Said
-from payhooks.connectors.translated import Facts, Translated, moment, names
+from payhooks.connectors.translated import PART_CAPTURED, Facts, Translated, moment, names
 from payhooks.connectors.unified import object_of
-from payhooks.dialects.schemes import no_match, required, spelled
 from payhooks.errors import Fault, SignatureError
 
-_ID: Final = "paypal-transmission-id"
-_TIME: Final = "paypal-transmission-time"
-_SIGNATURE: Final = "paypal-transmission-sig"
-_CERTIFICATE: Final = "paypal-cert-url"
-_ALGORITHM: Final = "paypal-auth-algo"
-_HEADERS: Final = (_ID, _TIME, _SIGNATURE, _CERTIFICATE, _ALGORITHM)
-_RSA_SHA256: Final = "SHA256withRSA"
-_CERTIFICATE_URL: Final = re.compile(
-    r"https://api(?:-m)?(?:\.sandbox)?\.paypal\.com/v1/notifications/certs/[A-Za-z0-9_-]{1,100}"
-)
-# As PayPal's own SDK for Java judges: what is for another of its hosts signs no webhooks.
-_OWN_NAME: Final = re.compile(r"messageverificationcerts(?:\.[a-z0-9-]{1,63}){0,3}\.paypal\.com")
 _WEBHOOK_ID: Final = re.compile(r"[A-Za-z0-9]{1,50}")
-_CHAIN_MAX: Final = 10
-_KEY_BITS_MIN: Final = 2048
 _CAPTURED: Final = "payment_captured"
+_FAILED: Final = "payment_failed"
+_PART_FAILED: Final = "action_required"
 _CAPTURE_LINK: Final = re.compile(r"/captures/([A-Za-z0-9]{1,64})")
 _LINKS_MAX: Final = 20
 
@@ -123,8 +106,8 @@ class PayPal(Translated):
     choices = (
         Choice(
             name="webhook_id",
-            words="The id of the webhook at PayPal. It is part of what PayPal signs, so that "
-            "nobody can send you what was meant for another.",
+            words="The id of the webhook at PayPal, and needed: it is part of what PayPal signs, "
+            "so that nobody can send you what was meant for another.",
         ),
     )
     guide = Guide(
@@ -143,14 +126,9 @@ class PayPal(Translated):
         }
     )
 
-    def __init__(
-        self, roots: Sequence[x509.Certificate], between: Sequence[x509.Certificate] = ()
-    ) -> None:
-        """Trust certificates that go back to *roots*, over what came with them or *between*."""
-        self._store = Store(list(roots))
-        self._between = tuple(between)
-        # A request a second would have the same chain judged again each time.
-        self._own_key = lru_cache(maxsize=64)(self._judged_key)
+    def __init__(self, trust: Trust) -> None:
+        """Believe what certificates signed that *trust* finds to be PayPal's."""
+        self._trust = trust
 
     def faults(
         self, options: Options, secrets: Sequence[str], credential: str | None
@@ -163,64 +141,25 @@ class PayPal(Translated):
 
     def missing(self, incoming: Incoming, options: Options) -> str | None:
         """Return which of the five headers is not there."""
-        lacking = next((name for name in _HEADERS if not incoming.headers.get(name)), None)
+        lacking = next((name for name in HEADERS if not incoming.headers.get(name)), None)
         return None if lacking is None else f"The request has no {lacking} header."
 
     def needs(self, incoming: Incoming, options: Options) -> str | None:
         """Return where the certificate is, if that is with PayPal."""
         if self.missing(incoming, options) is not None:
             return None
-        _ = _signature_of(incoming)  # nothing is fetched for what cannot be a signature
-        return _certificate_url(incoming)
+        _ = signature_of(incoming)  # nothing is fetched for what cannot be a signature
+        return certificate_url(incoming)
 
     def verify(self, incoming: Incoming, keys: Keys, now: datetime, options: Options) -> None:
         """Accept what PayPal's certificate signed for this webhook."""
-        signature = _signature_of(incoming)
         webhook_id = options.get("webhook_id", "")
         if _WEBHOOK_ID.fullmatch(webhook_id) is None:
             raise SignatureError("the connector has no webhook id")
-        material = keys.materials.get(_certificate_url(incoming))
+        material = keys.materials.get(certificate_url(incoming))
         if material is None:
             raise SignatureError("the certificate could not be had")
-        # To the hour: for a certificate's end that is near enough, and most are judged once.
-        key = self._own_key(material, now.replace(minute=0, second=0, microsecond=0))
-        sent = (required(incoming.headers, _ID), required(incoming.headers, _TIME))
-        signed = spelled("|".join((*sent, webhook_id, str(zlib.crc32(incoming.body)))))
-        try:
-            key.verify(signature, signed, PKCS1v15(), SHA256())
-        except InvalidSignature:
-            raise no_match() from None
-
-    def _judged_key(self, material: bytes, now: datetime) -> RSAPublicKey:
-        """Return the key of a certificate that is PayPal's.
-
-        Raises:
-            SignatureError: It is not, or it is none.
-
-        """
-        try:
-            chain = x509.load_pem_x509_certificates(material)
-            leaf, rest = chain[0], chain[1:_CHAIN_MAX]
-            alternative = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-            said = alternative.value.get_values_for_type(x509.DNSName)
-            own = next((name for name in said if _OWN_NAME.fullmatch(name)), None)
-            if own is None:
-                raise SignatureError("the certificate is not PayPal's", "untrusted")
-            policy = PolicyBuilder().store(self._store).time(now)
-            verifier = policy.build_server_verifier(x509.DNSName(own))
-            verifier.verify(leaf, [*rest, *self._between])
-            key = leaf.public_key()
-        except (
-            ValueError,
-            VerificationError,
-            x509.ExtensionNotFound,
-            x509.DuplicateExtension,
-            x509.UnsupportedGeneralNameType,
-        ):
-            raise SignatureError("the certificate is not to be trusted", "untrusted") from None
-        if not isinstance(key, RSAPublicKey) or key.key_size < _KEY_BITS_MIN:
-            raise SignatureError("the certificate's key is not fit", "untrusted")
-        return key
+        self._trust.demand_signed(incoming, webhook_id, material, now)
 
     def read(self, incoming: Incoming, options: Options) -> Sequence[Heard]:
         """Return what the event says of its resource."""
@@ -246,7 +185,25 @@ class PayPal(Translated):
             event_id=event_id,
             occurred_at=moment(said.text("/create_time")),
         )
-        return (heard,)
+        return (msgspec.structs.replace(heard, is_test=is_sandbox(incoming)),)
+
+    def means(self, entry: Entry, options: Options) -> str | None:
+        """Return the event that it was heard as; a unit that fails beside captured ones is a part.
+
+        An order has a capture for each of its units: it has not failed where another brought money.
+        """
+        meant = super().means(entry, options)
+        is_part = meant == _FAILED and entry.before in PART_CAPTURED
+        return _PART_FAILED if is_part else meant
+
+    def tell(self, heard: Heard, unified: str, options: Options) -> Told:
+        """Return what was kept of the message."""
+        told = super().tell(heard, unified, options)
+        if heard.type != _FAILED or unified == _FAILED:
+            return told
+        # What was captured of the other units, no message says.
+        part = {"status": "requires_merchant_action", "amount_received": None}
+        return msgspec.structs.replace(told, extra={**told.extra, **part})
 
 
 def _is_silent(word: str, said: Said) -> bool:
@@ -259,6 +216,8 @@ def _is_silent(word: str, said: Said) -> bool:
 
 def _unified(word: str, said: Said) -> str | None:
     """Return what it means; None where nobody knows."""
+    if word in _REFUND and said.text("/resource/status") in {"FAILED", "CANCELLED"}:
+        return "refund_failed"
     if word == "CUSTOMER.DISPUTE.RESOLVED":
         return _OUTCOMES.get(said.text("/resource/dispute_outcome/outcome_code") or "")
     return _MEANINGS.get(word)
@@ -269,13 +228,15 @@ def _payment(said: Said, unified: str) -> tuple[str | None, Facts]:
     several = at(said.data, f"{_UNITS}/1") is not None
     wait = {"status": "requires_merchant_action"} if unified == "action_required" else {}
     final = unified == _CAPTURED and at(said.data, "/resource/final_capture") is not False
+    # What was captured before it, no message says.
+    of_part = {"amount_received": None} if unified == _CAPTURED and not final else {}
     amounts = () if several else ("/resource/amount", f"{_UNITS}/0/amount")
     facts = Facts(
         amount=said.text(*(f"{place}/value" for place in amounts)),
         currency=said.text(*(f"{place}/currency_code" for place in amounts)),
         references=_references(said),
         reason=said.text("/resource/status_details/reason"),
-        extra=wait,
+        extra=wait | of_part,
         told_as="payment_succeeded" if final else "",
     )
     return said.text(_ORDER, "/resource/id"), facts
@@ -326,22 +287,6 @@ _FACTS: Final[Mapping[str, Callable[[Said, str], tuple[str | None, Facts]]]] = M
 )
 
 
-def _certificate_url(incoming: Incoming) -> str:
-    url = required(incoming.headers, _CERTIFICATE)
-    if _CERTIFICATE_URL.fullmatch(url) is None:
-        raise SignatureError("the certificate is not one of PayPal's own", "untrusted")
-    return url
-
-
-def _signature_of(incoming: Incoming) -> bytes:
-    if required(incoming.headers, _ALGORITHM) != _RSA_SHA256:
-        raise SignatureError("another way to sign than PayPal's", "malformed_header")
-    try:
-        return base64.b64decode(spelled(required(incoming.headers, _SIGNATURE)), validate=True)
-    except binascii.Error:
-        raise SignatureError("the signature is not base64", "malformed_header") from None
-
-
 def _references(said: Said) -> tuple[str, ...]:
     related = "/resource/supplementary_data/related_ids"
     return names(
@@ -366,9 +311,4 @@ def _capture_of(said: Said) -> str | None:
     return None
 
 
-def _shipped(name: str) -> list[x509.Certificate]:
-    folder = files("payhooks.connectors") / "paypal_certificates"
-    return x509.load_pem_x509_certificates((folder / name).read_bytes())
-
-
-PAYPAL: Final = PayPal(_shipped("roots.pem"), _shipped("intermediates.pem"))
+PAYPAL: Final = PayPal(SHIPPED)

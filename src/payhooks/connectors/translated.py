@@ -36,6 +36,9 @@ from payhooks.limits import OBJECT_ID_CHARS_MAX
 _OK: Final = 200
 _UNAUTHORIZED: Final = 401
 _REASON_CHARS_MAX: Final = 255
+# Where a part was captured: what ends then is the rest.
+PART_CAPTURED: Final = frozenset({"partially_captured_and_capturable", "partially_captured"})
+_ENDS_UNCAPTURED: Final = frozenset({"payment_cancelled", "payment_expired"})
 # What brings no money anywhere may be told without saying how much.
 _WITHOUT_AMOUNT: Final = frozenset(
     {"action_required", "payment_processing", "payment_cancelled", "payment_expired"}
@@ -117,13 +120,16 @@ class Translated:
     def means(self, entry: Entry, options: Options) -> str | None:
         """Return the event that it was heard as, unless the object had come there before.
 
-        A capture is told each time, and as what its provider says.
+        A capture is told each time, and as what its provider says. That the rest of a payment is
+        let go, by whom ever, takes nothing back of what was captured of it, and is not told.
         """
         event = entry.event
         if event.family != FAMILY:
             return None
         if event.type in self.told_each_time:
             return _facts_of(event.data).told_as or event.type
+        if event.type in _ENDS_UNCAPTURED and entry.before in PART_CAPTURED:
+            return None
         again = not entry.moved and entry.unified is not None
         return None if again else event.type
 

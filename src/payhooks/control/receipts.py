@@ -16,7 +16,13 @@ import msgspec
 from payhooks import ids
 from payhooks.connectors import registry
 from payhooks.connectors.contract import Keys, Provider, Source
-from payhooks.connectors.judging import Judged, incoming_of, judged
+from payhooks.connectors.judging import (
+    NOTHING_THERE,
+    Judged,
+    incoming_of,
+    judged,
+    material_in,
+)
 from payhooks.control import connectors
 from payhooks.control.context import Caller, Control, audit_entry
 from payhooks.errors import (
@@ -43,6 +49,10 @@ _HELD_BYTES_MAX: Final = 16 * MIB
 _AT_ONCE: Final = 20  # of the largest size, 20 MiB
 # Whoever forges names what is to be fetched; more of it is not asked for in one go.
 _MATERIALS_MAX: Final = 10
+# Whether one that conflicts is news a person decides, of each by itself.
+_WITHOUT_ASKING: Final = REPROCESSABLE - {ReceiptState.CONFLICTING}
+# With it, and PayPal's way to sign, whoever reads could have what he wrote taken for PayPal's.
+_NOT_SHOWN: Final = frozenset({"paypal-transmission-sig"})
 
 
 class Reprocessed(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +90,14 @@ def is_masked(receipt: Receipt) -> bool:
     return not hmac.compare_digest(hashlib.sha256(receipt.body).digest(), receipt.body_sha256)
 
 
+def shown_headers(receipt: Receipt) -> tuple[tuple[str, str], ...]:
+    """Return the headers as anybody may see them who may see the receipt."""
+    return tuple(
+        (name, "(kept, not shown)" if name in _NOT_SHOWN else value)
+        for name, value in receipt.headers
+    )
+
+
 async def reprocess(
     control: Control,
     caller: Caller,
@@ -91,8 +109,8 @@ async def reprocess(
     """Have receipts read again; return how many. Either all can be, or none is touched.
 
     Raises:
-        WrongStateError: One was read, is still not verified (this says why), or does not
-            conflict although it is to be told despite that.
+        WrongStateError: One was read, is still not verified (this says why), conflicts, or does
+            not although it is to be told despite that.
         UnavailableError: What it is verified with cannot be had now.
 
     """
@@ -134,8 +152,8 @@ async def reprocess_all(  # noqa: PLR0913 - every part is named at the call site
         InvalidError: Receipts in one of these states are not read again.
 
     """
-    if not states or not set(states) <= REPROCESSABLE:
-        detail = f"There are: {', '.join(sorted(REPROCESSABLE))}."
+    if not states or not set(states) <= _WITHOUT_ASKING:
+        detail = f"There are: {', '.join(sorted(_WITHOUT_ASKING))}."
         raise InvalidError.at("/states", "not_reprocessable", detail)
     judge = await _Judge.with_keys(control, merchant, connector)
     which = ReceiptFilter(connector_id=connector.id, states=tuple(states))
@@ -171,8 +189,14 @@ async def reprocess_all(  # noqa: PLR0913 - every part is named at the call site
 def _demand_state(receipt: Receipt, *, despite_conflict: bool) -> None:
     if receipt.state not in REPROCESSABLE:
         raise WrongStateError(f"A receipt that is {receipt.state} is not read again.")
-    if despite_conflict and receipt.state is not ReceiptState.CONFLICTING:
+    conflicts = receipt.state is ReceiptState.CONFLICTING
+    if despite_conflict and not conflicts:
         raise WrongStateError("This receipt does not conflict with another.")
+    if conflicts and not despite_conflict:
+        detail = "Read again it still would; despite_conflict has it told all the same."
+        raise WrongStateError(
+            f"This receipt conflicts with what the provider said before. {detail}"
+        )
 
 
 def _anew(receipt: Receipt, verdict: Verdict, *, despite_conflict: bool) -> Receipt:
@@ -214,7 +238,7 @@ class _Judge:
         self._provider = provider
         self._options = dict(connector.options)
         self._keys = keys
-        self._materials: dict[str, bytes | None] = {}
+        self._materials: dict[str, bytes | UnavailableError | None] = {}
 
     @classmethod
     async def of(cls, control: Control, merchant: Merchant, receipt: Receipt) -> "_Judge":
@@ -253,7 +277,10 @@ class _Judge:
             return Judged(Verdict.UNVERIFIED, error.reason)
         keys = self._keys
         if url is not None:
-            keys = keys._replace(materials={url: await self._material(url)})
+            material = await self._material(url)
+            if material is None:
+                return Judged(Verdict.UNVERIFIED, NOTHING_THERE)
+            keys = keys._replace(materials={url: material})
         return judged(self._provider, incoming, keys, receipt.received_at, self._options)
 
     async def look_or_leave(self, receipt: Receipt) -> Judged:
@@ -276,13 +303,22 @@ class _Judge:
             )
         return None
 
-    async def _material(self, url: str) -> bytes:
+    async def _material(self, url: str) -> bytes | None:
+        """Return what is at a URL; None: nothing. Each is asked for once.
+
+        Raises:
+            UnavailableError: Nobody says.
+
+        """
         if url not in self._materials:
             if len(self._materials) >= _MATERIALS_MAX or self._control.fetcher is None:
                 raise UnavailableError("too many certificates are named; try again later")
-            self._materials[url] = None
-            self._materials[url] = (await self._control.fetcher.fetch(Fetch(url=url))).body
+            try:
+                answer = await self._control.fetcher.fetch(Fetch(url=url))
+                self._materials[url] = material_in(answer.status, answer.body)
+            except UnavailableError as error:
+                self._materials[url] = error
         material = self._materials[url]
-        if material is None:
-            raise UnavailableError("the certificate could not be fetched")
+        if isinstance(material, UnavailableError):
+            raise material
         return material

@@ -20,6 +20,7 @@ from payhooks.ports.receiving import Conclusion, Link, Reference, Remembered, Se
 
 FAMILY: Final = "owngateway"  # whose words the unified events are
 HISTORY_MAX: Final = 200  # receipts of one object
+NO_NEWS: Final = "Nothing follows from it: it is no news of what it is about."
 EXPECTED_AFTER: Final = timedelta(minutes=1)
 
 
@@ -117,6 +118,8 @@ def conclusion_of(  # noqa: PLR0913 - what goes into one transaction
                 links.setdefault(place, Link(object_type=place[0], object_id=place[1]))
     repeated = all(due.repeated and not due.words for due in dues)
     first = dues[0].heard
+    if detail is None and not repeated and not any(due.words for due in dues):
+        detail = NO_NEWS
     waits = [_wait(receipt, due, provider, new_id=new_id, now=now) for due in dues]
     return Conclusion(
         merchant_id=receipt.merchant_id,

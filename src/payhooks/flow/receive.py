@@ -14,7 +14,7 @@ from typing import Final
 from payhooks import limits
 from payhooks.clock import Clock
 from payhooks.connectors.contract import Answer, Incoming, Keys, Provider
-from payhooks.connectors.judging import Judged, judged
+from payhooks.connectors.judging import NOTHING_THERE, Judged, judged, material_in
 from payhooks.errors import OutcomeUnknownError, RateLimitedError, SignatureError, UnavailableError
 from payhooks.flow.group_commit import Bounds, GroupCommit
 from payhooks.flow.receipt_guard import guarded, kept_headers
@@ -50,8 +50,6 @@ RESEND_AFTER_S: Final = 0.1
 _CONNECTORS_COUNTED_MAX: Final = 10_000
 _MATERIALS_MAX: Final = 100
 _MATERIAL_KEPT_S: Final = 3_600.0
-_OK: Final = range(200, 300)
-_SERVER_ERROR: Final = 500
 
 BOUNDS: Final = Bounds(
     batch_weight_max=limits.ACCEPT_BATCH_EVENTS_MAX,
@@ -184,7 +182,7 @@ class Receiver:
         if url is not None:
             material = await self._material(connector, url)
             if material is None:
-                return Judged(Verdict.UNVERIFIED, "there is nothing at the certificate's URL")
+                return Judged(Verdict.UNVERIFIED, NOTHING_THERE)
             keys = keys._replace(materials={url: material})
         return judged(provider, incoming, keys, self._clock.now(), options)
 
@@ -205,15 +203,13 @@ class Receiver:
             # was had is asked for again in any case, or a stranger could keep the provider out.
             self._demand_rate(connector, Verdict.FETCH)
         answer = await self._fetcher.fetch(Fetch(url=url))
-        if answer.status >= _SERVER_ERROR:
-            raise UnavailableError(f"the certificate's owner answers {answer.status}")
-        if answer.status not in _OK:
-            return None
-        # What came is judged by who asked for it: a wrong one verifies nothing.
-        self._materials[url] = (now_s, answer.body)
+        material = material_in(answer.status, answer.body)
+        if material is not None:
+            # What came is judged by who asked for it: a wrong one verifies nothing.
+            self._materials[url] = (now_s, material)
         while len(self._materials) > _MATERIALS_MAX:
             self._materials.popitem(last=False)
-        return answer.body
+        return material
 
     def _demand_rate(self, connector: Connector, verdict: Verdict) -> None:
         match verdict:

@@ -163,7 +163,7 @@ async def _show(visit: Visit, found: Receipt, messages: Messages) -> Response:
         reason=sentence(found.reason),
         waits=found.state is ReceiptState.RECEIVED,
         line=_line(found),
-        head=spelled(evidence.head(found.headers)),
+        head=spelled(evidence.head(receipts.shown_headers(found))),
         body=body_of(found.body),
         masked=receipts.is_masked(found),
         sha256=found.body_sha256.hex(),
