@@ -134,3 +134,16 @@ def test_the_old_news_of_another_object_or_amount_is_none_of_this_one() -> None:
         told = msgspec.structs.replace(old.told, **other)
         ancient = _kept((msgspec.structs.replace(old, told=told),))
         assert _chosen(untold((new,), (), ancient)) == [(2, 1)]
+
+
+def test_what_takes_back_the_end_that_was_told_long_ago_says_so() -> None:
+    """Nobody has the first message any more, and the merchant has long shipped."""
+    succeeded, failed, authorized, again = _states("succeeded", "failed", "authorized", "succeeded")
+    [word] = untold((failed,), (), _kept((succeeded,)))
+    assert word.correction
+    words = untold((failed, again), (), _kept((succeeded,)))
+    assert [word.correction for word in words] == [True, False]  # the fold knows of the second
+    [word] = untold((failed,), (), _kept((authorized,)))
+    assert not word.correction
+    [word] = untold((failed,), (), ())
+    assert not word.correction

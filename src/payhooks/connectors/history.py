@@ -6,16 +6,18 @@ each has its number, so that a second capture of the same amount is another word
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import count
 from typing import Final
 
 import msgspec
 
-from payhooks.catalogue import Catalogue
+from payhooks.catalogue import CATALOGUE, Catalogue
+from payhooks.catalogue.life_cycle import START
 from payhooks.catalogue.object_state import Mark, ObjectState, fold
 from payhooks.connectors.contract import Heard, Options, Provider, Told
+from payhooks.connectors.unified import FAMILY
 from payhooks.ids import EventId, MerchantId
 from payhooks.model.event import Event
 
@@ -143,7 +145,32 @@ def untold(
         fresh_ones = [word for word in equal if _message_of(word) not in told]
         for word, fresh in zip(fresh_ones[:lacking], free, strict=False):
             chosen[id(word)] = msgspec.structs.replace(word, number=fresh)
+    for word, kept in _first_after(words, ancient):
+        if id(word) in chosen and _takes_back(word, kept):
+            chosen[id(word)] = msgspec.structs.replace(chosen[id(word)], correction=True)
     return tuple(chosen[id(word)] for word in words if id(word) in chosen)
+
+
+def _first_after(words: Sequence[Word], ancient: Sequence[str]) -> Iterator[tuple[Word, str]]:
+    """Yield the first word of each object with what was told last of it before."""
+    last = {object_of(kept): kept for kept in ancient}
+    for word in words:
+        kept = last.pop((word.told.object_type, word.told.object_id), None)
+        if kept is not None:
+            yield word, kept
+
+
+def _takes_back(word: Word, kept: str) -> bool:
+    """Whether a word ends otherwise what had ended with one of which this was *kept*."""
+    type_ = None if word.each_time else CATALOGUE.find(FAMILY, word.unified)
+    kind = None if type_ is None else CATALOGUE.kind_of(type_)
+    if kind is None:
+        return False
+    event = kept.split(_SEPARATOR, 1)[0].partition(":")[0]
+    before, after = (kind.life_cycle.row(each, {}, START) for each in (event, word.unified))
+    if before is None or after is None or after.to is None:
+        return False
+    return before.to in kind.life_cycle.final and after.to != before.to
 
 
 def _said_again(words: Sequence[Word], said: set[str], ancient: Sequence[str]) -> set[str]:
@@ -160,13 +187,10 @@ def _said_again(words: Sequence[Word], said: set[str], ancient: Sequence[str]) -
     again = set(same)
     in_its_time = {_what_and_whose(kept) for kept in same}
     lately = {_what_and_whose(kept) for kept in said}
-    last = {object_of(kept): kept for kept in ancient}
-    for word in words:
+    now = [word for word in words if (word.meaning, _message_of(word)) not in in_its_time]
+    for word, kept in _first_after(now, ancient):
         own = (word.meaning, _message_of(word))
-        if own in in_its_time:
-            continue
-        kept = last.pop((word.told.object_type, word.told.object_id), None)
-        if kept is None or kept in same or own in lately or word.each_time:
+        if kept in same or own in lately or word.each_time:
             continue
         meaning, number, _message = kept.rsplit(_SEPARATOR, 2)
         if meaning == word.meaning:
