@@ -11,6 +11,7 @@ from tests.support.inbound_world import HEARD_AT, InboundWorld
 from payhooks.control import connectors
 from payhooks.control.connector_draft import ConnectorDraft
 from payhooks.errors import UnavailableError
+from payhooks.flow import conclude, tell
 from payhooks.flow.publication import Publication
 from payhooks.model.connector import Connector
 from payhooks.model.receipt import ReceiptState
@@ -147,3 +148,16 @@ async def test_a_part_that_nobody_heard_in_the_end_takes_nothing_from_an_equal_o
     assert await world.told() == [_CAPTURED, _CAPTURED]
     states = [receipt.state for receipt in await world.stored(world.merchant_text)]
     assert states == [ReceiptState.IGNORED, ReceiptState.PROCESSED]
+
+
+async def test_what_is_older_than_what_is_folded_is_not_told_again(
+    world: _World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 300 captures of one order the first may come once more, and is no 301st."""
+    for module in (tell, conclude):
+        monkeypatch.setattr(module, "HISTORY_MAX", 3)
+    await world.begin()
+    parts = [_item("CAPTURE", f"P{number}", number) for number in range(1, 9)]
+    for part in [*parts, parts[0], parts[4], parts[7]]:
+        await world.says(part)
+    assert await world.told() == [_CAPTURED] * len(parts)

@@ -57,17 +57,22 @@ async def test_what_was_told_is_known_when_its_receipts_are_gone(inbound: Inboun
     assert await inbound.stored(first) is None
 
 
-async def test_of_what_was_told_long_ago_the_newest_is_read(inbound: Inbound) -> None:
-    """However many there are: each message about the object reads them."""
+async def test_what_was_told_before_the_newest_is_known_without_its_receipts(
+    inbound: Inbound,
+) -> None:
+    """A provider may send the first of 300 once more: it was told, whoever folds it or not."""
     connector = await _connector(inbound)
-    for number in range(5):
+    for number in range(3):
         await inbound.heard(connector, "t-1", f"paid {number} EUR")
     await _retire_all(inbound)
-    young = [await inbound.heard(connector, "t-1") for _ in range(3)]
+    for number in range(3, 5):
+        await inbound.heard(connector, "t-1", f"paid {number} EUR")
+    await inbound.heard(connector, "t-2", "of another")
+    young = [await inbound.heard(connector, "t-1", "young") for _ in range(2)]
 
     remembered = await inbound.remembered(connector, "t-1", limit=2)
-    assert remembered.ancient == ("paid 3 EUR", "paid 4 EUR")
-    assert [one.receipt for one in remembered.heard] == young[1:]
+    assert remembered.ancient == tuple(f"paid {number} EUR" for number in range(5))
+    assert [one.receipt for one in remembered.heard] == young
 
 
 async def test_only_what_was_processed_of_that_object_by_that_connector_is_known(

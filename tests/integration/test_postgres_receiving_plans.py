@@ -107,7 +107,7 @@ async def test_receipts_that_nobody_holds_are_found_among_all(explained: Explain
 async def test_what_was_heard_before_is_read_and_not_what_only_came(explained: Explained) -> None:
     """A provider that repeats itself 3,000 times must not make each time dearer."""
     rows = await explained.run(
-        _SQL["heard_before"], _MERCHANT, _CONNECTOR, "payment", "busy", _PAGE
+        _SQL["heard_before"], _MERCHANT, _CONNECTOR, "payment", "busy", _PAGE, _PAGE
     )
     assert len(rows) == 3
     await _read_few(explained)
@@ -117,7 +117,7 @@ async def test_what_was_heard_before_is_read_and_not_what_only_came(explained: E
 async def test_of_what_was_told_long_ago_only_the_newest_is_read(explained: Explained) -> None:
     """And what is too old is found among all of it."""
     rows = await explained.run(
-        _SQL["heard_before"], _MERCHANT, _CONNECTOR, "payment", "told", _PAGE
+        _SQL["heard_before"], _MERCHANT, _CONNECTOR, "payment", "told", _PAGE, _PAGE
     )
     assert len(rows) == _PAGE
     [row] = await explained.run(_SQL["forget_said"], _GREATEST, _PAGE)

@@ -7,7 +7,7 @@ alone.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -87,11 +87,15 @@ class HeardBefore(msgspec.Struct, frozen=True, kw_only=True):
     said: tuple[str, ...]
 
 
+# A provider may repeat what is as old as this: nobody hears that often of one object.
+TOLD_MAX: Final = 2_000
+
+
 class Remembered(msgspec.Struct, frozen=True, kw_only=True):
     """What the store still knows of an object."""
 
     heard: tuple[HeardBefore, ...]
-    # What was told with PROCESSED receipts that are there no more: a word each.
+    # What was told with older ones, and with those that are there no more, oldest first.
     ancient: tuple[str, ...] = ()
 
 
@@ -180,9 +184,9 @@ class ReceivingStore(Protocol):
         ...
 
     async def heard_before(self, subject: Subject, *, limit: int) -> Remembered:
-        """Return the PROCESSED receipts linked to the object, and what retired ones have told.
+        """Return the newest so many PROCESSED receipts linked to the object, oldest first.
 
-        Of both the newest so many receipts, oldest first.
+        Of as many as TOLD_MAX that are older, and as many that have retired, what they told.
         """
         ...
 

@@ -12,6 +12,7 @@ from payhooks.model.connector import Connector, ConnectorStatus
 from payhooks.model.receipt import REPROCESSABLE, Receipt, ReceiptState, Verdict
 from payhooks.ports.controlling import Window
 from payhooks.ports.receiving import (
+    TOLD_MAX,
     Conclusion,
     ConnectorHealth,
     HeardBefore,
@@ -108,10 +109,12 @@ class MemoryReceive:
 
     async def heard_before(self, subject: Subject, *, limit: int) -> Remembered:
         """See ReceivingStore."""
-        told = sorted(self._tables.told.get(subject, {}).items())
+        retired = sorted(self._tables.told.get(subject, {}).items())[-TOLD_MAX:]
+        heard = _heard(self._tables, subject)
+        older = [(each.receipt.id, each.said) for each in heard[limit : limit + TOLD_MAX]]
         return Remembered(
-            heard=tuple(_heard(self._tables, subject)[:limit][::-1]),
-            ancient=tuple(word for _, said in told[-limit:] for word in said),
+            heard=tuple(heard[:limit][::-1]),
+            ancient=tuple(word for _, said in sorted([*retired, *older]) for word in said),
         )
 
     async def receipt(self, merchant_id: MerchantId, receipt_id: ReceiptId) -> Receipt | None:

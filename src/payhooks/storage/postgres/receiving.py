@@ -11,6 +11,7 @@ from payhooks.model.connector import Connector
 from payhooks.model.receipt import REPROCESSABLE, Receipt, Verdict
 from payhooks.ports.controlling import Window
 from payhooks.ports.receiving import (
+    TOLD_MAX,
     Conclusion,
     ConnectorHealth,
     HeardBefore,
@@ -104,7 +105,7 @@ class PostgresReceive:
         rows = await self._hearing.call(
             _SQL["heard_before"],
             *(subject.merchant_id, subject.connector_id),
-            *(key(subject.object_type), key(subject.object_id), limit),
+            *(key(subject.object_type), key(subject.object_id), limit, TOLD_MAX),
         )
         return Remembered(
             heard=tuple(

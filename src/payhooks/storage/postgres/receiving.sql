@@ -28,20 +28,26 @@ WHERE r.merchant_id = t.merchant_id AND r.id = t.id AND r.state = 0
 SELECT conclude_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
   $18, $19, $20, $21, $22, $23, $24, $25, $26) AS stale
 
--- Of retired receipts only what was told with them.
+-- Of older ones, and of those that have retired, only what was told with them.
 
 -- name: heard_before
 SELECT r.*, h.said FROM (
-  (SELECT h.receipt_id, h.said FROM heard h
+  (SELECT h.receipt_id, h.said, true AS whole FROM heard h
   WHERE h.merchant_id = $1 AND h.connector_id = $2 AND h.object_type = $3 AND h.object_id = $4
     AND h.processed
   ORDER BY h.receipt_id DESC LIMIT $5)
   UNION ALL
-  (SELECT t.receipt_id, t.said FROM told t
+  (SELECT h.receipt_id, h.said, false FROM heard h
+  WHERE h.merchant_id = $1 AND h.connector_id = $2 AND h.object_type = $3 AND h.object_id = $4
+    AND h.processed
+  ORDER BY h.receipt_id DESC LIMIT $6 OFFSET $5)
+  UNION ALL
+  (SELECT t.receipt_id, t.said, false FROM told t
   WHERE t.merchant_id = $1 AND t.connector_id = $2 AND t.object_type = $3 AND t.object_id = $4
-  ORDER BY t.receipt_id DESC LIMIT $5)
+  ORDER BY t.receipt_id DESC LIMIT $6)
 ) h LEFT JOIN LATERAL (
-  SELECT * FROM receipts r WHERE r.merchant_id = $1 AND r.id = h.receipt_id LIMIT 1
+  SELECT * FROM receipts r
+  WHERE h.whole AND r.merchant_id = $1 AND r.id = h.receipt_id LIMIT 1
 ) r ON true
 ORDER BY h.receipt_id
 

@@ -12,7 +12,14 @@ from payhooks.ids import MerchantId, ReceiptId, first_id_at
 from payhooks.model.expectation import Expectation
 from payhooks.model.receipt import Receipt
 from payhooks.ports.controlling import Window
-from payhooks.ports.receiving import Conclusion, HeardBefore, Reference, Remembered, Subject
+from payhooks.ports.receiving import (
+    TOLD_MAX,
+    Conclusion,
+    HeardBefore,
+    Reference,
+    Remembered,
+    Subject,
+)
 from payhooks.storage import receipts as stored_receipts
 from payhooks.storage import statements
 from payhooks.storage.sqlite.connection import (
@@ -45,7 +52,7 @@ class SqliteConclude(Part):
     async def heard_before(self, subject: Subject, *, limit: int) -> Remembered:
         """See ReceivingStore."""
         place = (subject.merchant_id, subject.object_type, subject.object_id)
-        bindings = (*place, subject.connector_id, limit)
+        bindings = (*place, subject.connector_id, limit, TOLD_MAX)
         found = await self._read(lambda db: rows(db, _SQL["heard_before"], bindings))
         # By id; only what was told has no document.
         each = [(_SAID.decode(row[1]), row[2:]) for row in sorted(found, key=itemgetter(0))]

@@ -32,9 +32,15 @@ SELECT * FROM (
   AND r.state = 'processed' ORDER BY h.receipt_id DESC LIMIT ?5)
 UNION ALL
 SELECT *, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM (
+  SELECT h.receipt_id, h.said
+  FROM heard AS h CROSS JOIN receipts AS r ON r.merchant_id = h.merchant_id AND r.id = h.receipt_id
+  WHERE h.merchant_id = ?1 AND h.object_type = ?2 AND h.object_id = ?3 AND h.connector_id = ?4
+  AND r.state = 'processed' ORDER BY h.receipt_id DESC LIMIT ?6 OFFSET ?5)
+UNION ALL
+SELECT *, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM (
   SELECT t.receipt_id, t.said FROM told AS t
   WHERE t.merchant_id = ?1 AND t.object_type = ?2 AND t.object_id = ?3 AND t.connector_id = ?4
-  ORDER BY t.receipt_id DESC LIMIT ?5);
+  ORDER BY t.receipt_id DESC LIMIT ?6);
 
 -- name: heard_since
 SELECT count(*)
