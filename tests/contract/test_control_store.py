@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+from tests.support.changes import written
 from tests.support.world import World, events_of
 
 from payhooks.errors import StaleVersionError, WrongStateError
@@ -64,7 +65,7 @@ async def test_an_edit_based_on_an_old_version_is_refused_whole(world: World) ->
     edited = await world.edit(endpoint, label="Counter")
     key = world.key(merchant.id)
     stale = msgspec.structs.replace(endpoint, label="Till", version=2)
-    change = Change(audit=world.audit(merchant.id), endpoint=stale, key=key)
+    change = msgspec.structs.replace(written(stale, world.audit(merchant.id)), key=key)
     [before] = await world.store.routing([merchant.id])
     with pytest.raises(StaleVersionError):
         await world.store.apply(change)

@@ -1,9 +1,10 @@
 """What LeaseStore promises: what is due, fairly, once, and nothing that should rest."""
 
 import pytest
-from tests.support.world import LEASE_S, World, events_of, ids_of
+from tests.support.world import LEASE_S, OWNER, World, events_of, ids_of
 
 from payhooks.ids import EndpointId, delivery_id
+from payhooks.model.delivery import State
 from payhooks.model.endpoint import EndpointStatus
 from payhooks.ports.leasing import LaneNews, LaneReport
 
@@ -35,6 +36,35 @@ async def test_a_lease_lasts_as_long_as_waiting_and_sending_may_take(world: Worl
     assert (await world.lease_one()).lease_s == 60.0
     await world.advance(55)
     assert await world.store.expire(limit=10) == []
+
+
+@pytest.mark.parametrize(
+    ("dialect", "expected_s"),
+    [("standard", 30.0), ("treezor", 25.0), ("owngateway", 45.0), ("merchant-console", 60.0)],
+)
+async def test_a_lease_outlives_what_the_dialect_allows(
+    world: World, dialect: str, expected_s: float
+) -> None:
+    """Else a receiver that takes its time is sent the event again beside itself."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant, dialect="standard")
+    await world.edit(endpoint, dialect=dialect)
+    await world.publish(merchant, endpoint)
+    assert (await world.lease_one()).lease_s == expected_s
+
+
+async def test_an_order_holds_while_a_slow_receiver_is_within_its_time(world: World) -> None:
+    """It answers 200 after 44 s of the 45 that it has: asked once, and the next comes after it."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant, dialect="merchant-console")
+    events = [await world.publish(merchant, endpoint, order_key=b"o" * 16) for _ in range(2)]
+    first = await world.lease_one()
+    await world.advance(44)
+    assert await world.store.expire(limit=10) == []
+    assert await world.lease(owner=OWNER + 1) == []
+    await world.deliver(first)
+    assert (await world.delivery(events[0], endpoint)).state is State.DELIVERED
+    assert events_of(await world.lease()) == [events[1].id]
 
 
 async def test_nothing_is_leased_twice(world: World) -> None:

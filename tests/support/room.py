@@ -10,7 +10,7 @@ from payhooks.ports.leasing import Leased
 from payhooks.ports.transport import UnderWay
 from payhooks.testing import ManualClock, QuietTelemetry
 from payhooks.worker.dispatcher import Dispatcher, Done
-from payhooks.worker.lanes import Lane
+from payhooks.worker.lanes import Held
 
 HANGS, ANSWERS = b"hangs", b"answers"
 
@@ -93,7 +93,8 @@ class Room:
     async def close(self) -> None:
         await self.dispatcher.drain(grace_s=0)
 
-    def _attempt(self, leased: Leased, lane: Lane, done: Done) -> UnderWay:
+    def _attempt(self, held: Held, done: Done) -> UnderWay:
+        leased, lane = held.leased, held.lane
         self.under_way.append(leased)
 
         async def write() -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from random import Random
 
 import msgspec
+from tests.support.changes import written
 from tests.support.stores import OpenedStore
 
 from payhooks.ids import (
@@ -111,14 +112,14 @@ class World:
             signature=Signature(type=SignatureType.NONE),
         )
         endpoint = msgspec.structs.replace(endpoint, **members)
-        await self.store.apply(Change(audit=self.audit(merchant.id), endpoint=endpoint))
+        await self.store.apply(written(endpoint, self.audit(merchant.id)))
         return endpoint
 
     async def edit(self, endpoint: Endpoint, **members: object) -> Endpoint:
         """Return the next version of an endpoint, stored."""
         edited = msgspec.structs.replace(endpoint, version=endpoint.version + 1, **members)
         audit, moved = self.audit(endpoint.merchant_id), edited.url != endpoint.url
-        await self.store.apply(Change(audit=audit, endpoint=edited, moved=moved))
+        await self.store.apply(written(edited, audit, moved=moved))
         return edited
 
     def secret(self, merchant: Merchant, owner_id: bytes, **members: object) -> SealedSecret:

@@ -5,13 +5,13 @@ import json
 import msgspec
 import pytest
 from tests.support.api_world import World
+from tests.support.changes import written
 from tests.support.custom_formats import HUB, SLACK
 
 from payhooks import ids
 from payhooks.control.context import SYSTEM, audit_entry
 from payhooks.control.replay import Replayer
 from payhooks.ids import MerchantId
-from payhooks.ports.controlling import Change
 
 pytestmark = pytest.mark.shows("V09")
 
@@ -207,7 +207,7 @@ async def test_events_wait_for_a_dialect_that_is_not_installed_any_more(world: W
     entry = audit_entry(
         world.control, SYSTEM, merchant_id=merchant_id, action="endpoint.updated", target="x"
     )
-    await world.control.apply(Change(audit=entry, endpoint=changed))
+    await world.control.apply(written(changed, entry))
     world.directory.outdate(merchant_id)
     refused = await world.publish(merchant)
     assert (refused.status, refused.json["retryable"]) == (503, True)

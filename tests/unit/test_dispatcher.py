@@ -18,7 +18,7 @@ from payhooks.ports.leasing import LaneNews, Leased
 from payhooks.ports.transport import UnderWay
 from payhooks.testing import ManualClock, QuietTelemetry
 from payhooks.worker.dispatcher import Dispatcher, Done
-from payhooks.worker.lanes import Lane, judge
+from payhooks.worker.lanes import Held, Lane, judge
 
 
 @pytest.fixture
@@ -298,7 +298,7 @@ async def test_a_bug_in_one_attempt_frees_its_slot(make_room: Callable[..., Room
     """One poisoned delivery must not eat a slot for ever."""
     telemetry = QuietTelemetry()
 
-    def attempt(_leased: Leased, _lane: Lane, _done: Done) -> UnderWay:
+    def attempt(_held: Held, _done: Done) -> UnderWay:
         raise ZeroDivisionError
 
     def give_back(_leased: Leased) -> None:

@@ -170,6 +170,31 @@ async def test_an_endpoint_paused_while_its_delivery_waited_is_not_told(world: W
 
 
 @pytest.mark.parametrize(
+    ("waited_s", "deadline_s"),
+    [
+        pytest.param(0.0, 10.0, id="it may use what waiting left"),
+        pytest.param(4.0, 6.0, id="it waited"),
+    ],
+)
+async def test_no_request_outlives_its_lease(
+    world: World, waited_s: float, deadline_s: float
+) -> None:
+    """The endpoint was given more time after it was leased: another would get it meanwhile."""
+    flow = Flow(world)
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant, timeout_s=5.0)
+    await world.publish(merchant, endpoint)
+    taken_at_s = world.clock.monotonic_s()
+    leased = await world.lease_one()
+    await world.edit(endpoint, timeout_s=45.0)
+    await flow.directory.reload(merchant.id)
+    await world.advance(waited_s)
+    flow.dispatcher.offer(leased, taken_at_s=taken_at_s)
+    await flow.settled()
+    assert [request.deadline_s for request in flow.transport.sent] == [deadline_s]
+
+
+@pytest.mark.parametrize(
     ("authentication", "name", "value"),
     [
         pytest.param(
@@ -286,7 +311,16 @@ class SleepyStore(MemoryStore):
         return found
 
 
-async def test_a_process_that_slept_while_it_looked_up_the_endpoint_sends_nothing() -> None:
+@pytest.mark.parametrize(
+    ("waited_s", "asleep_s"),
+    [
+        pytest.param(0.0, 6.0, id="looking up took too long"),
+        pytest.param(4.0, 2.0, id="waiting and looking up together did"),
+    ],
+)
+async def test_a_process_that_slept_while_it_looked_up_the_endpoint_sends_nothing(
+    waited_s: float, asleep_s: float
+) -> None:
     """Its lease may have ended meanwhile: somebody else may be sending the same."""
     clock = ManualClock()
     store = SleepyStore(clock)
@@ -295,8 +329,12 @@ async def test_a_process_that_slept_while_it_looked_up_the_endpoint_sends_nothin
     endpoint = await world.endpoint(merchant, signature=NO_SIGNATURE)
     await world.publish(merchant, endpoint)
     flow = Flow(world)
-    store.asleep_s = 6.0
-    assert await flow.lease_and_send() == 1
+    taken_at_s = clock.monotonic_s()
+    leased = await world.lease_one()
+    await world.advance(waited_s)
+    store.asleep_s = asleep_s
+    flow.dispatcher.offer(leased, taken_at_s=taken_at_s)
+    await flow.settled()
     assert flow.transport.sent == []
     store.asleep_s = 0.0
     assert await flow.lease_and_send() == 1

@@ -21,7 +21,7 @@ from payhooks.control.endpoint_draft import (
     next_number,
 )
 from payhooks.control.secrets import Revealed
-from payhooks.dialects import registry
+from payhooks.dialects import deadlines, registry
 from payhooks.errors import InvalidError, NotFoundError, StaleVersionError, WrongStateError
 from payhooks.ids import EndpointId
 from payhooks.model.endpoint import (
@@ -383,6 +383,7 @@ def _change(  # noqa: PLR0913 - every part of a change is named at the call site
     return Change(
         audit=entry,
         endpoint=after,
+        lease_s=deadlines.lease_s(after),
         moved=before is not None and before.url != after.url,
         secrets=new_secrets,
         forget_secrets=forget,

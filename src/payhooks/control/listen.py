@@ -14,7 +14,7 @@ from payhooks.control.context import Caller, Control, audit_entry
 from payhooks.control.endpoint_draft import check_events, next_number
 from payhooks.control.faults import Faults
 from payhooks.control.secrets import Revealed
-from payhooks.dialects import registry
+from payhooks.dialects import deadlines, registry
 from payhooks.errors import NotFoundError, WrongStateError
 from payhooks.ids import DeliveryId, EndpointId
 from payhooks.model.attempt import Answer, Attempt, Outcome, Reason, Silence, Timing
@@ -78,6 +78,7 @@ async def start(
         Change(
             audit=_entry(control, caller, endpoint, "listener.started"),
             endpoint=endpoint,
+            lease_s=deadlines.lease_s(endpoint),
             secrets=(sealed,),
         )
     )
@@ -102,6 +103,7 @@ async def stop(control: Control, caller: Caller, endpoint: Endpoint) -> None:
         Change(
             audit=_entry(control, caller, endpoint, "listener.stopped"),
             endpoint=stopped,
+            lease_s=deadlines.lease_s(stopped),
             forget_secrets=tuple(secret.id for secret in known),
         )
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from payhooks import limits
-from payhooks.dialects.registry import DIALECTS
+from payhooks.dialects.deadlines import lease_s
 from payhooks.errors import TooLargeError
 from payhooks.flow.routing import RoutingTable
 from payhooks.ids import EndpointId, delivery_id
@@ -100,13 +100,3 @@ def order_key(ordering: Ordering, order_of: str | None) -> bytes | None:
             if order_of is None:
                 return None
             return hashlib.blake2b(order_of.encode(), digest_size=ORDER_KEY_BYTES).digest()
-
-
-def timeout_s(endpoint: Endpoint) -> float:
-    """Return the deadline of one attempt."""
-    return endpoint.timeout_s or DIALECTS[endpoint.dialect].timeout_s
-
-
-def lease_s(endpoint: Endpoint) -> float:
-    """Return how long a lease lasts: it outlives the wait and the attempt by a margin."""
-    return limits.WAIT_IN_MEMORY_S_MAX + timeout_s(endpoint) + limits.LEASE_MARGIN_S

@@ -15,8 +15,8 @@ import msgspec
 from payhooks import __version__
 from payhooks.clock import Clock
 from payhooks.dialects.contract import Dialect, Rendered, Signed
+from payhooks.dialects.deadlines import timeout_s
 from payhooks.errors import DamagedError, InvalidError, UnavailableError
-from payhooks.flow.fan_out import timeout_s
 from payhooks.flow.routing import RoutingTable
 from payhooks.ids import DELIVERY, to_text
 from payhooks.model.attempt import Answer, OurFault, Outcome, Reason, Silence, Timing
@@ -52,11 +52,15 @@ class Sender:
         endpoint: Endpoint,
         table: RoutingTable,
         done: Callable[[Sent], None],
+        *,
+        within_s: float,
     ) -> UnderWay | None:
         """Begin one attempt; *done* hears of it when the endpoint's time-out is over at last.
 
-        Cancelled, *done* hears nothing. Returns None where *done* was told already.
+        It is over after *within_s* at the latest, for which the lease is good. Cancelled, *done*
+        hears nothing. Returns None where *done* was told already.
         """
+        assert within_s > 0
         began_at = self._clock.now()
         # Only the current version of a dialect writes; an older pin has its body stored.
         try:
@@ -93,7 +97,8 @@ class Sender:
             silence = Silence(reason=Reason.NOT_CARRIED, detail=detail, timing=Timing())
             done(Sent(outcome=silence, rendered=rendered.body, began_at=began_at))
             return None
-        deadline_s = timeout_s(endpoint)
+        # The endpoint may have been given a longer time-out since this was leased.
+        deadline_s = min(timeout_s(endpoint), within_s)
         request = OutboundRequest(
             url=endpoint.url,
             headers=headers,

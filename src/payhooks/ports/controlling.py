@@ -28,6 +28,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     audit: AuditEntry
     merchant: Merchant | None = None  # version 1 inserts; else updates version - 1
     endpoint: Endpoint | None = None  # likewise; its number came from ``next_number``
+    lease_s: float | None = None  # how long its lane leases from now on; with each endpoint
     # The endpoint has another URL: its lane forgets rest, circuit and failures, as on resuming.
     moved: bool = False
     secrets: tuple[SealedSecret, ...] = ()  # inserted, or replaced where the id exists
@@ -39,6 +40,9 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     replay: Replay | None = None  # inserted, or replaced while it runs, but for how far it is
     event_type: EventType | None = None  # an operator's own; version as for merchant
     announcements: tuple[Announcement, ...] = ()
+
+    def __post_init__(self) -> None:
+        assert (self.lease_s is not None) == (self.endpoint is not None)
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):

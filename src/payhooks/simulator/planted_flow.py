@@ -35,9 +35,8 @@ _EVERYBODY: Final = MerchantId(bytes(16))
 class SettlesFirst(Attempts):
     """A delivery is written down as delivered, then sent."""
 
-    def _begin(
-        self, leased: Leased, lane: Lane, table: RoutingTable, done: Done
-    ) -> UnderWay | None:
+    def _begin(self, held: Held, table: RoutingTable, done: Done) -> UnderWay | None:
+        leased = held.leased
         endpoint = table.endpoint(leased.endpoint_id)
         if endpoint is not None and endpoint.status is EndpointStatus.ACTIVE:
             good = Answer(
@@ -46,7 +45,7 @@ class SettlesFirst(Attempts):
             sent = Sent(outcome=good, rendered=b"", began_at=self._clock.now())
             judged = self._settler.judge(leased, endpoint, sent)
             self._settler.settle(leased, endpoint, sent, judged)
-        return super()._begin(leased, lane, table, done)
+        return super()._begin(held, table, done)
 
 
 class DeafToRetryAfter(Attempts):

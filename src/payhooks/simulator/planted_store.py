@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from payhooks.clock import Clock
+from payhooks.dialects.deadlines import lease_s
 from payhooks.ids import EndpointId
 from payhooks.model.attempt import Reason
 from payhooks.model.delivery import State, Trigger
@@ -13,7 +14,7 @@ from payhooks.model.endpoint import Endpoint, EndpointStatus
 from payhooks.model.replay import Replay, ReplayState
 from payhooks.ports.accepting import Acceptance, Accepted, Arrival
 from payhooks.ports.controlling import Change, Requeue
-from payhooks.ports.leasing import LaneNews, LaneReport, Lease
+from payhooks.ports.leasing import LaneNews, LaneReport, Lease, Leased
 from payhooks.ports.settling import Settlement
 from payhooks.ports.sweeping import Expired
 from payhooks.simulator.auditor import Auditor
@@ -162,11 +163,15 @@ class NobodyWaits(WatchedStore):
 
 
 class ShortLease(WatchedStore):
-    """A lease is shorter than the request may take."""
+    """A lease is shorter than the request may take, and than the process is told."""
 
-    def _write_lane(self, endpoint: Endpoint, *, moved: bool) -> None:
-        super()._write_lane(endpoint, moved=moved)
+    def _write_lane(self, endpoint: Endpoint, *, lease_us: int, moved: bool) -> None:
+        super()._write_lane(endpoint, lease_us=lease_us, moved=moved)
         self._tables.lanes[endpoint.id].lease_us = span_us(_SHORT_LEASE_S)
+
+    def _leased(self, row: QueueRow, lane: LaneRow) -> Leased:
+        told_s = lease_s(self._tables.endpoints[row.endpoint_id])
+        return msgspec.structs.replace(super()._leased(row, lane), lease_s=told_s)
 
 
 class DeafReplay(WatchedStore):
@@ -200,11 +205,11 @@ class KeptBacklog(WatchedStore):
 class ForgetfulPause(WatchedStore):
     """What waited while an endpoint was paused is not looked at when it is resumed."""
 
-    def _write_lane(self, endpoint: Endpoint, *, moved: bool) -> None:
+    def _write_lane(self, endpoint: Endpoint, *, lease_us: int, moved: bool) -> None:
         lane = self._tables.lanes.get(endpoint.id)
         paused = lane is not None and lane.state is LaneState.PAUSED
         look_at = 0 if lane is None else lane.look_at
-        super()._write_lane(endpoint, moved=moved)
+        super()._write_lane(endpoint, lease_us=lease_us, moved=moved)
         if lane is not None and paused and lane.state is LaneState.OPEN:
             lane.look_at = look_at
             self._tables.wakes.pop(endpoint.id, None)
@@ -227,8 +232,8 @@ class StaleFanOut(WatchedStore):
 class DeadEars(WatchedStore):
     """A lane stays open when its endpoint is disabled."""
 
-    def _write_lane(self, endpoint: Endpoint, *, moved: bool) -> None:
-        super()._write_lane(endpoint, moved=moved)
+    def _write_lane(self, endpoint: Endpoint, *, lease_us: int, moved: bool) -> None:
+        super()._write_lane(endpoint, lease_us=lease_us, moved=moved)
         if endpoint.status is EndpointStatus.DISABLED:
             self._tables.lanes[endpoint.id].state = LaneState.OPEN
 

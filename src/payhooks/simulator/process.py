@@ -26,7 +26,6 @@ from payhooks.flow.tally import Tallier
 from payhooks.ids import MERCHANT, EndpointId, IdSource, MerchantId, TimeOrderedIds, to_text
 from payhooks.model.connector import Connector
 from payhooks.model.endpoint import DisabledReason
-from payhooks.ports.leasing import Leased
 from payhooks.ports.store import Store
 from payhooks.ports.transport import UnderWay
 from payhooks.simulator.auditor import Auditor
@@ -39,7 +38,7 @@ from payhooks.simulator.receivers import LEASED, Receivers
 from payhooks.simulator.store import FaultyStore
 from payhooks.testing import QuietTelemetry, ScriptedFetcher
 from payhooks.worker.dispatcher import Done
-from payhooks.worker.lanes import Lane
+from payhooks.worker.lanes import Held
 from payhooks.worker.loop import Beside, Worker
 
 Result = TypeVar("Result")
@@ -286,9 +285,9 @@ class Process:
         """Whether nothing is under way and nothing waits in memory."""
         return self.dispatcher.in_flight == 0 and self.dispatcher.waiting == 0
 
-    def _attempt(self, leased: Leased, lane: Lane, done: Done) -> UnderWay | None:
-        LEASED.set(leased)
-        return self._attempts.begin(leased, lane, done)
+    def _attempt(self, held: Held, done: Done) -> UnderWay | None:
+        LEASED.set(held.leased)
+        return self._attempts.begin(held, done)
 
     async def _disable(
         self, merchant_id: MerchantId, endpoint_id: EndpointId, reason: DisabledReason

@@ -17,7 +17,7 @@ from payhooks.ports.leasing import LaneNews, LaneReport, Leased, LeaseStore
 from payhooks.ports.telemetry import Telemetry
 from payhooks.ports.transport import UnderWay
 from payhooks.worker.dispatcher import Done, Write
-from payhooks.worker.lanes import Lane, judge
+from payhooks.worker.lanes import Held, Lane, judge
 
 # Then the outcome is written down without its news: what the breaker finds next tells it
 # again, but an outcome that is dropped is sent again, and after three times poisoned.
@@ -47,42 +47,42 @@ class Attempts:
         self._random = random
         self._telemetry = telemetry
 
-    def begin(self, leased: Leased, lane: Lane, done: Done) -> UnderWay | None:
+    def begin(self, held: Held, done: Done) -> UnderWay | None:
         """Begin one attempt and have its outcome written down.
 
         *done* is told once what is left to do when its slot is free: telling the store news of
         the lane. Cancelled, it spends nothing. Returns None where *done* was told already.
         """
-        table = self._directory.cached(leased.merchant_id)
-        if table is None or table.version < leased.routing_version:
-            return asyncio.get_running_loop().create_task(self._begin_late(leased, lane, done))
-        return self._begin(leased, lane, table, done)
+        table = self._directory.cached(held.leased.merchant_id)
+        if table is None or table.version < held.leased.routing_version:
+            return asyncio.get_running_loop().create_task(self._begin_late(held, done))
+        return self._begin(held, table, done)
 
-    def _begin(
-        self, leased: Leased, lane: Lane, table: RoutingTable, done: Done
-    ) -> UnderWay | None:
+    def _begin(self, held: Held, table: RoutingTable, done: Done) -> UnderWay | None:
+        leased = held.leased
         endpoint = table.endpoint(leased.endpoint_id)
         # Paused or deleted since it was leased: the store knows what becomes of it.
         if endpoint is None or endpoint.status is not EndpointStatus.ACTIVE:
             self._settler.give_back(leased)
             done(None)
             return None
-        ended = partial(self._end, leased, lane, endpoint, done)
-        return self._sender.begin(leased, endpoint, table, ended)
+        ended = partial(self._end, leased, held.lane, endpoint, done)
+        within_s = held.ends_s - self._clock.monotonic_s()
+        return self._sender.begin(leased, endpoint, table, ended, within_s=within_s)
 
-    async def _begin_late(self, leased: Leased, lane: Lane, done: Done) -> None:
+    async def _begin_late(self, held: Held, done: Done) -> None:
         """Begin with a table that must be loaded first; the task lasts as long as the attempt."""
+        leased = held.leased
         write: Write | None = None
-        began_s = self._clock.monotonic_s()
         try:
             table = await self._directory.at_least(leased.merchant_id, leased.routing_version)
-            if self._clock.monotonic_s() - began_s > limits.WAIT_IN_MEMORY_S_MAX:
-                # The lease may end before the request would, and another process may have it.
+            if self._clock.monotonic_s() - held.taken_at_s > limits.WAIT_IN_MEMORY_S_MAX:
+                # What is left of the lease is less than the request may take.
                 self._settler.give_back(leased)
                 done(None)
                 return
             ended: asyncio.Future[Write | None] = asyncio.get_running_loop().create_future()
-            under_way = self._begin(leased, lane, table, ended.set_result)
+            under_way = self._begin(held, table, ended.set_result)
             try:
                 write = await ended
             finally:

@@ -41,7 +41,7 @@ Write = Callable[[], Awaitable[None]]
 Done = Callable[[Write | None], None]
 # Begins an attempt, which calls Done once it has ended, unless it is broken off before. No task
 # for each: on the good path nothing is waited for but the receiver, and that is transport's.
-Attempt = Callable[[Leased, Lane, Done], UnderWay | None]
+Attempt = Callable[[Held, Done], UnderWay | None]
 GiveBack = Callable[[Leased], None]
 
 
@@ -309,7 +309,7 @@ class Dispatcher:
         self._merchants[lane.merchant_id] = self._merchants.get(lane.merchant_id, 0) + 1
         self._under_way.add(held)
         try:
-            held.under_way = self._attempt(held.leased, lane, partial(self._ended, held))
+            held.under_way = self._attempt(held, partial(self._ended, held))
         except Exception as error:  # noqa: BLE001 - the top of a loop: one delivery's bug is its own
             self._telemetry.bug_caught("attempt", error)
             if held in self._under_way:

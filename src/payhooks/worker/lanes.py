@@ -36,6 +36,11 @@ class Held:
         self.under_way = None
         self.unproven = False  # it was begun as one of the unproven
 
+    @property
+    def ends_s(self) -> float:
+        """When its request must be over, by this process's clock: then it is written down."""
+        return self.taken_at_s + self.leased.lease_s - limits.LEASE_MARGIN_S
+
 
 class Lane:
     """One endpoint as this process sees it."""

@@ -6,7 +6,6 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from payhooks import limits
 from payhooks.errors import StaleVersionError, WrongStateError
 from payhooks.ids import EndpointId, MerchantId
 from payhooks.model.audit import BEGINNING, ChainedAuditEntry, Mark
@@ -47,7 +46,9 @@ class MemoryControl:
         if change.merchant is not None:
             self._tables.merchants[change.merchant.id] = change.merchant
         if change.endpoint is not None:
-            self._write_endpoint(change.endpoint, moved=change.moved)
+            assert change.lease_s is not None
+            lease_us = span_us(change.lease_s)
+            self._write_endpoint(change.endpoint, lease_us=lease_us, moved=change.moved)
         self._write_plain(change)
         for secret in change.secrets:
             self._tables.secrets[secret.id] = secret
@@ -242,7 +243,7 @@ class MemoryControl:
         if merchant_id is not None:
             self._tables.routing[merchant_id] = self._tables.routing.get(merchant_id, 0) + 1
 
-    def _write_endpoint(self, endpoint: Endpoint, *, moved: bool) -> None:
+    def _write_endpoint(self, endpoint: Endpoint, *, lease_us: int, moved: bool) -> None:
         self._tables.endpoints[endpoint.id] = endpoint
         subscription = Subscription(
             endpoint_id=endpoint.id,
@@ -253,12 +254,12 @@ class MemoryControl:
             listening=endpoint.listening,
         )
         self._tables.endpoint_history.setdefault(endpoint.merchant_id, []).append(subscription)
-        self._write_lane(endpoint, moved=moved)
+        self._write_lane(endpoint, lease_us=lease_us, moved=moved)
         if endpoint.status is EndpointStatus.DELETED:
             blocks = self._tables.order_blocks.items()
             self._tables.order_blocks = {k: holder for k, holder in blocks if k[0] != endpoint.id}
 
-    def _write_lane(self, endpoint: Endpoint, *, moved: bool) -> None:
+    def _write_lane(self, endpoint: Endpoint, *, lease_us: int, moved: bool) -> None:
         now = self._tables.now()
         state = _lane_state(endpoint)
         lane = self._tables.lanes.get(endpoint.id)
@@ -267,7 +268,7 @@ class MemoryControl:
                 endpoint_id=endpoint.id,
                 merchant_id=endpoint.merchant_id,
                 state=state,
-                lease_us=0,
+                lease_us=lease_us,
                 rate_per_s=None,
                 listened_at=now,
             )
@@ -280,8 +281,7 @@ class MemoryControl:
             lane.look_at = max(min(lane.look_at, now), lane.still_until)
         lane.state = state
         lane.rate_per_s = endpoint.rate_limit_per_s
-        timeout_s = endpoint.timeout_s or limits.TIMEOUT_S_DEFAULT
-        lane.lease_us = span_us(limits.WAIT_IN_MEMORY_S_MAX + timeout_s + limits.LEASE_MARGIN_S)
+        lane.lease_us = lease_us
 
 
 def page(rows: Iterable[_Row], window: Window) -> list[_Row]:

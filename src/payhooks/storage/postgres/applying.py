@@ -6,7 +6,6 @@ Lock order: the audit chain (already held), merchant, routing, endpoint, lane, c
 from collections.abc import Sequence
 from typing import Final
 
-from payhooks import limits
 from payhooks.errors import StaleVersionError, WrongStateError
 from payhooks.ids import MerchantId
 from payhooks.model.connector import Connector
@@ -46,7 +45,8 @@ async def write(connection: Connection, change: Change) -> None:
         await _merchant(connection, change.merchant)
     version = await _raise_version(connection, change)
     if change.endpoint is not None:
-        await _endpoint(connection, change.endpoint, version, moved=change.moved)
+        await _endpoint(connection, change.endpoint, version)
+        await _lane(connection, change)
     if change.connector is not None:
         await _connector(connection, change.connector)
     await _secrets(connection, change)
@@ -126,9 +126,7 @@ async def _merchant(connection: Connection, merchant: Merchant) -> None:
         raise StaleVersionError(f"merchant version {version} does not follow the stored one")
 
 
-async def _endpoint(
-    connection: Connection, endpoint: Endpoint, version: int, *, moved: bool
-) -> None:
+async def _endpoint(connection: Connection, endpoint: Endpoint, version: int) -> None:
     id_, merchant_id, number = endpoint.id, endpoint.merchant_id, endpoint.number
     document = documents.encode(endpoint).decode()
     name = "endpoint_insert" if endpoint.version == 1 else "endpoint_update"
@@ -144,25 +142,25 @@ async def _endpoint(
         *(merchant_id, version, id_, number, endpoint.status, endpoint.listening),
         list(endpoint.events),
     )
-    await _lane(connection, endpoint, moved=moved)
-    if endpoint.status is EndpointStatus.DELETED:
-        await connection.execute(_SQL["unblock_lane"], id_)
 
 
-async def _lane(connection: Connection, endpoint: Endpoint, *, moved: bool) -> None:
+async def _lane(connection: Connection, change: Change) -> None:
+    endpoint = change.endpoint
+    assert endpoint is not None
+    assert change.lease_s is not None
     state = _LANE_STATES[endpoint.status]
     if endpoint.listening and endpoint.status is EndpointStatus.ACTIVE:
         state = _LISTENING
-    timeout_s = endpoint.timeout_s or limits.TIMEOUT_S_DEFAULT
-    lease_s = limits.WAIT_IN_MEMORY_S_MAX + timeout_s + limits.LEASE_MARGIN_S
     rate = endpoint.rate_limit_per_s
     interval_us = None if rate is None else throttle.interval_us(rate)
     burst = None if rate is None else throttle.burst_of(rate)
     await connection.execute(
         _SQL["lane"],
         *(endpoint.id, endpoint.merchant_id, shard(endpoint.merchant_id), state),
-        *(lease_s, interval_us, burst, moved),
+        *(change.lease_s, interval_us, burst, change.moved),
     )
+    if endpoint.status is EndpointStatus.DELETED:
+        await connection.execute(_SQL["unblock_lane"], endpoint.id)
 
 
 async def _connector(connection: Connection, connector: Connector) -> None:

@@ -5,7 +5,6 @@ from typing import Final
 import apsw
 import msgspec
 
-from payhooks import limits
 from payhooks.errors import StaleVersionError, WrongStateError
 from payhooks.model.audit import GENESIS, AuditEntry, chain
 from payhooks.model.connector import Connector, ConnectorStatus
@@ -40,7 +39,8 @@ def write_change(db: apsw.Connection, change: Change, *, now: int) -> None:
         _write_merchant(db, change.merchant)
     version = _raise_version(db, change)
     if change.endpoint is not None:
-        _write_endpoint(db, change.endpoint, version, now, moved=change.moved)
+        _write_endpoint(db, change.endpoint, version)
+        _write_lane(db, change, now)
     if change.connector is not None:
         _write_connector(db, change.connector)
     _write_secrets(db, change)
@@ -137,17 +137,14 @@ def _raise_version(db: apsw.Connection, change: Change) -> int:
     return int(found[0])
 
 
-def _write_endpoint(
-    db: apsw.Connection, endpoint: Endpoint, version: int, now: int, *, moved: bool
-) -> None:
-    deleted = endpoint.status is EndpointStatus.DELETED
+def _write_endpoint(db: apsw.Connection, endpoint: Endpoint, version: int) -> None:
     statement = "insert_endpoint" if endpoint.version == 1 else "update_endpoint"
     values = (
         endpoint.id,
         endpoint.merchant_id,
         endpoint.number,
         endpoint.version,
-        int(deleted),
+        int(endpoint.status is EndpointStatus.DELETED),
         encode(endpoint),
     )
     _expect_one(run(db, _SQL[statement], values), "endpoint", endpoint.version)
@@ -161,20 +158,24 @@ def _write_endpoint(
     )
     place = (endpoint.merchant_id, endpoint.number, version, endpoint.id)
     run(db, _SQL["insert_history"], (*place, encode(subscription)))
-    timeout_s = endpoint.timeout_s or limits.TIMEOUT_S_DEFAULT
-    lease_s = limits.WAIT_IN_MEMORY_S_MAX + timeout_s + limits.LEASE_MARGIN_S
+
+
+def _write_lane(db: apsw.Connection, change: Change, now: int) -> None:
+    endpoint = change.endpoint
+    assert endpoint is not None
+    assert change.lease_s is not None
     lane = (
         endpoint.id,
         endpoint.merchant_id,
         _lane_state(endpoint),
         FOREVER_US,
         endpoint.rate_limit_per_s,
-        delay_us(lease_s),
+        delay_us(change.lease_s),
         now,
-        moved,
+        change.moved,
     )
     run(db, _SQL["write_lane"], lane)
-    if deleted:
+    if endpoint.status is EndpointStatus.DELETED:
         run(db, _SQL["forget_order_blocks"], (endpoint.id,))
 
 
