@@ -37,7 +37,7 @@ def test_the_figures_of_a_rate(rate_per_s: float, interval: int, burst: int) -> 
 def test_a_lane_that_never_sent_may_send_a_burst_and_then_one_an_interval() -> None:
     """The published meaning of a rate limit, in one walk."""
     assert allowance(0, NOW, 10, 3) == 3
-    tat = spend(0, NOW, 10, 3)
+    tat = spend(0, NOW, 10, 3, count=3)
     assert allowance(tat, NOW, 10, 3) == 0
     assert allowance(tat, NOW + 99_999, 10, 3) == 0
     assert allowance(tat, NOW + 100_000, 10, 3) == 1
@@ -48,15 +48,27 @@ def test_a_lane_that_never_sent_may_send_a_burst_and_then_one_an_interval() -> N
 
 def test_idle_time_is_not_saved_up() -> None:
     """A receiver that asked for ten a second must not get an hour's worth on Monday."""
-    tat = spend(0, NOW, 10, 1)
-    assert spend(tat, NOW + 3_600 * MICROSECONDS, 10, 1) == NOW + 3_600 * MICROSECONDS + 100_000
+    tat = spend(0, NOW, 10, 1, count=1)
+    later = NOW + 3_600 * MICROSECONDS
+    assert spend(tat, later, 10, 1, count=1) == later + 100_000
 
 
-def test_a_clock_that_went_back_only_delays() -> None:
+@pytest.mark.parametrize(("rate_per_s", "burst"), [(10, 1), (1_000, 100), (0.01, 1)])
+def test_a_clock_that_went_back_delays_by_one_interval(rate_per_s: float, burst: int) -> None:
     """Due times are the database's, and after a failover its clock may be behind."""
-    tat = spend(0, NOW, 10, 1)
-    assert allowance(tat, NOW - MICROSECONDS, 10, 1) == 0
-    assert next_at(tat, NOW - MICROSECONDS, 10, 1) == tat
+    tat = spend(0, NOW, rate_per_s, burst, count=burst)
+    behind = NOW - 86_400 * MICROSECONDS
+    assert allowance(tat, behind, rate_per_s, burst) == 0
+    at = next_at(tat, behind, rate_per_s, burst)
+    assert at == behind + interval_us(rate_per_s)
+    kept = spend(tat, behind, rate_per_s, burst, count=0)
+    assert allowance(kept, at, rate_per_s, burst) == 1
+
+
+def test_a_higher_rate_does_not_wait_for_what_the_lower_one_owed() -> None:
+    """Who raises a limit wants more to come, not a silence of a hundred seconds first."""
+    tat = spend(0, NOW, 0.01, 1, count=1)
+    assert next_at(tat, NOW, 100, 10) == NOW + interval_us(100)
 
 
 @given(
@@ -70,6 +82,7 @@ def test_next_at_is_the_first_moment_with_an_allowance(
     rate_per_s: float, burst: int, tat: int, now: int
 ) -> None:
     """A moment too early is a wasted look at the lane, a moment too late is a lost slot."""
+    tat = spend(tat, now, rate_per_s, burst, count=0)
     at = next_at(tat, now, rate_per_s, burst)
     assert at >= now
     assert allowance(tat, at, rate_per_s, burst) >= 1
@@ -91,7 +104,7 @@ def test_no_window_holds_more_than_its_rate_and_one_burst(
     for step in steps:
         now += step
         count = allowance(tat, now, rate_per_s, burst)
-        tat = spend(tat, now, rate_per_s, count)
+        tat = spend(tat, now, rate_per_s, burst, count=count)
         sent.append((now, count))
     for start, (opened, _) in enumerate(sent):
         total = 0
@@ -105,14 +118,17 @@ def test_spending_the_allowance_leaves_none(rate_per_s: float, burst: int, tat: 
     """The store spends what it leased in the same transaction; nothing may be left over."""
     count = allowance(tat, NOW, rate_per_s, burst)
     assert 0 <= count <= burst
-    assert allowance(spend(tat, NOW, rate_per_s, count), NOW, rate_per_s, burst) == 0
+    left = spend(tat, NOW, rate_per_s, burst, count=count)
+    assert allowance(left, NOW, rate_per_s, burst) == 0
 
 
-@given(RATES, st.integers(min_value=0, max_value=NOW * 2))
-def test_sending_one_by_one_is_sending_together(rate_per_s: float, tat: int) -> None:
+@given(RATES, st.integers(min_value=1, max_value=20), st.integers(min_value=0, max_value=NOW * 2))
+@example(10.0, 3, NOW + 50_000)
+def test_sending_one_by_one_is_sending_together(rate_per_s: float, burst: int, tat: int) -> None:
     """One look that leases n and n looks that lease one must leave the same tat."""
-    together = spend(tat, NOW, rate_per_s, 7)
-    one_by_one = tat
-    for _ in range(7):
-        one_by_one = spend(one_by_one, NOW, rate_per_s, 1)
+    count = allowance(tat, NOW, rate_per_s, burst)
+    together = spend(tat, NOW, rate_per_s, burst, count=count)
+    one_by_one = spend(tat, NOW, rate_per_s, burst, count=0)
+    for _ in range(count):
+        one_by_one = spend(one_by_one, NOW, rate_per_s, burst, count=1)
     assert together == one_by_one

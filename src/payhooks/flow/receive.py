@@ -225,7 +225,7 @@ class Receiver:
         account = (connector.id, verdict)
         tat_us = self._tats.pop(account, 0)
         allowed = throttle.allowance(tat_us, now_us, rate, burst) > 0
-        self._tats[account] = throttle.spend(tat_us, now_us, rate, 1) if allowed else tat_us
+        self._tats[account] = throttle.spend(tat_us, now_us, rate, burst, count=int(allowed))
         while len(self._tats) > _CONNECTORS_COUNTED_MAX:
             self._tats.popitem(last=False)
         if not allowed:

@@ -131,7 +131,7 @@ class MemoryLease:
         lane.look_at = max(NEVER if first is None else first.due_at, lane.still_until, now)
         if lane.rate_per_s is not None:
             burst = throttle.burst_of(lane.rate_per_s)
-            lane.tat = throttle.spend(lane.tat, now, lane.rate_per_s, count)
+            lane.tat = throttle.spend(lane.tat, now, lane.rate_per_s, burst, count=count)
             next_at = throttle.next_at(lane.tat, now, lane.rate_per_s, burst)
             lane.look_at = max(lane.look_at, next_at)
 

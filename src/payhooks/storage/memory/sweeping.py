@@ -9,6 +9,7 @@ from payhooks.ids import DeliveryId, EndpointId, EventId, MerchantId, event_id_o
 from payhooks.model.attempt import Attempt, Reason, Timing
 from payhooks.model.delivery import ABANDONED_IN_A_ROW_MAX, State, Trigger
 from payhooks.model.endpoint import EndpointStatus, OnFailed
+from payhooks.policy import throttle
 from payhooks.ports.sweeping import (
     Announcement,
     Expired,
@@ -203,7 +204,10 @@ class MemorySweep:
                 self._tables.wake(lane.endpoint_id, due_at=now, order_key=order_key)
                 drifted = True
         first = self._tables.queue.first_due(lane.endpoint_id)
-        due_at = NEVER if first is None else max(first.due_at, lane.still_until, lane.tat, now)
+        due_at = NEVER if first is None else max(first.due_at, lane.still_until, now)
+        if lane.rate_per_s is not None:
+            burst = throttle.burst_of(lane.rate_per_s)
+            due_at = max(due_at, throttle.next_at(lane.tat, now, lane.rate_per_s, burst))
         if lane.look_at > due_at:
             lane.look_at = due_at
             drifted = True

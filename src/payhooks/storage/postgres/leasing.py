@@ -1,4 +1,4 @@
-"""The schedule: one call of lease_v2 folds wakes, claims lanes and leases deliveries."""
+"""The schedule: one call of lease_v3 folds wakes, claims lanes and leases deliveries."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -11,7 +11,7 @@ from payhooks.storage.postgres.connections import Connections, Row
 from payhooks.storage.postgres.rows import event
 from payhooks.storage.trials import BANDS, EVERY, FREE
 
-_LEASE: Final = "SELECT * FROM lease_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+_LEASE: Final = "SELECT * FROM lease_v3($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 _REPORT: Final = "SELECT report_v1($1, $2, $3)"
 _NEWS: Final = {
     LaneNews.FAILING: 0,

@@ -16,7 +16,7 @@ WITH over AS MATERIALIZED (
 SELECT * FROM over
 
 -- name: mend_lanes
-SELECT * FROM mend_lanes_v1($1, $2)
+SELECT * FROM mend_lanes_v2($1, $2)
 
 -- name: cancel_orphans
 WITH old AS MATERIALIZED (

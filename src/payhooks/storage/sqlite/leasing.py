@@ -182,7 +182,7 @@ class _Look:
         # Not before now, or the lane with the oldest backlog would be taken every time.
         look_at = max(next_due, lane.rest_until, probe_until, now)
         if lane.rate_per_s is not None:
-            tat = throttle.spend(tat, now, lane.rate_per_s, len(due))
+            tat = throttle.spend(tat, now, lane.rate_per_s, burst, count=len(due))
             look_at = max(look_at, throttle.next_at(tat, now, lane.rate_per_s, burst))
         run(self._db, _SQL["write_lane"], (lane.endpoint_id, look_at, probe_until, tat))
         return due

@@ -9,6 +9,7 @@ from payhooks.ids import DeliveryId, EndpointId, MerchantId
 from payhooks.model.attempt import Attempt, Reason, Timing
 from payhooks.model.delivery import ABANDONED_IN_A_ROW_MAX, State, Trigger
 from payhooks.model.endpoint import EndpointStatus
+from payhooks.policy import throttle
 from payhooks.ports.sweeping import (
     Announcement,
     Expired,
@@ -173,14 +174,26 @@ def _abandoned(undone: Undone, now: int) -> Attempt:
 
 def _mend(db: apsw.Connection, *, after: bytes, limit: int, now: int) -> Mended:
     ids = [id_ for (id_,) in rows(db, _SQL["lanes_from"], (after, limit))]
-    late = rows(db, _SQL["drifted"], (blobs(ids), now))
+    drifted = rows(db, _SQL["drifted"], (blobs(ids), now))
+    late = [
+        (endpoint_id, due_at)
+        for endpoint_id, look_at, target, *pace in drifted
+        if look_at > (due_at := max(target, _paced(*pace, now=now)))
+    ]
     forgotten = rows(db, _SQL["forgotten_objects"], (blobs(ids),))
     for endpoint_id, look_at in late:
         run(db, _SQL["set_look"], (endpoint_id, look_at))
     run_many(db, _SQL["insert_wakes"], [(*wake, now) for wake in forgotten])
-    drifted = {row[0] for row in late} | {row[0] for row in forgotten}
+    mended = {row[0] for row in late} | {row[0] for row in forgotten}
     last = EndpointId(ids[-1]) if len(ids) == limit else None
-    return Mended(looked=len(ids), drifted=len(drifted), last=last)
+    return Mended(looked=len(ids), drifted=len(mended), last=last)
+
+
+def _paced(tat: int, rate_per_s: float | None, *, now: int) -> int:
+    """Return when the lane's rate lets the next go."""
+    if rate_per_s is None:
+        return now
+    return throttle.next_at(tat, now, rate_per_s, throttle.burst_of(rate_per_s))
 
 
 def _pending(db: apsw.Connection, now: int) -> Pending:

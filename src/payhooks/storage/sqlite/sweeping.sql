@@ -15,10 +15,10 @@ INSERT INTO wakes (endpoint_id, order_key, due_at) VALUES :rows;
 -- name: lanes_from
 SELECT endpoint_id FROM lanes WHERE endpoint_id > ? ORDER BY endpoint_id LIMIT ?;
 
--- Open lanes that would sleep through work of which no wake tells.
+-- Open lanes that would sleep through work of which no wake tells, but for their rate.
 -- name: drifted
-SELECT endpoint_id, target FROM (
-  SELECT l.endpoint_id, l.look_at, max(l.rest_until, l.probe_until, l.tat, ?2, (
+SELECT endpoint_id, look_at, target, tat, rate_per_s FROM (
+  SELECT l.endpoint_id, l.look_at, l.tat, l.rate_per_s, max(l.rest_until, l.probe_until, ?2, (
     SELECT min(q.due_at) FROM queue AS q INDEXED BY queue_due
     WHERE q.endpoint_id = l.endpoint_id AND q.state = 0)) AS target
   FROM lanes AS l WHERE l.endpoint_id IN (SELECT value FROM carray(?1)) AND l.state = 0
