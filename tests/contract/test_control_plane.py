@@ -93,6 +93,37 @@ async def test_a_cancelled_replay_leaves_everything_as_it_ended_before(api: Worl
     assert await finish(api, Trigger.SUCCEED) == 0
 
 
+@pytest.mark.parametrize("changed", [{"on_failed": "skip"}, {"ordering": "none"}])
+async def test_an_edit_lets_objects_go_that_waited_for_a_person(
+    api: World, changed: dict[str, str]
+) -> None:
+    """The person has spoken: nothing waits for one any more."""
+    merchant = await api.merchant()
+    endpoint = await api.endpoint(merchant, ordering="object", on_failed="block")
+    hook = f"/v1/merchants/{merchant}/endpoints/{endpoint['id']}"
+    for _ in range(2):
+        await api.publish(merchant, object={"type": "payment", "id": "p1"})
+    assert await finish(api, Trigger.GIVE_UP, block_order=True) == 1
+    await api.call("PATCH", hook, {"label": "Till"})
+    assert await finish(api, Trigger.SUCCEED) == 0
+    await api.call("PATCH", hook, changed)
+    assert await finish(api, Trigger.SUCCEED) == 1
+
+
+async def test_a_lane_leases_for_what_its_endpoint_allows_by_now(api: World) -> None:
+    """Its dialect's time-out, or its own; with 5 s of waiting and 10 s to write down."""
+    merchant = await api.merchant()
+    endpoint = await api.endpoint(merchant, dialect="merchant-console", ordering="object")
+    hook = f"/v1/merchants/{merchant}/endpoints/{endpoint['id']}"
+    leases = []
+    for changed in ({"label": "Till"}, {"timeout_s": 20}, {"timeout_s": None}):
+        await api.call("PATCH", hook, changed)
+        await api.publish(merchant, object={"type": "payment", "id": str(changed)})
+        look = await api.store.lease(owner=OWNER, lanes_max=1, per_lane_max=1, skip=())
+        leases += [leased.lease_s for leased in look.leased]
+    assert leases == [60.0, 35.0, 60.0]
+
+
 async def test_every_list_is_read_to_its_end(api: World) -> None:
     """Pages neither repeat nor leave out, whatever the store."""
     merchant = await api.merchant()

@@ -4,7 +4,7 @@ import pytest
 from tests.support.world import World, events_of
 
 from payhooks.model.delivery import State
-from payhooks.model.endpoint import EndpointStatus
+from payhooks.model.endpoint import EndpointStatus, OnFailed, Ordering
 from payhooks.ports.controlling import Cancelled
 
 OBJECT = b"o" * 16
@@ -149,6 +149,36 @@ async def test_an_order_block_goes_with_its_endpoint(world: World) -> None:
     assert (await world.delivery(behind, endpoint)).state is State.CANCELLED
     audit = world.audit(merchant.id)
     assert await world.store.cancel(merchant.id, head.id, audit) is Cancelled.FINAL
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"on_failed": OnFailed.SKIP}, id="it skips"),
+        pytest.param({"ordering": Ordering.NONE}, id="it has no order"),
+    ],
+)
+async def test_an_endpoint_that_blocks_no_more_lets_its_objects_go(
+    world: World, changed: dict[str, object]
+) -> None:
+    """Nobody looks for what holds them up: the endpoint says that nothing does."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(
+        merchant, ordering=Ordering.OBJECT, on_failed=OnFailed.BLOCK, label="Shop"
+    )
+    behind = []
+    for key in (OBJECT, OTHER_OBJECT):
+        await world.publish(merchant, endpoint, order_key=key)
+        behind += [await world.publish(merchant, endpoint, order_key=key) for _ in range(2)]
+    await world.settle(*[world.given_up(one, block_order=True) for one in await world.lease()])
+    endpoint = await world.edit(endpoint, label="Till", rate_limit_per_s=1_000.0)
+    assert await world.lease() == []
+    endpoint = await world.edit(endpoint, **changed)
+    for events in (behind[::2], behind[1::2]):
+        leased = await world.lease()
+        assert set(events_of(leased)) == {event.id for event in events}
+        await world.deliver(*leased)
+    assert (await world.store.mend_lanes(limit=10, after=None)).drifted == 0
 
 
 async def test_many_objects_of_one_batch_keep_their_order_each(world: World) -> None:

@@ -7,7 +7,7 @@ from tests.support.world import LEASE_S, World, attempts_of, events_of
 from payhooks.ids import MerchantId, delivery_id
 from payhooks.model.attempt import Reason
 from payhooks.model.delivery import State
-from payhooks.model.endpoint import Endpoint, EndpointStatus, OnFailed
+from payhooks.model.endpoint import Endpoint, EndpointStatus, OnFailed, Ordering
 from payhooks.model.merchant import Merchant
 from payhooks.ports.controlling import Cancelled, Change
 from payhooks.ports.leasing import LaneNews, Lease, Trial
@@ -120,7 +120,7 @@ async def test_the_object_of_a_poisoned_head_waits_where_its_endpoint_wants_that
 ) -> None:
     """``block`` says that nothing of an object goes after one that failed, for whatever reason."""
     merchant, _ = await _lane(world)
-    endpoint = await world.endpoint(merchant, on_failed=OnFailed.BLOCK)
+    endpoint = await world.endpoint(merchant, ordering=Ordering.OBJECT, on_failed=OnFailed.BLOCK)
     first = await world.publish(merchant, endpoint, order_key=OBJECT)
     second = await world.publish(merchant, endpoint, order_key=OBJECT)
     for trial in TRIALS:
@@ -129,6 +129,20 @@ async def test_the_object_of_a_poisoned_head_waits_where_its_endpoint_wants_that
     held_up = delivery_id(first.id, endpoint.number)
     audit = world.audit(merchant.id)
     assert await world.store.cancel(merchant.id, held_up, audit) is Cancelled.UNBLOCKED
+    assert events_of(await world.lease()) == [second.id]
+
+
+async def test_a_poisoned_head_blocks_nothing_where_the_order_was_switched_off(
+    world: World,
+) -> None:
+    """What was accepted in order goes on in order, and skips what fails."""
+    merchant, _ = await _lane(world)
+    ordered = await world.endpoint(merchant, ordering=Ordering.OBJECT, on_failed=OnFailed.BLOCK)
+    endpoint = await world.edit(ordered, ordering=Ordering.NONE)
+    await world.publish(merchant, endpoint, order_key=OBJECT)
+    second = await world.publish(merchant, endpoint, order_key=OBJECT)
+    for trial in TRIALS:
+        await _abandon(world, trial)
     assert events_of(await world.lease()) == [second.id]
 
 

@@ -283,7 +283,13 @@ async def _exchange(app: App, scope: dict[str, Any], content: bytes) -> Answer:
     return Answer(status=started["status"], headers=headers, body=b"".join(parts))
 
 
-async def finish(world: World, trigger: Trigger, why: Reason = Reason.HTTP_5XX) -> int:
+async def finish(
+    world: World,
+    trigger: Trigger,
+    why: Reason = Reason.HTTP_5XX,
+    *,
+    block_order: bool = False,
+) -> int:
     """Lease whatever is due and end it so, as a worker would; return how many."""
     ended = 0
     for _ in range(100):
@@ -314,7 +320,7 @@ async def finish(world: World, trigger: Trigger, why: Reason = Reason.HTTP_5XX) 
                     answer_body=b"\xffno",
                 ),
                 rendered=None,
-                block_order=False,
+                block_order=block_order,
             )
             for leased in lease.leased
         ]

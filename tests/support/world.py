@@ -118,8 +118,8 @@ class World:
     async def edit(self, endpoint: Endpoint, **members: object) -> Endpoint:
         """Return the next version of an endpoint, stored."""
         edited = msgspec.structs.replace(endpoint, version=endpoint.version + 1, **members)
-        audit, moved = self.audit(endpoint.merchant_id), edited.url != endpoint.url
-        await self.store.apply(written(edited, audit, moved=moved))
+        audit = self.audit(endpoint.merchant_id)
+        await self.store.apply(written(edited, audit, before=endpoint))
         return edited
 
     def secret(self, merchant: Merchant, owner_id: bytes, **members: object) -> SealedSecret:

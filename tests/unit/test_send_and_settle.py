@@ -19,6 +19,7 @@ from payhooks.model.endpoint import (
     AuthenticationType,
     DisabledReason,
     EndpointStatus,
+    OnFailed,
     Ordering,
     Signature,
     SignatureType,
@@ -145,6 +146,23 @@ async def test_retry_after_rests_the_lane_and_not_only_the_delivery(world: World
     assert await flow.lease_and_send() == 0
     await world.advance(101)
     assert await flow.lease_and_send() == 2
+
+
+async def test_an_endpoint_edited_during_the_last_attempt_blocks_nothing(world: World) -> None:
+    """Its objects were let go a moment ago, and of this one nobody would think again."""
+    flow = Flow(world, script=lambda _request: answer(500))
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(
+        merchant, ordering=Ordering.STRICT, on_failed=OnFailed.BLOCK, retry_delays_s=()
+    )
+    await flow.publish(merchant, payment(), payment(2))
+    taken_at_s = world.clock.monotonic_s()
+    flow.dispatcher.offer(await world.lease_one(), taken_at_s=taken_at_s)
+    await asyncio.sleep(0)  # now it is under way
+    assert flow.dispatcher.in_flight == len(flow.transport.sent) == 1
+    await world.edit(endpoint, on_failed=OnFailed.SKIP)
+    await flow.settled()
+    assert await flow.lease_and_send() == 1
 
 
 async def test_an_endpoint_paused_while_its_delivery_waited_is_not_told(world: World) -> None:

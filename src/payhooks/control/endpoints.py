@@ -385,6 +385,7 @@ def _change(  # noqa: PLR0913 - every part of a change is named at the call site
         endpoint=after,
         lease_s=deadlines.lease_s(after),
         moved=before is not None and before.url != after.url,
+        unblocked=before is not None and before.blocks and not after.blocks,
         secrets=new_secrets,
         forget_secrets=forget,
         announcements=(announcements.of_endpoint(control, announced, after),),

@@ -23,7 +23,7 @@ from payhooks.flow.tally import Tallier
 from payhooks.ids import EndpointId, MerchantId, age_s
 from payhooks.model.attempt import Answer, Attempt, OurFault, Outcome, Silence, Timing
 from payhooks.model.delivery import Trigger
-from payhooks.model.endpoint import DisabledReason, Endpoint, OnFailed
+from payhooks.model.endpoint import DisabledReason, Endpoint
 from payhooks.policy.classify import Verdict, classify
 from payhooks.policy.decide import Decision, decide
 from payhooks.policy.retry import policy_of
@@ -223,12 +223,14 @@ def settlement_of(
         reason=None if released else verdict.reason,
         attempt=None if released else _attempt(leased, sent.began_at, sent.outcome, verdict),
         rendered=sent.rendered if failed and leased.rendered is None else None,
-        block_order=(
-            decision.trigger is Trigger.GIVE_UP
-            and leased.order_key is not None
-            and endpoint.on_failed is OnFailed.BLOCK
-        ),
+        block_order=holds_up(leased, endpoint, decision),
     )
+
+
+def holds_up(leased: Leased, endpoint: Endpoint, decision: Decision) -> bool:
+    """Return whether the object of what fails so waits for a person."""
+    ordered = leased.order_key is not None
+    return ordered and endpoint.blocks and decision.trigger is Trigger.GIVE_UP
 
 
 def _attempt(leased: Leased, at: datetime, outcome: Outcome, verdict: Verdict) -> Attempt:

@@ -112,3 +112,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         assert self.number >= 1
         assert (self.disabled_reason is not None) == (self.status is EndpointStatus.DISABLED)
         assert self.retry_policy is None or self.retry_delays_s is None
+
+    @property
+    def blocks(self) -> bool:
+        """Whether an object whose head failed waits for a person."""
+        return self.ordering is not Ordering.NONE and self.on_failed is OnFailed.BLOCK

@@ -31,6 +31,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     lease_s: float | None = None  # how long its lane leases from now on; with each endpoint
     # The endpoint has another URL: its lane forgets rest, circuit and failures, as on resuming.
     moved: bool = False
+    # The endpoint lets go of objects whose head failed: none waits for a person any more.
+    unblocked: bool = False
     secrets: tuple[SealedSecret, ...] = ()  # inserted, or replaced where the id exists
     # Given their end where they are still there: never inserted, and never an end that is later.
     ending_secrets: tuple[SealedSecret, ...] = ()

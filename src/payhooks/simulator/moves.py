@@ -5,7 +5,7 @@ from typing import Final
 from payhooks.ids import ReplayId
 from payhooks.model.attempt import Answer, OurFault, Reason
 from payhooks.model.delivery import ABANDONED_IN_A_ROW_MAX, FINAL_STATES, State, Trigger
-from payhooks.model.endpoint import EndpointStatus, OnFailed
+from payhooks.model.endpoint import EndpointStatus
 from payhooks.model.replay import ReplayState
 from payhooks.policy.throttle import burst_of
 from payhooks.simulator.auditor import Auditor
@@ -278,7 +278,7 @@ class Moves:
         if row.order_key is None:
             return
         endpoints = self._auditor.in_force(row.endpoint_id, since_s)
-        if any(each.on_failed is OnFailed.SKIP for each in endpoints):
+        if not all(each.blocks for each in endpoints):
             return
         if any(each.status is EndpointStatus.DELETED for each in endpoints):
             return

@@ -10,7 +10,7 @@ from payhooks.clock import Clock
 from payhooks.errors import DamagedError, NotFoundError, UnavailableError
 from payhooks.flow.routing import Directory, RoutingTable
 from payhooks.flow.send import Sender, Sent
-from payhooks.flow.settle import RETRY_S_MIN, Judged, Settler
+from payhooks.flow.settle import RETRY_S_MIN, Judged, Settler, holds_up
 from payhooks.model.endpoint import Endpoint, EndpointStatus
 from payhooks.policy.classify import OUR_FAULT_REST_S
 from payhooks.ports.leasing import LaneNews, LaneReport, Leased, LeaseStore
@@ -117,7 +117,7 @@ class Attempts:
             clock=self._clock,
             random=self._random,
         )
-        if reports:
+        if reports or holds_up(leased, endpoint, judged.decision):
             return lambda: self._write(leased, endpoint, sent, judged, reports)
         self._settler.settle(leased, endpoint, sent, judged)
         return None
@@ -131,8 +131,22 @@ class Attempts:
         reports: list[LaneReport],
     ) -> None:
         # The lane first: a rest that is known only after the retry is due would be late.
-        await self._report(reports)
+        if reports:
+            await self._report(reports)
+        if holds_up(leased, endpoint, judged.decision):
+            endpoint = await self._as_edited(leased, endpoint)
         self._settler.settle(leased, endpoint, sent, judged)
+
+    async def _as_edited(self, leased: Leased, endpoint: Endpoint) -> Endpoint:
+        """Return the endpoint as it is now, if that can be told.
+
+        Edited while this was sent, it may hold no object up any more; nobody would free this one.
+        """
+        try:
+            table = await self._directory.reload(leased.merchant_id)
+        except (DamagedError, NotFoundError, UnavailableError):
+            return endpoint
+        return table.endpoint(leased.endpoint_id) or endpoint
 
     async def _rest(self, leased: Leased) -> None:
         report = LaneReport(

@@ -49,6 +49,8 @@ class MemoryControl:
             assert change.lease_s is not None
             lease_us = span_us(change.lease_s)
             self._write_endpoint(change.endpoint, lease_us=lease_us, moved=change.moved)
+            if change.unblocked or change.endpoint.status is EndpointStatus.DELETED:
+                self._tables.unblock_lane(change.endpoint.id)
         self._write_plain(change)
         for secret in change.secrets:
             self._tables.secrets[secret.id] = secret
@@ -255,9 +257,6 @@ class MemoryControl:
         )
         self._tables.endpoint_history.setdefault(endpoint.merchant_id, []).append(subscription)
         self._write_lane(endpoint, lease_us=lease_us, moved=moved)
-        if endpoint.status is EndpointStatus.DELETED:
-            blocks = self._tables.order_blocks.items()
-            self._tables.order_blocks = {k: holder for k, holder in blocks if k[0] != endpoint.id}
 
     def _write_lane(self, endpoint: Endpoint, *, lease_us: int, moved: bool) -> None:
         now = self._tables.now()

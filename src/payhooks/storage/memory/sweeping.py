@@ -8,7 +8,7 @@ from payhooks import limits
 from payhooks.ids import DeliveryId, EndpointId, EventId, MerchantId, event_id_of, first_id_at
 from payhooks.model.attempt import Attempt, Reason, Timing
 from payhooks.model.delivery import ABANDONED_IN_A_ROW_MAX, State, Trigger
-from payhooks.model.endpoint import EndpointStatus, OnFailed
+from payhooks.model.endpoint import EndpointStatus
 from payhooks.policy import throttle
 from payhooks.ports.sweeping import (
     Announcement,
@@ -174,8 +174,7 @@ class MemorySweep:
         poisoned = row.abandoned >= ABANDONED_IN_A_ROW_MAX
         if poisoned:
             row.reason = Reason.POISON
-            endpoint = self._tables.endpoints[row.endpoint_id]
-            blocks = endpoint.on_failed is OnFailed.BLOCK
+            blocks = self._tables.endpoints[row.endpoint_id].blocks
             if row.order_key is not None and blocks and not self._gone(row):
                 self._tables.order_blocks[row.endpoint_id, row.order_key] = row.id
             self._tables.finish(row, Trigger.GIVE_UP, now=now)

@@ -198,6 +198,13 @@ class Tables:
                 return True
         return False
 
+    def unblock_lane(self, endpoint_id: EndpointId) -> None:
+        """Let all go on that failed deliveries of one lane hold up."""
+        held_up = [order_key for lane_id, order_key in self.order_blocks if lane_id == endpoint_id]
+        for order_key in held_up:
+            del self.order_blocks[endpoint_id, order_key]
+            self.wake(endpoint_id, due_at=self.now(), order_key=order_key)
+
     def deliveries_of_event(self, merchant_id: MerchantId, event_id: EventId) -> list[DeliveryId]:
         """Return the ids of an event's deliveries, upwards."""
         ids = self.deliveries_of.get(merchant_id, [])

@@ -159,7 +159,7 @@ async def _lane(connection: Connection, change: Change) -> None:
         *(endpoint.id, endpoint.merchant_id, shard(endpoint.merchant_id), state),
         *(change.lease_s, interval_us, burst, change.moved),
     )
-    if endpoint.status is EndpointStatus.DELETED:
+    if change.unblocked or endpoint.status is EndpointStatus.DELETED:
         await connection.execute(_SQL["unblock_lane"], endpoint.id)
 
 

@@ -55,7 +55,11 @@ ON CONFLICT (endpoint_id) DO UPDATE SET
         CASE WHEN l.circuit_open THEN l.probe_until END) END)
 
 -- name: unblock_lane
-DELETE FROM order_blocks WHERE endpoint_id = $1
+WITH freed AS (
+  DELETE FROM order_blocks WHERE endpoint_id = $1 RETURNING endpoint_id, order_key
+)
+INSERT INTO wakes (endpoint_id, order_key, due_at)
+SELECT f.endpoint_id, f.order_key, payhooks_now() FROM freed f
 
 -- name: secret_put
 INSERT INTO secrets (id, merchant_id, owner_id, purpose, sealed, created_at, expires_at)

@@ -11,6 +11,7 @@ WITH over AS MATERIALIZED (
   JOIN endpoints e ON e.merchant_id = o.merchant_id AND e.id = o.endpoint_id
   WHERE o.poisoned AND q.order_key IS NOT NULL AND e.status <> 'deleted'
     AND e.document::jsonb ->> 'on_failed' = 'block'
+    AND e.document::jsonb ->> 'ordering' <> 'none'
   ON CONFLICT DO NOTHING
 )
 SELECT * FROM over

@@ -24,7 +24,9 @@ from payhooks.storage.sqlite.connection import (
     delay_us,
     first,
     optional_us,
+    rows,
     run,
+    run_many,
     to_us,
 )
 from payhooks.storage.sqlite.parts import LaneState
@@ -175,8 +177,9 @@ def _write_lane(db: apsw.Connection, change: Change, now: int) -> None:
         change.moved,
     )
     run(db, _SQL["write_lane"], lane)
-    if endpoint.status is EndpointStatus.DELETED:
-        run(db, _SQL["forget_order_blocks"], (endpoint.id,))
+    if change.unblocked or endpoint.status is EndpointStatus.DELETED:
+        freed = rows(db, _SQL["unblock_lane"], (endpoint.id,))
+        run_many(db, _SQL["insert_wakes"], [(*wake, now) for wake in freed])
 
 
 def _lane_state(endpoint: Endpoint) -> LaneState:

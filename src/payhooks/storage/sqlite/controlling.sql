@@ -41,8 +41,11 @@ ON CONFLICT (endpoint_id) DO UPDATE SET
   failing_since = CASE WHEN ?3 = 0 AND (state <> 0 OR ?8) THEN NULL ELSE failing_since END,
   warned = CASE WHEN ?3 = 0 AND (state <> 0 OR ?8) THEN 0 ELSE warned END;
 
--- name: forget_order_blocks
-DELETE FROM order_blocks WHERE endpoint_id = ?;
+-- name: unblock_lane
+DELETE FROM order_blocks WHERE endpoint_id = ? RETURNING endpoint_id, order_key;
+
+-- name: insert_wakes
+INSERT INTO wakes (endpoint_id, order_key, due_at) VALUES :rows;
 
 -- name: write_secret
 INSERT INTO secrets (id, merchant_id, owner_id, created_at, expires_at, sealed, document)

@@ -100,6 +100,7 @@ SELECT q.endpoint_id, q.order_key, q.id, q.position
 FROM queue AS q CROSS JOIN endpoints AS e ON e.id = q.endpoint_id
 WHERE (q.merchant_id, q.id) IN (VALUES :rows) AND q.order_key IS NOT NULL AND e.deleted = 0
 AND json_extract(CAST(e.document AS TEXT), '$.on_failed') = 'block'
+AND json_extract(CAST(e.document AS TEXT), '$.ordering') <> 'none'
 ON CONFLICT DO NOTHING;
 
 -- name: purge_order_blocks
