@@ -181,6 +181,23 @@ async def test_an_endpoint_that_blocks_no_more_lets_its_objects_go(
     assert (await world.store.mend_lanes(limit=10, after=None)).drifted == 0
 
 
+async def test_an_order_holds_for_what_is_accepted_from_then_on(world: World) -> None:
+    """As docs/retries.md says: what waits for its retry is not gathered in, nor let loose."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    unordered = await world.publish(merchant, endpoint)
+    await world.settle(world.failed(await world.lease_one(), delay_s=60))
+    endpoint = await world.edit(endpoint, ordering=Ordering.OBJECT)
+    ordered = [await world.publish(merchant, endpoint, order_key=OBJECT) for _ in range(2)]
+    await world.edit(endpoint, ordering=Ordering.NONE)
+    first = await world.lease_one()
+    assert first.event.id == ordered[0].id
+    await world.advance(61)
+    assert events_of(await world.lease()) == [unordered.id]
+    await world.deliver(first)
+    assert events_of(await world.lease()) == [ordered[1].id]
+
+
 async def test_many_objects_of_one_batch_keep_their_order_each(world: World) -> None:
     """Promise 7, inside a batch: list order; the lanes' folds take many keys at once."""
     merchant = await world.merchant()

@@ -30,7 +30,7 @@ class DisabledReason(StrEnum):
 
 
 class Ordering(StrEnum):
-    """What waits for what."""
+    """What waits for what, of events that are accepted while it is so."""
 
     NONE = "none"
     OBJECT = "object"  # events of one object in accept order; other objects do not wait

@@ -179,7 +179,11 @@ class EndpointEdit(Body):
     retry_policy: str | list[Number] | None = Field(
         default=None, description="A policy's name, or the waits in seconds; null: the dialect's."
     )
-    ordering: Ordering = Ordering.NONE
+    ordering: Ordering = Field(
+        default=Ordering.NONE,
+        description="What waits for what, among events that are accepted from then on:"
+        " an older one that waits for its retry may come after them.",
+    )
     on_failed: OnFailed = OnFailed.SKIP
     rate_limit: Number | None = Field(default=None, description="Requests per second.")
     timeout_s: Number | None = None
