@@ -1,11 +1,15 @@
 """Reconcile: two sides that must be equal, and a name for everything that is not."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from tests.support.api_world import World, finish
 
 from payhooks import ids
 from payhooks.control.context import SYSTEM
 from payhooks.control.reconcile import DifferenceKind, Report, reconcile
 from payhooks.model.delivery import Trigger
+from payhooks.ports.reading import EventFacts
 
 
 async def _reconcile(world: World, merchant: str, *, repair: bool = False) -> Report:
@@ -62,3 +66,28 @@ async def test_a_delivery_that_vanished_is_named_and_made_again() -> None:
     assert (await _reconcile(world, merchant)).is_equal
     assert await finish(world, Trigger.SUCCEED) == 1
     assert (await world.audit_actions(merchant))[-1] == "deliveries.repaired"
+
+
+async def test_an_endpoint_that_changes_meanwhile_is_judged_by_what_it_had_selected() -> None:
+    """A run takes hours and traffic goes on: a repair must send nobody what he did not select."""
+    world = World()
+    merchant = await world.merchant()
+    narrowed = await world.endpoint(merchant, events=["payment_*"])
+    disabled = await world.endpoint(merchant, url="https://example.com/other")
+    hooks = f"/v1/merchants/{merchant}/endpoints"
+    await world.publish(merchant)
+    await finish(world, Trigger.SUCCEED)
+    read_facts = world.store.event_facts
+
+    async def after_a_change(*place: Any, **bounds: Any) -> Sequence[EventFacts]:  # noqa: ANN401 - passed on
+        world.break_store("event_facts", read_facts)
+        edited = await world.call("PATCH", f"{hooks}/{narrowed['id']}", {"events": ["refund_*"]})
+        assert edited.status == 200
+        await world.call("POST", f"{hooks}/{disabled['id']}/disable")
+        assert (await world.publish(merchant)).json["deliveries"] == 0
+        return await read_facts(*place, **bounds)
+
+    world.break_store("event_facts", after_a_change)
+    report = await _reconcile(world, merchant, repair=True)
+    assert (report.events, report.differences, report.repaired) == (2, [], 0)
+    assert await finish(world, Trigger.SUCCEED) == 0

@@ -5,7 +5,7 @@ subscriptions. Actual: the queue and the history of deliveries. A third count, `
 written with the event itself. Whatever differs is named, event by event.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -104,7 +104,7 @@ async def reconcile(  # noqa: PLR0913 - every part is named at the call site
     An event and its deliveries are one transaction, so the newest events may be looked at too.
     *progressed* is told after each slice how many events were looked at.
     """
-    history = History(await control.store.subscriptions(merchant.id))
+    kept = _Kept(control, merchant)
     after = None if since is None else EventId(ids.first_id_at(since))
     before = EventId(b"\xff" * 16 if until is None else ids.first_id_at(until))
     report = Report()
@@ -112,6 +112,7 @@ async def reconcile(  # noqa: PLR0913 - every part is named at the call site
         page = await control.store.event_facts(
             merchant.id, after=after, before=before, limit=limits.SLICE_ROWS_MAX
         )
+        history = await kept.up_to(page)
         missing: list[tuple[EventFacts, EndpointId]] = []
         for event in page:
             missing += _compare(report, history, event)
@@ -122,6 +123,29 @@ async def reconcile(  # noqa: PLR0913 - every part is named at the call site
         if len(page) < limits.SLICE_ROWS_MAX:
             return report
         after = page[-1].id
+
+
+class _Kept:
+    """The history of subscriptions, read again when an event is of a later time than it is."""
+
+    def __init__(self, control: Control, merchant: Merchant) -> None:
+        self._control = control
+        self._merchant = merchant
+        self._history = History(())
+        self._version = -1
+
+    async def up_to(self, page: Sequence[EventFacts]) -> History:
+        """Return it with all that was selected when these events were accepted.
+
+        Read after them: an event names the routing version that it was accepted at, so what
+        belongs to that version stood in the store before the event did. Read before them, it
+        would judge who changed an endpoint meanwhile by what was selected earlier.
+        """
+        version = max((event.routing_version for event in page), default=-1)
+        if version > self._version:
+            self._history = History(await self._control.store.subscriptions(self._merchant.id))
+            self._version = version
+        return self._history
 
 
 def _compare(
