@@ -166,3 +166,54 @@ async def test_taking_a_job_back_lets_those_behind_it_go(world: World) -> None:
     assert await world.lease() == []
     assert await world.store.cancel_replay_backlog(job.id) == 1
     assert events_of(await world.lease()) == [behind.id]
+
+
+async def test_a_head_that_is_taken_back_holds_its_object_up_again(world: World) -> None:
+    """Nobody has dealt with it: a job that was begun and cancelled decides nothing."""
+    merchant, endpoint = await lane(world)
+    head = await world.publish(merchant, endpoint, order_key=OBJECT)
+    behind = await world.publish(merchant, endpoint, order_key=OBJECT)
+    await world.settle(world.given_up(await world.lease_one(), block_order=True))
+    ended = await world.delivery(head, endpoint)
+    job = await _job(world, merchant)
+    item = world.again(head, endpoint, OBJECT)
+    assert await world.store.advance_replay(job, after=job.cursor, items=[item], bulk=True)
+    await world.settle(world.failed(await world.lease_one(), delay_s=3_600))
+    assert await world.store.cancel_replay_backlog(job.id) == 1
+    assert msgspec.structs.replace(await world.delivery(head, endpoint), fence=ended.fence) == ended
+    assert await world.lease() == []
+    assert await world.requeue(item) == 1
+    again = await world.lease_one()
+    assert again.event.id == head.id
+    await world.deliver(again)
+    assert events_of(await world.lease()) == [behind.id]
+
+
+@pytest.mark.parametrize("key", [None, b"p" * 16], ids=["no order", "another object"])
+async def test_a_head_that_is_taken_back_from_another_order_holds_nothing_up(
+    world: World, key: bytes | None
+) -> None:
+    """What it had held up went when it was sent again; what comes now is not behind it."""
+    merchant, endpoint = await lane(world)
+    head = await world.publish(merchant, endpoint, order_key=OBJECT)
+    behind = await world.publish(merchant, endpoint, order_key=OBJECT)
+    await world.settle(world.given_up(await world.lease_one(), block_order=True))
+    job = await _job(world, merchant)
+    item = world.again(head, endpoint, key)
+    assert await world.store.advance_replay(job, after=job.cursor, items=[item], bulk=True)
+    assert await world.store.cancel_replay_backlog(job.id) == 1
+    assert events_of(await world.lease()) == [behind.id]
+
+
+async def test_a_head_that_held_nothing_up_holds_nothing_up_when_it_is_taken_back(
+    world: World,
+) -> None:
+    merchant, endpoint = await lane(world)
+    head = await world.publish(merchant, endpoint, order_key=OBJECT)
+    await world.fail(await world.lease_one())
+    job = await _job(world, merchant)
+    item = world.again(head, endpoint, OBJECT)
+    assert await world.store.advance_replay(job, after=job.cursor, items=[item], bulk=True)
+    behind = await world.publish(merchant, endpoint, order_key=OBJECT)
+    assert await world.store.cancel_replay_backlog(job.id) == 1
+    assert events_of(await world.lease()) == [behind.id]

@@ -219,7 +219,8 @@ class ControlStore(Protocol):
     async def cancel_replay_backlog(self, replay_id: ReplayId) -> int:
         """Take the job's waiting deliveries back to how they ended before; return how many.
 
-        Those that had never been sent before end cancelled.
+        Those that had never been sent before end cancelled. One that had held its object up
+        holds it up again, where its endpoint is still ordered so.
         """
         ...
 

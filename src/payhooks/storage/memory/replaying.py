@@ -203,9 +203,22 @@ class MemoryReplay:
             return
         # Its leases were given, though it reads as before: the next one has another number.
         final.fence = row.fence
+        if self._held_up(row, final):
+            assert row.order_key is not None
+            self._tables.order_blocks[row.endpoint_id, row.order_key] = row.id
         self._tables.queue.drop(row, back_to=final.state)
         if row.order_key is not None:
             self._tables.wake(row.endpoint_id, due_at=now, order_key=row.order_key)
+
+    def _held_up(self, row: QueueRow, final: FinalRow) -> bool:
+        """Return whether it held its object up until it was sent again, and has to go on so.
+
+        Only such a one is sent again at its old place: see ``_position``.
+        """
+        if row.order_key is None or row.order_key != final.order_key:
+            return False  # the endpoint is ordered otherwise: its object was freed for good
+        deleted = self._tables.lanes[row.endpoint_id].state is LaneState.DELETED
+        return row.position == final.position and not deleted
 
     def _claimed(self, replay_id: ReplayId, now: int) -> bool:
         _, until = self._tables.replay_claims.get(replay_id, (0, 0))

@@ -74,16 +74,25 @@ SELECT endpoint_id, count(*) AS count FROM queue WHERE replay_id = $1
 GROUP BY endpoint_id ORDER BY endpoint_id
 
 -- Those that ended before read so again. But their leases were given since then, and the next one
--- has another number.
+-- has another number. Only what held its object up was put at its old place; it holds it up again,
+-- unless its endpoint is ordered otherwise now.
 
 -- name: take_back
 WITH waiting AS MATERIALIZED (
-  SELECT q.merchant_id, q.id, q.fence FROM queue q
+  SELECT q.merchant_id, q.id, q.fence, q.order_key, q.position FROM queue q
   WHERE q.replay_id = $1 AND q.replay_id IS NOT NULL AND q.state <> 1
   ORDER BY q.merchant_id, q.id FOR UPDATE
 ), fenced AS (
   UPDATE deliveries d SET fence = w.fence FROM waiting w
-  WHERE d.merchant_id = w.merchant_id AND d.id = w.id RETURNING d.id
+  WHERE d.merchant_id = w.merchant_id AND d.id = w.id
+  RETURNING d.id, d.endpoint_id, w.order_key,
+    w.order_key = d.order_key AND w.position = d.position AS holds
+), blocked AS (
+  INSERT INTO order_blocks (endpoint_id, order_key, delivery_id)
+  SELECT f.endpoint_id, f.order_key, f.id FROM fenced f
+  WHERE f.holds
+    AND NOT EXISTS (SELECT FROM lanes l WHERE l.endpoint_id = f.endpoint_id AND l.state = 3)
+  ON CONFLICT DO NOTHING
 ), done AS (
   SELECT count(*) FROM fenced
 )

@@ -46,11 +46,11 @@ class Positions:
     def __init__(self, last: int) -> None:
         self._last = last
 
-    def take(self, count: int) -> range:
-        """Return the next *count* numbers."""
-        taken = range(self._last + 1, self._last + 1 + count)
-        self._last += count
-        return taken
+    def take(self, count: int, *, above: int = 0) -> range:
+        """Return the next *count* numbers, all above that one: of before the start, perhaps."""
+        first = max(self._last, above) + 1
+        self._last = first + count - 1
+        return range(first, first + count)
 
 
 class Part:

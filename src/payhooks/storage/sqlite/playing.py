@@ -86,8 +86,8 @@ class SqlitePlay(Part):
         def work(db: apsw.Connection) -> bool:
             if do(db, _SQL["write_run"], bindings) == 0:
                 return False
-            positions = self._positions.take(len(items))
-            put_again(db, items, positions, replay_id=None, bulk=False, now=self._now_us())
+            now = self._now_us()
+            put_again(db, items, self._positions, replay_id=None, bulk=False, now=now)
             if audit is not None:
                 log(db, audit)
             return True

@@ -23,7 +23,7 @@ from payhooks.storage.documents import decode, decode_readable, encode, printed
 from payhooks.storage.sqlite.applying import log
 from payhooks.storage.sqlite.connection import delay_us, first, rows, run, run_many
 from payhooks.storage.sqlite.controlling import NEWEST
-from payhooks.storage.sqlite.parts import CODES, Part
+from payhooks.storage.sqlite.parts import CODES, Part, Positions
 from payhooks.storage.sqlite.settling import Undone, end
 from payhooks.storage.sqlite.writer import Kind
 
@@ -57,10 +57,8 @@ class SqliteReplay(Part):
         """See ControlStore."""
 
         def work(db: apsw.Connection) -> int:
-            positions = self._positions.take(len(items))
-            count = put_again(
-                db, items, positions, replay_id=replay_id, bulk=bulk, now=self._now_us()
-            )
+            now = self._now_us()
+            count = put_again(db, items, self._positions, replay_id=replay_id, bulk=bulk, now=now)
             if count and audit is not None:
                 log(db, audit)
             return count
@@ -118,8 +116,8 @@ class SqliteReplay(Part):
         def work(db: apsw.Connection) -> bool:
             if run(db, _SQL["advance_replay"], bindings) == 0:
                 return False
-            positions = self._positions.take(len(items))
-            put_again(db, items, positions, replay_id=replay.id, bulk=bulk, now=self._now_us())
+            now = self._now_us()
+            put_again(db, items, self._positions, replay_id=replay.id, bulk=bulk, now=now)
             return True
 
         return await self._write(Kind.SLOW, work)
@@ -155,7 +153,7 @@ def _call_off(
 def put_again(  # noqa: PLR0913 - what every item shares
     db: apsw.Connection,
     items: Sequence[Requeue],
-    positions: Sequence[int],
+    positions: Positions,
     *,
     replay_id: ReplayId | None,
     bulk: bool,
@@ -164,15 +162,15 @@ def put_again(  # noqa: PLR0913 - what every item shares
     """Put deliveries (back) on their way inside a transaction; return how many."""
     count = 0
     wakes: dict[tuple[EndpointId, bytes | None], None] = {}
-    for item, position in zip(items, positions, strict=True):
+    for item in items:
         event_id = event_id_of(item.delivery_id)
         key = (item.merchant_id, item.delivery_id)
         standing = first(db, _SQL["standing"], (*key, item.endpoint_id, event_id))
         if standing is None:
             continue  # its event or endpoint is gone: there is nothing to send, or nobody
-        state, *final = standing
+        state, final = standing[0], standing[1:]
         if state is None:
-            freed = _put(db, item, final, position, replay_id=replay_id, bulk=bulk, now=now)
+            freed = _put(db, item, final, positions, replay_id=replay_id, bulk=bulk, now=now)
             wakes.update(dict.fromkeys([(item.endpoint_id, item.order_key), *freed]))
         elif run(db, _SQL["hasten"], (*key, now)):
             wakes[item.endpoint_id, None] = None
@@ -186,18 +184,22 @@ def put_again(  # noqa: PLR0913 - what every item shares
 def _put(  # noqa: PLR0913 - the row's new members, and what it was
     db: apsw.Connection,
     item: Requeue,
-    final: Sequence[int | str | None],
-    position: int,
+    final: tuple[int | None, int | None, str | None, int | None, int | None],
+    positions: Positions,
     *,
     replay_id: ReplayId | None,
     bulk: bool,
     now: int,
 ) -> list[tuple[EndpointId, bytes | None]]:
     """Put a row into the queue; return which object it held up until now, if any."""
-    fence, delivered_at, reason, held_position = final
+    fence, delivered_at, reason, old_position, held_position = final
     freed = []
-    if held_position is not None:
-        # What holds its object up goes before those it held up; else a replay counts as new.
+    # What holds its object up goes before those it held up, at its old place; else a replay
+    # counts as new, at a place that is never its old one.
+    if held_position is None:
+        [position] = positions.take(1, above=old_position or 0)
+    else:
+        position = held_position
         # Its object may be freed for good: the endpoint may not be ordered any more.
         freed = [(row[0], row[1]) for row in rows(db, _SQL["unblock"], (item.delivery_id,))]
     state = State.SCHEDULED if item.order_key is None else State.BLOCKED
@@ -208,7 +210,7 @@ def _put(  # noqa: PLR0913 - the row's new members, and what it was
         item.event_type,
         CODES[state],
         now,
-        position if held_position is None else held_position,
+        position,
         item.order_key,
         fence or 0,
         item.dialect,
@@ -233,6 +235,7 @@ def _cancel_backlog(db: apsw.Connection, replay_id: ReplayId, now: int) -> int:
     end(db, new, Trigger.CANCEL, now=now)
     # Their rows in history say how they ended before. But their leases were given since then, and
     # the next one has another number.
+    run_many(db, _SQL["block_again"], [row[:2] for row in back])
     run_many(db, _SQL["keep_fences"], [row[:2] for row in back])
     run_many(db, _SQL["drop"], [row[:2] for row in back])
     wakes = {(row[2], row[4]): None for row in back if row[4] is not None}

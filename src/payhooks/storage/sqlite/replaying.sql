@@ -13,7 +13,7 @@ DELETE FROM order_blocks WHERE delivery_id = ? RETURNING endpoint_id, order_key;
 INSERT INTO wakes (endpoint_id, order_key, due_at) VALUES :rows;
 
 -- name: standing
-SELECT q.state, d.fence, d.delivered_at, d.reason, b.position
+SELECT q.state, d.fence, d.delivered_at, d.reason, d.position, b.position
 FROM events AS e JOIN lanes AS l ON l.endpoint_id = ?3 AND l.state <> 3
 LEFT JOIN queue AS q ON q.merchant_id = ?1 AND q.id = ?2
 LEFT JOIN deliveries AS d ON d.merchant_id = ?1 AND d.id = ?2
@@ -84,6 +84,17 @@ SELECT q.merchant_id, q.id, q.endpoint_id, q.fence, q.order_key, d.id IS NOT NUL
 FROM queue AS q INDEXED BY queue_replay
 LEFT JOIN deliveries AS d ON d.merchant_id = q.merchant_id AND d.id = q.id
 WHERE q.replay_id = ? AND q.replay_id IS NOT NULL AND q.state <> 1;
+
+-- Only what held its object up was put at its old place; it holds it up again, unless its endpoint
+-- is ordered otherwise now.
+-- name: block_again
+INSERT INTO order_blocks (endpoint_id, order_key, delivery_id, position)
+SELECT q.endpoint_id, q.order_key, q.id, q.position
+FROM queue AS q CROSS JOIN deliveries AS d ON d.merchant_id = q.merchant_id AND d.id = q.id
+WHERE (q.merchant_id, q.id) IN (VALUES :rows)
+AND q.order_key = d.order_key AND q.position = d.position
+AND NOT EXISTS (SELECT 1 FROM lanes AS l WHERE l.endpoint_id = q.endpoint_id AND l.state = 3)
+ON CONFLICT DO NOTHING;
 
 -- name: keep_fences
 UPDATE deliveries SET fence = (SELECT q.fence FROM queue AS q
