@@ -27,10 +27,12 @@ async def test_a_first_delivery_is_no_replay_and_a_replay_says_of_which_kind(wor
     first = await world.lease_one()
     assert first.replay_bulk is None
     await world.deliver(first)
+    item = world.again(event, endpoint)
     for bulk in (False, True):
-        await world.store.requeue(
-            [world.again(event, endpoint)], replay_id=None, bulk=bulk, audit=None
-        )
+        if bulk:
+            await world.store.repair([item], audit=world.audit(merchant.id))
+        else:
+            await world.requeue(item)
         again = await world.lease_one()
         assert again.replay_bulk is bulk
         await world.deliver(again)

@@ -189,7 +189,7 @@ async def test_a_repair_leaves_its_audit_entry_when_it_did_something(world: Worl
     entry = world.audit(merchant.id, "delivery.retried")
     item = world.again(event, endpoint)
     before = await _entries(world, merchant)
-    await world.store.requeue([item], replay_id=None, bulk=False, audit=entry)
+    await world.store.requeue([item], audit=entry)
     [latest] = await world.store.audit_latest(merchant.id, before=None, limit=1)
     assert latest.entry == entry
     assert latest.number == before + 1
@@ -215,6 +215,31 @@ async def test_nothing_is_sent_again_to_a_deleted_endpoint(world: World) -> None
     await world.edit(endpoint, status=EndpointStatus.DELETED)
     assert await world.requeue(world.again(event, endpoint)) == 0
     assert (await world.delivery(event, endpoint)).state is State.FAILED
+
+
+async def test_what_was_lost_and_cannot_be_sent_any_more_is_repaired_as_cancelled(
+    world: World,
+) -> None:
+    """Each delivery that was promised ends visibly, also where nobody is left to send it to."""
+    merchant, gone = await lane(world)
+    endpoint = await world.endpoint(merchant)
+    event, expunged = [await world.publish(merchant) for _ in range(2)]
+    await world.store.expunge(merchant.id, expunged.id, world.audit(merchant.id))
+    await world.edit(gone, status=EndpointStatus.DELETED)
+    lost = [
+        world.again(event, gone, OBJECT),
+        world.again(expunged, endpoint),
+        world.again(world.event(merchant), endpoint),  # long retired, say
+        world.again(event, endpoint),
+    ]
+    entry = world.audit(merchant.id, "deliveries.repaired")
+    assert await world.store.repair(lost, audit=entry) == 3
+    for delivery in (await world.delivery(event, gone), await world.delivery(expunged, endpoint)):
+        assert (delivery.state, delivery.fence, delivery.reason) == (State.CANCELLED, 0, None)
+    assert events_of(await world.lease()) == [event.id]
+    before = await _entries(world, merchant)
+    assert await world.store.repair(lost[:3], audit=entry) == 0
+    assert await _entries(world, merchant) == before
 
 
 async def test_sending_again_to_a_paused_endpoint_waits(world: World) -> None:

@@ -379,7 +379,7 @@ class World:
 
     async def requeue(self, *items: Requeue) -> int:
         """Send deliveries again, as a person would."""
-        return await self.store.requeue(items, replay_id=None, bulk=False, audit=None)
+        return await self.store.requeue(items, audit=None)
 
 
 def ids_of(leased: Sequence[Leased]) -> list[DeliveryId]:

@@ -91,3 +91,21 @@ async def test_an_endpoint_that_changes_meanwhile_is_judged_by_what_it_had_selec
     report = await _reconcile(world, merchant, repair=True)
     assert (report.events, report.differences, report.repaired) == (2, [], 0)
     assert await finish(world, Trigger.SUCCEED) == 0
+
+
+async def test_what_a_deleted_endpoint_lost_is_repaired_too() -> None:
+    """Nothing is left to send, but the sides have to be equal afterwards."""
+    world = World()
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    lost = (await world.publish(merchant)).json["id"]
+    await finish(world, Trigger.SUCCEED)
+    raw = ids.from_text(ids.EVENT, lost)
+    assert raw is not None
+    world.forget_delivery(ids.delivery_id(ids.EventId(raw), 1))
+    await world.call("DELETE", f"/v1/merchants/{merchant}/endpoints/{endpoint['id']}")
+    assert (await _reconcile(world, merchant, repair=True)).repaired == 1
+    report = await _reconcile(world, merchant)
+    assert report.is_equal
+    assert [hour.cancelled for hour in report.hours.values()] == [1]
+    assert await finish(world, Trigger.SUCCEED) == 0

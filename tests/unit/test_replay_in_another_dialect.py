@@ -34,7 +34,7 @@ async def test_what_is_sent_again_is_written_anew(dialect: str) -> None:
         merchant_id=merchant.id, endpoint_id=endpoint.id, event_type=said.type, order_key=None,
         dialect=dialect, dialect_version=1,
     )  # fmt: skip
-    await world.store.requeue([again], replay_id=None, bulk=False, audit=None)
+    await world.store.requeue([again], audit=None)
     await world.advance(timedelta(hours=1).total_seconds())
     await flow.lease_and_send()
     first, second = [request.body for request in flow.transport.sent]

@@ -125,7 +125,7 @@ async def retry(
         changes={"state": [delivery.state, State.SCHEDULED]},
     )
     item = requeue_of(control, merchant, endpoint, stored.event)
-    await control.store.requeue([item], replay_id=None, bulk=False, audit=entry)
+    await control.store.requeue([item], audit=entry)
     return await find_delivery(control, merchant, ids.to_text(ids.DELIVERY, delivery.id))
 
 
@@ -188,7 +188,7 @@ async def resend(
         changes={"endpoints": [None, printed]},
     )
     items = [requeue_of(control, merchant, endpoint, stored.event) for endpoint in endpoints]
-    return await control.store.requeue(items, replay_id=None, bulk=False, audit=entry)
+    return await control.store.requeue(items, audit=entry)
 
 
 async def expunge(

@@ -199,7 +199,7 @@ async def _repair(
     merchant: Merchant,
     missing: list[tuple[EventFacts, EndpointId]],
 ) -> int:
-    """Make what is missing; that of a deleted endpoint is made too, and then cancelled."""
+    """Make what is missing; what cannot be sent any more is written down as cancelled."""
     items = [
         requeue_of_facts(control, merchant, await _endpoint(control, merchant, endpoint_id), event)
         for event, endpoint_id in missing
@@ -218,7 +218,7 @@ async def _repair(
             "count": [None, len(items)],
         },
     )
-    return await control.store.requeue(items, replay_id=None, bulk=True, audit=entry)
+    return await control.store.repair(items, audit=entry)
 
 
 async def _endpoint(control: Control, merchant: Merchant, endpoint_id: EndpointId) -> Endpoint:

@@ -162,14 +162,7 @@ class ControlStore(Protocol):
         """Cancel one waiting delivery; the audit entry is written where something changed."""
         ...
 
-    async def requeue(
-        self,
-        items: Sequence[Requeue],
-        *,
-        replay_id: ReplayId | None,
-        bulk: bool,
-        audit: AuditEntry | None,
-    ) -> int:
+    async def requeue(self, items: Sequence[Requeue], *, audit: AuditEntry | None) -> int:
         """Put deliveries (back) on their way with a fresh budget of attempts.
 
         One that is undone already is made due now instead of twice. Delivered ones keep their
@@ -178,6 +171,14 @@ class ControlStore(Protocol):
         Nothing is put where the event is gone or expunged or the endpoint is deleted, and what
         is being sent or is blocked is left alone. Returns how many rows were put or hastened;
         the audit entry is written if any.
+        """
+        ...
+
+    async def repair(self, items: Sequence[Requeue], *, audit: AuditEntry) -> int:
+        """Make deliveries that were lost, as ``requeue`` does; return how many.
+
+        Those that cannot be sent any more are written down as cancelled: the endpoint is
+        deleted, or the event expunged. Of an event that is gone there is nothing to write.
         """
         ...
 

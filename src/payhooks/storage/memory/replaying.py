@@ -36,17 +36,19 @@ class MemoryReplay:
         self._tables.publish()
         return cancelled
 
-    async def requeue(
-        self,
-        items: Sequence[Requeue],
-        *,
-        replay_id: ReplayId | None,
-        bulk: bool,
-        audit: AuditEntry | None,
-    ) -> int:
+    async def requeue(self, items: Sequence[Requeue], *, audit: AuditEntry | None) -> int:
         """See ControlStore."""
-        count = self._requeue_all(items, replay_id=replay_id, bulk=bulk)
+        count = self._requeue_all(items, replay_id=None, bulk=False)
         if count and audit is not None:
+            self._tables.log(audit)
+        self._tables.publish()
+        return count
+
+    async def repair(self, items: Sequence[Requeue], *, audit: AuditEntry) -> int:
+        """See ControlStore."""
+        count = self._requeue_all(items, replay_id=None, bulk=True)
+        count += sum([self._write_off(item) for item in items])
+        if count:
             self._tables.log(audit)
         self._tables.publish()
         return count
@@ -188,6 +190,31 @@ class MemoryReplay:
         trigger = Trigger.REPLAY_IN_ORDER if ordered else Trigger.REPLAY
         self._tables.put(row, old=old, by=trigger)
         self._tables.wake(item.endpoint_id, due_at=now, order_key=item.order_key)
+
+    def _write_off(self, item: Requeue) -> bool:
+        """End what was never made, and was not made now either; return whether it was so."""
+        event = self._tables.events.get(event_id_of(item.delivery_id))
+        if event is None or event.event.merchant_id != item.merchant_id:
+            return False
+        id_ = item.delivery_id
+        if id_ in self._tables.queue.rows or id_ in self._tables.deliveries:
+            return False
+        now = self._tables.now()
+        row = QueueRow(
+            id=id_,
+            merchant_id=item.merchant_id,
+            endpoint_id=item.endpoint_id,
+            event_type=item.event_type,
+            state=State.SCHEDULED,
+            due_at=now,
+            position=self._tables.queue.next_position(),
+            order_key=None,  # it has no place in any order
+            dialect=item.dialect,
+            dialect_version=item.dialect_version,
+        )
+        self._tables.put(row)
+        self._tables.finish(row, Trigger.CANCEL, now=now)
+        return True
 
     def _position(self, final: FinalRow | None) -> int:
         # What holds its object up goes before those it held up; else a replay counts as new.

@@ -36,21 +36,28 @@ class PostgresReplay:
 
         return await self._control.persist(once)
 
-    async def requeue(
-        self,
-        items: Sequence[Requeue],
-        *,
-        replay_id: ReplayId | None,
-        bulk: bool,
-        audit: AuditEntry | None,
-    ) -> int:
+    async def requeue(self, items: Sequence[Requeue], *, audit: AuditEntry | None) -> int:
         """See ControlStore."""
 
         async def once() -> int:
             async with self._control.transaction() as connection:
                 chain = None if audit is None else await Chain.lock(connection, audit)
-                count = await put_again(connection, items, replay_id=replay_id, bulk=bulk)
+                count = await put_again(connection, items, replay_id=None, bulk=False)
                 if count and chain is not None:
+                    await chain.add()
+                return count
+
+        return await self._control.persist(once)
+
+    async def repair(self, items: Sequence[Requeue], *, audit: AuditEntry) -> int:
+        """See ControlStore."""
+
+        async def once() -> int:
+            async with self._control.transaction() as connection:
+                chain = await Chain.lock(connection, audit)
+                count = await put_again(connection, items, replay_id=None, bulk=True)
+                count += len(await connection.fetch(_SQL["write_off"], *_columns(items)))
+                if count:
                     await chain.add()
                 return count
 
@@ -143,16 +150,21 @@ async def put_again(
         [item.dialect for item in items],
         [item.dialect_version for item in items],
     )
+    order_keys = [item.order_key for item in items]
     row = await connection.fetchrow(
-        _SQL["requeue"],
+        _SQL["requeue"], *_columns(items), order_keys, *(replay_id, bulk)
+    )
+    assert row is not None
+    return int(row["count"])
+
+
+def _columns(items: Sequence[Requeue]) -> tuple[list[object], ...]:
+    """Return the members of many, each as an array, but for their place in an order."""
+    return (
         [item.merchant_id for item in items],
         [item.delivery_id for item in items],
         [item.endpoint_id for item in items],
         [item.event_type for item in items],
-        [item.order_key for item in items],
         [item.dialect for item in items],
         [item.dialect_version for item in items],
-        *(replay_id, bulk),
     )
-    assert row is not None
-    return int(row["count"])

@@ -30,7 +30,22 @@ WHERE d.merchant_id = i.merchant_id AND d.id = i.id
   AND NOT EXISTS (SELECT FROM queue q WHERE q.merchant_id = i.merchant_id AND q.id = i.id)
 
 -- name: requeue
-SELECT requeue_v1($1, $2, $3, $4, $5, $6, $7, $8, $9) AS count
+SELECT requeue_v1($1, $2, $3, $4, $7, $5, $6, $8, $9) AS count
+
+-- What put nothing on its way, and stands nowhere. It has no place in any order. Scalar subqueries,
+-- as in requeue_v1: one row by its key each, whatever the planner believes of the tables.
+
+-- name: write_off
+INSERT INTO deliveries (merchant_id, id, endpoint_id, event_type, dialect, dialect_version,
+  state, fence, attempts_made, finished_at)
+SELECT u.merchant, u.id, u.lane, u.type, u.dialect, u.dialect_version, 5, 0, 0, payhooks_now()
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::int[])
+  u(merchant, id, lane, type, dialect, dialect_version)
+WHERE (SELECT true FROM events e
+    WHERE e.merchant_id = u.merchant AND e.id = payhooks_event_of(u.id))
+  AND (SELECT true FROM queue q WHERE q.merchant_id = u.merchant AND q.id = u.id) IS NULL
+  AND (SELECT true FROM deliveries d WHERE d.merchant_id = u.merchant AND d.id = u.id) IS NULL
+ON CONFLICT DO NOTHING RETURNING id
 
 -- name: expunge
 UPDATE events SET (data, metadata, findings, expunged) = ('null', NULL, NULL, true)

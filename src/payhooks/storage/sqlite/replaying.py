@@ -21,7 +21,7 @@ from payhooks.ports.controlling import Cancelled, Requeue, Window
 from payhooks.storage import statements
 from payhooks.storage.documents import decode, decode_readable, encode, printed
 from payhooks.storage.sqlite.applying import log
-from payhooks.storage.sqlite.connection import delay_us, first, rows, run, run_many
+from payhooks.storage.sqlite.connection import Row, delay_us, first, rows, run, run_many
 from payhooks.storage.sqlite.controlling import NEWEST
 from payhooks.storage.sqlite.parts import CODES, Part, Positions
 from payhooks.storage.sqlite.settling import Undone, end
@@ -46,20 +46,26 @@ class SqliteReplay(Part):
 
         return await self._write(Kind.QUICK, work)
 
-    async def requeue(
-        self,
-        items: Sequence[Requeue],
-        *,
-        replay_id: ReplayId | None,
-        bulk: bool,
-        audit: AuditEntry | None,
-    ) -> int:
+    async def requeue(self, items: Sequence[Requeue], *, audit: AuditEntry | None) -> int:
         """See ControlStore."""
 
         def work(db: apsw.Connection) -> int:
             now = self._now_us()
-            count = put_again(db, items, self._positions, replay_id=replay_id, bulk=bulk, now=now)
+            count = put_again(db, items, self._positions, replay_id=None, bulk=False, now=now)
             if count and audit is not None:
+                log(db, audit)
+            return count
+
+        return await self._write(Kind.SLOW, work)
+
+    async def repair(self, items: Sequence[Requeue], *, audit: AuditEntry) -> int:
+        """See ControlStore."""
+
+        def work(db: apsw.Connection) -> int:
+            now = self._now_us()
+            count = put_again(db, items, self._positions, replay_id=None, bulk=True, now=now)
+            count += sum([run(db, _SQL["write_off"], _lost(item, now)) for item in items])
+            if count:
                 log(db, audit)
             return count
 
@@ -179,6 +185,19 @@ def put_again(  # noqa: PLR0913 - what every item shares
         count += 1
     run_many(db, _SQL["insert_wakes"], [(*wake, now) for wake in wakes])
     return count
+
+
+def _lost(item: Requeue, now: int) -> Row:
+    return (
+        item.merchant_id,
+        item.delivery_id,
+        event_id_of(item.delivery_id),
+        item.endpoint_id,
+        item.event_type,
+        now,
+        item.dialect,
+        item.dialect_version,
+    )
 
 
 def _put(  # noqa: PLR0913 - the row's new members, and what it was

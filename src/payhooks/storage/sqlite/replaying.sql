@@ -38,6 +38,15 @@ ON CONFLICT (delivery_id) DO NOTHING;
 -- name: numbered_late
 UPDATE lanes SET feed_last = feed_last + 1 WHERE endpoint_id = ?;
 
+-- What put nothing on its way, and stands nowhere. It has no place in any order.
+-- name: write_off
+INSERT INTO deliveries (merchant_id, id, endpoint_id, event_type, state, fence, attempts_made,
+  finished_at, dialect, dialect_version, position)
+SELECT e.merchant_id, ?2, ?4, ?5, 5, 0, 0, ?6, ?7, ?8, 0 FROM events AS e
+WHERE e.merchant_id = ?1 AND e.id = ?3
+AND NOT EXISTS (SELECT 1 FROM queue AS q WHERE q.merchant_id = ?1 AND q.id = ?2)
+AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.merchant_id = ?1 AND d.id = ?2);
+
 -- name: expunge
 UPDATE events SET data = CAST('null' AS BLOB), metadata = NULL, findings = NULL, expunged = 1
 WHERE merchant_id = ? AND id = ?;
