@@ -6,7 +6,7 @@ from tests.support.world import World, attempts_of
 from payhooks.model.endpoint import Endpoint
 from payhooks.model.event import Event
 from payhooks.model.merchant import Merchant
-from payhooks.model.replay import Replay, ReplayState
+from payhooks.model.replay import Behind, Replay, ReplayState
 from payhooks.ports.controlling import Change
 
 
@@ -27,12 +27,27 @@ async def test_a_slice_of_a_job_is_put_on_its_way_once(world: World) -> None:
     item = world.again(event, endpoint)
     advanced = msgspec.structs.replace(job, queued=1, cursor=item.delivery_id)
     advance = world.store.advance_replay
-    assert await advance(advanced, after=None, items=[item], bulk=True)
+    assert await advance(advanced, after=job, items=[item], bulk=True)
     await world.settle(world.given_up(await world.lease_one()))
-    assert not await advance(advanced, after=None, items=[item], bulk=True)
+    assert not await advance(advanced, after=job, items=[item], bulk=True)
     assert await world.lease() == []
     done = msgspec.structs.replace(advanced, state=ReplayState.DONE, finished_at=world.now())
-    assert await advance(done, after=item.delivery_id, items=[], bulk=True)
+    assert await advance(done, after=advanced, items=[], bulk=True)
+
+
+async def test_a_slice_is_put_on_its_way_once_also_while_a_lane_is_behind(world: World) -> None:
+    """The cursor stays where that lane is, whatever the others are sent."""
+    _, endpoint, event, job = await _failed(world)
+    item = world.again(event, endpoint)
+    behind = Behind(front=item.delivery_id, lanes=((endpoint.id, b"c" * 16),))
+    before = msgspec.structs.replace(job, cursor=b"c" * 16, behind=behind)
+    advance = world.store.advance_replay
+    assert await advance(before, after=job, items=[], bulk=True)
+    advanced = msgspec.structs.replace(before, queued=1)
+    assert await advance(advanced, after=before, items=[item], bulk=True)
+    await world.settle(world.given_up(await world.lease_one()))
+    assert not await advance(advanced, after=before, items=[item], bulk=True)
+    assert await world.lease() == []
 
 
 async def test_what_was_taken_back_never_gets_a_lease_of_the_same_number_again(
@@ -41,7 +56,7 @@ async def test_what_was_taken_back_never_gets_a_lease_of_the_same_number_again(
     """Else the word of a process that overslept would pass for that of the present owner."""
     merchant, endpoint, event, job = await _failed(world)
     item = world.again(event, endpoint)
-    assert await world.store.advance_replay(job, after=None, items=[item], bulk=True)
+    assert await world.store.advance_replay(job, after=job, items=[item], bulk=True)
     first = await world.lease_one()
     await world.settle(world.failed(first, delay_s=3_600))
     assert await world.store.cancel_replay_backlog(job.id) == 1

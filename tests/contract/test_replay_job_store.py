@@ -8,7 +8,7 @@ from tests.support.world import World, events_of
 from payhooks.errors import WrongStateError
 from payhooks.model.delivery import State
 from payhooks.model.merchant import Merchant
-from payhooks.model.replay import Include, Replay, ReplayFilter, ReplayState
+from payhooks.model.replay import Behind, Include, Replay, ReplayFilter, ReplayState
 from payhooks.ports.controlling import Change, Window
 
 OBJECT = b"o" * 16
@@ -30,6 +30,7 @@ async def test_a_job_reads_back_as_it_was_written(world: World) -> None:
         include=(Include.FAILED, Include.MISSED),
         matched=7,
         cursor=b"c" * 16,
+        behind=Behind(front=b"f" * 16, lanes=((endpoint.id, b"c" * 16),)),
     )
     other = await _job(world, merchant)
     stranger = await world.merchant()
@@ -69,7 +70,7 @@ async def test_a_job_advances_its_cursor_with_what_it_sends(world: World) -> Non
     job = await _job(world, merchant)
     item = world.again(event, endpoint)
     advanced = msgspec.structs.replace(job, queued=1, cursor=item.delivery_id)
-    assert await world.store.advance_replay(advanced, after=job.cursor, items=[item], bulk=True)
+    assert await world.store.advance_replay(advanced, after=job, items=[item], bulk=True)
     assert await world.store.replay(merchant.id, job.id) == advanced
     assert await world.store.replay_backlog(job.id) == [(endpoint.id, 1)]
     leased = await world.lease_one()
@@ -89,7 +90,7 @@ async def test_a_cancelled_job_advances_no_more(world: World) -> None:
     await world.store.apply(Change(audit=world.audit(merchant.id), replay=over))
     advanced = msgspec.structs.replace(job, queued=1)
     item = world.again(event, endpoint)
-    assert not await world.store.advance_replay(advanced, after=job.cursor, items=[item], bulk=True)
+    assert not await world.store.advance_replay(advanced, after=job, items=[item], bulk=True)
     assert await world.store.replay(merchant.id, job.id) == over
     assert await world.lease() == []
 
@@ -101,12 +102,13 @@ async def test_a_job_that_moved_on_before_it_was_cancelled_keeps_its_count(world
     event = await all_failed(world, merchant, endpoint)
     job = await _job(world, merchant)
     item = world.again(event, endpoint)
-    moved = msgspec.structs.replace(job, queued=1, cursor=item.delivery_id)
-    assert await world.store.advance_replay(moved, after=job.cursor, items=[item], bulk=True)
+    behind = Behind(front=item.delivery_id, lanes=((endpoint.id, b"c" * 16),))
+    moved = msgspec.structs.replace(job, queued=1, cursor=b"c" * 16, behind=behind)
+    assert await world.store.advance_replay(moved, after=job, items=[item], bulk=True)
     over = msgspec.structs.replace(job, state=ReplayState.CANCELLED, finished_at=world.now())
     await world.store.apply(Change(audit=world.audit(merchant.id), replay=over))
     assert await world.store.replay(merchant.id, job.id) == msgspec.structs.replace(
-        over, queued=1, cursor=item.delivery_id
+        over, queued=1, cursor=b"c" * 16, behind=behind
     )
 
 
@@ -115,7 +117,7 @@ async def test_a_job_that_is_over_is_not_changed_any_more(world: World) -> None:
     merchant, _ = await lane(world)
     job = await _job(world, merchant)
     done = msgspec.structs.replace(job, state=ReplayState.DONE, finished_at=world.now())
-    assert await world.store.advance_replay(done, after=job.cursor, items=[], bulk=True)
+    assert await world.store.advance_replay(done, after=job, items=[], bulk=True)
     over = msgspec.structs.replace(job, state=ReplayState.CANCELLED, finished_at=world.now())
     with pytest.raises(WrongStateError):
         await world.store.apply(Change(audit=world.audit(merchant.id), replay=over))
@@ -133,7 +135,7 @@ async def test_a_cancelled_job_takes_back_what_still_waits(world: World) -> None
     missed = await world.publish(merchant)
     job = await _job(world, merchant)
     items = [world.again(one, endpoint) for one in (failed, succeeded, missed)]
-    assert await world.store.advance_replay(job, after=job.cursor, items=items, bulk=True)
+    assert await world.store.advance_replay(job, after=job, items=items, bulk=True)
     assert await world.store.cancel_replay_backlog(job.id) == 3
     assert [await world.delivery(one, endpoint) for one in (failed, succeeded)] == ended
     assert (await world.delivery(missed, endpoint)).state is State.CANCELLED
@@ -146,7 +148,7 @@ async def test_taking_a_job_back_leaves_what_is_being_sent(world: World) -> None
     event = await all_failed(world, merchant, endpoint)
     job = await _job(world, merchant)
     await world.store.advance_replay(
-        job, after=job.cursor, items=[world.again(event, endpoint)], bulk=False
+        job, after=job, items=[world.again(event, endpoint)], bulk=False
     )
     leased = await world.lease_one()
     assert not leased.replay_bulk
@@ -160,7 +162,7 @@ async def test_taking_a_job_back_lets_those_behind_it_go(world: World) -> None:
     await world.fail(await world.lease_one())
     job = await _job(world, merchant)
     item = world.again(old, endpoint, OBJECT)
-    await world.store.advance_replay(job, after=job.cursor, items=[item], bulk=True)
+    await world.store.advance_replay(job, after=job, items=[item], bulk=True)
     await world.settle(world.failed(await world.lease_one(), delay_s=3_600))
     behind = await world.publish(merchant, endpoint, order_key=OBJECT)
     assert await world.lease() == []
@@ -177,7 +179,7 @@ async def test_a_head_that_is_taken_back_holds_its_object_up_again(world: World)
     ended = await world.delivery(head, endpoint)
     job = await _job(world, merchant)
     item = world.again(head, endpoint, OBJECT)
-    assert await world.store.advance_replay(job, after=job.cursor, items=[item], bulk=True)
+    assert await world.store.advance_replay(job, after=job, items=[item], bulk=True)
     await world.settle(world.failed(await world.lease_one(), delay_s=3_600))
     assert await world.store.cancel_replay_backlog(job.id) == 1
     assert msgspec.structs.replace(await world.delivery(head, endpoint), fence=ended.fence) == ended
@@ -200,7 +202,7 @@ async def test_a_head_that_is_taken_back_from_another_order_holds_nothing_up(
     await world.settle(world.given_up(await world.lease_one(), block_order=True))
     job = await _job(world, merchant)
     item = world.again(head, endpoint, key)
-    assert await world.store.advance_replay(job, after=job.cursor, items=[item], bulk=True)
+    assert await world.store.advance_replay(job, after=job, items=[item], bulk=True)
     assert await world.store.cancel_replay_backlog(job.id) == 1
     assert events_of(await world.lease()) == [behind.id]
 
@@ -213,7 +215,7 @@ async def test_a_head_that_held_nothing_up_holds_nothing_up_when_it_is_taken_bac
     await world.fail(await world.lease_one())
     job = await _job(world, merchant)
     item = world.again(head, endpoint, OBJECT)
-    assert await world.store.advance_replay(job, after=job.cursor, items=[item], bulk=True)
+    assert await world.store.advance_replay(job, after=job, items=[item], bulk=True)
     behind = await world.publish(merchant, endpoint, order_key=OBJECT)
     assert await world.store.cancel_replay_backlog(job.id) == 1
     assert events_of(await world.lease()) == [behind.id]

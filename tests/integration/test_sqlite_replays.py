@@ -33,7 +33,7 @@ async def test_a_replay_after_a_restart_never_gets_its_old_place_by_chance(tmp_p
     job = after.job(merchant)
     await after.store.apply(Change(audit=after.audit(merchant.id), replay=job))
     item = after.again(failed, endpoint, OBJECT)
-    assert await after.store.advance_replay(job, after=job.cursor, items=[item], bulk=True)
+    assert await after.store.advance_replay(job, after=job, items=[item], bulk=True)
     behind = await after.publish(merchant, endpoint, order_key=OBJECT)
     assert await after.store.cancel_replay_backlog(job.id) == 1
     assert events_of(await after.lease()) == [behind.id]

@@ -224,9 +224,7 @@ class Actors(RuleBasedStateMachine):
             state=ReplayState.DONE if done else ReplayState.RUNNING,
             finished_at=self.world.now() if done else None,
         )
-        if await store.advance_replay(
-            advanced, after=job.cursor, items=list(items.values()), bulk=True
-        ):
+        if await store.advance_replay(advanced, after=job, items=list(items.values()), bulk=True):
             self.jobs[self.jobs.index(job)] = advanced
         await store.replay_backlog(job.id)
 

@@ -1,13 +1,13 @@
 """Replays: many deliveries sent again, oldest first, paced, resumable, on record.
 
-A job walks the merchant's events by id. Its cursor is the last delivery it has put on its way
-or passed over, so whoever takes it over goes on exactly there. It never has more than half a
-second's worth of its rate undone in one lane, or a hundred deliveries: live traffic goes first,
-and cancelling it stays cheap.
+A job walks the merchant's events by id, one slice after the other (replay_slice.py). How far it is
+in each lane is written with what it puts on its way, so whoever takes it over goes on exactly
+there. It never has more than half a second's worth of its rate undone in one lane, or a hundred
+deliveries: live traffic goes first, and cancelling it stays cheap. A lane that is full waits; the
+others go on.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -16,13 +16,14 @@ from payhooks import ids, limits
 from payhooks.control.context import Caller, Control, audit_entry
 from payhooks.control.faults import Faults
 from payhooks.control.replay_scope import Scope
+from payhooks.control.replay_slice import Room, Slice, bounds
 from payhooks.errors import DamagedError, NotFoundError, WrongStateError
-from payhooks.ids import DeliveryId, EndpointId, EventId, ReplayId
+from payhooks.ids import ReplayId
 from payhooks.model.endpoint import EndpointStatus
 from payhooks.model.merchant import Merchant
 from payhooks.model.replay import Include, Replay, ReplayFilter, ReplayState
 from payhooks.policy.match import is_valid_pattern
-from payhooks.ports.controlling import Change, Requeue
+from payhooks.ports.controlling import Change
 
 UNDONE_PER_LANE_MAX: Final = 100
 # A worker comes round several times a second; with less in stock a fast job falls behind its rate.
@@ -65,7 +66,7 @@ async def count(control: Control, merchant: Merchant, draft: ReplayDraft) -> Cou
     """
     await _check(control, merchant, draft)
     scope = await Scope.load(control, merchant.id, draft.filter, draft.include)
-    after, before = _bounds(draft.filter, control.clock.now())
+    after, before = bounds(draft.filter, control.clock.now())
     matched = looked = 0
     while looked < COUNTED_EVENTS_MAX:
         page = await control.store.event_facts(
@@ -248,66 +249,10 @@ async def advance(control: Control, replay: Replay, *, budget: int) -> Replay | 
     assert budget >= 1
     scope = await Scope.load(control, replay.merchant_id, replay.filter, replay.include)
     undone_max = max(UNDONE_PER_LANE_MAX, int(replay.rate_per_s * UNDONE_PER_LANE_S))
-    room = _Room(dict(await control.store.replay_backlog(replay.id)), undone_max)
-    after, before = _bounds(replay.filter, replay.created_at)
-    if replay.cursor is not None:
-        after = _before(ids.event_id_of(DeliveryId(replay.cursor)))
-    page = await control.store.event_facts(
-        replay.merchant_id, after=after, before=before, limit=limits.SLICE_ROWS_MAX
-    )
-    items: list[Requeue] = []
-    cursor, whole = replay.cursor, True
-    budget = min(budget, limits.SLICE_ROWS_MAX)
-    for event in page:
-        for item in await scope.items(event):
-            if replay.cursor is not None and item.delivery_id <= replay.cursor:
-                continue
-            if len(items) == budget or not room.take(item.endpoint_id):
-                whole = False
-                break
-            items.append(item)
-            cursor = item.delivery_id
-        if not whole:
-            break
-        cursor = ids.last_delivery_id_of(event.id)
-    done = whole and len(page) < limits.SLICE_ROWS_MAX
-    advanced = msgspec.structs.replace(
-        replay,
-        queued=replay.queued + len(items),
-        cursor=cursor,
-        state=ReplayState.DONE if done else ReplayState.RUNNING,
-        finished_at=control.clock.now() if done else None,
-    )
-    advance_replay = control.store.advance_replay
-    went = await advance_replay(advanced, after=replay.cursor, items=items, bulk=True)
+    room = Room(dict(await control.store.replay_backlog(replay.id)), undone_max)
+    advanced, items = await Slice(control, replay, scope, room, budget=budget).walk()
+    went = await control.store.advance_replay(advanced, after=replay, items=items, bulk=True)
     return advanced if went else None
-
-
-class _Room:
-    """How many more deliveries of the job each lane may have undone."""
-
-    def __init__(self, undone: dict[EndpointId, int], undone_max: int) -> None:
-        self._undone = undone
-        self._undone_max = undone_max
-
-    def take(self, endpoint_id: EndpointId) -> bool:
-        undone = self._undone.get(endpoint_id, 0)
-        if undone >= self._undone_max:
-            return False
-        self._undone[endpoint_id] = undone + 1
-        return True
-
-
-def _bounds(filter_: ReplayFilter, now: datetime) -> tuple[EventId | None, EventId]:
-    """Return the ids between which events lie, both exclusive."""
-    gte = filter_.created_gte
-    after = None if gte is None else _before(EventId(ids.first_id_at(gte)))
-    return after, EventId(ids.first_id_at(filter_.created_lt or now))
-
-
-def _before(event_id: EventId) -> EventId | None:
-    number = int.from_bytes(event_id, "big")
-    return EventId((number - 1).to_bytes(len(event_id), "big")) if number else None
 
 
 async def _check(control: Control, merchant: Merchant, draft: ReplayDraft) -> None:

@@ -37,6 +37,13 @@ class ReplayFilter(msgspec.Struct, frozen=True, kw_only=True):
     created_lt: datetime | None = None
 
 
+class Behind(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a job is that goes on without the lanes that had no room."""
+
+    front: bytes  # the last delivery id looked at, but for those lanes
+    lanes: tuple[tuple[EndpointId, bytes], ...]  # and where each of them is; before the front
+
+
 class Replay(msgspec.Struct, frozen=True, kw_only=True):
     """One job and how far it is."""
 
@@ -48,6 +55,7 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
     state: ReplayState
     matched: int  # counted when it was made
     queued: int  # sent on their way so far
-    cursor: bytes | None  # the last delivery id looked at
+    cursor: bytes | None  # the last delivery id looked at in every lane
     created_at: datetime
     finished_at: datetime | None
+    behind: Behind | None = None  # None: all lanes are at the cursor

@@ -204,12 +204,13 @@ class ControlStore(Protocol):
         ...
 
     async def advance_replay(
-        self, replay: Replay, *, after: bytes | None, items: Sequence[Requeue], bulk: bool
+        self, replay: Replay, *, after: Replay, items: Sequence[Requeue], bulk: bool
     ) -> bool:
-        """Requeue *items* and write the job's new cursor and counts in one transaction.
+        """Requeue *items* and write how far the job is and its count in one transaction.
 
-        Returns False, and does nothing, where the job is over, or its cursor is not *after* any
-        more: a slice whose answer was lost is not sent twice, nor one that comes late.
+        Returns False, and does nothing, where the job is over, or its cursor and count are not
+        those of *after* any more: a slice whose answer was lost is not sent twice, nor one that
+        comes late. Each slice with items counts them.
         """
         ...
 

@@ -178,7 +178,7 @@ class DeafReplay(WatchedStore):
     """A job goes on after it was called off."""
 
     async def advance_replay(
-        self, replay: Replay, *, after: bytes | None, items: Sequence[Requeue], bulk: bool
+        self, replay: Replay, *, after: Replay, items: Sequence[Requeue], bulk: bool
     ) -> bool:
         """See ControlStore, but for the job's state."""
         stored = self._tables.replays[replay.id]
@@ -188,8 +188,9 @@ class DeafReplay(WatchedStore):
             stored, state=ReplayState.RUNNING, finished_at=None
         )
         went = await super().advance_replay(replay, after=after, items=items, bulk=bulk)
-        cancelled = msgspec.structs.replace(stored, cursor=replay.cursor)
-        self._tables.replays[replay.id] = cancelled
+        self._tables.replays[replay.id] = msgspec.structs.replace(
+            replay, state=stored.state, finished_at=stored.finished_at
+        )
         return went
 
 

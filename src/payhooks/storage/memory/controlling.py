@@ -229,7 +229,7 @@ class MemoryControl:
         stored = self._tables.replays.get(replay.id, replay)
         # How far it is stays: a slice may have been put on its way since it was read.
         self._tables.replays[replay.id] = msgspec.structs.replace(
-            replay, queued=stored.queued, cursor=stored.cursor
+            replay, queued=stored.queued, cursor=stored.cursor, behind=stored.behind
         )
 
     def _raise_versions(self, change: Change) -> None:

@@ -94,11 +94,13 @@ class MemoryReplay:
         return free
 
     async def advance_replay(
-        self, replay: Replay, *, after: bytes | None, items: Sequence[Requeue], bulk: bool
+        self, replay: Replay, *, after: Replay, items: Sequence[Requeue], bulk: bool
     ) -> bool:
         """See ControlStore."""
         stored = self._tables.replays.get(replay.id)
-        if stored is None or stored.state is not ReplayState.RUNNING or stored.cursor != after:
+        if stored is None or stored.state is not ReplayState.RUNNING:
+            return False
+        if (stored.cursor, stored.queued) != (after.cursor, after.queued):
             return False
         self._requeue_all(items, replay_id=replay.id, bulk=bulk)
         self._tables.replays[replay.id] = replay

@@ -94,7 +94,7 @@ ON CONFLICT (id) DO UPDATE SET (merchant_id, digest, expires_at, revoked_at, doc
 INSERT INTO replays AS r (merchant_id, id, state, document) VALUES ($1, $2, $3, $4)
 ON CONFLICT (merchant_id, id) DO UPDATE SET (state, document) = (excluded.state,
   (excluded.document::jsonb || jsonb_build_object('queued', r.document::jsonb -> 'queued',
-    'cursor', r.document::jsonb -> 'cursor'))::text)
+    'cursor', r.document::jsonb -> 'cursor', 'behind', r.document::jsonb -> 'behind'))::text)
 WHERE r.state = 'running' RETURNING id
 
 -- name: type_insert

@@ -94,12 +94,13 @@ class PostgresReplay:
         return documents.decode_readable(Replay, [row["document"] for row in rows])
 
     async def advance_replay(
-        self, replay: Replay, *, after: bytes | None, items: Sequence[Requeue], bulk: bool
+        self, replay: Replay, *, after: Replay, items: Sequence[Requeue], bulk: bool
     ) -> bool:
         """See ControlStore."""
         document = documents.encode(replay).decode()
         where = (replay.merchant_id, replay.id)
-        bindings = (*where, replay.state, document, documents.printed(after))
+        stands = (documents.printed(after.cursor), after.queued)
+        bindings = (*where, replay.state, document, *stands)
 
         async def once() -> bool:
             async with self._control.transaction() as connection:

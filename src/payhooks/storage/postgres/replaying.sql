@@ -82,6 +82,7 @@ SELECT document FROM claimed ORDER BY id
 UPDATE replays SET (state, document) = ($3, $4)
 WHERE merchant_id = $1 AND id = $2 AND state = 'running'
   AND document::jsonb ->> 'cursor' IS NOT DISTINCT FROM $5
+  AND (document::jsonb ->> 'queued')::bigint = $6
 RETURNING id
 
 -- name: backlog

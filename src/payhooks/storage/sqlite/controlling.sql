@@ -70,7 +70,8 @@ ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, revoked = exclu
 INSERT INTO replays (id, merchant_id, running, document) VALUES (?1, ?2, ?3, ?4)
 ON CONFLICT (id) DO UPDATE SET running = ?3, document = CAST(json_set(CAST(?4 AS TEXT),
   '$.queued', json_extract(CAST(document AS TEXT), '$.queued'),
-  '$.cursor', json_extract(CAST(document AS TEXT), '$.cursor')) AS BLOB)
+  '$.cursor', json_extract(CAST(document AS TEXT), '$.cursor'),
+  '$.behind', json(json_extract(CAST(document AS TEXT), '$.behind'))) AS BLOB)
 WHERE running = 1;
 
 -- name: insert_event_type

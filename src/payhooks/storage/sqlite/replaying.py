@@ -113,11 +113,12 @@ class SqliteReplay(Part):
         return await self._write(Kind.QUICK, work)
 
     async def advance_replay(
-        self, replay: Replay, *, after: bytes | None, items: Sequence[Requeue], bulk: bool
+        self, replay: Replay, *, after: Replay, items: Sequence[Requeue], bulk: bool
     ) -> bool:
         """See ControlStore."""
         running = int(replay.state is ReplayState.RUNNING)
-        bindings = (replay.id, running, encode(replay), printed(after))
+        stands = (printed(after.cursor), after.queued)
+        bindings = (replay.id, running, encode(replay), *stands)
 
         def work(db: apsw.Connection) -> bool:
             if run(db, _SQL["advance_replay"], bindings) == 0:

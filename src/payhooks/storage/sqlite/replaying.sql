@@ -82,7 +82,8 @@ UPDATE replays SET owner = ?2, claimed_until = ?3 WHERE id = ?1;
 
 -- name: advance_replay
 UPDATE replays SET running = ?2, document = ?3
-WHERE id = ?1 AND running = 1 AND json_extract(CAST(document AS TEXT), '$.cursor') IS ?4;
+WHERE id = ?1 AND running = 1 AND json_extract(CAST(document AS TEXT), '$.cursor') IS ?4
+AND json_extract(CAST(document AS TEXT), '$.queued') = ?5;
 
 -- name: replay_backlog
 SELECT endpoint_id, count(*) FROM queue INDEXED BY queue_replay
