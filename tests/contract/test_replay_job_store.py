@@ -6,10 +6,11 @@ from tests.support.replays import all_failed, lane
 from tests.support.world import World, events_of
 
 from payhooks.errors import WrongStateError
+from payhooks.ids import ReplayId
 from payhooks.model.delivery import State
 from payhooks.model.merchant import Merchant
 from payhooks.model.replay import Behind, Include, Replay, ReplayFilter, ReplayState
-from payhooks.ports.controlling import Change, Window
+from payhooks.ports.controlling import Change, LaneBacklog, Window
 
 OBJECT = b"o" * 16
 OWNER, OTHER_OWNER = 1, 2
@@ -72,10 +73,11 @@ async def test_a_job_advances_its_cursor_with_what_it_sends(world: World) -> Non
     advanced = msgspec.structs.replace(job, queued=1, cursor=item.delivery_id)
     assert await world.store.advance_replay(advanced, after=job, items=[item], bulk=True)
     assert await world.store.replay(merchant.id, job.id) == advanced
-    assert await world.store.replay_backlog(job.id) == [(endpoint.id, 1)]
+    one = LaneBacklog(endpoint_id=endpoint.id, undone=1, ahead=1)
+    assert await world.store.replay_backlog(job.id) == [one]
     leased = await world.lease_one()
     assert (leased.replay_id, leased.replay_bulk) == (job.id, True)
-    assert await world.store.replay_backlog(job.id) == [(endpoint.id, 1)]
+    assert await world.store.replay_backlog(job.id) == [one]
     await world.deliver(leased)
     assert await world.store.replay_backlog(job.id) == []
     assert (await world.delivery(event, endpoint)).replay_id == job.id
@@ -219,3 +221,32 @@ async def test_a_head_that_held_nothing_up_holds_nothing_up_when_it_is_taken_bac
     behind = await world.publish(merchant, endpoint, order_key=OBJECT)
     assert await world.store.cancel_replay_backlog(job.id) == 1
     assert events_of(await world.lease()) == [behind.id]
+
+
+async def test_a_backlog_tells_what_goes_before_what_is_made_now(world: World) -> None:
+    """What waits for a retry, or behind such a one, is in nobody's way."""
+    merchant, endpoint = await lane(world)
+    keys = [None, b"1" * 16, b"1" * 16, b"2" * 16, b"2" * 16, None]
+    events = [await world.publish(merchant) for _ in keys]
+    items = [world.again(*one) for one in zip(events, [endpoint] * len(keys), keys, strict=True)]
+    job = await _job(world, merchant)
+    assert await world.store.advance_replay(job, after=job, items=items[:5], bulk=True)
+    assert await world.store.replay_backlog(job.id) == [
+        LaneBacklog(endpoint_id=endpoint.id, undone=5, ahead=5)
+    ]
+    alone, first, second = sorted(await world.lease(), key=lambda one: one.event.id)
+    await world.settle(
+        world.failed(alone, delay_s=3_600),
+        world.failed(first, delay_s=3_600),
+        world.given_up(second, block_order=True),
+    )
+    assert await world.store.advance_replay(job, after=job, items=items[5:], bulk=True)
+    # Two wait for a retry, and one behind the second of them; one is held up by what failed.
+    assert await world.store.replay_backlog(job.id) == [
+        LaneBacklog(endpoint_id=endpoint.id, undone=5, ahead=1)
+    ]
+    assert events_of(await world.lease()) == [events[5].id]
+    assert await world.store.replay_backlog(job.id) == [
+        LaneBacklog(endpoint_id=endpoint.id, undone=5, ahead=1)
+    ]
+    assert await world.store.replay_backlog(ReplayId(world.ids.new())) == []

@@ -157,7 +157,7 @@ def _walks(plan: list[str]) -> list[str]:
         ("expecting", "write", 0, ["expectations USING PRIMARY KEY"]),
         ("expecting", "overdue", 0, ["expectations_overdue (merchant_id=? AND id<?)"]),
         ("replaying", "standing", 0, ["q USING PRIMARY KEY", "d USING PRIMARY KEY"]),
-        ("replaying", "replay_backlog", 0, ["queue USING COVERING INDEX queue_replay"]),
+        ("replaying", "replay_backlog", 0, ["q USING INDEX queue_replay", "a USING INDEX queue_a"]),
         ("replaying", "free_replays", 0, ["replays USING INDEX replays_running"]),
         ("controlling", "endpoints", 0, ["endpoints USING INDEX endpoints_merchant"]),
         ("controlling", "key_by_digest", 0, ["api_keys USING INDEX sqlite_autoindex_api_keys_2"]),

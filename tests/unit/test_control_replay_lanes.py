@@ -10,9 +10,10 @@ import pytest
 from tests.support.api_world import OWNER, World, finish
 
 from payhooks import ids
-from payhooks.control.replay import HELD_S, UNDONE_PER_LANE_MAX, Replayer
+from payhooks.control.replay import HELD_S, Replayer
+from payhooks.control.replay_room import AHEAD_PER_LANE_MIN, Room
 from payhooks.control.replay_scope import Scope
-from payhooks.control.replay_slice import LANES_BEHIND_MAX, Room, Slice
+from payhooks.control.replay_slice import LANES_BEHIND_MAX, Slice
 from payhooks.ids import DeliveryId, EndpointId
 from payhooks.model.delivery import Trigger
 from payhooks.model.replay import Behind, Replay, ReplayState
@@ -61,13 +62,13 @@ async def _run(world: World, replayer: Replayer, *, seconds: int) -> int:
 async def test_an_endpoint_that_takes_nothing_holds_up_no_other(world: World) -> None:
     """A replay after an outage meets endpoints that are still down: the others must have theirs."""
     merchant = await world.merchant()
-    count = UNDONE_PER_LANE_MAX + 50
+    count = AHEAD_PER_LANE_MIN + 50
     paused, _ = await _all_failed(world, merchant, endpoints=2, events=count)
     await world.call("POST", f"{paused}/pause")
     job = await _replay(world, merchant, rate_per_s=100)
     replayer = Replayer(world.control, owner=OWNER)
     assert await _run(world, replayer, seconds=20) == count
-    assert await _progress(world, job) == ("running", 2 * count, count + UNDONE_PER_LANE_MAX)
+    assert await _progress(world, job) == ("running", 2 * count, count + AHEAD_PER_LANE_MIN)
     await world.call("POST", f"{paused}/resume")
     assert await _run(world, replayer, seconds=20) == count
     assert await _progress(world, job) == ("done", 2 * count, 2 * count)
@@ -76,7 +77,7 @@ async def test_an_endpoint_that_takes_nothing_holds_up_no_other(world: World) ->
 async def test_another_process_goes_on_in_each_lane_where_it_was(world: World) -> None:
     """The first one died: what it had put on its way is sent once, and nothing is left out."""
     merchant = await world.merchant()
-    count = UNDONE_PER_LANE_MAX + 50
+    count = AHEAD_PER_LANE_MIN + 50
     paused, _ = await _all_failed(world, merchant, endpoints=2, events=count)
     await world.call("POST", f"{paused}/pause")
     job = await _replay(world, merchant, rate_per_s=100)
@@ -90,7 +91,7 @@ async def test_another_process_goes_on_in_each_lane_where_it_was(world: World) -
 
 async def test_a_job_that_waits_for_one_endpoint_can_be_cancelled(world: World) -> None:
     merchant = await world.merchant()
-    count = UNDONE_PER_LANE_MAX + 50
+    count = AHEAD_PER_LANE_MIN + 50
     paused, _ = await _all_failed(world, merchant, endpoints=2, events=count)
     await world.call("POST", f"{paused}/pause")
     job = await _replay(world, merchant, rate_per_s=100)
@@ -99,12 +100,12 @@ async def test_a_job_that_waits_for_one_endpoint_can_be_cancelled(world: World) 
     assert (await world.call("POST", f"{job}/cancel")).json["state"] == "cancelled"
     await world.call("POST", f"{paused}/resume")
     assert await _run(world, replayer, seconds=5) == 0
-    assert await _progress(world, job) == ("cancelled", 2 * count, count + UNDONE_PER_LANE_MAX)
+    assert await _progress(world, job) == ("cancelled", 2 * count, count + AHEAD_PER_LANE_MIN)
 
 
 async def test_a_job_does_not_wait_for_an_endpoint_that_is_deleted(world: World) -> None:
     merchant = await world.merchant()
-    count = UNDONE_PER_LANE_MAX + 50
+    count = AHEAD_PER_LANE_MIN + 50
     paused, _ = await _all_failed(world, merchant, endpoints=2, events=count)
     await world.call("POST", f"{paused}/pause")
     job = await _replay(world, merchant, rate_per_s=100)
@@ -113,7 +114,7 @@ async def test_a_job_does_not_wait_for_an_endpoint_that_is_deleted(world: World)
     await world.call("DELETE", paused)
     await world.store.cancel_orphans(limit=1_000)
     await _run(world, replayer, seconds=3)
-    assert await _progress(world, job) == ("done", 2 * count, count + UNDONE_PER_LANE_MAX)
+    assert await _progress(world, job) == ("done", 2 * count, count + AHEAD_PER_LANE_MIN)
 
 
 async def _job(world: World, merchant: str, *, rate_per_s: float = 1.0) -> tuple[Replay, Scope]:
@@ -145,7 +146,7 @@ async def test_every_lane_goes_in_order_once_however_its_room_comes_and_goes(
     undone = Counter[EndpointId]()
     slices = 0
     while job.state is ReplayState.RUNNING:
-        room = Room(dict(undone), 2)
+        room = Room(lambda lane: 2 - undone[lane])
         budget = random.randint(1, 6)
         advanced, items = await Slice(world.control, job, scope, room, budget=budget).walk()
         assert len(items) <= budget
@@ -172,14 +173,14 @@ async def test_one_that_was_away_and_those_that_were_not_go_in_turns(world: Worl
     merchant = await world.merchant()
     await _all_failed(world, merchant, endpoints=2, events=12)
     job, scope = await _job(world, merchant)
-    job, [first] = await Slice(world.control, job, scope, Room({}, 1), budget=1).walk()
+    job, [first] = await Slice(world.control, job, scope, Room(lambda _: 1), budget=1).walk()
     away = first.endpoint_id
     for _ in range(4):
-        room = Room({away: 1}, 1)
+        room = Room(lambda lane: int(lane != away))
         job, _ = await Slice(world.control, job, scope, room, budget=1).walk()
     went: Counter[bool] = Counter()
     for _ in range(8):
-        job, [item] = await Slice(world.control, job, scope, Room({}, 1), budget=1).walk()
+        job, [item] = await Slice(world.control, job, scope, Room(lambda _: 1), budget=1).walk()
         went[item.endpoint_id == away] += 1
     assert went == {True: 4, False: 4}
 
@@ -189,14 +190,14 @@ async def test_what_is_written_down_of_lanes_that_are_behind_is_bounded(world: W
     merchant = await world.merchant()
     await _all_failed(world, merchant, endpoints=2, events=12)
     job, scope = await _job(world, merchant)
-    job, [first] = await Slice(world.control, job, scope, Room({}, 1), budget=1).walk()
+    job, [first] = await Slice(world.control, job, scope, Room(lambda _: 1), budget=1).walk()
     others = [EndpointId(world.ids.new()) for _ in range(LANES_BEHIND_MAX)]
     behind = Behind(front=first.delivery_id, lanes=tuple((lane, bytes(16)) for lane in others))
     job = msgspec.structs.replace(job, behind=behind)
-    room = Room(dict.fromkeys([first.endpoint_id, *others], 1), 1)
+    room = Room(lambda lane: int(lane not in {first.endpoint_id, *others}))
     job, [item] = await Slice(world.control, job, scope, room, budget=10).walk()
     assert item.endpoint_id != first.endpoint_id
     assert job.behind is not None
     assert len(job.behind.lanes) == LANES_BEHIND_MAX
-    job, items = await Slice(world.control, job, scope, Room({}, 1), budget=10).walk()
+    job, items = await Slice(world.control, job, scope, Room(lambda _: 1), budget=10).walk()
     assert [one.endpoint_id for one in items] == [first.endpoint_id, item.endpoint_id]

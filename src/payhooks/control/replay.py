@@ -2,9 +2,8 @@
 
 A job walks the merchant's events by id, one slice after the other (replay_slice.py). How far it is
 in each lane is written with what it puts on its way, so whoever takes it over goes on exactly
-there. It never has more than half a second's worth of its rate undone in one lane, or a hundred
-deliveries: live traffic goes first, and cancelling it stays cheap. A lane that is full waits; the
-others go on.
+there. It never puts more into a lane than the lane sends in a moment (replay_room.py): live traffic
+goes first, and cancelling it stays cheap. A lane that is full waits; the others go on.
 """
 
 from dataclasses import dataclass
@@ -15,8 +14,9 @@ import msgspec
 from payhooks import ids, limits
 from payhooks.control.context import Caller, Control, audit_entry
 from payhooks.control.faults import Faults
+from payhooks.control.replay_room import Pace
 from payhooks.control.replay_scope import Scope
-from payhooks.control.replay_slice import Room, Slice, bounds
+from payhooks.control.replay_slice import Slice, bounds
 from payhooks.errors import DamagedError, NotFoundError, WrongStateError
 from payhooks.ids import ReplayId
 from payhooks.model.endpoint import EndpointStatus
@@ -25,9 +25,6 @@ from payhooks.model.replay import Include, Replay, ReplayFilter, ReplayState
 from payhooks.policy.match import is_valid_pattern
 from payhooks.ports.controlling import Change
 
-UNDONE_PER_LANE_MAX: Final = 100
-# A worker comes round several times a second; with less in stock a fast job falls behind its rate.
-UNDONE_PER_LANE_S: Final = 0.5
 RATE_PER_S_MIN: Final = 0.1
 RATE_PER_S_MAX: Final = 1_000.0
 # Counting is for a person who waits; what lies beyond is sent all the same.
@@ -176,6 +173,7 @@ class _Held:
     until_s: float  # by our clock; the store lets others have it a little later
     credit: float  # deliveries that its rate allows by now
     reckoned_s: float
+    pace: Pace
 
 
 class Replayer:
@@ -223,11 +221,12 @@ class Replayer:
                 until_s=asked_at_s + HELD_S - HELD_MARGIN_S,
                 credit=1.0,
                 reckoned_s=asked_at_s,
+                pace=Pace(job.rate_per_s),
             )
 
     async def _advance(self, held: _Held) -> int:
         job = held.job
-        advanced = await advance(self._control, job, budget=int(held.credit))
+        advanced = await advance(self._control, job, held.pace, budget=int(held.credit))
         if advanced is None:
             # Cancelled; or the answer to a slice of ours was lost, and the store is further on.
             advanced = await self._control.store.replay(job.merchant_id, job.id)
@@ -241,18 +240,21 @@ class Replayer:
         return queued
 
 
-async def advance(control: Control, replay: Replay, *, budget: int) -> Replay | None:
+async def advance(control: Control, replay: Replay, pace: Pace, *, budget: int) -> Replay | None:
     """Return the job after one slice: at most *budget* deliveries, and no lane overfilled.
 
     None where it was cancelled, or stands elsewhere by now: nothing was put on its way.
     """
     assert budget >= 1
     scope = await Scope.load(control, replay.merchant_id, replay.filter, replay.include)
-    undone_max = max(UNDONE_PER_LANE_MAX, int(replay.rate_per_s * UNDONE_PER_LANE_S))
-    room = Room(dict(await control.store.replay_backlog(replay.id)), undone_max)
+    backlog = await control.store.replay_backlog(replay.id)
+    room = pace.room(backlog, scope.rate_limits)
     advanced, items = await Slice(control, replay, scope, room, budget=budget).walk()
     went = await control.store.advance_replay(advanced, after=replay, items=items, bulk=True)
-    return advanced if went else None
+    if not went:
+        return None
+    pace.note(backlog, items)
+    return advanced
 
 
 async def _check(control: Control, merchant: Merchant, draft: ReplayDraft) -> None:

@@ -45,6 +45,11 @@ class Scope:
             for endpoint in routing.endpoints
             if not endpoint.listening and filter_.endpoint_id in {None, endpoint.id}
         }
+        self.rate_limits = {
+            endpoint.id: endpoint.rate_limit_per_s
+            for endpoint in self._endpoints.values()
+            if endpoint.rate_limit_per_s is not None
+        }
         self._history = history
 
     @classmethod

@@ -13,6 +13,7 @@ import msgspec
 
 from payhooks import ids, limits
 from payhooks.control.context import Control
+from payhooks.control.replay_room import Room
 from payhooks.control.replay_scope import Scope
 from payhooks.ids import DeliveryId, EndpointId, EventId
 from payhooks.model.replay import Behind, Replay, ReplayFilter, ReplayState
@@ -21,25 +22,6 @@ from payhooks.ports.reading import EventFacts
 
 # A slice writes down where each of them stands, about 60 bytes. Beyond, the front waits.
 LANES_BEHIND_MAX: Final = 1_000
-
-
-class Room:
-    """How many more deliveries of the job each lane may have undone."""
-
-    def __init__(self, undone: dict[EndpointId, int], undone_max: int) -> None:
-        self._undone = undone
-        self._undone_max = undone_max
-
-    def has(self, endpoint_id: EndpointId) -> bool:
-        """Return whether the lane may have one more."""
-        return self._undone.get(endpoint_id, 0) < self._undone_max
-
-    def take(self, endpoint_id: EndpointId) -> bool:
-        """Give the lane one more; return whether it had room for it."""
-        if not self.has(endpoint_id):
-            return False
-        self._undone[endpoint_id] = self._undone.get(endpoint_id, 0) + 1
-        return True
 
 
 class Slice:

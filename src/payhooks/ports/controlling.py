@@ -76,6 +76,16 @@ class Requeue(msgspec.Struct, frozen=True, kw_only=True):
     dialect_version: int
 
 
+class LaneBacklog(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a replay is undone in one lane."""
+
+    endpoint_id: EndpointId
+    undone: int
+    # Of these, what a delivery that is made now has to wait for: not what waits for a retry
+    # later, and not what it holds up.
+    ahead: int
+
+
 class ControlStore(Protocol):
     """Configuration at rest."""
 
@@ -214,8 +224,8 @@ class ControlStore(Protocol):
         """
         ...
 
-    async def replay_backlog(self, replay_id: ReplayId) -> list[tuple[EndpointId, int]]:
-        """Return per lane how many deliveries of the job are undone."""
+    async def replay_backlog(self, replay_id: ReplayId) -> list[LaneBacklog]:
+        """Return per lane how many deliveries of the job are undone, by endpoint."""
         ...
 
     async def cancel_replay_backlog(self, replay_id: ReplayId) -> int:

@@ -95,7 +95,7 @@ async def replay(visit: Visit) -> Response:
     chosen = job.filter.endpoint_id
     endpoints = await labelled(visit, [] if chosen is None else [chosen])
     running = job.state is ReplayState.RUNNING
-    undone = sum(count for _lane, count in backlog)
+    undone = sum(lane.undone for lane in backlog)
     return visit.show(
         "replay.html",
         part="progress",

@@ -1,12 +1,12 @@
 """Calling deliveries off, sending them again, and the jobs that do so with many."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from payhooks.ids import (
     DeliveryId,
-    EndpointId,
     EventId,
     MerchantId,
     ReplayId,
@@ -15,7 +15,7 @@ from payhooks.ids import (
 from payhooks.model.audit import AuditEntry
 from payhooks.model.delivery import State, Trigger
 from payhooks.model.replay import Replay, ReplayState
-from payhooks.ports.controlling import Cancelled, Requeue, Window
+from payhooks.ports.controlling import Cancelled, LaneBacklog, Requeue, Window
 from payhooks.storage.memory.controlling import page
 from payhooks.storage.memory.rows import FinalRow, LaneState, QueueRow, span_us
 from payhooks.storage.memory.tables import Tables
@@ -107,13 +107,15 @@ class MemoryReplay:
         self._tables.publish()
         return True
 
-    async def replay_backlog(self, replay_id: ReplayId) -> list[tuple[EndpointId, int]]:
+    async def replay_backlog(self, replay_id: ReplayId) -> list[LaneBacklog]:
         """See ControlStore."""
-        counts: dict[EndpointId, int] = {}
-        for row in self._tables.queue.rows.values():
-            if row.replay_id == replay_id:
-                counts[row.endpoint_id] = counts.get(row.endpoint_id, 0) + 1
-        return sorted(counts.items())
+        rows = self._tables.queue.rows.values()
+        undone = Counter(row.endpoint_id for row in rows if row.replay_id == replay_id)
+        ahead = Counter(row.endpoint_id for row in self._ahead(replay_id))
+        return [
+            LaneBacklog(endpoint_id=lane, undone=count, ahead=ahead[lane])
+            for lane, count in sorted(undone.items())
+        ]
 
     async def cancel_replay_backlog(self, replay_id: ReplayId) -> int:
         """See ControlStore."""
@@ -248,6 +250,21 @@ class MemoryReplay:
             return False  # the endpoint is ordered otherwise: its object was freed for good
         deleted = self._tables.lanes[row.endpoint_id].state is LaneState.DELETED
         return row.position == final.position and not deleted
+
+    def _ahead(self, replay_id: ReplayId) -> Iterator[QueueRow]:
+        """Yield what of the job goes before what is made now."""
+        now, queued = self._tables.now(), self._tables.queue.rows.values()
+        # What is blocked goes with the head of its object: that may wait for a retry, or a person.
+        stuck = {
+            (row.endpoint_id, row.order_key)
+            for row in queued
+            if row.state is State.SCHEDULED and row.due_at > now
+        } | self._tables.order_blocks.keys()
+        for row in queued:
+            if row.replay_id != replay_id or (row.state is State.SCHEDULED and row.due_at > now):
+                continue
+            if row.state is not State.BLOCKED or (row.endpoint_id, row.order_key) not in stuck:
+                yield row
 
     def _claimed(self, replay_id: ReplayId, now: int) -> bool:
         _, until = self._tables.replay_claims.get(replay_id, (0, 0))

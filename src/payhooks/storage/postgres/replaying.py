@@ -7,7 +7,7 @@ from payhooks.ids import DeliveryId, EndpointId, MerchantId, ReplayId
 from payhooks.model.audit import AuditEntry
 from payhooks.model.delivery import State
 from payhooks.model.replay import Replay
-from payhooks.ports.controlling import Cancelled, Requeue, Window
+from payhooks.ports.controlling import Cancelled, LaneBacklog, Requeue, Window
 from payhooks.storage import documents, statements
 from payhooks.storage.postgres.auditing import Chain
 from payhooks.storage.postgres.connections import Connection, Connections
@@ -112,10 +112,15 @@ class PostgresReplay:
 
         return await self._control.persist(once)
 
-    async def replay_backlog(self, replay_id: ReplayId) -> list[tuple[EndpointId, int]]:
+    async def replay_backlog(self, replay_id: ReplayId) -> list[LaneBacklog]:
         """See ControlStore."""
         rows = await self._control.call(_SQL["backlog"], replay_id)
-        return [(EndpointId(row["endpoint_id"]), row["count"]) for row in rows]
+        return [
+            LaneBacklog(
+                endpoint_id=EndpointId(row["endpoint_id"]), undone=row["undone"], ahead=row["ahead"]
+            )
+            for row in rows
+        ]
 
     async def cancel_replay_backlog(self, replay_id: ReplayId) -> int:
         """See ControlStore."""

@@ -85,9 +85,20 @@ WHERE merchant_id = $1 AND id = $2 AND state = 'running'
   AND (document::jsonb ->> 'queued')::bigint = $6
 RETURNING id
 
+-- What is blocked goes with the head of its object: that may wait for a retry, or for a person.
+
 -- name: backlog
-SELECT endpoint_id, count(*) AS count FROM queue WHERE replay_id = $1
-GROUP BY endpoint_id ORDER BY endpoint_id
+SELECT q.endpoint_id, count(*) AS undone, count(*) FILTER (WHERE CASE q.state
+  WHEN 0 THEN q.due_at <= c.now
+  WHEN 1 THEN true
+  ELSE (SELECT true FROM queue a
+      WHERE a.endpoint_id = q.endpoint_id AND a.order_key = q.order_key
+        AND a.order_key IS NOT NULL AND a.state = 0 AND a.due_at > c.now LIMIT 1) IS NULL
+    AND (SELECT true FROM order_blocks b
+      WHERE b.endpoint_id = q.endpoint_id AND b.order_key = q.order_key LIMIT 1) IS NULL
+  END) AS ahead
+FROM queue q CROSS JOIN (SELECT payhooks_now() AS now) c WHERE q.replay_id = $1
+GROUP BY q.endpoint_id ORDER BY q.endpoint_id
 
 -- Those that ended before read so again. But their leases were given since then, and the next one
 -- has another number. Only what held its object up was put at its old place; it holds it up again,

@@ -17,7 +17,7 @@ from payhooks.ids import (
 from payhooks.model.audit import AuditEntry
 from payhooks.model.delivery import State, Trigger
 from payhooks.model.replay import Replay, ReplayState
-from payhooks.ports.controlling import Cancelled, Requeue, Window
+from payhooks.ports.controlling import Cancelled, LaneBacklog, Requeue, Window
 from payhooks.storage import statements
 from payhooks.storage.documents import decode, decode_readable, encode, printed
 from payhooks.storage.sqlite.applying import log
@@ -129,10 +129,14 @@ class SqliteReplay(Part):
 
         return await self._write(Kind.SLOW, work)
 
-    async def replay_backlog(self, replay_id: ReplayId) -> list[tuple[EndpointId, int]]:
+    async def replay_backlog(self, replay_id: ReplayId) -> list[LaneBacklog]:
         """See ControlStore."""
-        found = await self._read(lambda db: rows(db, _SQL["replay_backlog"], (replay_id,)))
-        return [(EndpointId(endpoint_id), count) for endpoint_id, count in found]
+        asked = (replay_id, self._now_us())
+        found = await self._read(lambda db: rows(db, _SQL["replay_backlog"], asked))
+        return [
+            LaneBacklog(endpoint_id=EndpointId(endpoint_id), undone=undone, ahead=ahead)
+            for endpoint_id, undone, ahead in found
+        ]
 
     async def cancel_replay_backlog(self, replay_id: ReplayId) -> int:
         """See ControlStore."""

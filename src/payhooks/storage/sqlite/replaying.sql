@@ -85,9 +85,16 @@ UPDATE replays SET running = ?2, document = ?3
 WHERE id = ?1 AND running = 1 AND json_extract(CAST(document AS TEXT), '$.cursor') IS ?4
 AND json_extract(CAST(document AS TEXT), '$.queued') = ?5;
 
+-- What is blocked goes with the head of its object: that may wait for a retry, or for a person.
 -- name: replay_backlog
-SELECT endpoint_id, count(*) FROM queue INDEXED BY queue_replay
-WHERE replay_id = ? AND replay_id IS NOT NULL GROUP BY endpoint_id ORDER BY endpoint_id;
+SELECT q.endpoint_id, count(*), sum(CASE q.state WHEN 0 THEN q.due_at <= ?2 WHEN 1 THEN 1 ELSE
+  NOT EXISTS (SELECT 1 FROM queue AS a INDEXED BY queue_active
+    WHERE a.endpoint_id = q.endpoint_id AND a.order_key = q.order_key
+    AND a.order_key IS NOT NULL AND a.state < 2 AND a.state = 0 AND a.due_at > ?2)
+  AND NOT EXISTS (SELECT 1 FROM order_blocks AS b
+    WHERE b.endpoint_id = q.endpoint_id AND b.order_key = q.order_key) END)
+FROM queue AS q INDEXED BY queue_replay
+WHERE q.replay_id = ?1 AND q.replay_id IS NOT NULL GROUP BY q.endpoint_id ORDER BY q.endpoint_id;
 
 -- name: replay_waiting
 SELECT q.merchant_id, q.id, q.endpoint_id, q.fence, q.order_key, d.id IS NOT NULL
