@@ -64,6 +64,20 @@ async def test_a_process_claims_no_more_jobs_than_asked(world: World) -> None:
     assert taken == [2, 1]
 
 
+async def test_each_job_has_its_turn_when_there_are_more_than_are_held(world: World) -> None:
+    """The oldest may wait for an endpoint that is paused for days; the others must not with it."""
+    merchant, _ = await lane(world)
+    first, second, third = [await _job(world, merchant) for _ in range(3)]
+    claim = world.store.claim_replays
+    turns = []
+    for _ in range(3):
+        turns.append(await claim(owner=OWNER, limit=2, for_s=30))
+        await world.advance(31)
+    assert turns[0] == [first, second]
+    assert third in turns[1]
+    assert {job.id for job in (*turns[1], *turns[2])} == {first.id, second.id, third.id}
+
+
 async def test_a_job_advances_its_cursor_with_what_it_sends(world: World) -> None:
     """In one transaction, so that a kill neither skips nor repeats a slice."""
     merchant, endpoint = await lane(world)

@@ -210,7 +210,11 @@ class ControlStore(Protocol):
         ...
 
     async def claim_replays(self, *, owner: int, limit: int, for_s: float) -> list[Replay]:
-        """Take running jobs that nobody holds, for so long; one owner at a time advances one."""
+        """Take running jobs that nobody holds, for so long; one owner at a time advances one.
+
+        Those first that nobody has held for longest: with more of them than are held at once,
+        each has its turn.
+        """
         ...
 
     async def advance_replay(

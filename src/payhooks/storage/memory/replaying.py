@@ -84,11 +84,12 @@ class MemoryReplay:
     async def claim_replays(self, *, owner: int, limit: int, for_s: float) -> list[Replay]:
         """See ControlStore."""
         now = self._tables.now()
-        free = [
-            replay
-            for id_, replay in sorted(self._tables.replays.items())
-            if replay.state is ReplayState.RUNNING and not self._claimed(id_, now)
-        ][:limit]
+        running = [
+            (self._claimed_until(id_), id_)
+            for id_, replay in self._tables.replays.items()
+            if replay.state is ReplayState.RUNNING
+        ]
+        free = [self._tables.replays[id_] for until, id_ in sorted(running) if until <= now][:limit]
         for replay in free:
             self._tables.replay_claims[replay.id] = (owner, now + span_us(for_s))
         return free
@@ -266,6 +267,6 @@ class MemoryReplay:
             if row.state is not State.BLOCKED or (row.endpoint_id, row.order_key) not in stuck:
                 yield row
 
-    def _claimed(self, replay_id: ReplayId, now: int) -> bool:
+    def _claimed_until(self, replay_id: ReplayId) -> int:
         _, until = self._tables.replay_claims.get(replay_id, (0, 0))
-        return until > now
+        return until

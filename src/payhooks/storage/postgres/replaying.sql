@@ -70,7 +70,7 @@ ORDER BY id DESC LIMIT $3
 WITH free AS MATERIALIZED (
   SELECT r.merchant_id, r.id FROM replays r
   WHERE r.state = 'running' AND r.held_until <= payhooks_now()
-  ORDER BY r.id LIMIT $2 FOR UPDATE SKIP LOCKED
+  ORDER BY r.held_until, r.id LIMIT $2 FOR UPDATE SKIP LOCKED
 ), claimed AS (
   UPDATE replays r SET owner = $1, held_until = payhooks_now() + make_interval(secs => $3)
   FROM free f WHERE r.merchant_id = f.merchant_id AND r.id = f.id

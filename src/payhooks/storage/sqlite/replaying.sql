@@ -75,7 +75,7 @@ SELECT document FROM replays WHERE merchant_id = ? AND id < ? ORDER BY id DESC L
 
 -- name: free_replays
 SELECT id, document FROM replays INDEXED BY replays_running
-WHERE running = 1 AND claimed_until <= ? ORDER BY id LIMIT ?;
+WHERE running = 1 AND claimed_until <= ? ORDER BY claimed_until, id LIMIT ?;
 
 -- name: claim_replay
 UPDATE replays SET owner = ?2, claimed_until = ?3 WHERE id = ?1;
