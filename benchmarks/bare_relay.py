@@ -20,6 +20,7 @@ from payhooks.clock import SystemClock
 from payhooks.model.attempt import Outcome
 from payhooks.ports.transport import OutboundRequest
 from payhooks.serving import BACKLOG, bind, prepare_process
+from payhooks.testing import QuietTelemetry
 from payhooks.transport import CurlTransport
 
 # Three times what Payhooks has under way to one endpoint. A relay has no receivers to spare and no
@@ -47,7 +48,9 @@ class Relay:
         self._room = asyncio.Event()
         self._room.set()
         self._in_flight = 0
-        self._transport = CurlTransport(clock=SystemClock(), allowed=("127.0.0.1/32",))
+        self._transport = CurlTransport(
+            clock=SystemClock(), telemetry=QuietTelemetry(), allowed=("127.0.0.1/32",)
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = b""

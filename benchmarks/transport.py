@@ -23,6 +23,7 @@ import uvloop
 from payhooks.clock import SystemClock
 from payhooks.model.attempt import Answer, Outcome
 from payhooks.ports.transport import OutboundRequest
+from payhooks.testing import QuietTelemetry
 from payhooks.transport import CurlTransport
 
 CONCURRENCY = 100
@@ -59,7 +60,9 @@ def _serve(port: Connection) -> None:
 
 
 async def _measure(port: int, *, seconds: float) -> None:
-    transport = CurlTransport(clock=SystemClock(), allowed=("127.0.0.1/32",))
+    transport = CurlTransport(
+        clock=SystemClock(), telemetry=QuietTelemetry(), allowed=("127.0.0.1/32",)
+    )
     request = OutboundRequest(
         url=f"http://127.0.0.1:{port}/hook",
         headers=(("content-type", "application/json"), *HEADERS),

@@ -194,7 +194,7 @@ async def open_process(
         directory.outdate(merchant_id)
 
     tallier = Tallier(store=store, clock=clock, telemetry=telemetry)
-    transport = _make_transport(settings, clock)
+    transport = _make_transport(settings, clock, telemetry)
     fetcher = TransportFetcher(transport)
     control = make_control(settings, store, clock, ids, endpoint_changed=outdate)
     control = replace(control, settled=tallier.settled, fetcher=fetcher)
@@ -268,10 +268,11 @@ def _make_receiver(base: Base, sending: Sending | None) -> Receiver:
     )
 
 
-def _make_transport(settings: Settings, clock: Clock) -> CurlTransport:
+def _make_transport(settings: Settings, clock: Clock, telemetry: Telemetry) -> CurlTransport:
     proxy, bundle = settings.egress_proxy, settings.egress_ca_bundle
     return CurlTransport(
         clock=clock,
+        telemetry=telemetry,
         allowed=settings.egress_allow,
         proxy=None if proxy is None else proxy.get_secret_value(),
         ca_bundle=None if bundle is None else str(bundle),

@@ -7,10 +7,13 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from payhooks.clock import Clock, SystemClock
 from payhooks.model.attempt import Outcome
-from payhooks.ports.transport import OutboundRequest
+from payhooks.ports.telemetry import Telemetry
+from payhooks.ports.transport import OutboundRequest, end_of
+from payhooks.testing import QuietTelemetry
 from payhooks.transport import CurlTransport, Resolver, Unresolved
 
 LOOPBACK = ("127.0.0.1/32",)
@@ -148,13 +151,7 @@ class AwaitedTransport(CurlTransport):
 
     async def send(self, request: OutboundRequest) -> Outcome:
         """Return what came of one attempt; cancelling it cancels the attempt."""
-        ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        under_way = self.begin(request, ended.set_result)
-        try:
-            return await ended
-        finally:
-            if ended.cancelled() and under_way is not None:
-                under_way.cancel()
+        return await end_of(partial(self.begin, request))
 
 
 @asynccontextmanager
@@ -166,10 +163,12 @@ async def open_transport(  # noqa: PLR0913 - the transport's own arguments
     resolver: Resolver | None = None,
     clock: Clock | None = None,
     on_dial: Callable[[str], None] | None = None,
+    telemetry: Telemetry | None = None,
 ) -> AsyncIterator[AwaitedTransport]:
     """Give a transport that may call loopback, and close it."""
     transport = AwaitedTransport(
         clock=clock or SystemClock(),
+        telemetry=telemetry or QuietTelemetry(),
         allowed=allowed,
         proxy=proxy,
         ca_bundle=ca_bundle,

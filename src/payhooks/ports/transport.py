@@ -1,12 +1,15 @@
 """The one way out: an HTTP request to an address somebody else chose."""
 
+import asyncio
 from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 import msgspec
 
 from payhooks import limits
 from payhooks.model.attempt import Outcome
+
+Result = TypeVar("Result")
 
 
 class OutboundRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,3 +52,26 @@ class Transport(Protocol):
     async def close(self) -> None:
         """End what is under way and free every socket."""
         ...
+
+
+async def end_of(begin: Callable[[Callable[[Result], None]], UnderWay | None]) -> Result:
+    """Begin something, and return what it tells of its end; cancelling breaks it off.
+
+    For those who have a task anyway. What has ended in the turn in which its task was cancelled
+    is heard by nobody, and is not broken off: by then it may be somebody else's.
+    """
+    told: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+    ended = False
+
+    def done(result: Result) -> None:
+        nonlocal ended
+        ended = True
+        if not told.done():
+            told.set_result(result)
+
+    under_way = begin(done)
+    try:
+        return await told
+    finally:
+        if under_way is not None and not ended:
+            under_way.cancel()

@@ -6,6 +6,7 @@ Nothing here blocks, and many requests that begin in one turn of the loop are be
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, assert_never
 
@@ -17,7 +18,8 @@ from payhooks.errors import InvalidError
 from payhooks.model.attempt import OurFault, Outcome, Reason, Silence, Timing
 from payhooks.policy.address_guard import AllowList, verdict
 from payhooks.policy.hook_url import HookUrl, UrlRules, read_hook_url
-from payhooks.ports.transport import OutboundRequest, UnderWay
+from payhooks.ports.telemetry import Telemetry
+from payhooks.ports.transport import OutboundRequest, UnderWay, end_of
 from payhooks.transport import outcome
 from payhooks.transport.exchange import Done, Exchange, header_lines
 from payhooks.transport.resolve import (
@@ -53,6 +55,7 @@ class CurlTransport:
         self,
         *,
         clock: Clock,
+        telemetry: Telemetry,
         allowed: tuple[str, ...] = (),
         proxy: str | None = None,
         ca_bundle: str | None = None,
@@ -60,6 +63,7 @@ class CurlTransport:
         on_dial: Callable[[str], None] | None = None,
     ) -> None:
         self._clock = clock
+        self._telemetry = telemetry
         self._on_dial = on_dial
         self._allowed = AllowList.of(allowed)
         self._proxy = proxy
@@ -141,7 +145,7 @@ class CurlTransport:
             what = await self._look_up_and_send(request, url, headers)
         except Exception as error:  # noqa: BLE001 - the top of a task: its end must be heard of
             what = OurFault(detail=outcome.BUG.format(type(error).__name__))
-        done(what)
+        self._tell(done, what)
 
     async def _look_up_and_send(
         self, request: OutboundRequest, url: HookUrl, headers: list[str]
@@ -158,15 +162,10 @@ class CurlTransport:
         if dns_s >= request.deadline_s:
             timing = Timing(dns_s=dns_s, total_s=dns_s)
             return Silence(reason=Reason.DNS, detail=outcome.NAME_TIMEOUT, timing=timing)
-        ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        exchange = self._exchange(
-            request, url, headers, ended.set_result, addresses=found.addresses, dns_s=dns_s
+        begin = partial(
+            self._exchange, request, url, headers, addresses=found.addresses, dns_s=dns_s
         )
-        try:
-            return await ended
-        finally:
-            if ended.cancelled():
-                exchange.cancel()
+        return await end_of(begin)
 
     def _nowhere(self, why: Refused | Unresolved, *, dns_s: float) -> Outcome:
         """Return the outcome of a request whose name led to no address that we call."""
@@ -256,7 +255,13 @@ class CurlTransport:
             what = OurFault(detail=outcome.BUG.format(type(error).__name__))
         # Before it is told: whoever hears of it may begin the next with this very handle.
         self._put_away(exchange)
-        done(what)
+        self._tell(done, what)
+
+    def _tell(self, done: Done, what: Outcome) -> None:
+        try:
+            done(what)
+        except Exception as error:  # noqa: BLE001 - others ended with this one, and must hear of it
+            self._telemetry.bug_caught("transport", error)
 
     def _cancel(self, exchange: Exchange) -> None:
         if exchange in self._under_way:

@@ -3,14 +3,14 @@
 So it has the same address guard, follows no redirect, and ends within one deadline.
 """
 
-import asyncio
+from functools import partial
 from typing import Final
 
 from payhooks import limits
 from payhooks.errors import UnavailableError
-from payhooks.model.attempt import Answer, Outcome
+from payhooks.model.attempt import Answer
 from payhooks.ports.fetching import Fetch, Fetched
-from payhooks.ports.transport import OutboundRequest, Transport
+from payhooks.ports.transport import OutboundRequest, Transport, end_of
 
 # A certificate is asked for while its webhook waits for an answer, and providers wait ten seconds
 # or less. What is not there by then is asked for again when the provider tries again.
@@ -25,7 +25,6 @@ class TransportFetcher:
 
     async def fetch(self, request: Fetch) -> Fetched:
         """See Fetcher; cancelling it closes the connection."""
-        ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         outbound = OutboundRequest(
             url=request.url,
             headers=request.headers,
@@ -36,12 +35,7 @@ class TransportFetcher:
             allow_http=request.allow_http,
             answer_kept_bytes_max=limits.ANSWER_READ_BYTES_MAX,
         )
-        under_way = self._transport.begin(outbound, ended.set_result)
-        try:
-            outcome = await ended
-        finally:
-            if ended.cancelled() and under_way is not None:
-                under_way.cancel()
+        outcome = await end_of(partial(self._transport.begin, outbound))
         if not isinstance(outcome, Answer):
             raise UnavailableError(outcome.detail)
         if outcome.body_truncated:

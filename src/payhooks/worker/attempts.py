@@ -15,7 +15,7 @@ from payhooks.model.endpoint import Endpoint, EndpointStatus
 from payhooks.policy.classify import OUR_FAULT_REST_S
 from payhooks.ports.leasing import LaneNews, LaneReport, Leased, LeaseStore
 from payhooks.ports.telemetry import Telemetry
-from payhooks.ports.transport import UnderWay
+from payhooks.ports.transport import UnderWay, end_of
 from payhooks.worker.dispatcher import Done, Write
 from payhooks.worker.lanes import Held, Lane, judge
 
@@ -81,13 +81,7 @@ class Attempts:
                 self._settler.give_back(leased)
                 done(None)
                 return
-            ended: asyncio.Future[Write | None] = asyncio.get_running_loop().create_future()
-            under_way = self._begin(held, table, ended.set_result)
-            try:
-                write = await ended
-            finally:
-                if under_way is not None and ended.cancelled():
-                    under_way.cancel()
+            write = await end_of(partial(self._begin, held, table))
         except DamagedError as error:
             # The lane rests, or what is given back would be leased again at once, for ever.
             self._telemetry.alarmed("our_fault", str(error))
