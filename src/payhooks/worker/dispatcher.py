@@ -5,11 +5,12 @@ not a success is *unproven*: it has a small cap, and all unproven lanes together
 half the slots, so a thousand endpoints that hang leave the other half to those that answer.
 Half of that half is for the first request of lanes that nobody knows to fail, so those that
 hang do not keep a new endpoint, or everybody after a restart, from showing that it answers.
-A merchant gets at most half as well. What has waited too long is given back to the store.
+A merchant gets at most half as well while others have something under way, and never all: what
+it leaves free is for the next. What has waited too long is given back to the store.
 """
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -23,6 +24,7 @@ from payhooks.ports.leasing import Leased
 from payhooks.ports.telemetry import Telemetry
 from payhooks.ports.transport import UnderWay
 from payhooks.worker.lanes import Held, Lane
+from payhooks.worker.rounds import Round
 
 # Idle lanes are kept for what they learnt (proven, breaker), up to this many.
 LANES_MAX: Final = 100_000
@@ -30,6 +32,10 @@ LANES_MAX: Final = 100_000
 # share of the slots: else whoever hangs or publishes most would keep everybody else's work in the
 # store. Looks follow each other while they find something, so it is no limit on what a lane gets.
 ROOM_KEPT_SHARE: Final = 1 / 16
+# A merchant may have this many times as much under way as is free. Alone it leaves an eighth, and
+# that is there at once for whoever comes, whose own leave some to the next: if all that the first
+# has begins to hang, nothing of it ends for as long as a time-out is.
+UNDER_WAY_PER_FREE_MAX: Final = 7
 # More names than this are not told to the store at each look.
 SKIPPED_MAX: Final = 8_192
 # Outcomes not yet on the disk. While the store does not answer, they must be kept: forgetting
@@ -72,11 +78,10 @@ class Dispatcher:
         self._lanes: OrderedDict[EndpointId, Lane] = OrderedDict()
         self._active: dict[EndpointId, Lane] = {}  # those that are not idle
         # Lanes with something to begin; unproven ones apart, because they share half.
-        self._round: deque[Lane] = deque()
-        self._first_round: deque[Lane] = deque()  # with nothing under way and no failure known
-        self._unproven_round: deque[Lane] = deque()
+        self._round = Round()
+        self._first_round = Round()  # with nothing under way and no failure known
+        self._unproven_round = Round()
         self._merchants: dict[MerchantId, int] = {}  # requests under way
-        self._parked: dict[MerchantId, deque[Lane]] = {}  # lanes of merchants at their share
         self._in_flight = 0
         self._unproven_in_flight = 0
         self._promised = 0  # to unproven lanes since the last turn in which something was begun
@@ -243,10 +248,7 @@ class Dispatcher:
         if not lane.proven:
             first = not (lane.suspect or lane.in_flight)
             round_ = self._first_round if first else self._unproven_round
-        # It may have moved: where it was before, its turn is passed over.
-        if lane.queued_in is not round_:
-            lane.queued_in = round_
-            round_.append(lane)
+        round_.enter(lane)
 
     def _begin_soon(self) -> None:
         # Once for all that was offered or has ended in this turn of the loop, and after it: who
@@ -269,23 +271,25 @@ class Dispatcher:
             (self._unproven_round, self._slots // 4),
             (self._round, self._slots),
         ):
+            for merchant_id in round_.aside:
+                self._let_back(round_, merchant_id)
             while round_ and self._in_flight < self._slots:
                 if self._unproven_in_flight >= unproven_max:
                     break
                 self._begin_next(round_)
 
-    def _begin_next(self, round_: deque[Lane]) -> None:
-        lane = round_.popleft()
-        if lane.queued_in is not round_:
+    def _begin_next(self, round_: Round) -> None:
+        lane = round_.take()
+        if lane is None:
             return
-        lane.queued_in = None
-        if not lane.waiting or lane.in_flight >= lane.cap:
-            return
-        if self._merchants.get(lane.merchant_id, 0) >= self._merchant_share():
-            parked = self._parked.setdefault(lane.merchant_id, deque())
-            parked.append(lane)
-            lane.queued_in = parked
-            return
+        if lane.waiting and lane.in_flight < lane.cap:
+            if not self._may_have_more(lane.merchant_id):
+                round_.set_aside(lane)
+                return
+            self._take_turn(lane)
+        self._let_back(round_, lane.merchant_id)
+
+    def _take_turn(self, lane: Lane) -> None:
         held = lane.waiting.pop(0)
         if lane.wants_more:
             # Its backlog was left in the store while it was full; nothing else tells of it.
@@ -296,9 +300,15 @@ class Dispatcher:
             self._start(lane, held)
         self._queue(lane)
 
-    def _merchant_share(self) -> int:
-        # Alone it may have every slot; as soon as another has one under way, half.
-        return self._slots if len(self._merchants) <= 1 else self._slots // 2
+    def _let_back(self, round_: Round, merchant_id: MerchantId) -> None:
+        if self._may_have_more(merchant_id):
+            round_.let_back(merchant_id)
+
+    def _may_have_more(self, merchant_id: MerchantId) -> bool:
+        under_way = self._merchants.get(merchant_id, 0)
+        if len(self._merchants) > 1 and under_way >= self._slots // 2:
+            return False
+        return under_way < UNDER_WAY_PER_FREE_MAX * (self._slots - self._in_flight)
 
     def _start(self, lane: Lane, held: Held) -> None:
         self._waiting -= 1
@@ -358,11 +368,6 @@ class Dispatcher:
             self._merchants[lane.merchant_id] = left
         else:
             del self._merchants[lane.merchant_id]
-        if self._parked and (parked := self._parked.pop(lane.merchant_id, None)):
-            for other in parked:
-                if other.queued_in is parked:
-                    other.queued_in = None
-                    self._queue(other)
         if lane.idle:
             self._active.pop(lane.endpoint_id, None)
         self._queue(lane)

@@ -17,7 +17,7 @@ from payhooks.ports.leasing import LaneNews, LaneReport, Leased
 from payhooks.ports.transport import UnderWay
 
 if TYPE_CHECKING:
-    from collections import deque
+    from payhooks.worker.rounds import Round
 
 # Longer than disabling an endpoint takes. Where it fails the receiver is asked again after it.
 DISABLING_S_MAX: Final = 5.0
@@ -69,7 +69,7 @@ class Lane:
         self.in_flight = 0
         self.dialect = ""
         self.in_flight_max = limits.IN_FLIGHT_PER_LANE  # its dialect's, once it has begun to speak
-        self.queued_in: deque[Lane] | None = None  # the dispatcher's round where it has its turn
+        self.queued_in: Round | None = None  # where it has its turn, or stands aside
         self.proven = False  # its last outcome here was a success
         self.suspect = False  # its last outcome, here or as the store knows it, was a failure
         self.failing = False  # the store was told so
