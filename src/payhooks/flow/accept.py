@@ -11,10 +11,10 @@ from typing import Final
 
 import msgspec
 
-from payhooks import ids, limits
+from payhooks import limits
 from payhooks.clock import Clock
 from payhooks.errors import InProgressError, OutcomeUnknownError, PayhooksError, UnavailableError
-from payhooks.flow.card_guard import CARD_DATA, REPORTED
+from payhooks.flow.card_guard import CardAlarm
 from payhooks.flow.fan_out import handed_off, plan
 from payhooks.flow.group_commit import Bounds, GroupCommit
 from payhooks.flow.publication import Publication, Published, content_hash, key_hash
@@ -22,7 +22,7 @@ from payhooks.flow.routing import Directory, RoutingTable
 from payhooks.flow.slot import Outcome, Slot, error_of, refusal
 from payhooks.flow.tally import Tallier
 from payhooks.ids import IdSource, MerchantId
-from payhooks.model.event import Event, Finding
+from payhooks.model.event import Event
 from payhooks.ports.accepting import (
     Acceptance,
     Accepted,
@@ -47,7 +47,6 @@ REPLAN_AFTER_S: Final = 0.005
 REPLAN_AFTER_S_MAX: Final = 0.05
 RESEND_AFTER_S: Final = 0.1
 ALARM_EVERY_S: Final = 1.0
-CARD_ALARM_EVERY_S: Final = 60.0
 
 BOUNDS: Final = Bounds(
     batch_weight_max=limits.ACCEPT_BATCH_EVENTS_MAX,
@@ -93,8 +92,9 @@ class Acceptor:
         # off, and it would be sent twice under one lease.
         self._owner = -1 - owner
         self._leaders: dict[bytes, Slot] = {}
+        self._storing: set[asyncio.Future[None]] = set()
         self._quiet_until_s = 0.0
-        self._card_alarm_again_at_s = 0.0
+        self._card_alarm = CardAlarm(clock=clock, telemetry=telemetry)
         self.refuses: str | None = None  # why nothing is taken now, in words
         self.group = GroupCommit(self._commit, bounds=BOUNDS)
 
@@ -130,6 +130,8 @@ class Acceptor:
     async def drain(self) -> None:
         """Return when everything that was taken has its answer."""
         await self.group.drain()
+        if self._storing:
+            await asyncio.wait(self._storing)
 
     def begin(
         self,
@@ -200,21 +202,31 @@ class Acceptor:
         authorise(table)
         slots = [self._slot(table.merchant.id, publication) for publication in publications]
         leading = [slot for slot in slots if slot.leader is None]
+        if leading:
+            # Whoever asks may go away meanwhile. What is on its way goes on, and leads its keys
+            # for so long: the same key twice in one batch is more than a store takes.
+            storing = asyncio.ensure_future(self._lead(table, leading, authorise))
+            self._storing.add(storing)
+            storing.add_done_callback(self._storing.discard)
+            await asyncio.shield(storing)
+        return [await self._answer(slot) for slot in slots]
+
+    async def _lead(
+        self, table: RoutingTable, slots: list[Slot], authorise: Callable[[RoutingTable], None]
+    ) -> None:
         try:
-            if leading:
-                # Ids are made once: a parcel that is planned again is still the same events.
-                events = [self._event(table.merchant.id, slot.publication) for slot in leading]
-                await self._store_parcel(table, leading, events, authorise)
+            # Ids are made once: a parcel that is planned again is still the same events.
+            events = [self._event(table.merchant.id, slot.publication) for slot in slots]
+            await self._store_parcel(table, slots, events, authorise)
         except BaseException as error:
             # Who follows a request that was broken off has not been broken off himself.
             told = error if isinstance(error, Exception) else UnavailableError("broken off")
-            for slot in leading:
+            for slot in slots:
                 slot.decide(told)
             raise
         finally:
-            for slot in leading:
+            for slot in slots:
                 self._release(slot)
-        return [await self._answer(slot) for slot in slots]
 
     def _slot(self, merchant_id: MerchantId, publication: Publication) -> Slot:
         content = content_hash(publication)
@@ -314,7 +326,7 @@ class Acceptor:
                 self._telemetry.event_accepted(event, deliveries=made, repeated=False)
                 self._tallier.accepted(event.merchant_id)
                 if arrival.findings:
-                    self._tell_of_card_data(event, arrival.findings)
+                    self._card_alarm.found(event, arrival.findings)
                 slot.decide(Outcome(event.id, event.type, made, slot.content))
             case Repeated(event_id=event_id, event_type=type_, content=content, deliveries=count):
                 self._telemetry.event_accepted(arrival.event, deliveries=0, repeated=True)
@@ -324,18 +336,6 @@ class Acceptor:
                 slot.decide(refusal(acceptance))
             case StaleRouting():
                 raise AssertionError("a stale plan is made again before it gets here")
-
-    def _tell_of_card_data(self, event: Event, findings: Sequence[Finding]) -> None:
-        codes = [found.code for found in findings if found.code in CARD_DATA]
-        for code in codes:
-            self._telemetry.card_data_found(code)
-        now_s = self._clock.monotonic_s()
-        if not REPORTED.isdisjoint(codes) and now_s >= self._card_alarm_again_at_s:
-            # Whoever publishes one publishes many. Each event has its findings; this wakes.
-            self._card_alarm_again_at_s = now_s + CARD_ALARM_EVERY_S
-            event_id = ids.to_text(ids.EVENT, event.id)
-            merchant_id = ids.to_text(ids.MERCHANT, event.merchant_id)
-            self._telemetry.alarmed("card_data", f"{event_id} of {merchant_id} has it")
 
     async def _answer(self, slot: Slot) -> Published | PayhooksError:
         leader = slot.leader or slot

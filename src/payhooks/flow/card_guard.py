@@ -3,19 +3,22 @@
 Nothing that is said of it has a number in it: findings, faults, alarms and logs name places.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, assert_never
 
 import msgspec
 
 from payhooks import limits
+from payhooks.clock import Clock
 from payhooks.errors import Fault, InvalidError
 from payhooks.flow.publication import Publication
-from payhooks.model.event import Finding
+from payhooks.ids import EVENT, MERCHANT, to_text
+from payhooks.model.event import Event, Finding
 from payhooks.model.event_type import EventType
 from payhooks.model.merchant import CardNumbers, Merchant
 from payhooks.policy import card_numbers
 from payhooks.policy.card_numbers import Kind, Place
+from payhooks.ports.telemetry import Telemetry
 
 _WORDS: Final = {
     Kind.CARD_NUMBER: "a card number",
@@ -26,6 +29,29 @@ _WORDS: Final = {
 REPORTED: Final = frozenset(kind.value for kind in Kind)
 CARD_DATA: Final = REPORTED.union(f"{kind.value}_masked" for kind in Kind)
 _AT_MOST: Final = limits.EVENT_FINDINGS_MAX
+ALARM_EVERY_S: Final = 60.0
+
+
+class CardAlarm:
+    """Counts what was found in stored events, and wakes an operator now and then."""
+
+    def __init__(self, *, clock: Clock, telemetry: Telemetry) -> None:
+        self._clock = clock
+        self._telemetry = telemetry
+        self._again_at_s = 0.0
+
+    def found(self, event: Event, findings: Iterable[Finding]) -> None:
+        """Take note of what was stored with an event."""
+        codes = [found.code for found in findings if found.code in CARD_DATA]
+        for code in codes:
+            self._telemetry.card_data_found(code)
+        now_s = self._clock.monotonic_s()
+        if not REPORTED.isdisjoint(codes) and now_s >= self._again_at_s:
+            # Whoever publishes one publishes many. Each event has its findings; this wakes.
+            self._again_at_s = now_s + ALARM_EVERY_S
+            event_id = to_text(EVENT, event.id)
+            merchant_id = to_text(MERCHANT, event.merchant_id)
+            self._telemetry.alarmed("card_data", f"{event_id} of {merchant_id} has it")
 
 
 def guarded(said: Publication, type_: EventType | None, merchant: Merchant) -> Publication:
