@@ -1,15 +1,22 @@
 """What the flow asks of a store in one batch, however its publishers behave."""
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 
 from tests.support.flow import Flow, payment
 from tests.support.world import World
 
+from payhooks.errors import UnauthenticatedError
 from payhooks.flow.publication import Published
+from payhooks.flow.routing import RoutingTable
 from payhooks.ids import MERCHANT, to_text
-from payhooks.ports.accepting import Acceptance, Arrival
+from payhooks.model.delivery import State
+from payhooks.ports.accepting import Acceptance, Accepted, Arrival, StaleRouting
+from payhooks.ports.controlling import Window
 from payhooks.ports.store import Store
+
+ALL = Window(limit=100)
 
 
 class Held:
@@ -27,6 +34,29 @@ class Held:
         self.asked.set()
         await self.go_on.wait()
         return await self._store.accept(arrivals, owner=owner)
+
+
+class InHalves:
+    """A store that takes its first batch in two halves, and something happens between them."""
+
+    def __init__(self, store: Store, between: Callable[[], Awaitable[object]]) -> None:
+        self._store = store
+        self._between = between
+        self.answered: list[list[Acceptance]] = []
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    async def accept(self, arrivals: Sequence[Arrival], *, owner: int) -> list[Acceptance]:
+        if self.answered:
+            answered = await self._store.accept(arrivals, owner=owner)
+        else:
+            middle = len(arrivals) // 2
+            answered = await self._store.accept(arrivals[:middle], owner=owner)
+            await self._between()
+            answered += await self._store.accept(arrivals[middle:], owner=owner)
+        self.answered.append(answered)
+        return answered
 
 
 async def turns() -> None:
@@ -60,3 +90,44 @@ async def test_who_goes_away_and_asks_again_fails_nobody_elses_event(world: Worl
         True,
         False,
     ]
+
+
+async def test_of_a_request_that_is_stored_in_parts_each_delivery_is_handed_off_once(
+    world: World,
+) -> None:
+    """A lease is for one request: two under one lease, and nothing explains the duplicate."""
+    merchant = await world.merchant()
+    first = await world.endpoint(merchant)
+    store = InHalves(world.store, lambda: world.endpoint(merchant))
+    flow = Flow(world, store=store)  # type: ignore[arg-type]  # as above
+    answers = await flow.publish(merchant, *[payment(number) for number in range(4)])
+    await flow.settled()
+    assert [type(answer) for answer in store.answered[0]] == [Accepted] * 2 + [StaleRouting] * 2
+    told = [answer for answer in answers if isinstance(answer, Published)]
+    # Whoever subscribes between two events of a request gets the second.
+    assert [answer.deliveries for answer in told] == [1, 1, 2, 2]
+    sent = Counter(dict(request.headers)["webhook-id"] for request in flow.transport.sent)
+    assert sorted(sent.values()) == [1] * 6
+    for answer in told:
+        [delivery] = [
+            each
+            for each in await world.store.deliveries_of(merchant.id, answer.event_id, ALL)
+            if each.endpoint_id == first.id
+        ]
+        assert (delivery.state, delivery.fence) == (State.DELIVERED, 1)
+
+
+async def test_a_request_that_is_stored_in_part_and_then_refused_says_what_is_stored(
+    world: World,
+) -> None:
+    """Refused as a whole it would be sent again as a whole, and its first half be there twice."""
+    merchant = await world.merchant()
+    store = InHalves(world.store, lambda: world.endpoint(merchant))
+    flow = Flow(world, store=store)  # type: ignore[arg-type]  # as above
+
+    def authorise(_table: RoutingTable) -> None:
+        if store.answered:
+            raise UnauthenticatedError("revoked")
+
+    answers = await flow.publish(merchant, payment(1), payment(2), authorise=authorise)
+    assert [type(answer) for answer in answers] == [Published, UnauthenticatedError]

@@ -6,7 +6,7 @@ does not answer, neither do we.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from itertools import islice
+from itertools import compress, islice
 from typing import Final
 
 import msgspec
@@ -108,7 +108,7 @@ class Acceptor:
         """Accept what one request brought; one result per publication, in order.
 
         *authorise* is called with every routing table that a plan is made from, so a key
-        that was revoked meanwhile does not get through; what it raises is raised.
+        that was revoked meanwhile does not get through; it raises where nothing is stored yet.
 
         Raises:
             NotFoundError: No such merchant.
@@ -163,12 +163,13 @@ class Acceptor:
             raise
 
         def on_stored(stored: "asyncio.Future[list[Acceptance]]") -> None:
-            error = error_of(stored)
-            if error is None and not self._settle_all([slot], arrivals, stored.result()):
-                again = asyncio.ensure_future(self._begin_again(table, slot, event, authorise))
-                again.add_done_callback(lambda done: self._end(slot, error_of(done), tell))
+            if (error := error_of(stored)) is None:
+                self._settle_all([slot], arrivals, stored.result())
+            if error is not None or slot.outcome is not None:
+                self._end(slot, error, tell)
                 return
-            self._end(slot, error, tell)
+            again = asyncio.ensure_future(self._begin_again(table, slot, event, authorise))
+            again.add_done_callback(lambda done: self._end(slot, error_of(done), tell))
 
         stored.add_done_callback(on_stored)
         return True
@@ -223,22 +224,21 @@ class Acceptor:
             told = error if isinstance(error, Exception) else UnavailableError("broken off")
             for slot in slots:
                 slot.decide(told)
-            raise
+            # What is stored must be said, beside what is not.
+            if not (isinstance(error, PayhooksError) and any(slot.stored for slot in slots)):
+                raise
         finally:
             for slot in slots:
                 self._release(slot)
 
     def _slot(self, merchant_id: MerchantId, publication: Publication) -> Slot:
         content = content_hash(publication)
-        if publication.idempotency_key is None:
-            key = None
-        else:
+        key = leader = None
+        if publication.idempotency_key is not None:
             key = key_hash(merchant_id, publication.idempotency_key)
             leader = self._leaders.get(key)
-            if leader is not None:
-                return Slot(publication, key, content, leader)
-        slot = Slot(publication, key, content, None)
-        if key is not None:
+        slot = Slot(publication, key, content, leader)
+        if key is not None and leader is None:
             self._leaders[key] = slot
         return slot
 
@@ -257,7 +257,12 @@ class Acceptor:
         for plans_made in range(PLANS_MAX):
             arrivals = self._arrivals(table, slots, events)
             acceptances = await self._submit(table, arrivals, give_up_at_s)
-            if self._settle_all(slots, arrivals, acceptances):
+            self._settle_all(slots, arrivals, acceptances)
+            # A store may take a batch in parts, and a change come between them. What it took is
+            # on its way to its endpoints already: asked for again, it would be so twice.
+            left = [slot.outcome is None for slot in slots]
+            slots, events = list(compress(slots, left)), list(compress(events, left))
+            if not slots:
                 return
             # The change is perhaps still on its way to the disk: later looks come later.
             await asyncio.sleep(min(REPLAN_AFTER_S * plans_made, REPLAN_AFTER_S_MAX))
@@ -311,13 +316,10 @@ class Acceptor:
 
     def _settle_all(
         self, slots: list[Slot], arrivals: list[Arrival], acceptances: list[Acceptance]
-    ) -> bool:
-        """Decide every slot; False, and none is, where the plan was stale."""
-        if any(isinstance(acceptance, StaleRouting) for acceptance in acceptances):
-            return False
+    ) -> None:
+        """Decide every slot but those whose plan was stale."""
         for slot, arrival, acceptance in zip(slots, arrivals, acceptances, strict=True):
             self._settle(slot, arrival, acceptance)
-        return True
 
     def _settle(self, slot: Slot, arrival: Arrival, acceptance: Acceptance) -> None:
         match acceptance:
@@ -335,7 +337,7 @@ class Acceptor:
             case KeyBusy() | StaleHistory() | Refused():
                 slot.decide(refusal(acceptance))
             case StaleRouting():
-                raise AssertionError("a stale plan is made again before it gets here")
+                pass  # to be planned again
 
     async def _answer(self, slot: Slot) -> Published | PayhooksError:
         leader = slot.leader or slot

@@ -42,6 +42,11 @@ class Slot:
         self.repeated = False
         self._decided: asyncio.Event | None = None  # made by the first follower; most have none
 
+    @property
+    def stored(self) -> bool:
+        """Whether there is an event under it, this one or an earlier."""
+        return isinstance(self.outcome, Outcome)
+
     async def followed(self) -> None:
         """Return when the outcome is there."""
         # Who waits with a time limit waits in a task, which begins a step later: by then it
