@@ -141,6 +141,7 @@ class Process:
         self.dispatcher = parts.dispatcher(
             attempt=self._attempt,
             give_back=self.settler.give_back,
+            interrupt=self.settler.interrupt,
             unsettled=lambda: self.settler.waiting,
             clock=clock,
             telemetry=telemetry,

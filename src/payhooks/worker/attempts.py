@@ -125,11 +125,14 @@ class Attempts:
         reports: list[LaneReport],
     ) -> None:
         # The lane first: a rest that is known only after the retry is due would be late.
-        if reports:
-            await self._report(reports)
-        if holds_up(leased, endpoint, judged.decision):
-            endpoint = await self._as_edited(leased, endpoint)
-        self._settler.settle(leased, endpoint, sent, judged)
+        try:
+            if reports:
+                await self._report(reports)
+            if holds_up(leased, endpoint, judged.decision):
+                endpoint = await self._as_edited(leased, endpoint)
+        finally:
+            # A process that stops waits for no news; what came of a request it does not forget.
+            self._settler.settle(leased, endpoint, sent, judged)
 
     async def _as_edited(self, leased: Leased, endpoint: Endpoint) -> Endpoint:
         """Return the endpoint as it is now, if that can be told.
@@ -149,8 +152,10 @@ class Attempts:
             news=LaneNews.RESTED,
             rest_s=OUR_FAULT_REST_S,
         )
-        await self._report([report])
-        self._settler.give_back(leased)
+        try:
+            await self._report([report])
+        finally:
+            self._settler.give_back(leased)
 
     async def _report(self, reports: list[LaneReport]) -> None:
         for _ in range(_REPORT_TRIES):
