@@ -60,10 +60,31 @@ def test_a_message_id_that_blurs_what_is_signed_is_refused(
     assert "--id" in capsys.readouterr().err
 
 
-def test_a_missing_file_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    """Not a traceback: the path is what the person can mend."""
-    assert main(["sign", "--secret", SECRET, "--body", "nowhere"]) == 1
-    assert capsys.readouterr().err == "payhooks: No such file or directory: nowhere\n"
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        pytest.param(["sign", "--secret", SECRET, "--body", "nowhere"], "--body", id="sign"),
+        pytest.param(
+            ["verify", "--secret", SECRET, "--headers", "nowhere", "--body", "nowhere"],
+            "--headers",
+            id="verify",
+        ),
+        pytest.param(["events", "publish", "a.b", "--data", "@nowhere"], "--data", id="publish"),
+        pytest.param(
+            ["connectors", "create", "owl", "owlpay", "--secret", "@nowhere"],
+            "--secret",
+            id="connectors",
+        ),
+        pytest.param(["audit-log", "verify", "--against", "nowhere"], "--against", id="audit log"),
+    ],
+)
+def test_a_missing_file_is_a_sentence_about_the_option(
+    arguments: list[str], option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It ends with 2, as docs/cli.md says: a path is an input, and the person can mend it."""
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert said == f"payhooks: {option}: nowhere cannot be read: No such file or directory.\n"
 
 
 def test_a_generated_secret_key_is_one_that_settings_take(

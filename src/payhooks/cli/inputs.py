@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from payhooks.errors import InvalidError
 
@@ -14,17 +14,28 @@ def read_bytes(path: str, *, option: str) -> bytes:
     """Return what is in a file, or on standard input for ``-``.
 
     Raises:
-        InvalidError: It is larger than anything that we send or receive.
+        InvalidError: As for ``file_bytes``.
 
     """
     if path == "-":
-        content = sys.stdin.buffer.read(_BYTES_MAX + 1)
-    else:
+        return _bounded(sys.stdin.buffer, option=option)
+    return file_bytes(path, option=option)
+
+
+def file_bytes(path: str, *, option: str) -> bytes:
+    """Return what is in a file.
+
+    Raises:
+        InvalidError: It cannot be read, or is larger than anything that we send or receive.
+
+    """
+    try:
         with Path(path).open("rb") as file:
-            content = file.read(_BYTES_MAX + 1)
-    if len(content) > _BYTES_MAX:
-        raise InvalidError.at(option, "too_long", "This is too large to be an event.")
-    return content
+            return _bounded(file, option=option)
+    except OSError as error:
+        # A path is a value like any other: whoever mistyped it has to mend the command.
+        detail = f"{path} cannot be read: {error.strerror}."
+        raise InvalidError.at(option, "unreadable", detail) from None
 
 
 def json_bytes(text: str, *, option: str) -> bytes:
@@ -65,3 +76,10 @@ def pair(text: str, *, separator: str, option: str) -> tuple[str, str]:
     if not found or not name:
         raise InvalidError.at(option, "malformed", f"Write it as name{separator}value.")
     return name, value
+
+
+def _bounded(stream: IO[bytes], *, option: str) -> bytes:
+    content = stream.read(_BYTES_MAX + 1)
+    if len(content) > _BYTES_MAX:
+        raise InvalidError.at(option, "too_long", "This is too large to be an event.")
+    return content

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from payhooks.cli.exits import ExitCode
+from payhooks.cli.inputs import file_bytes
 from payhooks.cli.output import AsJson, as_json, line, say
 from payhooks.cli.progress import bar
 from payhooks.clock import SystemClock
@@ -86,7 +87,7 @@ def _play(path: Path, *, json: bool) -> int:
     """Run what a tape says, and say whether it came to the same."""
     from payhooks.simulator.tape import read  # noqa: PLC0415 - start-up time
 
-    recorded = read(path.read_bytes())
+    recorded = read(file_bytes(str(path), option="--tape"))
     report = recorded.play()
     same = report.trace_hash == recorded.trace
     if json:

@@ -1,13 +1,12 @@
 """``payhooks verify``: check a captured request and say why."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from payhooks.cli.exits import ExitCode
-from payhooks.cli.inputs import read_bytes
+from payhooks.cli.inputs import file_bytes, read_bytes
 from payhooks.cli.output import AsJson, as_json, line
 from payhooks.clock import SystemClock
 from payhooks.errors import InvalidError
@@ -21,7 +20,7 @@ def verify(  # noqa: PLR0913 - an option each
         list[str],
         typer.Option(help="As the sender shows it; may be given several times."),
     ],
-    headers: Annotated[Path, typer.Option(help="A file: one per line, or a JSON object.")],
+    headers: Annotated[str, typer.Option(help="A file: one per line, or a JSON object.")],
     body: Annotated[str, typer.Option(help="A file with the bytes as they came, or -.")],
     dialect: Annotated[str, typer.Option(help="What the sender speaks.")] = "standard",
     any_age: Annotated[
@@ -30,8 +29,9 @@ def verify(  # noqa: PLR0913 - an option each
     json: AsJson = False,
 ) -> int:
     """Check a captured request step by step; 6 if it does not verify."""
+    text = file_bytes(headers, option="--headers").decode("utf-8", "surrogateescape")
     try:
-        values = parse_headers(headers.read_text("utf-8", "surrogateescape"))
+        values = parse_headers(text)
     except ValueError as error:
         raise InvalidError.at("--headers", "malformed", f"In {headers} {error}.") from None
     content = read_bytes(body, option="--body")
