@@ -150,6 +150,27 @@ def test_a_mistyped_command_ends_with_2(
     assert captured.err
 
 
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        pytest.param(["deliveries", "list"], "--since", id="deliveries"),
+        pytest.param(["events", "list"], "--until", id="events"),
+        pytest.param(["events", "publish", "a.b"], "--occurred-at", id="publish"),
+        pytest.param(["replay", "create"], "--since", id="replay"),
+        pytest.param(["keys", "create", "shop"], "--expires-at", id="keys"),
+        pytest.param(["reconcile"], "--until", id="reconcile"),
+    ],
+)
+@pytest.mark.parametrize("text", ["yesterday", "2026-01-31T12:00:00", ""])
+def test_a_time_is_refused_with_the_option_and_how_to_write_it(
+    command: list[str], option: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The member of the API that it would become is nothing that the person has typed."""
+    assert main([*command, option, text]) == 2
+    said = capsys.readouterr().err
+    assert said == f"payhooks: {option}: Write it as 2026-01-31T12:00:00Z.\n"
+
+
 def test_without_a_key_the_way_to_one_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """The first thing a newcomer meets who starts in the wrong folder."""
     assert main(["events", "list"]) == 4

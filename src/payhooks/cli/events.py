@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from payhooks.cli.client import Api, connect, segment
-from payhooks.cli.inputs import json_bytes, pair
+from payhooks.cli.inputs import json_bytes, pair, read_time
 from payhooks.cli.output import (
     AsJson,
     Limit,
@@ -24,8 +24,10 @@ group = typer.Typer(help="Events: what happened to payments.", no_args_is_help=T
 
 _COLUMNS: Final = ["id", "created_at", "type", "status", "deliveries"]
 
-Since = Annotated[str | None, typer.Option(help="Not before this time (RFC 3339).")]
-Until = Annotated[str | None, typer.Option(help="Before this time (RFC 3339).")]
+Since = Annotated[
+    str | None, typer.Option(callback=read_time, help="Not before this time (RFC 3339).")
+]
+Until = Annotated[str | None, typer.Option(callback=read_time, help="Before this time (RFC 3339).")]
 
 
 @group.command("publish")
@@ -42,7 +44,9 @@ def publish(  # noqa: PLR0913 - one option per member of an event
         str | None, typer.Option(help="Publish again with the same: it is stored once.")
     ] = None,
     family: Annotated[str | None, typer.Option(help="Whose word the type is.")] = None,
-    occurred_at: Annotated[str | None, typer.Option(help="When it happened (RFC 3339).")] = None,
+    occurred_at: Annotated[
+        str | None, typer.Option(callback=read_time, help="When it happened (RFC 3339).")
+    ] = None,
     ordering_key: Annotated[str | None, typer.Option(help="What keeps order.")] = None,
     metadata: Annotated[str | None, typer.Option(help="JSON, kept with the event.")] = None,
     merchant: MerchantName = None,

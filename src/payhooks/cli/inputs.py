@@ -1,9 +1,12 @@
-"""What several commands read from their arguments: JSON, files, pairs."""
+"""What several commands read from their arguments: JSON, files, times, pairs."""
 
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Final
+
+import typer
 
 from payhooks.errors import InvalidError
 
@@ -63,6 +66,25 @@ def value_of(text: str) -> Any:  # noqa: ANN401 - JSON is anything
         return json.loads(text)
     except (ValueError, RecursionError):
         return text
+
+
+def read_time(parameter: typer.CallbackParam, text: str | None) -> str | None:
+    """Return the time in an option's text as RFC 3339 writes it; what an option calls back.
+
+    Raises:
+        InvalidError: It is none, or does not say in which zone.
+
+    """
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        option = parameter.opts[0]
+        raise InvalidError.at(option, "malformed", "Write it as 2026-01-31T12:00:00Z.")
+    return at.isoformat()
 
 
 def pair(text: str, *, separator: str, option: str) -> tuple[str, str]:

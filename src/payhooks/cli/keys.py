@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from payhooks.cli.client import connect, segment
+from payhooks.cli.inputs import read_time
 from payhooks.cli.output import AsJson, Limit, MerchantName, as_json, line, record, say, table
 from payhooks.cli.progress import bar
 
@@ -29,7 +30,9 @@ def create(  # noqa: PLR0913 - one option per member of a key
     signing: Annotated[
         bool, typer.Option("--signing", help="A Source Key, which signs deliveries.")
     ] = False,
-    expires_at: Annotated[str | None, typer.Option(help="When it ends (RFC 3339).")] = None,
+    expires_at: Annotated[
+        str | None, typer.Option(callback=read_time, help="When it ends (RFC 3339).")
+    ] = None,
     operator: Annotated[
         bool,
         typer.Option(

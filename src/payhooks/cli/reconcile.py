@@ -6,9 +6,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from payhooks.cli.events import Since, Until
 from payhooks.cli.output import AsJson, as_json, line, say, table
 from payhooks.cli.progress import bar
-from payhooks.errors import InvalidError
 
 _COLUMNS: Final = [
     "endpoint", "hour", "expected", "delivered", "failed", "cancelled", "pending", "missing",
@@ -20,8 +20,8 @@ def reconcile(
         str | None, typer.Argument(help="Its id or reference; all where none is named.")
     ] = None,
     *,
-    since: Annotated[str | None, typer.Option(help="From this time on (RFC 3339).")] = None,
-    until: Annotated[str | None, typer.Option(help="Before this time (RFC 3339).")] = None,
+    since: Since = None,
+    until: Until = None,
     repair: Annotated[bool, typer.Option("--repair", help="Make what is missing.")] = False,
     json: AsJson = False,
 ) -> int:
@@ -31,7 +31,7 @@ def reconcile(
     """
     from payhooks.cli import reconciling  # noqa: PLC0415 - start-up time
 
-    span = (_time(since, "--since"), _time(until, "--until"))
+    span = [None if text is None else datetime.fromisoformat(text) for text in (since, until)]
     with bar("Events", total=None) as advance:
         found = asyncio.run(reconciling.run(merchant, *span, repair=repair, progressed=advance))
     if json:
@@ -54,15 +54,3 @@ def _print(found: list[dict[str, Any]]) -> None:
             line(f"  {difference['kind']}  {difference['event']}  {difference['endpoint'] or '-'}")
         if each["repaired"]:
             say(f"{each['repaired']} deliveries were made; they are on their way.")
-
-
-def _time(text: str | None, option: str) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise InvalidError.at(option, "malformed", "Write it as 2026-01-31T12:00:00Z.")
-    return at
