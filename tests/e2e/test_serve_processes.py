@@ -46,6 +46,16 @@ def test_an_installation_from_nothing_to_a_proof(tmp_path: Path, settings: dict[
     assert (chain["chain"], chain["broken_at"]) == ("installation", None)
 
 
+def test_an_operator_key_ends_when_it_was_told_to(tmp_path: Path, settings: dict[str, str]) -> None:
+    """Lent for an afternoon; a merchant in the environment is for other commands."""
+    arguments = ("keys", "create", "guest", "--operator", "--expires-at")
+    around = {**settings, "PAYHOOKS_API_MERCHANT": "shop"}
+    key = run_json(tmp_path, *arguments, "2099-12-31T23:00:00+01:00", **around)
+    assert (key["scopes"], key["expires_at"]) == (["operator"], "2099-12-31T22:00:00.000Z")
+    late = run(tmp_path, *arguments, "2020-01-01T00:00:00Z", **around)
+    assert (late.returncode, "in the future" in late.stderr) == (2, True)
+
+
 def test_a_file_that_is_served_says_by_whom(tmp_path: Path, settings: dict[str, str]) -> None:
     """Who wants to reconcile must know which process to stop."""
     with running(tmp_path, "serve", **{**settings, "PAYHOOKS_LISTEN": "127.0.0.1:0"}) as server:

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from payhooks.cli import main
+from payhooks.cli.keys import SCOPES
 from payhooks.control.keyring import parse_keys
+from payhooks.control.keys import GRANTABLE
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -93,6 +95,38 @@ def test_a_generated_secret_key_is_one_that_settings_take(
     """Data alone on standard output, so that it can be piped into a file."""
     assert main(["keys", "generate-secret"]) == 0
     assert len(parse_keys(capsys.readouterr().out.strip())) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        pytest.param(["--scope", "events:read"], "--scope", id="scope"),
+        pytest.param(["--signing"], "--signing", id="signing"),
+        pytest.param(["-m", "shop"], "--merchant", id="merchant"),
+    ],
+)
+def test_what_would_narrow_an_operator_key_is_refused(
+    arguments: list[str], option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Dropped without a word, it would leave a key that opens everything to whoever has it."""
+    assert main(["keys", "create", "shop", "--operator", *arguments]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"payhooks: {option}: An operator's key may do everything")
+
+
+def test_a_key_without_permissions_is_refused_with_those_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whoever names none has not decided; a Source Key, say, needs hardly any."""
+    assert main(["keys", "create", "shop", "-m", "shop", "--signing"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("payhooks: --scope: Name what the key may do")
+    assert all(scope in said for scope in GRANTABLE)
+
+
+def test_every_permission_that_may_be_granted_is_named_in_the_help() -> None:
+    """The list is written twice, for help to be quick."""
+    assert sorted(SCOPES) == sorted(GRANTABLE)
 
 
 def test_config_check_shows_where_a_value_is_from_and_no_secret(

@@ -1,26 +1,22 @@
 """Keys that are made in the store itself."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
-from payhooks import ids
+from payhooks.api import views
 from payhooks.cli import local
 from payhooks.control import keys, resealing
 from payhooks.control.keys import KeyDraft
 from payhooks.model.key import Scope
 
 
-async def operator_key(label: str) -> dict[str, Any]:
+async def operator_key(label: str, *, expires_at: str | None) -> dict[str, Any]:
     """Return a new key that may do everything, with its text."""
+    ends_at = None if expires_at is None else datetime.fromisoformat(expires_at).astimezone(UTC)
     async with local.control() as control:
-        draft = KeyDraft(label=label, scopes=[Scope.OPERATOR])
-        made = await keys.create(control, local.CALLER, None, draft)
-    return {
-        "id": ids.to_text(ids.KEY, made.key.id),
-        "label": made.key.label,
-        "scopes": list(made.key.scopes),
-        "key": made.text,
-    }
+        draft = KeyDraft(label=label, scopes=[Scope.OPERATOR], expires_at=ends_at)
+        return views.new_key(await keys.create(control, local.CALLER, None, draft))
 
 
 async def reseal(progressed: Callable[[int], None]) -> int:

@@ -10,22 +10,34 @@ from payhooks.cli.client import connect, segment
 from payhooks.cli.inputs import read_time
 from payhooks.cli.output import AsJson, Limit, MerchantName, as_json, line, record, say, table
 from payhooks.cli.progress import bar
+from payhooks.errors import InvalidError
 
 group = typer.Typer(help="API keys, and the installation's secret key.", no_args_is_help=True)
 
-SCOPES_DEFAULT: Final = (
-    "events:write", "events:read", "endpoints:read", "endpoints:write", "deliveries:read",
-    "deliveries:write", "connectors:read", "connectors:write", "merchant:read",
+# What a merchant's key may be given. The model has them too, and takes longer to import than help
+# to print; a test compares the two.
+SCOPES: Final = (
+    "events:write", "events:read", "endpoints:read", "endpoints:write", "secrets:read",
+    "deliveries:read", "deliveries:write", "connectors:read", "connectors:write", "keys:read",
+    "keys:write", "audit:read", "merchant:read", "merchant:write", "team:read", "team:write",
 )  # fmt: skip
+# An operator's key has one permission, which is all of them, and belongs to no merchant.
+_OF_MERCHANTS: Final = {"scope": "--scope", "signing": "--signing", "merchant": "--merchant"}
 
 
 @group.command("create")
 def create(  # noqa: PLR0913 - one option per member of a key
+    context: typer.Context,
     label: Annotated[str, typer.Argument(help="What people call it.")],
     *,
     scope: Annotated[
         list[str] | None,
-        typer.Option("--scope", "-s", help="A permission; may be given several times."),
+        typer.Option(
+            "--scope",
+            "-s",
+            help="A permission; at least one, unless with --operator; may be given several times. "
+            f"One of {', '.join(SCOPES)}.",
+        ),
     ] = None,
     signing: Annotated[
         bool, typer.Option("--signing", help="A Source Key, which signs deliveries.")
@@ -37,8 +49,8 @@ def create(  # noqa: PLR0913 - one option per member of a key
         bool,
         typer.Option(
             "--operator",
-            help="A key that may do everything. Made in the store itself, so it works before "
-            "there is any key; a SQLite file must not be served meanwhile.",
+            help="A key that may do everything, for every merchant. Made in the store itself, so "
+            "it works before there is any key; a SQLite file must not be served meanwhile.",
         ),
     ] = False,
     merchant: MerchantName = None,
@@ -48,9 +60,13 @@ def create(  # noqa: PLR0913 - one option per member of a key
     if operator:
         from payhooks.cli import keymaking  # noqa: PLC0415 - start-up time
 
-        made = asyncio.run(keymaking.operator_key(label))
+        _refuse_restrictions(context)
+        made = asyncio.run(keymaking.operator_key(label, expires_at=expires_at))
     else:
-        body = {"label": label, "scopes": scope or list(SCOPES_DEFAULT), "signing": signing}
+        if not scope:
+            detail = f"Name what the key may do, each with its own --scope: {', '.join(SCOPES)}."
+            raise InvalidError.at("--scope", "required", detail)
+        body: dict[str, object] = {"label": label, "scopes": scope, "signing": signing}
         if expires_at is not None:
             body["expires_at"] = expires_at
         api = connect(merchant)
@@ -109,3 +125,12 @@ def rotate_secret_key(*, json: AsJson = False) -> None:
         as_json({"resealed": count})
     else:
         say(f"{count} secrets were sealed anew; everything is under the first key.")
+
+
+def _refuse_restrictions(context: typer.Context) -> None:
+    """Refuse what would narrow an operator's key; a merchant of the environment is no wish."""
+    for name, option in _OF_MERCHANTS.items():
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            detail = "An operator's key may do everything, for every merchant; leave this out."
+            raise InvalidError.at(option, "not_allowed", detail)
