@@ -66,7 +66,7 @@ class Settings(BaseModel):
     operator_key: SecretStr | None = Field(
         default=None,
         description="An API key that may do everything, for whoever runs the installation. At "
-        "least 32 characters. Without it, make one with: payhooks keys create --operator",
+        "least 32 characters. Without it, make one with: payhooks keys create first --operator",
     )
     listen: str = Field(
         default="127.0.0.1:8420", description="Address and port that the API listens on."

@@ -6,7 +6,11 @@ from collections.abc import Iterator
 import pytest
 import typer
 from tests.support.source_tree import PACKAGE, ROOT
+from typer.core import TyperGroup
 from typer.main import get_command
+
+from payhooks.cli import app
+from payhooks.settings import Settings
 
 
 def _paths_of(command: object, path: str) -> Iterator[str]:
@@ -35,3 +39,19 @@ def test_every_script_is_in_the_readme(script: str) -> None:
     """The README is where a newcomer looks for what to type."""
     assert (ROOT / "scripts" / script).exists()
     assert f"scripts/{script}" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["secret_key", "operator_key"])
+def test_a_command_that_a_setting_names_is_whole(name: str) -> None:
+    """It is copied into a terminal before anything else works."""
+    description = Settings.model_fields[name].description or ""
+    words = description.partition("ake one with: ")[2].split()
+    command, context = get_command(app), None
+    assert words.pop(0) == "payhooks"
+    # As far as the parser goes: it refuses what is missing, and nothing is run.
+    while isinstance(command, TyperGroup):
+        context = command.context_class(command, parent=context)
+        _, found, words = command.resolve_command(context, words)
+        assert found is not None
+        command = found
+    command.make_context(None, words, parent=context)
