@@ -242,3 +242,16 @@ async def test_every_provider_that_can_be_heard_is_listed_with_its_guide(world: 
     assert owlpay["title"] == "OwlPay"
     assert all(owlpay["guide"].values())
     assert owlpay["methods"] == ["POST", "PUT"]
+
+
+async def test_a_provider_whose_keys_are_its_own_has_no_secret_to_rotate(world: World) -> None:
+    """PayPal does sign, with a certificate: told that it signs nothing, who would trust it."""
+    merchant = await world.merchant()
+    options = {"webhook_id": "4JH86294D6297924G"}
+    made = await connected(world, merchant, dialect="paypal", secrets=[], options=options)
+    at = f"/v1/merchants/{merchant}/connectors/{made['id']}/rotate-secret"
+    refused = await world.call("POST", at, {"secret": SECRET, "grace_s": 0})
+    assert refused.status == 422
+    [fault] = refused.json["errors"]
+    assert fault["pointer"] == "/secret"
+    assert fault["detail"] == "This provider signs with nothing that is kept here."

@@ -62,6 +62,15 @@ def test_a_message_id_that_blurs_what_is_signed_is_refused(
     assert "--id" in capsys.readouterr().err
 
 
+def test_a_secret_that_is_none_is_refused_with_its_option(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With what it is to begin with, and without the member of a body that nobody wrote."""
+    assert main(["sign", "--secret", "hunter2", "--body", "-"]) == 2
+    said = capsys.readouterr().err
+    assert said == ("payhooks: --secret: A secret begins with whsec_ (or whsk_, an Ed25519 key).\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "option"),
     [

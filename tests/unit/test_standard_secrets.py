@@ -68,6 +68,24 @@ def test_refuses_what_is_no_secret(parse: Callable[[str], object], text: str) ->
     assert not encoded or encoded not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("parse", "words"),
+    [
+        pytest.param(STANDARD.signing_secret, "whsk_, an Ed25519 key", id="signing"),
+        pytest.param(STANDARD.verifying_secret, "whpk_, an Ed25519 public key", id="verifying"),
+    ],
+)
+def test_a_refusal_names_only_what_would_be_taken(
+    parse: Callable[[str], object], words: str
+) -> None:
+    """Who verifies has the public half; told to bring the private one, he is refused again."""
+    with pytest.raises(InvalidError) as caught:
+        parse("hunter2")
+    [fault] = caught.value.faults
+    assert fault.detail == f"A secret begins with whsec_ (or {words})."
+    parse(words.partition(",")[0] + base64.b64encode(bytes(32)).decode())
+
+
 @given(text=st.text(), prefix=st.sampled_from(["", "whsec_", "whsk_", "whpk_", "phk_"]))
 @example(text="\udcff", prefix="whsec_")
 def test_secret_parsers_return_or_raise_invalid(text: str, prefix: str) -> None:

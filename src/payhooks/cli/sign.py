@@ -2,6 +2,7 @@
 
 import secrets
 import shlex
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -33,10 +34,14 @@ def sign(
     message_id = message_id or f"msg_{secrets.token_hex(12)}"
     if "." in message_id or not message_id.isascii() or not message_id.isprintable():
         raise InvalidError.at("--id", "malformed", "An id is printable ASCII without a dot.")
+    try:
+        signing = [STANDARD.signing_secret(text) for text in secret]
+    except InvalidError as error:
+        raise InvalidError([replace(fault, pointer="--secret") for fault in error.faults]) from None
     headers, _ = STANDARD.sign(
         message_id=message_id,
         body=read_bytes(body, option="--body"),
-        secrets=[STANDARD.signing_secret(text) for text in secret],
+        secrets=signing,
         now=SystemClock().now(),
     )
     if json:

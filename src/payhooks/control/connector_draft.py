@@ -122,7 +122,7 @@ def check_rotation(provider: Provider, connector: Connector, secret: str, grace_
         faults.add("/grace_s", "out_of_range", detail)
     _check_secret("/secret", secret, faults)
     if provider.secret is None:
-        faults.add("/secret", "not_allowed", "This provider signs with nothing.")
+        faults.add("/secret", "not_allowed", "This provider signs with nothing that is kept here.")
     faults.check()
     try:
         provider.check(dict(connector.options), [secret], None)

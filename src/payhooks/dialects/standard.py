@@ -82,13 +82,13 @@ class Standard(Ordinary):
         """Return what ``whsec_…``, ``whsk_…`` or the text of a Source Key signs with."""
         if text.startswith(PRIVATE_PREFIX):
             return Ed25519Secret(private=_private_key(text.removeprefix(PRIVATE_PREFIX)))
-        return _symmetric(text)
+        return _symmetric(text, beside=f"{PRIVATE_PREFIX}, an Ed25519 key")
 
     def verifying_secret(self, text: str) -> VerifyingSecret:
         """Return what ``whsec_…``, ``whpk_…`` or the text of a Source Key verifies with."""
         if text.startswith(PUBLIC_PREFIX):
             return Ed25519Public(public=_public_key(text.removeprefix(PUBLIC_PREFIX)))
-        return _symmetric(text)
+        return _symmetric(text, beside=f"{PUBLIC_PREFIX}, an Ed25519 public key")
 
     def render(self, *, event: Event, endpoint: Endpoint, merchant: Merchant) -> Rendered:
         """Return the envelope with the publisher's data inside, byte for byte."""
@@ -206,13 +206,13 @@ def _is_v1a(public: Ed25519PublicKey, signed: bytes, signature: bytes) -> bool:
     return base64.b64encode(raw) == encoded
 
 
-def _symmetric(text: str) -> HmacSecret:
+def _symmetric(text: str, *, beside: str) -> HmacSecret:
+    """Return the shared secret; *beside* says what else may stand in its place."""
     if text.startswith(SOURCE_KEY_PREFIX) and text.isascii():
         return HmacSecret(key=text.encode())
     if not text.startswith(SYMMETRIC_PREFIX):
-        raise InvalidError.at(
-            "/secret", "malformed", "A secret begins with whsec_ (or whsk_, an Ed25519 key)."
-        )
+        detail = f"A secret begins with {SYMMETRIC_PREFIX} (or {beside})."
+        raise InvalidError.at("/secret", "malformed", detail)
     key = _decode_secret(text.removeprefix(SYMMETRIC_PREFIX))
     if len(key) not in SYMMETRIC_BYTES:
         raise InvalidError.at(
