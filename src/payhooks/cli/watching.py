@@ -10,6 +10,8 @@ from payhooks.cli.output import line, say
 POLL_S: Final = 0.2
 _UNDONE: Final = frozenset({"scheduled", "sending", "blocked"})
 _MARKS: Final = {"delivered": "✓", "failed": "✗", "cancelled": "-"}
+# Of these no request was made: nobody was silent, and it took no time.
+_UNSENT: Final = frozenset({"blocked_address", "internal", "not_carried", "too_large"})
 _BODY_CHARS_SHOWN: Final = 400
 
 
@@ -48,9 +50,7 @@ def print_delivery(delivery: dict[str, Any], *, label: str | None = None) -> Non
     parts = [mark, label or delivery["endpoint_id"], delivery["status"]]
     attempts = delivery.get("attempts") or []
     if attempts:
-        last = attempts[-1]
-        parts.append("no answer" if last["status"] is None else str(last["status"]))
-        parts.append(f"{last['timing_ms']['total']:.0f} ms")
+        parts += _outcome(attempts[-1])
     line("  ".join(parts))
     if delivery.get("reason_text") and delivery["status"] != "delivered":
         line(f"  {delivery['reason_text']}")
@@ -61,8 +61,7 @@ def print_delivery(delivery: dict[str, Any], *, label: str | None = None) -> Non
 def print_attempts(delivery: dict[str, Any]) -> None:
     """Print every attempt, oldest first."""
     for number, attempt in enumerate(delivery["attempts"], start=1):
-        answer = "no answer" if attempt["status"] is None else str(attempt["status"])
-        words = [f"  {number}.", attempt["at"], answer, f"{attempt['timing_ms']['total']:.0f} ms"]
+        words = [f"  {number}.", attempt["at"], *_outcome(attempt)]
         if attempt["late"]:
             words.append("(late: its lease had gone to somebody else)")
         line("  ".join(words))
@@ -71,3 +70,11 @@ def print_attempts(delivery: dict[str, Any]) -> None:
         if attempt["reason"] and attempt["answer"]["body"]:
             text = " ".join(attempt["answer"]["body"].split())
             line(f"      answered: {text[:_BODY_CHARS_SHOWN]}")
+
+
+def _outcome(attempt: dict[str, Any]) -> list[str]:
+    """Return what the receiver answered, and after how long; or that it was never asked."""
+    if attempt["reason"] in _UNSENT:
+        return ["not sent"]
+    answer = "no answer" if attempt["status"] is None else str(attempt["status"])
+    return [answer, f"{attempt['timing_ms']['total']:.0f} ms"]
