@@ -129,6 +129,30 @@ def test_an_event_that_is_refused_is_not_put_down_to_the_webhooks(
     assert "No endpoint has selected any" not in refused.stderr
 
 
+@pytest.mark.shows("E19")
+def test_what_is_still_open_when_the_watch_ends_is_told(
+    tenant: Tenant, receiving: Receiving, tmp_path: Path
+) -> None:
+    """Without a word it would look as if the webhook had heard."""
+    slow = Tenant(tenant.api)
+    slow.endpoint(receiving.url("/hang"), events=["dispute_opened"])
+    settings = {**_settings(tenant), "PAYHOOKS_API_MERCHANT": slow.id}
+    said = run(tmp_path, "trigger", "dispute_opened", "--wait-s", "0", **settings)
+    assert said.returncode == 0
+    assert said.stdout.endswith("finished  1 of 1 event\n")
+    assert "Not tried yet after 0 s: 1 delivery" in said.stderr
+
+
+def test_a_replay_says_which_kinds_it_would_send_again(tenant: Tenant, tmp_path: Path) -> None:
+    """Where none is named, not everything is meant."""
+    counting = ("replay", "create", "--dry-run")
+    said = run(tmp_path, *counting, **_settings(tenant)).stderr
+    assert said.startswith("Matching (failed): 0 deliveries; at 100/s ")
+    kinds = ("--include", "missed", "--include", "cancelled")
+    said = run(tmp_path, *counting, *kinds, **_settings(tenant)).stderr
+    assert said.startswith("Matching (missed or cancelled): 0 deliveries; at 100/s ")
+
+
 @pytest.mark.shows("E20")
 def test_an_inbox_shows_what_a_webhook_sends_and_that_it_is_signed(tenant: Tenant) -> None:
     """The way a developer sees a delivery without having a server."""

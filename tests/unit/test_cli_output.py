@@ -3,9 +3,9 @@
 import json
 
 import pytest
-import typer
 
 from payhooks.cli import output
+from payhooks.errors import InvalidError
 
 
 def test_text_from_elsewhere_cannot_write_to_the_terminal() -> None:
@@ -40,8 +40,23 @@ def test_json_survives_every_locale(capsys: pytest.CaptureFixture[str]) -> None:
 def test_where_nobody_can_be_asked_only_yes_agrees() -> None:
     """A script that deletes must have said so."""
     output.confirm("Delete it?", yes=True)
-    with pytest.raises(typer.BadParameter):
+    with pytest.raises(InvalidError, match="--yes: Nobody can be asked here"):
         output.confirm("Delete it?", yes=False)
+
+
+@pytest.mark.parametrize(
+    ("number", "things", "words"),
+    [
+        (0, "events", "0 events"),
+        (1, "events", "1 event"),
+        (2, "events", "2 events"),
+        (1, "deliveries", "1 delivery"),
+        (12, "deliveries", "12 deliveries"),
+    ],
+)
+def test_one_thing_is_told_as_one(number: int, things: str, words: str) -> None:
+    """Most trials are with one event, and one attempt."""
+    assert output.counted(number, things) == words
 
 
 @pytest.mark.parametrize(

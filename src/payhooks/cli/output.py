@@ -11,6 +11,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from payhooks.errors import InvalidError
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 ConnectorName = Annotated[str | None, typer.Option(help="Only of this connector: its id or name.")]
 MerchantName = Annotated[
@@ -91,6 +93,13 @@ def cell(value: object) -> str:
             return printable(str(value))
 
 
+def counted(number: int, things: str) -> str:
+    """Return a number of *things*, which is their plural, and the singular where there is one."""
+    if number == 1:
+        things = f"{things[:-3]}y" if things.endswith("ies") else things.removesuffix("s")
+    return f"{number} {things}"
+
+
 def printable(text: str) -> str:
     """Return *text* with everything escaped that a terminal would obey; lines stay lines."""
     if all(character.isprintable() or character == "\n" for character in text):
@@ -102,10 +111,15 @@ def printable(text: str) -> str:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Return if the person agrees; where nobody can be asked, only ``--yes`` agrees."""
+    """Return if the person agrees; where nobody can be asked, only ``--yes`` agrees.
+
+    Raises:
+        InvalidError: Nobody can be asked.
+
+    """
     if yes:
         return
     if not sys.stdin.isatty():
-        raise typer.BadParameter("this needs --yes where nobody can be asked", param_hint="--yes")
+        raise InvalidError.at("--yes", "required", "Nobody can be asked here: say it beforehand.")
     if not typer.confirm(question, err=True):
         raise typer.Exit(1)

@@ -14,6 +14,7 @@ from payhooks.cli.output import (
     Yes,
     as_json,
     confirm,
+    counted,
     line,
     record,
     say,
@@ -46,7 +47,10 @@ def create(  # noqa: PLR0913 - one option per member of a replay
     until: Until = None,
     include: Annotated[
         list[str] | None,
-        typer.Option(help="failed, cancelled, delivered or missed; may be given several times."),
+        typer.Option(
+            help="failed, cancelled, delivered or missed; may be given several times. "
+            "Default: failed."
+        ),
     ] = None,
     rate_per_s: Annotated[float, typer.Option("--rate-per-s", help="How fast.")] = 100.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, and send nothing.")] = False,
@@ -64,22 +68,24 @@ def create(  # noqa: PLR0913 - one option per member of a replay
         "created_gte": since,
         "created_lt": until,
     }
+    kinds = include or ["failed"]
     body: dict[str, Any] = {
         "filter": {name: value for name, value in members.items() if value is not None},
-        "include": include or ["failed"],
+        "include": kinds,
         "rate_per_s": rate_per_s,
     }
     api = connect(merchant)
     path = api.of_merchant("/replays")
     if dry_run or not yes:
-        counted = api.post(path, {**body, "dry_run": True})
+        found = api.post(path, {**body, "dry_run": True})
         if dry_run and json:
-            as_json(counted)
+            as_json(found)
             return
-        more = "" if counted["complete"] else "at least "
+        more = "" if found["complete"] else "at least "
         say(
-            f"{more}{counted['matched']} deliveries match; at {rate_per_s:g}/s that takes about"
-            f" {counted['seconds_at_rate']:.0f} s. Nothing was sent."
+            f"Matching ({' or '.join(kinds)}): {more}{counted(found['matched'], 'deliveries')};"
+            f" at {rate_per_s:g}/s that takes about {found['seconds_at_rate']:.0f} s."
+            " Nothing was sent."
         )
         if dry_run:
             return

@@ -1,6 +1,7 @@
 """``payhooks trigger``: play a scenario, or one event, and watch it arrive."""
 
 import contextlib
+import itertools
 import time
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
@@ -11,7 +12,7 @@ from payhooks.cli import watching
 from payhooks.cli.client import Api, connect, segment
 from payhooks.cli.exits import ExitCode
 from payhooks.cli.inputs import pair, value_of
-from payhooks.cli.output import AsJson, MerchantName, as_json, line, say, table
+from payhooks.cli.output import AsJson, MerchantName, as_json, counted, line, say, table
 from payhooks.errors import InvalidError
 from payhooks.publisher.answers import RefusedError
 
@@ -114,7 +115,7 @@ class _Watch:
             time.sleep(watching.POLL_S)  # noqa: TID251 - a person waits
         for event in self._published():
             event["deliveries"] = self._deliveries[event["id"]]
-        self._conclude()
+        self._conclude(wait_s)
         return self._run
 
     def _look(self) -> bool:
@@ -159,13 +160,21 @@ class _Watch:
             self._labels[endpoint_id] = found["label"]
         return self._labels[endpoint_id]
 
-    def _conclude(self) -> None:
+    def _conclude(self, wait_s: float) -> None:
         run = self._run
-        self._print(f"{run['id']}  {run['state']}  {run['published']} of {run['steps']} events")
+        self._print(
+            f"{run['id']}  {run['state']}  {run['published']} of {counted(run['steps'], 'events')}"
+        )
         if run["left_out"]:
             say(f"Steps left out, as the merchant's auto capture is off: {run['left_out']}.")
         if run["sent_again"]:
             say(f"Deliveries sent a second time: {run['sent_again']}.")
+        open_count = sum(map(watching.is_untried, itertools.chain(*self._deliveries.values())))
+        if open_count:
+            say(
+                f"Not tried yet after {wait_s:g} s: {counted(open_count, 'deliveries')}; they go on"
+                " without a watcher. payhooks deliveries list shows them."
+            )
         # Where nothing was published, nobody could have selected it.
         if run["published"] and not any(self._deliveries.values()):
             say("No endpoint has selected any: payhooks endpoints create URL --event '*'")
@@ -184,7 +193,7 @@ def _stopped_by_hand(api: Api, run: dict[str, Any]) -> Iterator[None]:
         # One that is over by now is refused, and that is as well.
         with contextlib.suppress(RefusedError):
             stopped = api.post(f"{_path(api, run)}/stop")
-            say(f"Stopped after {stopped['published']} of {stopped['steps']} events.")
+            say(f"Stopped after {stopped['published']} of {counted(stopped['steps'], 'events')}.")
         raise
 
 
