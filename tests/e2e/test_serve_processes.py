@@ -64,6 +64,8 @@ def test_a_file_that_is_served_says_by_whom(tmp_path: Path, settings: dict[str, 
         done = run(tmp_path, "reconcile", **settings)
         assert done.returncode == 5
         assert f"process {server.process.pid}" in done.stderr
+        looked = run(tmp_path, "doctor", **settings).stdout
+        assert "payhooks.db is in use; the server that has it is asked" in looked
         assert server.stop(signal.SIGTERM) == 0
 
 

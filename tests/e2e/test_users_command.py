@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -66,6 +67,7 @@ def test_the_first_user_is_made_found_and_disabled(settings: dict[str, str]) -> 
         False,
         None,
     )
+    assert re.fullmatch(r"[-\d]{10}T[:\d]{8}\.\d{3}Z", listed["created_at"]), "as everywhere"
     reset = users(settings, "reset-factor", "m@x.example", "--yes", "--json")
     assert json.loads(reset.stdout) == listed
     disabled = users(settings, "disable", listed["id"], "--yes", "--json")

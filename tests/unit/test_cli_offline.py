@@ -214,6 +214,29 @@ def test_a_time_is_refused_with_the_option_and_how_to_write_it(
     assert said == f"payhooks: {option}: Write it as 2026-01-31T12:00:00Z.\n"
 
 
+def test_advice_stands_in_a_sentence_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where what is wrong was said without a stop."""
+    assert main(["endpoints", "list", "--limit", "0"]) == 2
+    said = capsys.readouterr().err
+    assert ". Try: payhooks endpoints list --help\n" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        pytest.param(["set-password", "maria", "--yes"], "--password-stdin", id="password"),
+        pytest.param(["set-role", "maria", "owner"], "--merchant", id="team"),
+        pytest.param(["reset-factor", "maria"], "--yes", id="yes"),
+    ],
+)
+def test_what_nobody_can_be_asked_is_an_option_to_give(
+    arguments: list[str], option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the form of every other refusal of an option."""
+    assert main(["users", *arguments]) == 2
+    assert capsys.readouterr().err.startswith(f"payhooks: {option}: N")
+
+
 def test_without_a_key_the_way_to_one_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """The first thing a newcomer meets who starts in the wrong folder."""
     assert main(["events", "list"]) == 4

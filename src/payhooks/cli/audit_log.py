@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from payhooks.cli.client import connect
-from payhooks.cli.output import AsJson, Limit, MerchantName, as_json, line, table
+from payhooks.cli.output import AsJson, Limit, MerchantName, as_json, counted, line, table
 
 group = typer.Typer(help="The audit log: who changed what.", no_args_is_help=True)
 
@@ -59,6 +59,6 @@ def verify(
         for chain in found:
             broken = chain["broken_at"]
             verdict = "holds" if broken is None else f"BROKEN at entry {broken}"
-            line(f"{chain['chain']}  {chain['entries']} entries  {verdict}")
+            line(f"{chain['chain']}  {counted(chain['entries'], 'entries')}  {verdict}")
     holds = all(chain["broken_at"] is None for chain in found)
     return ExitCode.OK if holds else ExitCode.NOT_VERIFIED

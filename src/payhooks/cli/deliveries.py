@@ -7,7 +7,7 @@ import typer
 from payhooks.cli import watching
 from payhooks.cli.client import Api, connect, segment
 from payhooks.cli.events import Since, Until
-from payhooks.cli.output import AsJson, Limit, MerchantName, as_json, line, record, table
+from payhooks.cli.output import AsJson, Limit, MerchantName, as_json, counted, line, record, table
 
 group = typer.Typer(help="Deliveries: events on their way to endpoints.", no_args_is_help=True)
 
@@ -65,7 +65,7 @@ def show(
     if why:
         label = api.get(api.of_merchant(f"/endpoints/{segment(found['endpoint_id'])}"))["label"]
         watching.print_delivery(found, label=f"{found['event_type']} → {label}")
-        line(f"  {found['attempts_made']} attempts counted.")
+        line(f"  {counted(found['attempts_made'], 'attempts')} counted.")
     else:
         record({name: value for name, value in found.items() if name != "attempts"})
     watching.print_attempts(found)

@@ -100,9 +100,9 @@ async def _store(settings: Settings) -> AsyncIterator[Finding]:
         return
     try:
         control = await open_control(settings)
-    except WrongStateError as error:
+    except WrongStateError:
         # One process at a time has a SQLite file: the one that has it knows the rest.
-        yield _finding("store", Level.GOOD, sentence_of(error))
+        yield _finding("store", Level.GOOD, f"{path} is in use; the server that has it is asked")
         yield _served(settings)
         return
     except UnavailableError as error:

@@ -8,7 +8,17 @@ import typer
 
 from payhooks.cli.client import connect, segment
 from payhooks.cli.inputs import read_time
-from payhooks.cli.output import AsJson, Limit, MerchantName, as_json, line, record, say, table
+from payhooks.cli.output import (
+    AsJson,
+    Limit,
+    MerchantName,
+    as_json,
+    counted,
+    line,
+    record,
+    say,
+    table,
+)
 from payhooks.cli.progress import bar
 from payhooks.errors import InvalidError
 
@@ -124,7 +134,7 @@ def rotate_secret_key(*, json: AsJson = False) -> None:
     if json:
         as_json({"resealed": count})
     else:
-        say(f"{count} secrets were sealed anew; everything is under the first key.")
+        say(f"Sealed anew: {counted(count, 'secrets')}; everything is under the first key.")
 
 
 def _refuse_restrictions(context: typer.Context) -> None:

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from payhooks import ids
+from payhooks.api.views import time
 from payhooks.cli import local
 from payhooks.control import factors, merchants, users
 from payhooks.control.context import Control
@@ -95,12 +96,11 @@ async def _member(control: Control, name: str, merchant: str) -> Member:
 
 
 def _shown(user: User) -> dict[str, Any]:
-    disabled_at = user.disabled_at
     return {
         "id": ids.to_text(ids.USER, user.id),
         "username": user.username,
         "email": user.email,
         "two_factor": user.has_factor,
-        "created_at": user.created_at.isoformat(),
-        "disabled_at": None if disabled_at is None else disabled_at.isoformat(),
+        "created_at": time(user.created_at),
+        "disabled_at": time(user.disabled_at),
     }

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from payhooks.cli.events import Since, Until
-from payhooks.cli.output import AsJson, as_json, line, say, table
+from payhooks.cli.output import AsJson, as_json, counted, line, say, table
 from payhooks.cli.progress import bar
 
 _COLUMNS: Final = [
@@ -46,11 +46,11 @@ def _print(found: list[dict[str, Any]]) -> None:
         say("There are no merchants.")
     for each in found:
         verdict = "equal" if each["equal"] else f"{each['differences_count']} differ"
-        line(f"{each['merchant']}  {each['events']} events  {verdict}")
+        line(f"{each['merchant']}  {counted(each['events'], 'events')}  {verdict}")
         if each["equal"]:
             continue
         table([hour for hour in each["hours"] if hour["missing"]], _COLUMNS)
         for difference in each["differences"]:
             line(f"  {difference['kind']}  {difference['event']}  {difference['endpoint'] or '-'}")
         if each["repaired"]:
-            say(f"{each['repaired']} deliveries were made; they are on their way.")
+            say(f"Made, and on their way: {counted(each['repaired'], 'deliveries')}.")

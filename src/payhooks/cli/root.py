@@ -89,7 +89,8 @@ def _usage(error: typer.TyperException) -> int:
     words = error.format_message()
     context = getattr(error, "ctx", None)
     if words and context is not None and not words.startswith("Usage"):
-        words = f"payhooks: {words} Try: {context.command_path} --help"
+        stop = "" if words.endswith((".", "?", "!")) else "."
+        words = f"payhooks: {words}{stop} Try: {context.command_path} --help"
     if words:  # Help that was not asked for is on standard output already.
         typer.echo(words, err=True)
     return error.exit_code

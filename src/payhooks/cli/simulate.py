@@ -7,7 +7,7 @@ import typer
 
 from payhooks.cli.exits import ExitCode
 from payhooks.cli.inputs import file_bytes
-from payhooks.cli.output import AsJson, as_json, line, say
+from payhooks.cli.output import AsJson, as_json, counted, line, say
 from payhooks.cli.progress import bar
 from payhooks.clock import SystemClock
 
@@ -55,7 +55,7 @@ def simulate(
     if json:
         as_json({**totals, "broken": None if small is None else _facts(small)})
     else:
-        words = ", ".join(f"{count} {name}" for name, count in totals.items())
+        words = ", ".join(counted(count, name) for name, count in totals.items())
         line(f"{words}: {'every promise held' if small is None else 'a promise broke'}")
         if small is not None:
             _tell(small)
@@ -104,7 +104,7 @@ def _tell(report: "Report") -> None:
         line(f"  {'second':>11}  {'process':<9} what")
     for entry in report.timeline:
         line(f"  {entry}")
-    line(f"{len(report.faults)} faults: {', '.join(report.faults) or 'none'}")
+    line(f"{counted(len(report.faults), 'faults')}: {', '.join(report.faults) or 'none'}")
     line(f"trace {report.trace_hash}")
 
 

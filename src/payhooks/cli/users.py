@@ -18,6 +18,7 @@ from payhooks.cli.output import (
     say,
     table,
 )
+from payhooks.errors import InvalidError
 
 group = typer.Typer(
     help="Users of the console. Work on the store itself; a SQLite file must not be served "
@@ -163,7 +164,7 @@ def reset_factor(user: Name, *, yes: Yes = False, json: AsJson = False) -> None:
 
 def _named(merchant: str | None) -> str:
     if merchant is None:
-        raise typer.BadParameter("this needs to know whose team", param_hint="--merchant")
+        raise InvalidError.at("--merchant", "required", "Name the merchant whose team it is.")
     return merchant
 
 
@@ -171,8 +172,7 @@ def _password(*, from_stdin: bool) -> str:
     if from_stdin:
         return sys.stdin.readline(_PASSWORD_CHARS_READ).rstrip("\r\n")
     if not sys.stdin.isatty():
-        raise typer.BadParameter(
-            "this needs --password-stdin where nobody can be asked", param_hint="--password-stdin"
-        )
+        detail = "Nobody can be asked here: give the password on standard input."
+        raise InvalidError.at("--password-stdin", "required", detail)
     password: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     return password
