@@ -96,10 +96,14 @@ class Settings(BaseModel):
         description="Certificates to trust instead of the system's, in PEM.",
     )
     public_url_sandbox: str | None = Field(
-        default=None, description="Where sandbox merchants reach this installation."
+        default=None,
+        description="Where sandbox merchants and their providers reach this installation. Without "
+        "it, URLs that are made for them begin with http:// and PAYHOOKS_LISTEN.",
     )
     public_url_live: str | None = Field(
-        default=None, description="Where live merchants reach this installation."
+        default=None,
+        description="Where live merchants and their providers reach this installation. Without "
+        "it, URLs that are made for them begin with http:// and PAYHOOKS_LISTEN.",
     )
     retention_days: int = Field(
         default=30,
@@ -276,9 +280,14 @@ class Settings(BaseModel):
         return frozenset(str(urlsplit(url).hostname) for url in urls if url)
 
     @property
+    def own_url(self) -> str:
+        """Where we are for whoever is on this machine."""
+        return f"http://{self.listen}"
+
+    @property
     def url_policy(self) -> UrlPolicy:
         """What is said about URLs of endpoints, and where inboxes are."""
-        public, own = self.public_url_sandbox, f"http://{self.listen}"
+        public, own = self.public_url_sandbox, self.own_url
         of_mode = {Mode.SANDBOX: public, Mode.LIVE: self.public_url_live}
         return UrlPolicy(
             allow_http=self.allow_http,

@@ -87,7 +87,12 @@ def test_a_connector_is_set_up_mended_and_taken_down_on_the_command_line(
     secret_file.write_text(f"{OTHER_SECRET}\n", encoding="utf-8")
     assert "owlpay" in shell.said("connectors", "providers")
 
-    made = shell.json("connectors", "create", "owl", "owlpay", "--secret", f"@{secret_file}")
+    code, out, err = shell.ended(
+        "connectors", "create", "owl", "owlpay", "--secret", f"@{secret_file}", "--json"
+    )
+    assert code == 0, err
+    assert "No provider reaches 127.0.0.1" in err
+    made = json.loads(out)
     assert made["url"] == f"http://127.0.0.1:{server.port}/webhooks/cafe/owl"
     shown = shell.said("connectors", "show", "owl")
     assert made["url"] in shown

@@ -259,6 +259,37 @@ def test_no_command_at_all_is_told_the_list(capsys: pytest.CaptureFixture[str]) 
     assert "dev" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        pytest.param(["LIVE"], "! public URLs: without PAYHOOKS_PUBLIC_URL_LIVE, URLs", id="one"),
+        pytest.param(
+            ["SANDBOX", "LIVE"],
+            "! public URLs: without PAYHOOKS_PUBLIC_URL_SANDBOX and PAYHOOKS_PUBLIC_URL_LIVE, URLs",
+            id="both",
+        ),
+        pytest.param([], "✓ public URLs: set", id="none"),
+    ],
+)
+def test_doctor_tells_of_urls_that_no_provider_reaches(
+    missing: list[str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Pasted at a provider, such a URL is an account that is never heard."""
+    assert main(["keys", "generate-secret"]) == 0
+    monkeypatch.setenv("PAYHOOKS_SECRET_KEY", capsys.readouterr().out.strip())
+    monkeypatch.setenv("PAYHOOKS_DATABASE_URL", f"sqlite:///{tmp_path}/payhooks.db")
+    for mode in {"SANDBOX", "LIVE"}.difference(missing):
+        monkeypatch.setenv(f"PAYHOOKS_PUBLIC_URL_{mode}", "https://hooks.example.com")
+    assert main(["doctor"]) == 0
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "public URLs" in line]
+    assert line.startswith(words)
+    assert line.endswith("begin with http://127.0.0.1:8420") == bool(missing)
+
+
 def test_doctor_makes_no_database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

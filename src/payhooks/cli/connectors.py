@@ -1,11 +1,12 @@
 """``payhooks connectors``: provider accounts that send to us for a merchant."""
 
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
 import typer
 
 from payhooks.cli.client import Api, connect, segment
-from payhooks.cli.inputs import pair, read_bytes
+from payhooks.cli.inputs import is_local, pair, read_bytes
 from payhooks.cli.output import (
     AsJson,
     Limit,
@@ -25,6 +26,8 @@ group = typer.Typer(help="Connectors: who sends to us for a merchant.", no_args_
 _COLUMNS: Final = [
     "id", "name", "dialect", "status", "last_received_at", "received", "unverified", "quarantined",
 ]  # fmt: skip
+# What a server may listen on that is nowhere to send to.
+_ANYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 _PROVIDERS: Final = ["name", "title", "source", "secret", "options"]
 
 Id = Annotated[str, typer.Argument(metavar="CONNECTOR", help="Its id or its name.")]
@@ -75,7 +78,9 @@ def create(  # noqa: PLR0913 - one option per member of a connector
     if credential is not None:
         body["credential"] = _text(credential, option="--credential")
     api = connect(merchant)
-    _show(api.post(api.of_merchant("/connectors"), body), json=json)
+    made = api.post(api.of_merchant("/connectors"), body)
+    _show(made, json=json)
+    _warn_of(made["url"])
 
 
 @group.command("list")
@@ -187,6 +192,16 @@ def _show(found: dict[str, Any], *, json: bool) -> None:
     record(guide)
     line("\nHow it fares")
     record(health)
+
+
+def _warn_of(url: str) -> None:
+    """Say so where a provider cannot reach the URL: pasted there, it would fail without a word."""
+    host = urlsplit(url).hostname or ""
+    if is_local(host) or host in _ANYWHERE:
+        say(
+            f"No provider reaches {host}. Start the server with PAYHOOKS_PUBLIC_URL_LIVE, or"
+            " PAYHOOKS_PUBLIC_URL_SANDBOX for a sandbox merchant, and the URL begins with that."
+        )
 
 
 def _move(connector: str, move: str, merchant: str | None, *, json: bool) -> None:

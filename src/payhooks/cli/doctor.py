@@ -7,7 +7,7 @@ from payhooks.cli.output import AsJson, as_json, line
 
 
 def doctor(*, json: AsJson = False) -> int:
-    """Look at settings, store, schema, clock, durability, egress and limits; 1 if one is bad."""
+    """Look at settings, store, schema, clock, durability, URLs, egress, limits; 1 if one is bad."""
     from payhooks.cli import examining  # noqa: PLC0415 - start-up time
 
     findings = asyncio.run(examining.examine())

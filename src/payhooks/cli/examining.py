@@ -23,8 +23,9 @@ from payhooks.limits import (
     SLOTS_PER_PROCESS,
     WORKER_SILENT_S,
 )
+from payhooks.model.merchant import Mode
 from payhooks.ports.sweeping import Health
-from payhooks.settings import Settings
+from payhooks.settings import PREFIX, Settings
 
 # A connection each way for every slot, and some for store, logs and listeners.
 FILES_MIN: Final = 2 * SLOTS_PER_PROCESS + 1_000
@@ -77,6 +78,7 @@ async def examine() -> list[Finding]:
     if not dialects.is_bad:
         # With a broken one nothing here opens the store either.
         findings += [finding async for finding in _store(settings)]
+    findings.append(_public_urls(settings))
     findings += _egress(settings)
     findings.append(_files())
     return findings
@@ -161,6 +163,15 @@ def _served(settings: Settings) -> Finding:
         return _finding("server", Level.BAD, sentence_of(error))
     checks = "; ".join(f"{name}: {words}" for name, words in answer.json["checks"].items())
     return _finding("server", Level.GOOD, f"is ready at {url}: {checks}")
+
+
+def _public_urls(settings: Settings) -> Finding:
+    urls = {mode: getattr(settings, f"public_url_{mode}") for mode in Mode}
+    missing = [f"{PREFIX}PUBLIC_URL_{mode.upper()}" for mode, url in urls.items() if url is None]
+    if not missing:
+        return _finding("public URLs", Level.GOOD, "set")
+    words = f"without {' and '.join(missing)}, URLs to paste begin with {settings.own_url}"
+    return _finding("public URLs", Level.NOTE, words)
 
 
 def _egress(settings: Settings) -> list[Finding]:

@@ -1,5 +1,6 @@
-"""What several commands read from their arguments: JSON, files, times, pairs."""
+"""What several commands read from their arguments: JSON, files, times, hosts, pairs."""
 
+import ipaddress
 import json
 import sys
 from datetime import datetime
@@ -85,6 +86,16 @@ def read_time(parameter: typer.CallbackParam, text: str | None) -> str | None:
         option = parameter.opts[0]
         raise InvalidError.at(option, "malformed", "Write it as 2026-01-31T12:00:00Z.")
     return at.isoformat()
+
+
+def is_local(host: str) -> bool:
+    """Whether a host of a URL is this machine, for whoever is on it."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def pair(text: str, *, separator: str, option: str) -> tuple[str, str]:

@@ -5,7 +5,6 @@ One stream down, acknowledgements over ordinary requests up, so that it passes e
 
 import base64
 import http.client
-import ipaddress
 import json
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 
 from payhooks.cli.client import Api, segment
 from payhooks.cli.exits import sentence_of
+from payhooks.cli.inputs import is_local
 from payhooks.cli.output import line, say
 from payhooks.clock import SystemClock
 from payhooks.errors import InvalidError, PayhooksError, UnavailableError
@@ -53,7 +53,7 @@ def target_of(text: str, *, allow_external: bool) -> Target:
         parts, port = urlsplit(""), None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise InvalidError.at("--forward-to", "malformed", "It is a URL: localhost:8000/webhooks.")
-    if not allow_external and not _is_local(parts.hostname):
+    if not allow_external and not is_local(parts.hostname):
         raise InvalidError.at(
             "--forward-to",
             "external",
@@ -192,12 +192,3 @@ def _say_what_failed(done: Future[None]) -> None:
         say(f"The answer could not be told to the server: {sentence_of(error)}")
     elif error is not None:
         say(sentence_of(error))
-
-
-def _is_local(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
