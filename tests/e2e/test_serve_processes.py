@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,6 +60,11 @@ def test_an_operator_key_ends_when_it_was_told_to(tmp_path: Path, settings: dict
 def test_a_file_that_is_served_says_by_whom(tmp_path: Path, settings: dict[str, str]) -> None:
     """Who wants to reconcile must know which process to stop."""
     with running(tmp_path, "serve", **{**settings, "PAYHOOKS_LISTEN": "127.0.0.1:0"}) as server:
+        told = server.line_with("Serving at http://127.0.0.1:")
+        assert told.endswith("; Ctrl-C stops it.\n")
+        where = told.split()[2].removesuffix(";")
+        with urllib.request.urlopen(f"{where}/healthz", timeout=10) as answer:  # noqa: S310 - ours
+            assert answer.status == 200, "a connection is not refused once it was told"
         lock = tmp_path / "data" / "payhooks.db.lock"
         assert _eventually(lambda: lock.exists() and lock.read_text() == f"{server.process.pid}\n")
         done = run(tmp_path, "reconcile", **settings)

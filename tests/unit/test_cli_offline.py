@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from payhooks import __version__
 from payhooks.cli import main
 from payhooks.cli.keys import SCOPES
 from payhooks.control.keyring import parse_keys
@@ -251,6 +252,16 @@ def test_a_server_that_is_not_there_is_told_with_its_address(
     monkeypatch.setenv("PAYHOOKS_API_KEY", "key")
     assert main(["events", "list", "-m", "shop"]) == 1
     assert "http://127.0.0.1:1" in capsys.readouterr().err
+
+
+def test_the_version_is_printed_where_people_look_for_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Both spellings, as a bug report asks for it."""
+    assert main(["version"]) == 0
+    said = capsys.readouterr().out
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == said == f"payhooks {__version__}\n"
 
 
 def test_no_command_at_all_is_told_the_list(capsys: pytest.CaptureFixture[str]) -> None:

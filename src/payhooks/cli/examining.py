@@ -156,7 +156,7 @@ def _served(settings: Settings) -> Finding:
     host, port = settings.host_and_port
     # Who listens everywhere is asked here.
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    url = local.url_of(host, port)
     try:
         answer = Api(url=url, key="none").call("GET", "/readyz")
     except PayhooksError as error:

@@ -24,6 +24,11 @@ def settings() -> Settings:
     return load(environ)
 
 
+def url_of(host: str, port: int) -> str:
+    """Return where a server is that listens there."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 @asynccontextmanager
 async def control() -> AsyncIterator[Control]:
     """Yield the control plane over the store that the settings name.

@@ -1,5 +1,7 @@
 """The whole command line as one application. Each command is in the file of its name."""
 
+from typing import Annotated
+
 import typer
 
 from payhooks.cli import (
@@ -70,6 +72,28 @@ app.command("reconcile", rich_help_panel=_CHECK)(reconcile.reconcile)
 app.add_typer(audit_log.group, name="audit-log", rich_help_panel=_CHECK)
 app.command("simulate", rich_help_panel=_CHECK)(simulate.simulate)
 app.command("version", rich_help_panel=_CHECK)(version.version)
+
+
+def _print_version(asked: bool) -> None:  # noqa: FBT001 - Typer calls it with what was given
+    if asked:
+        version.version()
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            callback=_print_version,
+            help="Print which version this is.",
+        ),
+    ] = False,
+) -> None:
+    """Take what stands before a command."""
 
 
 def main(arguments: list[str] | None = None) -> int:

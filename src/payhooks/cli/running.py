@@ -1,5 +1,6 @@
 """One process from settings until a signal: on uvloop, with what its machine needs set."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -10,6 +11,8 @@ import uvloop
 
 from payhooks import serving
 from payhooks.bootstrap import open_process
+from payhooks.cli import local
+from payhooks.cli.output import say
 from payhooks.errors import UnavailableError
 from payhooks.settings import Settings
 
@@ -29,6 +32,10 @@ def serve(settings: Settings, *, sends: bool, shared: bool) -> None:
     async def run() -> None:
         process = await open_process(settings, sends=sends)
         serving.prepare_process()
+        if not shared:
+            # From here on a connection waits for us and is not refused.
+            listener.listen(serving.BACKLOG)
+            tell(f"Serving at {url_at(listener)}; Ctrl-C stops it.")
         await serving.serve(process, listener)
 
     with listener:
@@ -63,6 +70,18 @@ def bind(settings: Settings, *, shared: bool) -> socket.socket:
         return serving.bind(host, port, shared=shared)
     except OSError as error:
         raise UnavailableError(f"cannot listen on {settings.listen}: {error.strerror}") from None
+
+
+def url_at(listener: socket.socket) -> str:
+    """Return where this socket is to be reached: its port, where the system chose it."""
+    host, port = listener.getsockname()[:2]
+    return local.url_of(host, port)
+
+
+def tell(words: str) -> None:
+    """Tell whoever started a server; that nobody reads it keeps nothing from being served."""
+    with contextlib.suppress(OSError):
+        say(words)
 
 
 def end_with_parent() -> None:

@@ -17,7 +17,7 @@ from payhooks import serving
 from payhooks.bootstrap import open_store
 from payhooks.cli.exits import ExitCode
 from payhooks.cli.output import say
-from payhooks.cli.running import bind
+from payhooks.cli.running import bind, tell, url_at
 from payhooks.clock import SystemClock
 from payhooks.settings import Settings
 
@@ -38,8 +38,9 @@ def supervise(settings: Settings, *, without_worker: bool) -> int:
 
     """
     # Held, not listened on: the port stays ours while children come and go.
-    with bind(settings, shared=True):
+    with bind(settings, shared=True) as held:
         asyncio.run(_demand_store(settings))
+        tell(f"Serving at {url_at(held)}, in {settings.workers} processes; Ctrl-C stops them.")
         command = [sys.executable, "-m", "payhooks", "serve", "--child"]
         if without_worker:
             command.append("--without-worker")

@@ -7,7 +7,7 @@ from payhooks.cli.output import AsJson, as_json, line
 
 
 def version(*, json: AsJson = False) -> None:
-    """Print which version this is."""
+    """Print which version this is; `payhooks --version` does too."""
     if json:
         as_json({"payhooks": __version__, "python": platform.python_version()})
     else:
