@@ -151,3 +151,21 @@ async def test_the_body_of_a_delivery_that_still_waits_is_kept(world: World) -> 
     await world.advance(11 * DAY_S)
     await _retire(world, days=90)
     assert (await world.lease_one()).rendered == b"{}"
+
+
+async def test_answers_do_not_wait_for_older_events_to_be_gone(world: World) -> None:
+    """A mountain of old events would keep a stranger's words for as long as it takes to move."""
+    merchant, endpoint = await _lane(world)
+    for number in range(3):
+        key = bytes(15) + bytes([number])
+        await world.accept(await world.arrival(world.event(merchant), key=key))
+    await world.advance(33 * DAY_S)
+    await world.publish(merchant, endpoint)
+    leased = await world.lease_one()
+    await world.fail(leased)
+    await world.advance(9 * DAY_S)
+
+    await world.store.retire(before=world.now() - timedelta(days=30), limit=1)
+
+    [attempt] = await attempts_of(world.store, merchant.id, leased.id)
+    assert attempt.answer_body == b""

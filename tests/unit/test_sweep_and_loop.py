@@ -1,20 +1,16 @@
 """Upkeep, and the loop that looks: what falls is picked up, and nothing stops the loop."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
 
 import msgspec
 import pytest
-from tests.support.flow import Flow, payment
-from tests.support.inbound import Inbound
+from tests.support.flow import payment
 from tests.support.stores import OpenedStore
+from tests.support.upkeep import Machine, Upkeep, until
 from tests.support.world import World
 
-from payhooks.errors import UnavailableError
-from payhooks.flow.sweep import DISABLE_AFTER_S, FAMILY, Sweep
-from payhooks.ids import EndpointId, MerchantId
+from payhooks.flow.sweep import DISABLE_AFTER_S, FAMILY
+from payhooks.ids import EndpointId
 from payhooks.model.delivery import State
 from payhooks.model.endpoint import (
     DisabledReason,
@@ -27,71 +23,21 @@ from payhooks.model.event import Event
 from payhooks.model.merchant import Merchant
 from payhooks.policy.retry import POLICIES
 from payhooks.ports.controlling import Change, Window
-from payhooks.ports.leasing import LaneNews, Lease, Trial
+from payhooks.ports.leasing import LaneNews, Trial
 from payhooks.ports.reading import DeliveryFilter, EventFilter
 from payhooks.ports.sweeping import Announcement
-from payhooks.ports.tallying import HOUR_S, MINUTE_S, Tally
 from payhooks.storage.memory import MemoryStore
 from payhooks.testing import ManualClock
-from payhooks.worker.loop import Worker
 from payhooks.worker.probation import PROBATION_FROM_S
 
 ALL = Window(limit=100)
 NO_SIGNATURE = Signature(type=SignatureType.NONE)
 
 
-class Upkeep:
-    """A flow with its sweep, and what the sweep asked of the control plane."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.flow = Flow(world)
-        self.disabled: list[tuple[EndpointId, DisabledReason]] = []
-        self.forgotten: list[EndpointId] = []
-        self.sweep = Sweep(
-            store=world.store,
-            acceptor=self.flow.acceptor,
-            clock=world.clock,
-            telemetry=self.flow.telemetry,
-            tallier=self.flow.tallier,
-            disable=self._disable,
-            forget_listener=self._forget,
-            dialect_policy=lambda _dialect: "standard",
-            retention=timedelta(days=30),
-        )
-
-    async def _disable(
-        self, _merchant_id: MerchantId, endpoint_id: EndpointId, reason: DisabledReason
-    ) -> None:
-        self.disabled.append((endpoint_id, reason))
-
-    async def _forget(self, _merchant_id: MerchantId, endpoint_id: EndpointId) -> None:
-        self.forgotten.append(endpoint_id)
-
-
 @pytest.fixture
 def world() -> World:
     clock = ManualClock()
     return World(OpenedStore(store=MemoryStore(clock=clock), clock=clock))
-
-
-async def test_counts_go_when_no_chart_shows_them_any_more(world: World) -> None:
-    """Two days by the minute, a month by the hour; the charts of a day and a month stay whole."""
-    upkeep = Upkeep(world)
-    merchant = await world.merchant()
-    now = world.now()
-    for step_s, ages in ((MINUTE_S, (1, 3)), (HOUR_S, (3, 31, 33))):
-        for days in ages:
-            at = now - timedelta(days=days)
-            tally = Tally(merchant_id=merchant.id, endpoint_id=None, step_s=step_s, at=at)
-            await world.store.add_tallies([tally])
-    assert [await upkeep.sweep.forget_tallies() for _ in range(2)] == [2, 0]
-    since = now - timedelta(days=40)
-    for step_s, left in ((MINUTE_S, 1), (HOUR_S, 2)):
-        found = await world.store.merchant_tallies(
-            merchant.id, step_s=step_s, since=since, until=now
-        )
-        assert len(found) == left
 
 
 async def test_a_lease_that_ran_out_goes_out_again_and_the_kill_costs_no_attempt(
@@ -227,80 +173,6 @@ async def test_what_waited_for_a_deleted_endpoint_is_cancelled(world: World) -> 
     await world.edit(endpoint, status=EndpointStatus.DELETED)
     assert await upkeep.sweep.cancel_orphans() == 1
     assert (await world.delivery(event, endpoint)).state is State.CANCELLED
-
-
-async def test_what_is_older_than_the_retention_goes(world: World) -> None:
-    upkeep = Upkeep(world)
-    merchant = await world.merchant()
-    await world.publish(merchant)
-    await world.advance(32 * 86_400)
-    while await upkeep.sweep.retire():
-        pass
-    assert await world.store.events(merchant.id, EventFilter(), ALL) == []
-
-
-async def test_what_was_told_is_known_for_longer_than_the_receipts_of_it(world: World) -> None:
-    """A dispute comes after as long as 540 days, and providers tell the old with the new."""
-    upkeep, inbound = Upkeep(world), Inbound(world)
-    connector = await inbound.connector(await world.merchant())
-    await inbound.heard(connector, "t-1", "paid 1 EUR")
-    for days, ancient in ((31, ("paid 1 EUR",)), (768, ("paid 1 EUR",)), (2, ())):
-        await world.advance(days * 86_400)
-        while await upkeep.sweep.retire():
-            pass
-        remembered = await inbound.remembered(connector, "t-1")
-        assert (remembered.heard, remembered.ancient) == ((), ancient)
-
-
-class Machine:
-    """A worker over a store that a test may take away."""
-
-    def __init__(self, world: World) -> None:
-        self.upkeep = Upkeep(world)
-        self.down = False
-        self.out_after_looks: list[int] = []  # deliveries, after looks that brought a trial
-        store = world.store
-
-        class Flaky:
-            def __getattr__(_, name: str) -> object:  # noqa: N805 - ``self`` is the machine here
-                if self.down and name in {"lease", "expire", "heartbeat"}:
-                    return self._fail
-                return self._lease if name == "lease" else getattr(store, name)
-
-        flow = self.upkeep.flow
-
-        async def no_replays() -> int:
-            return 0
-
-        flaky: Any = Flaky()
-        self.worker = Worker(
-            lease_store=flaky,
-            sweep_store=flaky,
-            dispatcher=flow.dispatcher,
-            settler=flow.settler,
-            sweep=self.upkeep.sweep,
-            advance_replays=no_replays,
-            clock=world.clock,
-            telemetry=flow.telemetry,
-            owner=7,
-        )
-
-    async def _lease(self, **named: Any) -> Lease:  # noqa: ANN401 - whatever the port asks
-        store = self.upkeep.world.store
-        lease = await store.lease(**named)
-        if any(one.probation for one in lease.leased):
-            states = dict((await store.pending()).states)
-            self.out_after_looks.append(states[State.LEASED])
-        return lease
-
-    async def _fail(self, **_: object) -> None:
-        raise UnavailableError("down")
-
-
-async def until(done: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(5):
-        while not await done():  # noqa: ASYNC110 - the store has no event to wait for
-            await asyncio.sleep(0.005)
 
 
 async def test_the_loop_sends_what_is_left_in_the_store(world: World) -> None:

@@ -101,7 +101,8 @@ class SweepStore(Protocol):
     async def retire(self, *, before: datetime, limit: int) -> int:
         """Purge what is older, whole events only; undone deliveries that old are cancelled.
 
-        Returns how many rows or partitions went; 0 when nothing is left to do.
+        Of each kind (events, keys, answers …) so much goes in each slice, so that none waits for
+        the others to end. Returns how many rows or partitions went; 0 when nothing is left to do.
         """
         ...
 

@@ -47,6 +47,11 @@ MEND_EVERY_S: Final = 60.0
 TEND_EVERY_S: Final = 60.0
 LISTENERS_EVERY_S: Final = 30.0
 RETIRE_EVERY_S: Final = 600.0
+# Between two slices of what is retired. A day falls due at once and may be millions of rows, so a
+# turn ends when nothing is left; publishers meanwhile have the store for three quarters of the
+# time at least, and for more where a slice has to wait for them.
+RETIRE_PAUSE_S_MIN: Final = 0.01
+RETIRE_PAUSE_PER_SLICE: Final = 3.0
 OVERDUE_EVERY_S: Final = 1.0
 
 
@@ -112,8 +117,8 @@ class Worker:
             ("mend", MEND_EVERY_S, self._sweep.mend_lanes),
             ("tend", TEND_EVERY_S, self._sweep.tend_failing),
             ("listeners", LISTENERS_EVERY_S, self._sweep.forget_silent_listeners),
-            ("retire", RETIRE_EVERY_S, lambda: _until_done(self._sweep.retire)),
-            ("tallies", RETIRE_EVERY_S, lambda: _until_done(self._sweep.forget_tallies)),
+            ("retire", RETIRE_EVERY_S, lambda: self._retire(self._sweep.retire)),
+            ("tallies", RETIRE_EVERY_S, lambda: self._retire(self._sweep.forget_tallies)),
             ("overdue", OVERDUE_EVERY_S, self._give_back_overdue),
         ]
         if self._advance_runs is not None:
@@ -258,6 +263,15 @@ class Worker:
         if await beside.step():
             self._dispatcher.hint()
 
+    async def _retire(self, slice_: Callable[[], Awaitable[int]]) -> None:
+        """Do slices until one finds nothing; a drain ends it between two."""
+        while True:
+            began_s = self._clock.monotonic_s()
+            if not await slice_():
+                return
+            took_s = self._clock.monotonic_s() - began_s
+            await asyncio.sleep(max(RETIRE_PAUSE_S_MIN, RETIRE_PAUSE_PER_SLICE * took_s))
+
     async def _give_back_overdue(self) -> None:
         self._dispatcher.give_back_overdue()
 
@@ -266,7 +280,7 @@ class Worker:
         self._telemetry.alarmed("store_unavailable", str(error))
 
 
-# One turn of upkeep does at most this many slices, so that a mountain is moved in many turns.
+# A turn that comes every second or two does at most this many slices: the next one is near.
 _SLICES_PER_TURN: Final = 20
 
 

@@ -71,7 +71,9 @@ class MemorySweep:
         """See SweepStore."""
         bound = first_id_at(before)
         old = [row for row in self._tables.queue.rows.values() if row.id < bound]
-        return self._cancel(old, limit) or self._purge(bound, limit) or self._purge_bodies(limit)
+        retired = self._purge(bound, limit) + self._purge_bodies(limit)
+        # They end visibly first; the next slice takes them.
+        return retired + self._cancel(old, limit)
 
     async def failing_lanes(self, *, for_s: float, limit: int) -> list[FailingLane]:
         """See SweepStore."""

@@ -68,20 +68,14 @@ class PostgresSweep:
         """See SweepStore. Whole days go as partitions, so *before* is best a midnight."""
         bound = first_id_at(before)
         cancelled = (await self._control.call(_SQL["cancel_old"], bound, limit))[0]["ids"]
-        if cancelled:
-            return len(cancelled)
+        retired = len(cancelled or ())
         async with self._control.borrowed() as connection:
             await self._ensure_partitions(connection)
-            oldest = await connection.fetchrow(_SQL["undone_oldest"])
-            safe = bound if oldest is None else min(bound, oldest["id"])
-            dropped = await _drop(connection, partitions.TABLES, below=safe)
-            if dropped:
-                return dropped
+            retired += await _drop(connection, partitions.TABLES, below=bound)
             for purge in ("purge_events", "purge_blocks", "purge_keys", "purge_entries"):
                 purged = await connection.fetchrow(_SQL[purge], bound, limit)
-                if purged is not None and purged["count"]:
-                    return int(purged["count"])
-            return await self._retire_bodies(connection, limit)
+                retired += 0 if purged is None else int(purged["count"])
+            return retired + await self._retire_bodies(connection, limit)
 
     async def failing_lanes(self, *, for_s: float, limit: int) -> list[FailingLane]:
         """See SweepStore."""
@@ -173,23 +167,22 @@ class PostgresSweep:
     async def _retire_bodies(self, connection: Connection, limit: int) -> int:
         """Forget bodies of deliveries that are over; they are kept for a shorter time."""
         bound = first_id_at(self._now() - timedelta(days=limits.ANSWER_KEPT_DAYS))
-        oldest = await connection.fetchrow(_SQL["undone_oldest"])
-        safe = bound if oldest is None else min(bound, oldest["id"])
-        dropped = await _drop(connection, ("bodies",), below=safe)
-        if dropped:
-            return dropped
+        dropped = await _drop(connection, ("bodies",), below=bound)
         purged = await connection.fetchrow(_SQL["purge_bodies"], bound, limit)
-        return 0 if purged is None else int(purged["count"])
+        return dropped + (0 if purged is None else int(purged["count"]))
 
 
 async def _drop(connection: Connection, tables: Sequence[str], *, below: bytes) -> int:
-    """Drop the oldest day that ends before *below* of each table; return how many."""
-    dropped = 0
-    for table in tables:
-        days = await partitions.existing(connection, table)
-        if days and days[0].bounds[1] <= below:
-            dropped += await partitions.drop(connection, days[0])
-    return dropped
+    """Drop the oldest day that ends before *below* of each table; return how many.
+
+    A day is kept while something of it, or of a day before it, is undone.
+    """
+    oldest = [days[0] for table in tables if (days := await partitions.existing(connection, table))]
+    due = [day for day in oldest if day.bounds[1] <= below]
+    # Only where a day is due: this look at the queue reads all that waits.
+    undone = await connection.fetchrow(_SQL["undone_oldest"]) if due else None
+    over = [day for day in due if undone is None or day.bounds[1] <= undone["id"]]
+    return sum([await partitions.drop(connection, day) for day in over])
 
 
 def _durability(settings: Row) -> str:

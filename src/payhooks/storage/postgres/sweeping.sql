@@ -85,7 +85,9 @@ SELECT count(*) AS count FROM gone
 WITH old AS MATERIALIZED (
   SELECT i.key FROM idempotency i
   WHERE i.event_id < $1 AND NOT EXISTS (SELECT FROM queue q WHERE q.id > i.event_id
-    AND q.id <= payhooks_last_of(i.event_id) AND q.state = 1)
+    AND q.id <= payhooks_last_of(i.event_id) AND q.state = 1
+    -- Says nothing new, but keeps all that is young and under way from being compared.
+    AND q.id < $1)
   LIMIT $2
 ), gone AS (
   DELETE FROM idempotency i USING old o WHERE i.key = o.key RETURNING 1

@@ -34,11 +34,13 @@ class SqliteRetire(Part):
         """See SweepStore."""
         bound = first_id_at(before)
 
-        def work(db: apsw.Connection) -> int:
-            now = self._clock.now()
-            return _retire_events(db, bound, limit, to_us(now)) or _retire_bodies(db, now, limit)
-
-        return await self._write(Kind.SLOW, work)
+        retired = await self._write(
+            Kind.SLOW, lambda db: _retire_events(db, bound, limit, self._now_us())
+        )
+        # Apart, so that whoever waits for the writer goes between the two.
+        return retired + await self._write(
+            Kind.SLOW, lambda db: _retire_bodies(db, self._clock.now(), limit)
+        )
 
 
 def _retire_events(db: apsw.Connection, bound: bytes, limit: int, now: int) -> int:
@@ -46,12 +48,12 @@ def _retire_events(db: apsw.Connection, bound: bytes, limit: int, now: int) -> i
     spans = [(merchant_id, id_, last_delivery_id_of(id_)) for merchant_id, id_, _ in old]
     undone = rows_of_many(db, _SQL["undone_of"], spans)
     waiting = [Undone(*row[:4]) for row in undone if row[4] != CODES[State.LEASED]]
-    if waiting:
-        # They end visibly first; the next slice takes them.
-        return end(db, waiting, Trigger.CANCEL, now=now)
-    leased = {event_id_of(row[1]) for row in undone}
-    _purge(db, [row for row in old if row[1] not in leased], now)
-    return len(old) - len(leased)
+    # They end visibly first; the next slice takes them.
+    ended = end(db, waiting, Trigger.CANCEL, now=now)
+    kept = {event_id_of(row[1]) for row in undone}
+    gone = [row for row in old if row[1] not in kept]
+    _purge(db, gone, now)
+    return ended + len(gone)
 
 
 def _purge(db: apsw.Connection, old: Sequence[Row], now: int) -> None:
