@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from tests.support.world import World, attempts_of, events_of
 
+from payhooks.ids import delivery_id
 from payhooks.model.endpoint import Endpoint, EndpointStatus
 from payhooks.model.merchant import Merchant
 from payhooks.ports.accepting import Accepted
@@ -140,6 +141,27 @@ async def test_answers_are_kept_for_a_week(world: World) -> None:
     await _retire(world, days=90)
     [attempt] = await attempts_of(world.store, merchant.id, leased.id)
     assert (attempt.status, attempt.answer_body, attempt.answer_headers) == (400, b"", ())
+
+
+async def test_an_answer_is_as_old_as_its_attempt_not_as_its_delivery(world: World) -> None:
+    """Who replays what failed last week wants to read what the receiver says now."""
+    merchant, endpoint = await _lane(world)
+    event, other = await world.publish(merchant, endpoint), await world.publish(merchant, endpoint)
+    await world.fail(*await world.lease())
+    await world.advance(8 * DAY_S)
+    await world.requeue(world.again(event, endpoint))
+    replayed = await world.lease_one()
+    await world.fail(replayed)
+    await _retire(world, days=90)
+    old, new = await attempts_of(world.store, merchant.id, replayed.id)
+    assert (old.answer_body, new.answer_body) == (b"", b"caf\xe9 \x00")
+    [attempt] = await attempts_of(world.store, merchant.id, delivery_id(other.id, endpoint.number))
+    assert attempt.answer_body == b""
+    await world.advance(8 * DAY_S)
+    await _retire(world, days=90)
+    assert not any(
+        one.answer_body for one in await attempts_of(world.store, merchant.id, new.delivery_id)
+    )
 
 
 async def test_the_body_of_a_delivery_that_still_waits_is_kept(world: World) -> None:

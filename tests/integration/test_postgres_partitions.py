@@ -146,6 +146,50 @@ async def test_an_old_day_is_dropped_whole(world: World, database: str) -> None:
     assert await world.store.event(merchant.id, young.id) is not None
 
 
+async def test_answers_of_a_day_go_at_once_but_for_those_of_replays(
+    world: World, hand: Hand, database: str
+) -> None:
+    """One replay must keep neither a day of strangers' words nor the days behind it."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    first = world.now().date()
+    old = await world.publish(merchant, endpoint)
+    await world.advance(_DAY_S)
+    await world.publish(merchant, endpoint)
+    await world.fail(*await world.lease())
+    await world.advance(9 * _DAY_S)
+    await world.requeue(world.again(old, endpoint))
+    await world.fail(await world.lease_one())
+
+    while await world.store.retire(before=world.now() - _days(90), limit=100):
+        pass
+
+    rows = await hand.run("SELECT fence FROM bodies")
+    assert [row["fence"] for row in rows] == [2]
+    days = [partition.day for partition in await _partitions(database, "bodies")]
+    assert first in days
+    assert first + _days(1) not in days
+
+
+async def test_answers_from_before_they_had_a_time_are_as_old_as_their_deliveries(
+    world: World, hand: Hand
+) -> None:
+    """An update must not keep what is there for another week, nor forget what is young."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    young = await world.publish(merchant, endpoint)
+    await world.fail(await world.lease_one())
+    await hand.run("UPDATE bodies SET kept_at = '-infinity'")
+
+    await world.advance(5 * _DAY_S)
+    assert await world.store.retire(before=world.now() - _days(90), limit=100) == 0
+    await world.advance(4 * _DAY_S)
+    assert await world.store.retire(before=world.now() - _days(90), limit=100)
+
+    assert await hand.run("SELECT FROM bodies") == []
+    assert await world.store.event(merchant.id, young.id) is not None
+
+
 async def test_a_day_with_a_delivery_under_way_is_kept(world: World) -> None:
     """Its worker still needs the event; nothing that was accepted is lost by tidying up."""
     merchant = await world.merchant()

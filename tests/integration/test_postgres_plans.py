@@ -13,6 +13,7 @@ from tests.support.postgres_plans import Explained, explaining, filled_database
 from tests.support.postgres_plans import id_text as _id
 from tests.support.postgres_plans import small_id as _small
 
+from payhooks.clock import SystemClock
 from payhooks.ids import MerchantId
 from payhooks.ports.reading import DeliveryFilter, EventFilter
 from payhooks.storage import statements
@@ -52,6 +53,8 @@ SELECT {_small(f"n % {_MERCHANTS}")}, {_id("00001")}, {_small(f"n % {_LANES}")},
 FROM generate_series({_ROWS + 1}, {2 * _ROWS}) n;
 INSERT INTO attempts (merchant_id, delivery_id, at, fence, late, detail)
 SELECT merchant_id, id, now(), 1, false, '' FROM deliveries;
+INSERT INTO bodies (merchant_id, delivery_id, kind, fence, body)
+SELECT merchant_id, id, 1, 1, '' FROM deliveries;
 INSERT INTO idempotency (key, event_id, content, deliveries, event_type)
 SELECT md5(n::text)::uuid, {_id("00000")}, {_small("n")}, 1, 'payment.succeeded'
 FROM generate_series(1, {_ROWS}) n;
@@ -280,3 +283,18 @@ async def test_counts_that_are_old_are_found_by_their_age(explained: Explained) 
     assert row["count"] == 0
     await explained.assert_no_walk()
     assert "tallies_age" in explained.indexes()
+
+
+async def test_answers_that_are_old_are_found_by_their_age(explained: Explained) -> None:
+    """A day with a single young answer goes row by row, and may have millions."""
+    sql = statements.load("payhooks.storage.postgres", "sweeping.sql")
+    now = SystemClock().now()
+    first, last = bytes(16), b"\xff" * 16
+
+    assert len(await explained.run(sql["youngest_body"], first, last)) == 1
+    for kept_since, gone in ((now - timedelta(days=1), 0), (now + timedelta(days=1), 500)):
+        [row] = await explained.run(sql["purge_bodies"], last, kept_since, 500)
+        assert row["count"] == gone
+
+    await explained.assert_no_walk()
+    assert explained.rows_read() < 5 * 500

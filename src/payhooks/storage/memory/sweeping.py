@@ -253,16 +253,21 @@ class MemorySweep:
         self._tables.feeds[endpoint_id] = {n: one for n, one in feed.items() if one != id_}
 
     def _purge_bodies(self, limit: int) -> int:
-        now = self._tables.clock.now()
-        bound = first_id_at(now - timedelta(days=limits.ANSWER_KEPT_DAYS))
-        holders = {**self._tables.rendered, **self._tables.attempts}
-        old = [
-            id_
-            for id_ in holders
-            if id_ < bound and id_ not in self._tables.queue.rows and self._tables.has_bodies(id_)
-        ][:limit]
-        self._tables.forget_bodies(old)
-        return len(old)
+        kept_since = self._tables.clock.now() - timedelta(days=limits.ANSWER_KEPT_DAYS)
+        bound, undone = first_id_at(kept_since), self._tables.queue.rows
+        rendered = [id_ for id_ in self._tables.rendered if id_ < bound and id_ not in undone]
+        for id_ in rendered[:limit]:
+            del self._tables.rendered[id_]
+        answers = [
+            one
+            for attempts in self._tables.attempts.values()
+            for one in attempts.values()
+            # By itself, not by its delivery: that of a replay is younger.
+            if one.at < kept_since and (one.answer_headers or one.answer_body)
+        ]
+        for one in answers[:limit]:
+            self._tables.forget_answer(one)
+        return len(rendered[:limit]) + len(answers[:limit])
 
     def _due_times(self) -> list[int]:
         """Return the due times of what waits in open lanes."""

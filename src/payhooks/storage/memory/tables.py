@@ -221,20 +221,17 @@ class Tables:
         """Return whether what waits in this lane waits for its merchant."""
         return self.lanes[endpoint_id].state in {LaneState.PAUSED, LaneState.DISABLED}
 
-    def has_bodies(self, id_: DeliveryId) -> bool:
-        """Return whether a rendered body or something of an answer is kept."""
-        attempts = self.attempts.get(id_, {}).values()
-        return id_ in self.rendered or any(
-            one.answer_headers or one.answer_body for one in attempts
-        )
-
     def forget_bodies(self, ids: Iterable[DeliveryId]) -> None:
         """Remove rendered bodies and what was kept of answers."""
         for id_ in ids:
             self.rendered.pop(id_, None)
-            attempts = self.attempts.get(id_, {})
-            for key, attempt in attempts.items():
-                attempts[key] = msgspec.structs.replace(attempt, answer_headers=(), answer_body=b"")
+            for attempt in list(self.attempts.get(id_, {}).values()):
+                self.forget_answer(attempt)
+
+    def forget_answer(self, attempt: Attempt) -> None:
+        """Remove what was kept of the answer to one attempt."""
+        bare = msgspec.structs.replace(attempt, answer_headers=(), answer_body=b"")
+        self.attempts[attempt.delivery_id][attempt.fence, attempt.late] = bare
 
     def log(self, entry: AuditEntry) -> None:
         """Chain an entry to those before it."""

@@ -21,6 +21,7 @@ from payhooks.ports.sweeping import (
 from payhooks.storage import documents, statements
 from payhooks.storage.postgres import migrations, partitions
 from payhooks.storage.postgres.connections import Connection, Connections, Row
+from payhooks.storage.postgres.partitions import Partition
 from payhooks.storage.postgres.rows import CODES
 
 _SQL: Final = statements.load("payhooks.storage.postgres", "sweeping.sql")
@@ -71,7 +72,7 @@ class PostgresSweep:
         retired = len(cancelled or ())
         async with self._control.borrowed() as connection:
             await self._ensure_partitions(connection)
-            retired += await _drop(connection, partitions.TABLES, below=bound)
+            retired += await _drop(connection, below=bound)
             for purge in ("purge_events", "purge_blocks", "purge_keys", "purge_entries"):
                 purged = await connection.fetchrow(_SQL[purge], bound, limit)
                 retired += 0 if purged is None else int(purged["count"])
@@ -165,24 +166,36 @@ class PostgresSweep:
             self._partitions_at_s = now_s + _PARTITIONS_EVERY_S
 
     async def _retire_bodies(self, connection: Connection, limit: int) -> int:
-        """Forget bodies of deliveries that are over; they are kept for a shorter time."""
-        bound = first_id_at(self._now() - timedelta(days=limits.ANSWER_KEPT_DAYS))
-        dropped = await _drop(connection, ("bodies",), below=bound)
-        purged = await connection.fetchrow(_SQL["purge_bodies"], bound, limit)
+        """Forget answers, and bodies of deliveries that are over; they are kept for a week."""
+        kept_since = self._now() - timedelta(days=limits.ANSWER_KEPT_DAYS)
+        bound = first_id_at(kept_since)
+        days = await partitions.existing(connection, "bodies")
+        dropped = 0
+        for day in await _over(connection, days, below=bound):
+            youngest = await connection.fetchrow(_SQL["youngest_body"], *day.bounds)
+            if youngest is None or youngest["kept_at"] < kept_since:
+                dropped = int(await partitions.drop(connection, day))
+                break
+        purged = await connection.fetchrow(_SQL["purge_bodies"], bound, kept_since, limit)
         return dropped + (0 if purged is None else int(purged["count"]))
 
 
-async def _drop(connection: Connection, tables: Sequence[str], *, below: bytes) -> int:
-    """Drop the oldest day that ends before *below* of each table; return how many.
-
-    A day is kept while something of it, or of a day before it, is undone.
-    """
-    oldest = [days[0] for table in tables if (days := await partitions.existing(connection, table))]
-    due = [day for day in oldest if day.bounds[1] <= below]
-    # Only where a day is due: this look at the queue reads all that waits.
-    undone = await connection.fetchrow(_SQL["undone_oldest"]) if due else None
-    over = [day for day in due if undone is None or day.bounds[1] <= undone["id"]]
+async def _drop(connection: Connection, *, below: bytes) -> int:
+    """Drop the oldest day that ends before *below* of each table; return how many."""
+    days = [await partitions.existing(connection, table) for table in partitions.TABLES]
+    over = await _over(connection, [each[0] for each in days if each], below=below)
     return sum([await partitions.drop(connection, day) for day in over])
+
+
+async def _over(
+    connection: Connection, days: Sequence[Partition], *, below: bytes
+) -> list[Partition]:
+    """Return those that end before *below* and before all that is undone."""
+    due = [day for day in days if day.bounds[1] <= below]
+    if not due:
+        return []  # the look at the queue would read all that waits
+    undone = await connection.fetchrow(_SQL["undone_oldest"])
+    return [day for day in due if undone is None or day.bounds[1] <= undone["id"]]
 
 
 def _durability(settings: Row) -> str:

@@ -99,15 +99,24 @@ WITH gone AS (
     SELECT x.ctid FROM feed_entries x WHERE x.delivery_id < $1 LIMIT $2)) RETURNING 1
 ) SELECT count(*) AS count FROM gone
 
+-- name: youngest_body
+SELECT b.kept_at FROM bodies b WHERE b.delivery_id >= $1 AND b.delivery_id < $2
+ORDER BY b.kept_at DESC LIMIT 1
+
+-- An answer goes when it is old itself; a rendered body not before its delivery is over, too.
 -- name: purge_bodies
 WITH old AS MATERIALIZED (
-  SELECT b.merchant_id, b.delivery_id FROM bodies b
-  WHERE b.delivery_id < $1 AND NOT EXISTS (
-    SELECT FROM queue q WHERE q.merchant_id = b.merchant_id AND q.id = b.delivery_id)
-  GROUP BY b.merchant_id, b.delivery_id LIMIT $2
+  SELECT b.merchant_id, b.delivery_id, b.kind, b.fence, b.late FROM bodies b
+  -- The first says nothing new, but keeps out the days that are young. NOT EXISTS would be
+  -- answered by reading all that waits.
+  WHERE b.delivery_id < $1 AND b.kept_at < $2 AND (b.kind = 1 OR (
+    SELECT q.id FROM queue q
+    WHERE q.merchant_id = b.merchant_id AND q.id = b.delivery_id) IS NULL)
+  ORDER BY b.kept_at LIMIT $3
 ), gone AS (
   DELETE FROM bodies b USING old o
-  WHERE b.merchant_id = o.merchant_id AND b.delivery_id = o.delivery_id
+  WHERE b.merchant_id = o.merchant_id AND b.delivery_id = o.delivery_id AND b.kind = o.kind
+    AND b.fence = o.fence AND b.late = o.late
 )
 SELECT count(*) AS count FROM old
 
