@@ -22,10 +22,12 @@ from payhooks.storage.sqlite.selecting import where_events, where_undone
 from payhooks.storage.sqlite.settling import prepare
 
 _PACKAGE = "payhooks.storage.sqlite"
-# What may be read from end to end: what the caller bound, and an index of just what is looked for.
+# What may be read from end to end: what the caller bound, and an index of just what is looked for;
+# and who the merchants are, once for a slice of retention that has to look for it.
 _BOUND = re.compile(
     r"SCAN (\d+ CONSTANT ROWS|CONSTANT ROW|\d+-ROW VALUES CLAUSE|carray VIRTUAL TABLE|"
     r"\(subquery-\d+\)|temp\.settling|s|arrived|wanted|ended|woken|w|old|"
+    r"m USING INDEX sqlite_autoindex_merchants_2|"
     r"(l|lanes) USING COVERING INDEX lanes_deleted|receipts USING INDEX receipts_waiting)(?!\w)"
 )
 
@@ -127,6 +129,14 @@ def _walks(plan: list[str]) -> list[str]:
         ("sweeping", "take_back", 0, ["queue USING PRIMARY KEY (merchant_id=? AND id=?)"]),
         ("sweeping", "drifted", 0, ["q USING COVERING INDEX queue_due (endpoint_id=?)"]),
         ("sweeping", "orphans", 0, ["COVERING INDEX lanes_deleted", "q USING INDEX queue_due"]),
+        (
+            "sweeping",
+            "old_events",
+            0,
+            ["e USING INDEX sqlite_autoindex_events_1 (merchant_id=? AND"],
+        ),
+        ("sweeping", "retire_bodies", 0, ["bodies USING COVERING INDEX bodies_kept (kept_at<?)"]),
+        ("sweeping", "retire_rendered", 0, ["r USING INDEX sqlite_autoindex_rendered_1 (deliver"]),
         ("sweeping", "undone_of", 3, ["q USING PRIMARY KEY (merchant_id=? AND id>? AND id<?)"]),
         ("sweeping", "purge_events", 2, ["events USING COVERING INDEX sqlite_autoindex_events_1"]),
         ("sweeping", "purge_attempts", 0, ["attempts USING PRIMARY KEY (delivery_id=?)"]),

@@ -33,18 +33,22 @@ class SqliteRetire(Part):
     async def retire(self, *, before: datetime, limit: int) -> int:
         """See SweepStore."""
         bound = first_id_at(before)
-
-        retired = await self._write(
-            Kind.SLOW, lambda db: _retire_events(db, bound, limit, self._now_us())
-        )
+        old = await self._read(lambda db: _old_events(db, bound, limit))
+        retired = await self._write(Kind.SLOW, lambda db: _retire_events(db, old, self._now_us()))
         # Apart, so that whoever waits for the writer goes between the two.
         return retired + await self._write(
             Kind.SLOW, lambda db: _retire_bodies(db, self._clock.now(), limit)
         )
 
 
-def _retire_events(db: apsw.Connection, bound: bytes, limit: int, now: int) -> int:
-    old = rows(db, _SQL["old_events"], (bound, limit))
+def _old_events(db: apsw.Connection, bound: bytes, limit: int) -> list[Row]:
+    first = rows(db, _SQL["first_events"], (bound, limit))
+    # Neighbours, which share their pages. Where some of the first are young, the others are too,
+    # or those were accepted while the clock was ahead.
+    return first if len(first) == limit else rows(db, _SQL["old_events"], (bound, limit))
+
+
+def _retire_events(db: apsw.Connection, old: Sequence[Row], now: int) -> int:
     spans = [(merchant_id, id_, last_delivery_id_of(id_)) for merchant_id, id_, _ in old]
     undone = rows_of_many(db, _SQL["undone_of"], spans)
     waiting = [Undone(*row[:4]) for row in undone if row[4] != CODES[State.LEASED]]

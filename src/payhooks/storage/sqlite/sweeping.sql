@@ -59,9 +59,14 @@ UPDATE lanes SET swept = 1 WHERE state = 3 AND swept = 0 AND NOT EXISTS (
   SELECT 1 FROM queue AS q
   WHERE q.merchant_id = lanes.merchant_id AND q.endpoint_id = lanes.endpoint_id);
 
--- Rows of events follow the order of acceptance, so the oldest are the first.
--- name: old_events
+-- Rows of events follow the order of acceptance, so the first are the oldest …
+-- name: first_events
 SELECT merchant_id, id, idempotency FROM (SELECT * FROM events ORDER BY n LIMIT ?2) WHERE id < ?1;
+
+-- … where the clock never went back. These are found wherever they stand.
+-- name: old_events
+SELECT e.merchant_id, e.id, e.idempotency
+FROM merchants AS m CROSS JOIN events AS e ON e.merchant_id = m.id AND e.id < ?1 LIMIT ?2;
 
 -- name: undone_of
 WITH old (merchant_id, low, high) AS (VALUES :rows)
@@ -108,7 +113,8 @@ DELETE FROM order_blocks WHERE delivery_id IN (SELECT value FROM carray(?))
 RETURNING endpoint_id, order_key;
 
 -- name: retire_bodies
-DELETE FROM bodies WHERE n IN (SELECT n FROM bodies ORDER BY n LIMIT ?2) AND kept_at < ?1;
+DELETE FROM bodies WHERE n IN (
+  SELECT n FROM bodies INDEXED BY bodies_kept WHERE kept_at < ?1 ORDER BY kept_at LIMIT ?2);
 
 -- name: retire_rendered
 DELETE FROM rendered WHERE n IN (
