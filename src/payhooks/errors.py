@@ -146,3 +146,8 @@ class RateLimitedError(UnavailableError):
 
 class OutcomeUnknownError(UnavailableError):
     """The connection broke before the answer: done or not done. Safe to repeat as it was."""
+
+
+def is_outage(error: BaseException) -> bool:
+    """Return whether *error* is a dependency's, and so everybody's; else it is one thing's."""
+    return isinstance(error, UnavailableError) and not isinstance(error, DamagedError)

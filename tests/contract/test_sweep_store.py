@@ -271,6 +271,7 @@ async def test_announcements_wait_until_they_are_published(world: World) -> None
     await world.store.apply(Change(audit=audit, announcements=(told[2],)))
     assert await world.store.announcements(limit=10) == told
     assert await world.store.announcements(limit=2) == told[:2]
+    assert await world.store.announcements(limit=2, skip=1) == told[1:]
     await world.store.announced([told[0].id, told[2].id])
     assert await world.store.announcements(limit=10) == [told[1]]
 

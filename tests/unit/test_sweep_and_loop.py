@@ -9,7 +9,7 @@ from tests.support.stores import OpenedStore
 from tests.support.upkeep import Machine, Upkeep, until
 from tests.support.world import World
 
-from payhooks.flow.sweep import DISABLE_AFTER_S, FAMILY
+from payhooks.flow.sweep import DISABLE_AFTER_S
 from payhooks.ids import EndpointId
 from payhooks.model.delivery import State
 from payhooks.model.endpoint import (
@@ -22,10 +22,9 @@ from payhooks.model.endpoint import (
 from payhooks.model.event import Event
 from payhooks.model.merchant import Merchant
 from payhooks.policy.retry import POLICIES
-from payhooks.ports.controlling import Change, Window
+from payhooks.ports.controlling import Window
 from payhooks.ports.leasing import LaneNews, Trial
-from payhooks.ports.reading import DeliveryFilter, EventFilter
-from payhooks.ports.sweeping import Announcement
+from payhooks.ports.reading import DeliveryFilter
 from payhooks.storage.memory import MemoryStore
 from payhooks.testing import ManualClock
 from payhooks.worker.probation import PROBATION_FROM_S
@@ -75,28 +74,6 @@ async def test_what_kills_three_workers_alone_is_set_aside_and_alarmed(world: Wo
         await upkeep.sweep.expire()
     assert (await world.delivery(event, endpoint)).state is State.FAILED
     assert "poison" in {kind for kind, _ in upkeep.flow.quiet.alarms}
-
-
-async def test_an_announcement_is_published_once_and_forgotten(world: World) -> None:
-    """Twice announced is a lie, and lost is worse: its id is the idempotency key."""
-    upkeep = Upkeep(world)
-    merchant = await world.merchant()
-    announcement = Announcement(
-        id=world.ids.new(),
-        merchant_id=merchant.id,
-        type="webhook.updated",
-        object_type="webhook",
-        object_id="ep_1",
-        data=b'{"label":"Shop"}',
-    )
-    await world.store.apply(Change(audit=world.audit(merchant.id), announcements=(announcement,)))
-    assert await upkeep.sweep.publish_announcements() == 1
-    assert await upkeep.sweep.publish_announcements() == 0
-    # A crash between publishing and forgetting: it is found again.
-    await world.store.apply(Change(audit=world.audit(merchant.id), announcements=(announcement,)))
-    await upkeep.sweep.publish_announcements()
-    [stored] = await world.store.events(merchant.id, EventFilter(), ALL)
-    assert (stored.event.type, stored.event.family) == ("webhook.updated", FAMILY)
 
 
 async def failing(world: World, merchant: Merchant) -> EndpointId:

@@ -17,7 +17,7 @@ from payhooks.control import orders
 from payhooks.control.context import Control
 from payhooks.control.event_types import TypeBook
 from payhooks.control.orders import OrderWord
-from payhooks.errors import ConflictError, DamagedError, PayhooksError, UnavailableError
+from payhooks.errors import ConflictError, PayhooksError, is_outage
 from payhooks.flow.accept import Acceptor
 from payhooks.flow.publication import Publication, Published
 from payhooks.ids import MERCHANT, EventId, MerchantId, first_id_at, to_text
@@ -129,7 +129,7 @@ class OrderFollower:
             try:
                 told += await self._look(one)
             except Exception as error:  # One merchant's: the others go on.
-                if _is_outage(error):
+                if is_outage(error):
                     # Everybody's, so it seems. If it is this one's alone, the others are first.
                     self._followed[one.id] = self._followed.pop(one.id)
                     raise
@@ -227,7 +227,7 @@ class OrderFollower:
         try:
             told = await self._tell_in_turn(followed, object_type, object_id)
         except Exception as error:  # One object's: the others go on.
-            if _is_outage(error):
+            if is_outage(error):
                 raise
             self._troubles.failed(key, error)
             return None
@@ -270,7 +270,3 @@ class OrderFollower:
             return False
         # Here it waits, whatever it is, unless the store is down.
         raise result
-
-
-def _is_outage(error: Exception) -> bool:
-    return isinstance(error, UnavailableError) and not isinstance(error, DamagedError)

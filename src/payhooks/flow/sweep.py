@@ -11,9 +11,9 @@ from typing import Final
 
 from payhooks import limits
 from payhooks.clock import Clock
-from payhooks.errors import DamagedError, NotFoundError
+from payhooks.errors import DamagedError, PayhooksError, is_outage
 from payhooks.flow.accept import Acceptor
-from payhooks.flow.publication import Publication, Published
+from payhooks.flow.publication import Publication
 from payhooks.flow.tally import Tallier
 from payhooks.ids import MERCHANT, EndpointId, MerchantId, to_text
 from payhooks.model.delivery import State
@@ -66,6 +66,8 @@ class Sweep:
         self._dialect_policy = dialect_policy
         self._retention = retention
         self._mend_after: EndpointId | None = None
+        self._passed = 0  # announcements that wait for their merchants' sake, in this round
+        self._held: set[MerchantId] = set()
 
     async def expire(self) -> int:
         """Take back leases that ran out."""
@@ -122,12 +124,25 @@ class Sweep:
         )
 
     async def publish_announcements(self) -> int:
-        """Publish what control changes announced; the id is the idempotency key."""
-        announcements = await self._store.announcements(limit=limits.SLICE_ROWS_MAX)
-        # One after the other: an endpoint's changes are told in the order they were made.
-        done = [each.id for each in announcements if await self._publish(each)]
-        if done:
-            await self._store.announced(done)
+        """Publish a slice of what control changes announced; the id is the idempotency key."""
+        page = await self._store.announcements(limit=limits.SLICE_ROWS_MAX, skip=self._passed)
+        done: list[bytes] = []
+        try:
+            # One after the other: an endpoint's changes are told in the order they were made.
+            for each in page:
+                if each.merchant_id in self._held:
+                    continue
+                if await self._publish(each):
+                    done.append(each.id)
+        finally:
+            # Not marked, they would be the first to be published again, outage after outage.
+            if done:
+                await self._store.announced(done)
+        # The next slice begins behind those that wait; a round ends with the last.
+        self._passed += len(page) - len(done)
+        if len(page) < limits.SLICE_ROWS_MAX:
+            self._passed = 0
+            self._held.clear()
         return len(done)
 
     async def tend_failing(self) -> None:
@@ -148,13 +163,17 @@ class Sweep:
 
     async def _publish(self, announcement: Announcement) -> bool:
         try:
-            return await self._try_to_publish(announcement)
-        except (DamagedError, NotFoundError) as error:
-            # One merchant's trouble: the others' announcements go, this one waits.
+            await self._try_to_publish(announcement)
+        except PayhooksError as error:
+            if is_outage(error):
+                raise
+            # One merchant's trouble: the others' announcements go, all of this one's wait.
+            self._held.add(announcement.merchant_id)
             self._telemetry.alarmed("announcement_waits", str(error))
             return False
+        return True
 
-    async def _try_to_publish(self, announcement: Announcement) -> bool:
+    async def _try_to_publish(self, announcement: Announcement) -> None:
         [result] = await self._acceptor.publish(
             to_text(MERCHANT, announcement.merchant_id),
             [
@@ -169,7 +188,8 @@ class Sweep:
             ],
             authorise=lambda _table: None,
         )
-        return isinstance(result, Published)
+        if isinstance(result, PayhooksError):
+            raise result
 
     async def _tend(self, lane: FailingLane) -> None:
         endpoint = await self._store.endpoint(lane.merchant_id, lane.endpoint_id)

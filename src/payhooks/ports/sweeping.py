@@ -118,8 +118,8 @@ class SweepStore(Protocol):
         """Return listening endpoints whose stream has given no sign of life for *for_s*."""
         ...
 
-    async def announcements(self, *, limit: int) -> list[Announcement]:
-        """Return announcements not yet published, oldest first."""
+    async def announcements(self, *, limit: int, skip: int = 0) -> list[Announcement]:
+        """Return announcements not yet published, oldest first, without the first *skip*."""
         ...
 
     async def announced(self, ids: Sequence[bytes]) -> None:

@@ -105,9 +105,9 @@ class MemorySweep:
             if lane.state is LaneState.LISTENING and lane.listened_at <= bound
         ]
 
-    async def announcements(self, *, limit: int) -> list[Announcement]:
+    async def announcements(self, *, limit: int, skip: int = 0) -> list[Announcement]:
         """See SweepStore."""
-        return list(islice(self._tables.announcements.values(), limit))
+        return list(islice(self._tables.announcements.values(), skip, skip + limit))
 
     async def announced(self, ids: Sequence[bytes]) -> None:
         """See SweepStore."""

@@ -100,9 +100,9 @@ class PostgresSweep:
         rows = await self._control.call(_SQL["silent_listeners"], for_s)
         return [(MerchantId(row["merchant_id"]), EndpointId(row["endpoint_id"])) for row in rows]
 
-    async def announcements(self, *, limit: int) -> list[Announcement]:
+    async def announcements(self, *, limit: int, skip: int = 0) -> list[Announcement]:
         """See SweepStore."""
-        rows = await self._control.call(_SQL["announcements"], limit)
+        rows = await self._control.call(_SQL["announcements"], limit, skip)
         return documents.decode_readable(Announcement, [row["document"] for row in rows])
 
     async def announced(self, ids: Sequence[bytes]) -> None:

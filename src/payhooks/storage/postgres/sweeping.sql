@@ -137,7 +137,7 @@ WHERE l.state = 4 AND l.listened_at <= n.now - make_interval(secs => $1)
 ORDER BY l.listened_at
 
 -- name: announcements
-SELECT document FROM announcements ORDER BY n LIMIT $1
+SELECT document FROM announcements ORDER BY n LIMIT $1 OFFSET $2
 
 -- name: announced
 DELETE FROM announcements WHERE id = ANY ($1)

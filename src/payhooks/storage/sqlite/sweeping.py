@@ -87,9 +87,9 @@ class SqliteSweep(Part):
         found = await self._read(lambda db: rows(db, _SQL["silent"], (bound,)))
         return [(MerchantId(merchant), EndpointId(endpoint)) for merchant, endpoint in found]
 
-    async def announcements(self, *, limit: int) -> list[Announcement]:
+    async def announcements(self, *, limit: int, skip: int = 0) -> list[Announcement]:
         """See SweepStore."""
-        found = await self._read(lambda db: rows(db, _SQL["announcements"], (limit,)))
+        found = await self._read(lambda db: rows(db, _SQL["announcements"], (limit, skip)))
         return decode_readable(Announcement, [text for (text,) in found])
 
     async def announced(self, ids: Sequence[bytes]) -> None:

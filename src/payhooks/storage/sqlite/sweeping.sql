@@ -136,7 +136,7 @@ SELECT merchant_id, endpoint_id FROM lanes INDEXED BY lanes_listening
 WHERE state = 4 AND listened_at <= ? ORDER BY listened_at;
 
 -- name: announcements
-SELECT document FROM announcements ORDER BY n LIMIT ?;
+SELECT document FROM announcements ORDER BY n LIMIT ? OFFSET ?;
 
 -- name: announced
 DELETE FROM announcements WHERE id IN (SELECT value FROM carray(?));
