@@ -11,6 +11,8 @@ from tests.support.world import World
 
 from payhooks import limits
 from payhooks.model.delivery import State
+from payhooks.ports.controlling import Window
+from payhooks.ports.reading import EventFilter
 from payhooks.storage.postgres import partitions
 from payhooks.storage.postgres.connections import Target
 from payhooks.storage.postgres.partitions import Partition
@@ -144,6 +146,26 @@ async def test_an_old_day_is_dropped_whole(world: World, database: str) -> None:
         assert min(days) > day
     assert await world.store.event(merchant.id, old.id) is None
     assert await world.store.event(merchant.id, young.id) is not None
+
+
+async def test_a_slice_counts_deliveries_with_their_events(world: World) -> None:
+    """What lies in no day goes row by row, and a statement may not take for longer than 2 s."""
+    await world.advance(30 * _DAY_S)  # Beyond the partitions there are.
+    merchant = await world.merchant()
+    endpoints = [await world.endpoint(merchant) for _ in range(3)]
+    few = [await world.publish(merchant, endpoints[0]) for _ in range(3)]
+    many = [await world.publish(merchant, *endpoints) for _ in range(2)]
+    await world.fail(*await world.lease())
+    await world.advance(12 * _DAY_S)
+
+    left = []
+    for _ in range(4):
+        await world.store.retire(before=world.now() - _days(10), limit=4)
+        stored = await world.store.events(merchant.id, EventFilter(), Window(limit=10))
+        left.append([one.event.id for one in reversed(stored)])
+
+    order = [event.id for event in few + many]
+    assert left == [order[2:], order[3:], order[4:], []]
 
 
 async def test_answers_of_a_day_go_at_once_but_for_those_of_replays(

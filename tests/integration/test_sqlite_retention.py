@@ -86,3 +86,22 @@ async def test_answers_of_a_time_when_the_clock_was_ahead_do_not_keep_others(wor
 
     [attempt] = await attempts_of(world.store, merchant.id, leased.id)
     assert (attempt.status, attempt.answer_body) == (400, b"")
+
+
+async def test_a_slice_counts_deliveries_with_their_events(world: World) -> None:
+    """500 events that went to 10,000 endpoints each would be one transaction of the one writer."""
+    merchant, first = await _lane(world)
+    second, third = await world.endpoint(merchant), await world.endpoint(merchant)
+    few = [await world.publish(merchant, first) for _ in range(2)]
+    many = [await world.publish(merchant, first, second, third) for _ in range(2)]
+    await world.fail(*await world.lease())
+    await world.advance(40 * _DAY_S)
+
+    left = []
+    for _ in range(5):
+        await world.store.retire(before=world.now() - timedelta(days=30), limit=_SLICE)
+        stored = await world.store.events(merchant.id, EventFilter(), Window(limit=10))
+        left.append([one.event.id for one in reversed(stored)])
+
+    order = [event.id for event in few + many]
+    assert left == [order[1:], order[2:], order[3:], [], []]

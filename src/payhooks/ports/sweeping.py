@@ -102,7 +102,8 @@ class SweepStore(Protocol):
         """Purge what is older, whole events only; undone deliveries that old are cancelled.
 
         Of each kind (events, keys, answers …) so much goes in each slice, so that none waits for
-        the others to end. Returns how many rows or partitions went; 0 when nothing is left to do.
+        the others to end; a store whose transactions keep others waiting counts deliveries with
+        their events. Returns how many rows or partitions went; 0 when nothing is left to do.
         """
         ...
 

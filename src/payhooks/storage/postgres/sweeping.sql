@@ -41,11 +41,17 @@ SELECT cancel_v1(array_agg(o.merchant_id), array_agg(o.id)) AS ids FROM old o
 SELECT q.id FROM queue q ORDER BY q.id LIMIT 1
 
 -- name: purge_events
-WITH old AS MATERIALIZED (
-  SELECT e.merchant_id, e.id FROM events e
+WITH found AS MATERIALIZED (
+  SELECT e.merchant_id, e.id, e.fan_out FROM events e
   WHERE e.id < $1 AND NOT EXISTS (SELECT FROM queue q WHERE q.merchant_id = e.merchant_id
     AND q.id > e.id AND q.id <= payhooks_last_of(e.id))
   ORDER BY e.id LIMIT $2 FOR UPDATE OF e SKIP LOCKED
+), old AS MATERIALIZED (
+  -- As many as go together with all of their deliveries, but one at least.
+  SELECT f.merchant_id, f.id FROM (
+    SELECT o.merchant_id, o.id, sum(1 + o.fan_out) OVER (ORDER BY o.id) AS together,
+      row_number() OVER (ORDER BY o.id) AS n FROM found o) f
+  WHERE f.together <= $2 OR f.n = 1
 ), gone_events AS (
   DELETE FROM events e USING old o WHERE e.merchant_id = o.merchant_id AND e.id = o.id
 ), gone_deliveries AS (

@@ -1,7 +1,9 @@
 """Retention: the oldest events go, with all that is known of them."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Final
 
 import apsw
@@ -45,11 +47,14 @@ def _old_events(db: apsw.Connection, bound: bytes, limit: int) -> list[Row]:
     first = rows(db, _SQL["first_events"], (bound, limit))
     # Neighbours, which share their pages. Where some of the first are young, the others are too,
     # or those were accepted while the clock was ahead.
-    return first if len(first) == limit else rows(db, _SQL["old_events"], (bound, limit))
+    found = first if len(first) == limit else rows(db, _SQL["old_events"], (bound, limit))
+    # With all of their deliveries they go in one transaction, for which publishers wait.
+    together = list(accumulate(1 + fan_out for _, _, _, fan_out in found))
+    return found[: max(bisect_right(together, limit), 1)]
 
 
 def _retire_events(db: apsw.Connection, old: Sequence[Row], now: int) -> int:
-    spans = [(merchant_id, id_, last_delivery_id_of(id_)) for merchant_id, id_, _ in old]
+    spans = [(merchant_id, id_, last_delivery_id_of(id_)) for merchant_id, id_, _, _ in old]
     undone = rows_of_many(db, _SQL["undone_of"], spans)
     waiting = [Undone(*row[:4]) for row in undone if row[4] != CODES[State.LEASED]]
     # They end visibly first; the next slice takes them.
@@ -61,7 +66,7 @@ def _retire_events(db: apsw.Connection, old: Sequence[Row], now: int) -> int:
 
 
 def _purge(db: apsw.Connection, old: Sequence[Row], now: int) -> None:
-    spans = [(merchant, id_, last_delivery_id_of(EventId(id_))) for merchant, id_, _ in old]
+    spans = [(merchant, id_, last_delivery_id_of(EventId(id_))) for merchant, id_, _, _ in old]
     of_merchant: dict[EventId, MerchantId] = {row[1]: row[0] for row in old}
     ids = [id_ for (id_,) in rows_of_many(db, _SQL["deliveries_of"], spans)]
     for name in _OF_DELIVERIES:

@@ -61,11 +61,12 @@ UPDATE lanes SET swept = 1 WHERE state = 3 AND swept = 0 AND NOT EXISTS (
 
 -- Rows of events follow the order of acceptance, so the first are the oldest …
 -- name: first_events
-SELECT merchant_id, id, idempotency FROM (SELECT * FROM events ORDER BY n LIMIT ?2) WHERE id < ?1;
+SELECT merchant_id, id, idempotency, fan_out
+FROM (SELECT * FROM events ORDER BY n LIMIT ?2) WHERE id < ?1;
 
 -- … where the clock never went back. These are found wherever they stand.
 -- name: old_events
-SELECT e.merchant_id, e.id, e.idempotency
+SELECT e.merchant_id, e.id, e.idempotency, e.fan_out
 FROM merchants AS m CROSS JOIN events AS e ON e.merchant_id = m.id AND e.id < ?1 LIMIT ?2;
 
 -- name: undone_of
