@@ -169,3 +169,54 @@ async def test_filters_select_what_they_say(api: World) -> None:
         answer = await api.call("GET", f"{at}/{query}")
         assert answer.status == 200, answer.body
         assert len(answer.json["data"]) == count, query
+
+
+_HOOK = {"label": "Hook", "url": "https://example.com/hook", "events": ["payment_*"]}
+_OWL = {"name": "owl", "dialect": "owlpay", "events": ["order.*"]}
+
+
+async def _trace(api: World, merchant: str) -> tuple[list[str], int]:
+    """Return what was noted of changes to the merchant, and how much is told of them."""
+    return await api.audit_actions(merchant), len(await api.store.announcements(limit=100))
+
+
+async def test_an_edit_that_changes_nothing_leaves_no_trace(api: World) -> None:
+    """Programs that set what is set already would tell receivers of nothing all day."""
+    shop = {"families": ["owlpay"], "provider_ids": {"merch_key": "a", "merchant_id": "b"}}
+    merchant = await api.merchant(**shop)
+    at = f"/v1/merchants/{merchant}"
+    hook = await api.endpoint(merchant, **_HOOK, headers={"X-A": "1"}, retry_policy=[5, 60])
+    owl = (await api.call("POST", f"{at}/connectors", {**_OWL, "secrets": ["whs_of-a-test"]})).json
+    before = await _trace(api, merchant)
+    for target, said in (
+        (at, {"name": "Shop", "custom_dialect": None, **shop}),
+        (
+            f"{at}/endpoints/{hook['id']}",
+            {
+                **_HOOK,
+                "url": "HTTPS://example.com:443/hook",
+                "headers": {"X-A": "1"},
+                "retry_policy": [5, 60],
+                "authentication": {"type": "none"},
+            },
+        ),
+        (f"{at}/connectors/{owl['id']}", {**_OWL, "credential": None}),
+    ):
+        read = await api.call("GET", target)
+        for body in ({}, said):
+            edited = await api.call("PATCH", target, body)
+            assert (edited.status, edited.json) == (200, read.json), target
+            assert edited.headers["etag"] == read.headers["etag"]
+        stale = await api.call("PATCH", target, {}, headers={"If-Match": '"9"'})
+        assert stale.status == 412
+    assert await _trace(api, merchant) == before
+
+
+async def test_a_credential_that_is_given_is_a_change_whatever_it_was(api: World) -> None:
+    """The audit log has to say that somebody set it, also where it is the old one."""
+    merchant = await api.merchant()
+    bearer = {"authentication": {"type": "bearer", "token": "tok-en"}}
+    hook = await api.endpoint(merchant, **bearer)
+    at = f"/v1/merchants/{merchant}/endpoints/{hook['id']}"
+    assert (await api.call("PATCH", at, bearer)).json["version"] == 2
+    assert (await api.audit_actions(merchant))[-1] == "endpoint.updated"

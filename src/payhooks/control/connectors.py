@@ -100,7 +100,9 @@ async def edit(  # noqa: PLR0913 - every part is named at the call site
     *,
     if_version: int | None,
 ) -> Connector:
-    """Return the connector as it is after the edit; secrets that are given replace the old at once.
+    """Return the connector as it is after the edit; one that changes nothing is none.
+
+    Secrets that are given replace the old at once, and count as others: they are not compared.
 
     Raises:
         InvalidError: Names every member that is wrong.
@@ -119,7 +121,12 @@ async def edit(  # noqa: PLR0913 - every part is named at the call site
         whole = _completed(control, connector, known, draft)
         check_settings(registry.bound(_applied(connector, draft), merchant), whole, faults)
     faults.check()
-    edited = _next_version(control, _applied(connector, draft))
+    applied = _applied(connector, draft)
+    new_secrets = _sealed(control, applied, draft)
+    forget = tuple(secret.id for secret in known if replaces(draft, secret))
+    if applied == connector and not new_secrets and not forget:
+        return connector
+    edited = _next_version(control, applied)
     change = _change(
         control,
         caller,
@@ -127,8 +134,8 @@ async def edit(  # noqa: PLR0913 - every part is named at the call site
         edited,
         action="connector.updated",
         said=said_of_secrets(draft),
-        new_secrets=_sealed(control, edited, draft),
-        forget=tuple(secret.id for secret in known if replaces(draft, secret)),
+        new_secrets=new_secrets,
+        forget=forget,
     )
     await control.apply(change)
     return edited

@@ -135,7 +135,9 @@ async def edit(  # noqa: PLR0913 - every part is named at the call site
     *,
     if_version: int | None,
 ) -> Endpoint:
-    """Return the endpoint as it is after the edit.
+    """Return the endpoint as it is after the edit; one that changes nothing is none.
+
+    A credential that is given counts as another one: it is not compared with what is sealed.
 
     Raises:
         InvalidError: Names every member that is wrong.
@@ -145,7 +147,8 @@ async def edit(  # noqa: PLR0913 - every part is named at the call site
     _demand_version(endpoint, if_version)
     draft = await checked(control, merchant, draft)
     _demand_credential_anew(endpoint, draft)
-    edited = _next_version(control, await _applied(control, merchant, endpoint, draft))
+    applied = await _applied(control, merchant, endpoint, draft)
+    edited = _next_version(control, applied)
     if edited.dialect != endpoint.dialect:
         await _demand_fitting_secrets(control, merchant, edited)
     new_secrets = tuple(_credential(control, edited, draft))
@@ -153,6 +156,8 @@ async def edit(  # noqa: PLR0913 - every part is named at the call site
     if draft.authentication is not UNSET:
         known = await control.store.secrets(endpoint.merchant_id, endpoint.id)
         forget = tuple(s.id for s in known if s.purpose is SecretPurpose.AUTHENTICATION)
+    if applied == endpoint and not new_secrets and not forget:
+        return endpoint
     change = _change(
         control,
         caller,

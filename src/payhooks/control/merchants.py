@@ -84,7 +84,7 @@ async def edit(
     *,
     if_version: int | None,
 ) -> Merchant:
-    """Return the merchant as it is after the edit.
+    """Return the merchant as it is after the edit; one that changes nothing is none.
 
     Raises:
         InvalidError: Names every member that is wrong.
@@ -104,7 +104,10 @@ async def edit(
     edited = msgspec.structs.replace(
         merchant, version=merchant.version + 1, updated_at=control.clock.now()
     )
-    edited = msgspec.structs.replace(edited, **_given(draft, edited))
+    given = _given(draft, edited)
+    if msgspec.structs.replace(merchant, **given) == merchant:
+        return merchant
+    edited = msgspec.structs.replace(edited, **given)
     if edited.families != merchant.families:
         edited = msgspec.structs.replace(edited, families_since=edited.updated_at)
     if edited.custom_dialect not in {None, merchant.custom_dialect}:
