@@ -39,7 +39,9 @@ class InputError(PayhooksError):
 class Fault:
     """One thing that is wrong with an input: where, which rule, and in words."""
 
-    pointer: str  # RFC 6901, into the body; "" for the whole; "?limit" names a query parameter
+    # RFC 6901, into the body; "" for the whole. "?limit" names a query parameter, "If-Match" a
+    # header, "{endpoint_id}" a part of the path.
+    pointer: str
     code: str  # stable, for programs: required, unknown_field, too_long, …
     detail: str  # a sentence for people; never repeats the value
 

@@ -30,6 +30,7 @@ from payhooks.control.keyring import parse_keys
 from payhooks.errors import Fault, InvalidError
 from payhooks.model.merchant import Mode
 from payhooks.policy.address_guard import AllowList
+from payhooks.wrong_shape import told
 
 PREFIX: Final = "PAYHOOKS_"
 FILE_SUFFIX: Final = "_FILE"
@@ -356,15 +357,17 @@ def _take(
 def _fault(error: Mapping[str, object]) -> Fault:
     location = error["loc"]
     assert isinstance(location, tuple)
-    message = str(error["msg"]).removeprefix("Value error, ")
+    code, detail = told(error)
+    # The name stands before it.
+    detail = detail.removeprefix("This ").removesuffix(".")
     if not location:
         # What is checked together is so far the number of processes.
-        return _wrong(f"{PREFIX}WORKERS", "settings", message)
+        return _wrong(f"{PREFIX}WORKERS", "settings", detail)
     name = PREFIX + str(location[0]).upper()
-    if error["type"] == "missing":
+    if code == "required":
         description = Settings.model_fields[str(location[0])].description or ""
-        return _wrong(name, "required", f"is required. {description}")
-    return _wrong(name, str(error["type"]), message[:1].lower() + message[1:])
+        return _wrong(name, code, f"is required. {description}")
+    return _wrong(name, code, detail)
 
 
 def _wrong(name: str, code: str, detail: str) -> Fault:

@@ -57,8 +57,8 @@ _LONG: Final = [
     case("D10", "one too long", "https://example.com/".ljust(URL_CHARS_MAX + 1, "a"), "too_long"),
     case("D10", "8 KB of query", "https://example.com/?" + "a" * 8_192, "too_long"),
     case("D10", "too long once it is ASCII", "https://b\xfc.example/" + "a" * 2_024, "too_long"),
-    case("D12", "nothing", None, "string_type"),
-    case("D12", "a list", ["https://example.com/"], "string_type"),
+    case("D12", "nothing", None, "wrong_type"),
+    case("D12", "a list", ["https://example.com/"], "wrong_type"),
 ]
 
 

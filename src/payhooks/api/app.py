@@ -4,7 +4,7 @@ from functools import partial
 from hashlib import blake2b
 from http import HTTPStatus
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from payhooks.api import asgi, documents
+from payhooks.api import asgi, documents, faults
 from payhooks.api.auth import Authenticator, demand_declared
 from payhooks.api.front import Front, RequestIds
 from payhooks.api.hot import HotPath
@@ -51,10 +51,7 @@ from payhooks.api.routes import (
 from payhooks.api.services import Services
 from payhooks.console.app import create_console
 from payhooks.console.parts import Parts
-from payhooks.errors import Fault, PayhooksError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from payhooks.errors import PayhooksError
 
 _ROUTERS: Final = (
     merchants.router,
@@ -176,7 +173,7 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 
 async def _on_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return _respond(request, of_faults([_fault(found) for found in error.errors()]))
+    return _respond(request, of_faults(faults.of_request(error.errors(), error.body)))
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:
@@ -198,31 +195,3 @@ def _allowed(request: Request) -> str:
         if isinstance(route, APIRoute) and route.matches(request.scope)[0] is not Match.NONE:
             methods |= route.methods or set()
     return ", ".join(sorted(methods))
-
-
-def _fault(found: dict[str, Any]) -> Fault:
-    """Return our fault for one of pydantic's; its texts name rules, its ``input`` is left out."""
-    where, *path = found["loc"] or ("body",)
-    kind: str = found["type"]
-    code = {"extra_forbidden": "unknown_field", "missing": "required"}.get(kind, kind)
-    steps: Sequence[object] = path
-    if kind == "extra_forbidden":
-        # The last step is the caller's own text.
-        steps = path[:-1]
-    pointer = "".join(f"/{_escaped(step)}" for step in steps)
-    if where == "query":
-        pointer = f"?{path[0]}" if path else "?"
-    return Fault(pointer=pointer, code=code, detail=_detail(kind, found["msg"]))
-
-
-def _escaped(step: object) -> str:
-    return str(step)[:64].replace("~", "~0").replace("/", "~1")
-
-
-def _detail(kind: str, message: str) -> str:
-    if kind == "extra_forbidden":
-        return "There is a member that is not known."
-    if kind in {"json_invalid", "union_tag_invalid", "enum", "literal_error"}:
-        # These may quote the value; what is allowed, the description says.
-        return "This is not one of the allowed values."
-    return f"{message.removeprefix('Value error, ')}."[:200]

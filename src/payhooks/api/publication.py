@@ -1,6 +1,5 @@
 """From the bytes of one event to a Publication, or to every fault that they have."""
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Final
@@ -9,6 +8,7 @@ import msgspec
 
 from payhooks import limits
 from payhooks.api import asgi
+from payhooks.api.faults import of_event
 from payhooks.catalogue import Catalogue
 from payhooks.catalogue.registry import PAYHOOKS, TEST_TYPE
 from payhooks.errors import Fault, InvalidError, TooLargeError
@@ -23,12 +23,6 @@ from payhooks.policy.match import is_valid_event_type
 CUSTOM_FAMILY: Final = "custom"  # of a type that nobody has described
 _FAMILY_CHARS_MAX: Final = 40
 _OBJECT_TYPE_CHARS_MAX: Final = 64
-_AT: Final = re.compile(r" - at `\$(?P<path>.*)`\Z")
-_STEP: Final = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
-_UNKNOWN_FIELD: Final = re.compile(r"unknown field `(.*?)`", re.DOTALL)
-_MISSING_FIELD: Final = re.compile(r"missing required field `(.*?)`")
-
-
 _ABSENT: Final = msgspec.Raw()  # an empty Raw is not JSON, so nobody can send it
 
 
@@ -87,7 +81,7 @@ def decode_event(
         else:
             said = _decode_event(body)
     except msgspec.ValidationError as error:
-        raise fault_of(error) from None
+        raise of_event(error) from None
     faults = list(_faults(said))
     if faults:
         raise InvalidError(faults)
@@ -119,7 +113,7 @@ def decode_batch(body: bytes) -> BatchBody:
     try:
         batch = _decode_batch(body)
     except msgspec.ValidationError as error:
-        raise fault_of(error) from None
+        raise of_event(error) from None
     if not batch.events:
         raise InvalidError.at("/events", "too_few", "Send at least one event.")
     if len(batch.events) > limits.BATCH_EVENTS_MAX:
@@ -222,24 +216,3 @@ def _not_known(name: str, merchant: Merchant, book: Catalogue) -> tuple[Finding,
     if merchant.type_check is TypeCheck.STRICT:
         raise InvalidError.at("/type", "unknown_event_type", detail)
     return (Finding(pointer="/type", code="unknown_event_type", detail=detail),)
-
-
-def fault_of(error: msgspec.ValidationError) -> InvalidError:
-    """Return our fault for what msgspec says; its texts name types and limits, never values."""
-    text = str(error)
-    found = _AT.search(text)
-    pointer = "" if found is None else _pointer(found["path"])
-    message = text if found is None else text[: found.start()]
-    unknown = _UNKNOWN_FIELD.search(message)
-    if unknown:
-        # Not named in full: the name is the caller's text.
-        return InvalidError.at(pointer, "unknown_field", "There is a member that is not known.")
-    missing = _MISSING_FIELD.search(message)
-    if missing:
-        detail = "This member is required."
-        return InvalidError.at(f"{pointer}/{missing[1]}", "required", detail)
-    return InvalidError.at(pointer, "invalid", f"{message}.")
-
-
-def _pointer(path: str) -> str:
-    return "".join(f"/{step[1] or step[2]}" for step in _STEP.finditer(path))

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictBool, StrictInt
+from pydantic import Discriminator, Field, StrictBool, StrictInt, Tag
 
 from payhooks.api.schemas.base import Body, JsonObject, Label, Number, Time
 from payhooks.limits import (
@@ -164,6 +164,22 @@ class SignatureBody(Body):
     key_id: str | None = None
 
 
+def _kind_of_policy(value: object) -> str | None:
+    if isinstance(value, str):
+        return "name"
+    return "waits" if isinstance(value, list) else None
+
+
+RetryPolicy = Annotated[
+    Annotated[str, Tag("name")] | Annotated[list[Number], Tag("waits")],
+    Discriminator(
+        _kind_of_policy,
+        custom_error_type="wrong_type",
+        custom_error_message="This must be text or a list",
+    ),
+]
+
+
 class EndpointEdit(Body):
     """What is left out keeps its value."""
 
@@ -176,7 +192,7 @@ class EndpointEdit(Body):
     )
     authentication: AuthenticationBody = NoAuthentication(type="none")
     signature: SignatureBody = SignatureBody(type="endpoint_secret")
-    retry_policy: str | list[Number] | None = Field(
+    retry_policy: RetryPolicy | None = Field(
         default=None, description="A policy's name, or the waits in seconds; null: the dialect's."
     )
     ordering: Ordering = Field(
