@@ -12,7 +12,7 @@ OBJECT: Final = "an object"
 LIST: Final = "a list"
 TIME: Final = ("invalid", "Write it as 2026-01-31T12:00:00Z.")
 REQUIRED: Final = ("required", "This member is required.")
-UNKNOWN_FIELD: Final = ("unknown_field", "There is a member that is not known.")
+UNKNOWN_FIELD: Final = ("unknown_field", "This member is not known.")
 EMPTY: Final = ("empty", "This must not be empty.")
 # What there are no words for: the rule is in the description.
 UNNAMED: Final = ("invalid", "This is not valid.")

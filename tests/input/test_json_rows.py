@@ -180,10 +180,11 @@ def test_a_member_that_is_not_what_it_should_be_is_refused(
 @pytest.mark.parametrize("route", ["events", "replays", "keys", "endpoints", "events/batch"])
 def test_an_unknown_member_is_named_as_such(served_ground: Ground, route: str) -> None:
     """A typo that is ignored is a setting that does not hold."""
-    body = json.dumps({CANARY: 1}).encode()
+    body = json.dumps({"lable": CANARY, CANARY: 1}).encode()
     target = f"{served_ground.path}/{route}"
     reply = served_ground.refuses(lambda: served_ground.call("POST", target, body), {422})
-    assert "unknown_field" in {fault["code"] for fault in reply.json["errors"]}
+    told = {(fault["pointer"], fault["code"]) for fault in reply.json["errors"]}
+    assert ("/lable", "unknown_field") in told
 
 
 # The size of the whole body, the status.

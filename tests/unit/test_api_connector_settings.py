@@ -53,7 +53,7 @@ def world() -> World:
         pytest.param({"options": {f"o{n}": "" for n in range(21)}}, "/options", id="21 options"),
         pytest.param({"events": ["a b"]}, "/events/0", id="no pattern"),
         pytest.param({"events": ["a"] * 101}, "/events", id="101 patterns"),
-        pytest.param({"secret": SECRET}, "", id="an unknown member"),
+        pytest.param({"secret": SECRET}, "/secret", id="an unknown member"),
     ],
 )
 async def test_what_a_connector_may_not_be_is_refused_beside_its_field(

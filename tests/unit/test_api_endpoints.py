@@ -59,10 +59,10 @@ _WRONG: list[tuple[dict[str, object], str, str]] = [
         "/signature/key_id",
         "unknown_key",
     ),
-    ({"tenant_id": "x"}, "", "unknown_field"),
-    ({"status": "active"}, "", "unknown_field"),
-    ({"disabled_reason": "gone"}, "", "unknown_field"),
-    ({"number": 1}, "", "unknown_field"),
+    ({"tenant_id": "x"}, "/tenant_id", "unknown_field"),
+    ({"status": "active"}, "/status", "unknown_field"),
+    ({"disabled_reason": "gone"}, "/disabled_reason", "unknown_field"),
+    ({"number": 1}, "/number", "unknown_field"),
 ]
 
 

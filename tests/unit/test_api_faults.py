@@ -10,6 +10,7 @@ _TIME: Final = "Write it as 2026-01-31T12:00:00Z."
 _TEXT: Final = "This must be text."
 _LIST: Final = "This must be a list."
 _OBJECT: Final = "This must be an object."
+_UNKNOWN: Final = "This member is not known."
 _NUMBER: Final = "This must be a number."
 
 Told = list[tuple[str, str, str]]
@@ -64,6 +65,19 @@ _OF_ENDPOINTS: Final[list[tuple[dict[str, Any], Told]]] = [
         {"ordering": "foo"},
         [("/ordering", "invalid_choice", "This must be none, object or strict.")],
     ),
+    ({"lable": "x"}, [("/lable", "unknown_field", _UNKNOWN)]),
+    (
+        {"signature": {"type": "none", "keyId": 1}},
+        [("/signature/keyId", "unknown_field", _UNKNOWN)],
+    ),
+    (
+        {"signature": {"type": "none", "whsec_MfKQ9r8GKYqrTwjU": 1}},
+        [("/signature", "unknown_field", "There is a member that is not known.")],
+    ),
+    (
+        {"authentication": {"type": "bearer", "token": "t", "user": "u"}},
+        [("/authentication/user", "unknown_field", _UNKNOWN)],
+    ),
     ({"label": ""}, [("/label", "empty", "This must not be empty.")]),
     ({"label": "x" * 81}, [("/label", "too_long", "At most 80 characters are allowed.")]),
 ]  # fmt: skip
@@ -98,6 +112,11 @@ async def test_a_body_that_did_not_come_is_asked_for(world: World) -> None:
         ({"object": 5}, ("/object", "wrong_type", _OBJECT)),
         ({"object": {"type": "", "id": "1"}}, ("/object/type", "empty", "This must not be empty.")),
         ({"object": {"type": "a", "id": None}}, ("/object/id", "wrong_type", _TEXT)),
+        ({"lable": 1}, ("/lable", "unknown_field", _UNKNOWN)),
+        (
+            {"object": {"type": "a", "id": "1", "b` - at `$.data": 1}},
+            ("/object", "unknown_field", "There is a member that is not known."),
+        ),
         ({"occurred_at": 5}, ("/occurred_at", "invalid", _TIME)),
         ({"occurred_at": "yesterday"}, ("/occurred_at", "invalid", _TIME)),
         ({"occurred_at": "2026-01-01T00:00:00"}, ("/occurred_at", "invalid", _TIME)),

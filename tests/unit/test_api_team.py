@@ -103,7 +103,7 @@ async def test_a_member_who_changed_since_they_were_read_is_left_alone(world: Wo
         pytest.param({}, "/role", id="nothing"),
         pytest.param({"role": "operator"}, "/role", id="no role of a team"),
         pytest.param({"role": None}, "/role", id="null"),
-        pytest.param({"role": "viewer", "email": "x@y"}, "", id="what is the user's own"),
+        pytest.param({"role": "viewer", "email": "x@y"}, "/email", id="what is the user's own"),
     ],
 )
 async def test_of_a_member_the_role_alone_is_the_teams_to_change(

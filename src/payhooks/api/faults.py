@@ -31,6 +31,9 @@ _STEP: Final = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 _UNKNOWN_FIELD: Final = re.compile(r"Object contains unknown field `(.*)`\Z", re.DOTALL)
 _MISSING_FIELD: Final = re.compile(r"Object missing required field `(.*?)`")
 _EXPECTED: Final = re.compile(r"Expected `(\w+)[^`]*`(?: of length (..) (\d+))?")
+# A slip of the pen. Whatever else is where a name should be may be a key or a password that was
+# put into the wrong place, and is not repeated.
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z_]{1,24}")
 _WANTED: Final = {"str": TEXT, "object": OBJECT, "array": LIST}
 
 
@@ -57,7 +60,8 @@ def _of_one(found: Mapping[str, Any], body: object) -> Fault:
     if not path and code == "required":
         return Fault(pointer="", code=code, detail="Send a body.")
     if found["type"] == "extra_forbidden":
-        path = path[:-1]
+        *path, name = path
+        return _unknown("".join(map(_step, _in_document(path, body))), name)
     pointer = "".join(map(_step, _in_document(path, body)))
     if found["type"] == "missing":
         pointer += _step(path[-1])
@@ -84,7 +88,7 @@ def of_event(error: msgspec.ValidationError) -> InvalidError:
         pointer = "".join(_step(step[1] or step[2]) for step in _STEP.finditer(found["path"]))
     unknown = _UNKNOWN_FIELD.match(message)
     if unknown is not None:
-        return InvalidError.at(pointer, *UNKNOWN_FIELD)
+        return InvalidError([_unknown(pointer, unknown[1])])
     missing = _MISSING_FIELD.match(message)
     if missing is not None:
         return InvalidError.at(pointer + _step(missing[1]), *REQUIRED)
@@ -103,6 +107,13 @@ def _of_value(message: str) -> tuple[str, str]:
     if bound == ">=":
         return EMPTY
     return TIME if wanted == "datetime" else wrong_type(_WANTED[wanted])
+
+
+def _unknown(pointer: str, name: str) -> Fault:
+    code, detail = UNKNOWN_FIELD
+    if _PLAIN_NAME.fullmatch(name):
+        return Fault(pointer=pointer + _step(name), code=code, detail=detail)
+    return Fault(pointer=pointer, code=code, detail="There is a member that is not known.")
 
 
 def _step(step: object) -> str:
