@@ -58,7 +58,17 @@ async def test_a_key_that_is_none_is_refused(world: World, key: str) -> None:
         headers={"Idempotency-Key": key},
     )
     assert answer.status == 422
-    assert answer.json["errors"][0]["code"] == "invalid_idempotency_key"
+    [fault] = answer.json["errors"]
+    assert (fault["pointer"], fault["code"]) == ("Idempotency-Key", "invalid_idempotency_key")
+
+
+async def test_a_key_of_an_item_is_told_where_it_stands(world: World) -> None:
+    """In a batch it is a member, and in no header."""
+    merchant = await world.merchant()
+    events = [{"type": "payment_succeeded", "data": {}, "idempotency_key": ""}]
+    answer = await world.call("POST", f"/v1/merchants/{merchant}/events/batch", {"events": events})
+    [result] = answer.json["data"]
+    assert [fault["pointer"] for fault in result["error"]["errors"]] == ["/idempotency_key"]
 
 
 @pytest.mark.parametrize(

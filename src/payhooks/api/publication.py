@@ -21,6 +21,7 @@ from payhooks.model.merchant import Merchant, TypeCheck
 from payhooks.policy.match import is_valid_event_type
 
 CUSTOM_FAMILY: Final = "custom"  # of a type that nobody has described
+_KEY_HEADER: Final = "Idempotency-Key"
 _FAMILY_CHARS_MAX: Final = 40
 _OBJECT_TYPE_CHARS_MAX: Final = 64
 _ABSENT: Final = msgspec.Raw()  # an empty Raw is not JSON, so nobody can send it
@@ -77,7 +78,7 @@ def decode_event(
         if keyed:
             said = keyed_said = _decode_keyed_event(body)
             if keyed_said.idempotency_key is not None:
-                idempotency_key = _checked_key(keyed_said.idempotency_key)
+                idempotency_key = _checked_key(keyed_said.idempotency_key, "/idempotency_key")
         else:
             said = _decode_event(body)
     except msgspec.ValidationError as error:
@@ -132,7 +133,7 @@ def read_idempotency_key(scope: asgi.Scope) -> str | None:
     if not raws:
         return None
     if len(raws) > 1:
-        raise _bad_key()
+        raise _bad_key(_KEY_HEADER)
     return idempotency_key_of(raws[0])
 
 
@@ -146,20 +147,20 @@ def idempotency_key_of(raw: bytes) -> str:
     text = raw.decode("latin-1")
     if len(text) > 1 and text.startswith('"') and text.endswith('"'):
         text = text[1:-1]
-    return _checked_key(text)
+    return _checked_key(text, _KEY_HEADER)
 
 
-def _checked_key(text: str) -> str:
+def _checked_key(text: str, pointer: str) -> str:
     if not 0 < len(text) <= limits.IDEMPOTENCY_KEY_CHARS_MAX or not (
         text.isascii() and text.isprintable()
     ):
-        raise _bad_key()
+        raise _bad_key(pointer)
     return text
 
 
-def _bad_key() -> InvalidError:
+def _bad_key(pointer: str) -> InvalidError:
     detail = f"A key has 1 to {limits.IDEMPOTENCY_KEY_CHARS_MAX} printable ASCII characters."
-    return InvalidError.at("/idempotency_key", "invalid_idempotency_key", detail)
+    return InvalidError.at(pointer, "invalid_idempotency_key", detail)
 
 
 def _faults(said: _EventBody) -> Sequence[Fault]:
