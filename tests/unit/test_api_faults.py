@@ -147,6 +147,9 @@ async def test_a_wrong_member_of_an_event_is_told_in_the_same_words(
                 "This must be unsubscribed, pending, delivered, failed or cancelled.",
             ),
         ),
+        ("events?limit=1&limit=2", ("?limit", "duplicate", "This parameter is given once.")),
+        ("events?limit=1&limit=1", ("?limit", "duplicate", "This parameter is given once.")),
+        ("events?type=a&type=b", ("?type", "duplicate", "This parameter is given once.")),
         (
             "endpoints/" + "x" * 65,
             ("{endpoint_id}", "too_long", "At most 64 characters are allowed."),
@@ -159,6 +162,13 @@ async def test_a_wrong_parameter_is_told_in_the_same_words(
     """A query is read by the same reader as a body, and is no body."""
     merchant = await world.merchant()
     assert _told(await world.call("GET", f"/v1/merchants/{merchant}/{query}")) == [told]
+
+
+async def test_a_parameter_that_takes_several_is_given_several_times(world: World) -> None:
+    """How lists are written in a query."""
+    merchant = await world.merchant()
+    target = f"/v1/merchants/{merchant}/receipts?state=processed&state=ignored"
+    assert (await world.call("GET", target)).status == 200
 
 
 async def test_a_wrong_header_is_told_by_its_name(world: World) -> None:

@@ -13,13 +13,13 @@ from fastapi import Depends, FastAPI, Path, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from payhooks.api import asgi
+from payhooks.api import asgi, unasked
 from payhooks.api.problems import Kind, Problem, ProblemError
 from payhooks.api.services import Services
 from payhooks.clock import Clock
 from payhooks.control import key_text, keys, merchants
 from payhooks.control.context import Caller, Control
-from payhooks.errors import InvalidError, UnauthenticatedError
+from payhooks.errors import UnauthenticatedError
 from payhooks.model.key import Scope
 from payhooks.model.merchant import Merchant
 
@@ -170,7 +170,7 @@ class TenantAccess:
         services, caller = _caller(request)
         caller.demand(self.scope)
         merchant = await merchants.find(services.control, caller, m)
-        _refuse_unknown_parameters(request)
+        unasked.refuse_parameters(request)
         return Granted(services=services, caller=caller, tenant=merchant)
 
 
@@ -184,7 +184,7 @@ class InstallationAccess:
         """Return the grant; refuses parameters that the route does not have."""
         services, caller = _caller(request)
         caller.demand(self.scope)
-        _refuse_unknown_parameters(request)
+        unasked.refuse_parameters(request)
         return Granted(services=services, caller=caller)
 
 
@@ -222,19 +222,3 @@ def _calls(dependant: Dependant) -> list[object]:
     for child in dependant.dependencies:
         found += _calls(child)
     return found
-
-
-def _parameters(dependant: Dependant) -> set[str]:
-    names = {field.alias for field in dependant.query_params}
-    return names.union(*(_parameters(child) for child in dependant.dependencies))
-
-
-def _refuse_unknown_parameters(request: Request) -> None:
-    """Refuse a misspelt filter: ignored, it would select more than was meant."""
-    if not request.query_params:
-        return
-    known = _parameters(request.scope["route"].dependant)
-    for name in request.query_params:
-        if name not in known:
-            detail = "There is no such parameter here."
-            raise InvalidError.at("?", "unknown_parameter", detail)
