@@ -179,6 +179,34 @@ async def test_a_wrong_header_is_told_by_its_name(world: World) -> None:
     assert _told(answer) == [("If-Match", "too_long", "At most 64 characters are allowed.")]
 
 
+_ACTIONS: Final = [
+    ("POST", "{at}/endpoints/{endpoint}/pause", 200),
+    ("POST", "{at}/endpoints/{endpoint}/test", 202),
+    ("POST", "{at}/sandbox/inboxes", 201),
+    ("DELETE", "{at}/endpoints/{endpoint}", 204),
+]
+
+
+_SAID: Final[list[Any]] = [{"foo": 1}, [], "x", False, 0]
+
+
+async def test_a_body_where_nothing_is_to_be_said_is_refused(world: World) -> None:
+    """Who sends {"grace_s": 60} along with a deletion believes that it is heard."""
+    at = f"/v1/merchants/{await world.merchant()}"
+    endpoint = (await world.endpoint(at.rpartition("/")[2]))["id"]
+    before = await world.audit_actions(at.rpartition("/")[2])
+    for method, path, _ in _ACTIONS:
+        target = path.format(at=at, endpoint=endpoint)
+        for body in _SAID:
+            told = _told(await world.call(method, target, body))
+            assert [(pointer, code) for pointer, code, _ in told] == [("", "not_allowed")], target
+    assert await world.audit_actions(at.rpartition("/")[2]) == before
+    for method, path, status in _ACTIONS:
+        # What clients send that always send a body.
+        answer = await world.call(method, path.format(at=at, endpoint=endpoint), {})
+        assert answer.status == status, answer.body
+
+
 _NONSENSE: Final[list[Any]] = [
     None, True, 0, -1, 1e300, 10**30, 10**400, "", "x", "x" * 9_000, [], [[]], {}, {"type": "x"},
     [None],

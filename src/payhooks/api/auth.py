@@ -166,11 +166,12 @@ class TenantAccess:
             Path(max_length=_MERCHANT_CHARS_MAX, description="The merchant's id or its reference."),
         ],
     ) -> Granted:
-        """Return the grant; refuses parameters that the route does not have."""
+        """Return the grant; refuses parameters and bodies that the route does not have."""
         services, caller = _caller(request)
         caller.demand(self.scope)
         merchant = await merchants.find(services.control, caller, m)
         unasked.refuse_parameters(request)
+        await unasked.refuse_body(request)
         return Granted(services=services, caller=caller, tenant=merchant)
 
 
@@ -181,10 +182,11 @@ class InstallationAccess:
         self.scope = scope
 
     async def __call__(self, request: Request) -> Granted:
-        """Return the grant; refuses parameters that the route does not have."""
+        """Return the grant; refuses parameters and bodies that the route does not have."""
         services, caller = _caller(request)
         caller.demand(self.scope)
         unasked.refuse_parameters(request)
+        await unasked.refuse_body(request)
         return Granted(services=services, caller=caller)
 
 

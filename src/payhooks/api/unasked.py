@@ -2,6 +2,7 @@
 
 from typing import get_args, get_origin
 
+import msgspec
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
 
@@ -24,6 +25,21 @@ def refuse_parameters(request: Request) -> None:
             raise InvalidError.at("?", "unknown_parameter", detail)
         if not takes_many[name] and len(request.query_params.getlist(name)) > 1:
             raise InvalidError.at(f"?{name}", "duplicate", "This parameter is given once.")
+
+
+async def refuse_body(request: Request) -> None:
+    """Refuse a body that says something; what the front did not read is not looked at.
+
+    Raises:
+        InvalidError: There is one, and the route has no use for it.
+
+    """
+    if request.method == "GET" or request.scope["route"].body_field is not None:
+        return
+    body = await request.body()
+    # Clients that always send a body send this one where they have nothing to say.
+    if body and msgspec.json.decode(body) != {}:
+        raise InvalidError.at("", "not_allowed", "There is nothing to say here: send no body.")
 
 
 def _parameters(dependant: Dependant) -> dict[str, bool]:
