@@ -109,6 +109,13 @@ async def test_a_problems_type_resolves_and_a_stranger_does_not() -> None:
     assert (await world.call("GET", "/problems/nothing", key=None)).status == 404
 
 
+async def test_a_method_that_is_not_there_is_told_with_those_that_are() -> None:
+    """The header has them too, and few look at headers."""
+    answer = await World().call("PUT", "/v1/merchants")
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, POST")
+    assert answer.json["detail"] == "This takes GET, POST."
+
+
 async def test_health_readiness_and_descriptions_need_no_key() -> None:
     """A load balancer has none."""
     world = World()

@@ -183,9 +183,12 @@ async def _on_bug(request: Request, error: Exception) -> Response:
 async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     kind = _KINDS.get(HTTPStatus(error.status_code), Kind.MALFORMED)
-    headers = (("allow", _allowed(request)),) if kind is Kind.METHOD else ()
+    if kind is Kind.METHOD:
+        allowed = _allowed(request)
+        detail = f"This takes {allowed}."
+        return _respond(request, Problem(kind=kind, detail=detail, headers=(("allow", allowed),)))
     detail = "There is no such thing here." if kind is Kind.NOT_FOUND else "See the description."
-    return _respond(request, Problem(kind=kind, detail=detail, headers=headers))
+    return _respond(request, Problem(kind=kind, detail=detail))
 
 
 def _allowed(request: Request) -> str:
