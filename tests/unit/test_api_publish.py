@@ -130,6 +130,34 @@ async def test_an_unknown_type_is_refused_remarked_or_taken_as_the_merchant_chos
         assert "payment_succeeded" in answer.json["findings"][0]["detail"]
 
 
+_TYPO = {"type": "payment_succeded"}
+
+
+@pytest.mark.parametrize(
+    ("families", "said", "pointer", "words"),
+    [
+        ([], {"family": "nope"}, "/family", "This family does not have this event type; these"),
+        ([], {"family": "owlpay"}, "/family", "; these have it: owngateway."),
+        (["owlpay"], {}, "/family", "None of the merchant's families has this event type; these"),
+        (["foloosi"], {"type": "cardupdate.created"}, "/family", "it: merchant-console."),
+        (["owlpay"], _TYPO, "/type", "Did you mean payment_succeeded of family owngateway?"),
+        (["owngateway"], _TYPO, "/type", "Did you mean payment_succeeded?"),
+        ([], _TYPO, "/type", "Did you mean payment_succeeded?"),
+        (["owlpay"], {"type": "webhook.disabld"}, "/type", "No such event type is known."),
+    ],
+)
+async def test_a_type_of_another_family_is_told_by_the_family(
+    world: World, families: list[str], said: dict[str, str], pointer: str, words: str
+) -> None:
+    """The type is spelled rightly, and to propose it again helps nobody."""
+    strict = await world.merchant(families=families, type_check="strict")
+    [fault] = (await world.publish(strict, **said)).json["errors"]
+    assert (fault["pointer"], fault["code"]) == (pointer, "unknown_event_type")
+    assert words in fault["detail"]
+    warned = await world.publish(await world.merchant(families=families), **said)
+    assert warned.json["findings"] == [fault]
+
+
 async def test_a_bad_item_of_a_batch_does_not_refuse_the_others(world: World) -> None:
     """C11: a batch is a convenience, not a transaction; each item has its own result."""
     merchant = await world.merchant()

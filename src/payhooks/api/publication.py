@@ -199,7 +199,7 @@ def _meant(
     if type_ is not None and type_.family != PAYHOOKS:
         return type_.family, type_, _other_name(said.type, type_, merchant)
     family = families[0] if families else CUSTOM_FAMILY
-    return family, None, _not_known(said.type, merchant, book)
+    return family, None, _not_known(said, merchant, book)
 
 
 def _other_name(name: str, type_: EventType, merchant: Merchant) -> tuple[Finding, ...]:
@@ -208,12 +208,30 @@ def _other_name(name: str, type_: EventType, merchant: Merchant) -> tuple[Findin
     return (Finding(pointer="/type", code="alias", detail=f"{name} is taken as {type_.name}."),)
 
 
-def _not_known(name: str, merchant: Merchant, book: Catalogue) -> tuple[Finding, ...]:
+def _not_known(said: _EventBody, merchant: Merchant, book: Catalogue) -> tuple[Finding, ...]:
     if merchant.type_check is TypeCheck.OFF:
         return ()
-    nearest = book.nearest(name)
-    hint = f" Did you mean {nearest}?" if nearest else ""
-    detail = f"No such event type is known.{hint}"
+    have = book.families_with(said.type)
+    if have:
+        # The word is right; to propose it again would send its publisher in a circle.
+        whose = "None of the merchant's families" if said.family is None else "This family"
+        verb = "has" if said.family is None else "does not have"
+        detail = f"{whose} {verb} this event type; these have it: {', '.join(have)}."
+        finding = Finding(pointer="/family", code="unknown_event_type", detail=detail)
+    else:
+        detail = f"No such event type is known.{_proposed(said, merchant, book)}"
+        finding = Finding(pointer="/type", code="unknown_event_type", detail=detail)
     if merchant.type_check is TypeCheck.STRICT:
-        raise InvalidError.at("/type", "unknown_event_type", detail)
-    return (Finding(pointer="/type", code="unknown_event_type", detail=detail),)
+        raise InvalidError.at(finding.pointer, finding.code, finding.detail)
+    return (finding,)
+
+
+def _proposed(said: _EventBody, merchant: Merchant, book: Catalogue) -> str:
+    nearest = book.nearest(said.type)
+    have = () if nearest is None else book.families_with(nearest)
+    if not have:
+        return ""  # or it is one that only we publish
+    families = merchant.families if said.family is None else (said.family,)
+    elsewhere = families and not set(families) & set(have)
+    of = f" of family {' or '.join(have)}" if elsewhere else ""
+    return f" Did you mean {nearest}{of}?"

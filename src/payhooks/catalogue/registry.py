@@ -91,6 +91,11 @@ class Catalogue:
                 return family
         return None
 
+    def families_with(self, name: str) -> Sequence[str]:
+        """Return the families that have *name* for a type or for another name of one, but ours."""
+        known = [*self._families.get(name, ()), *self._alias_families.get(name, ())]
+        return [family for family in dict.fromkeys(known) if family != PAYHOOKS]
+
     def nearest(self, name: str) -> str | None:
         """Return the known name that is spelled most alike, for a suggestion."""
         return self._nearest(name[:_NEAREST_CHARS_MAX])

@@ -289,9 +289,10 @@ def _alone(type_: EventType) -> Scenario:
 
 def _not_of(draft: RunDraft, book: Catalogue) -> InvalidError | None:
     """Return what is wrong where other families than the named one have the event."""
-    known = (type_ for type_ in book.types if draft.event in {type_.name, *type_.aliases})
-    have = [type_.family for type_ in known if type_.family != PAYHOOKS]
-    if draft.family is None or not have:
+    if draft.event is None or draft.family is None:
+        return None
+    have = book.families_with(draft.event)
+    if not have:
         return None
     detail = f"This family has no such event; these have: {', '.join(have)}."
     return InvalidError.at("/family", "unknown_name", detail)
