@@ -3,16 +3,19 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
-from tests.support.api_world import OWNER, World, finish
+from tests.support.api_world import OWNER, Answer, World, finish
 from tests.support.stores import STORES, open_store
 
 from payhooks import ids
 from payhooks.control import audit
-from payhooks.control.context import SYSTEM
+from payhooks.control.context import SYSTEM, audit_entry
 from payhooks.control.reconcile import Report, reconcile
 from payhooks.control.replay import Replayer
 from payhooks.model.delivery import Trigger
+from payhooks.model.merchant import Merchant
+from payhooks.ports.controlling import Change
 
 
 @pytest.fixture(params=STORES)
@@ -23,12 +26,16 @@ async def api(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[W
         yield World(opened)
 
 
-async def _reconcile(api: World, merchant: str, *, repair: bool = False) -> Report:
+async def _found(api: World, merchant: str) -> Merchant:
     raw = ids.from_text(ids.MERCHANT, merchant)
     assert raw is not None
     found = await api.store.merchant(ids.MerchantId(raw))
     assert found is not None
-    return await reconcile(api.control, SYSTEM, found, repair=repair)
+    return found
+
+
+async def _reconcile(api: World, merchant: str, *, repair: bool = False) -> Report:
+    return await reconcile(api.control, SYSTEM, await _found(api, merchant), repair=repair)
 
 
 async def _statuses(api: World, merchant: str) -> list[str]:
@@ -220,3 +227,43 @@ async def test_a_credential_that_is_given_is_a_change_whatever_it_was(api: World
     at = f"/v1/merchants/{merchant}/endpoints/{hook['id']}"
     assert (await api.call("PATCH", at, bearer)).json["version"] == 2
     assert (await api.audit_actions(merchant))[-1] == "endpoint.updated"
+
+
+_SHOP = {"name": "Shop", "mode": "sandbox"}
+
+
+async def test_families_of_a_merchant_are_families_that_there_are(api: World) -> None:
+    """With a typo its orders would follow no payment, and its picker would be empty."""
+
+    def told(answer: Answer) -> list[tuple[str, str]]:
+        return [(each["pointer"], each["code"]) for each in answer.json["errors"]]
+
+    merchant = await api.merchant(families=["owlpay", "foloosi"])
+    at = f"/v1/merchants/{merchant}"
+    for families, faults in (
+        (["owlpai", "nope"], [(f"/families/{n}", "unknown_family") for n in (0, 1)]),
+        (["owlpay", "shop"], [("/families/1", "unknown_family")]),
+        (["payhooks"], [("/families/0", "not_allowed")]),
+        (["owlpay", "owlpay"], [("/families/1", "duplicate")]),
+    ):
+        made = await api.call("POST", "/v1/merchants", {**_SHOP, "families": families})
+        edited = await api.call("PATCH", at, {"families": families})
+        assert (told(made), told(edited)) == (faults, faults)
+    misspelt = await api.call("PATCH", at, {"families": ["foloosy"]})
+    assert "Did you mean foloosi?" in misspelt.json["errors"][0]["detail"]
+    own = {"family": "shop", "name": "basket.left", "words": "Left."}
+    assert (await api.call("POST", "/v1/event-types", own)).status == 201
+    assert (await api.call("PATCH", at, {"families": ["shop", "owlpay"]})).status == 200
+
+
+async def test_a_family_that_a_merchant_has_may_stay(api: World) -> None:
+    """It was taken by an earlier version, and an edit of the others must not need it gone."""
+    merchant = await _found(api, await api.merchant())
+    odd = msgspec.structs.replace(merchant, version=2, families=("nope", "payhooks"))
+    entry = audit_entry(
+        api.control, SYSTEM, merchant_id=merchant.id, action="merchant.updated", target="x"
+    )
+    await api.store.apply(Change(audit=entry, merchant=odd))
+    at = f"/v1/merchants/{ids.to_text(ids.MERCHANT, merchant.id)}"
+    edited = await api.call("PATCH", at, {"families": ["nope", "payhooks", "owlpay"]})
+    assert edited.status == 200, edited.body

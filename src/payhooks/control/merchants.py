@@ -1,12 +1,16 @@
 """Merchants: making, finding and editing tenants."""
 
 import re
+from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from payhooks import ids, limits
+from payhooks.catalogue import CATALOGUE
+from payhooks.catalogue.registry import PAYHOOKS
 from payhooks.control import announcements, custom_dialects, secrets
 from payhooks.control.context import Caller, Control, audit_entry, differences
 from payhooks.control.custom_dialects import CustomDialectDraft
@@ -46,7 +50,7 @@ async def create(control: Control, caller: Caller, mode: Mode, draft: MerchantDr
         WrongStateError: The reference is taken.
 
     """
-    _check(draft)
+    await _check(control, draft)
     now = control.clock.now()
     merchant = Merchant(
         id=MerchantId(control.ids.new()),
@@ -93,7 +97,7 @@ async def edit(
             speaks the custom dialect that the edit would remove.
 
     """
-    _check(draft)
+    await _check(control, draft, has=merchant.families)
     if draft.reference is not UNSET and merchant.reference not in {None, draft.reference}:
         # URLs with the old one are out in the world, and processes remember whose it is.
         raise WrongStateError("A reference is given once and stays.")
@@ -158,7 +162,7 @@ def _given(draft: MerchantDraft, merchant: Merchant) -> dict[str, object]:
     return given
 
 
-def _check(draft: MerchantDraft) -> None:
+async def _check(control: Control, draft: MerchantDraft, *, has: Sequence[str] = ()) -> None:
     faults = Faults()
     if draft.name is not UNSET:
         faults.text("/name", draft.name, chars_max=limits.LABEL_CHARS_MAX)
@@ -167,14 +171,38 @@ def _check(draft: MerchantDraft) -> None:
     if draft.families is not UNSET:
         if len(draft.families) > _FAMILIES_MAX:
             faults.add("/families", "too_many", f"At most {_FAMILIES_MAX} families are allowed.")
-        for place, family in enumerate(draft.families[:_FAMILIES_MAX]):
-            if not _FAMILY.fullmatch(family):
-                faults.add(f"/families/{place}", "invalid", "This cannot name a family.")
+        await _check_families(control, draft.families[:_FAMILIES_MAX], has, faults)
     if draft.provider_ids is not UNSET:
         _check_provider_ids(draft.provider_ids, faults)
     if draft.custom_dialect is not UNSET and draft.custom_dialect is not None:
         custom_dialects.check(draft.custom_dialect, faults)
     faults.check()
+
+
+async def _check_families(
+    control: Control, families: Sequence[str], has: Sequence[str], faults: Faults
+) -> None:
+    known = {*CATALOGUE.families, *has}
+    if not known.issuperset(families):
+        known |= {type_.family for type_ in await control.store.event_types()}
+    for place, family in enumerate(families):
+        pointer = f"/families/{place}"
+        if not _FAMILY.fullmatch(family):
+            faults.add(pointer, "invalid", "This cannot name a family.")
+        elif family in families[:place]:
+            faults.add(pointer, "duplicate", "This family is given twice.")
+        elif family == PAYHOOKS and family not in has:
+            # Types that nobody has described are taken for the first family's.
+            faults.add(pointer, "not_allowed", "Events of this family are ours to publish.")
+        elif family not in known:
+            faults.add(pointer, "unknown_family", _unknown_family(family, sorted(known)))
+
+
+def _unknown_family(family: str, known: Sequence[str]) -> str:
+    near = get_close_matches(family, known, n=1)
+    if near and near[0] != PAYHOOKS:
+        return f"No such family is known. Did you mean {near[0]}?"
+    return "No such family is known. One of your own is known by its first event type."
 
 
 def _check_reference(reference: str, faults: Faults) -> None:
