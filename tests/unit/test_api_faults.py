@@ -242,3 +242,12 @@ async def test_nothing_that_a_library_says_is_passed_on(world: World) -> None:
 class _Anything(dict[str, str]):
     def __missing__(self, name: str) -> str:
         return "x"
+
+
+async def test_what_values_mean_is_looked_at_once_their_shapes_are_right(world: World) -> None:
+    """As docs/problems.md says: a body is mended in two rounds at most."""
+    at = f"/v1/merchants/{await world.merchant()}/endpoints"
+    shapes = _told(await world.call("POST", at, {"url": "", "events": []}))
+    meanings = _told(await world.call("POST", at, {**_ENDPOINT, "url": "", "events": ["a..b"]}))
+    assert [pointer for pointer, _, _ in shapes] == ["/label", "/events"]
+    assert [pointer for pointer, _, _ in meanings] == ["/url", "/events/0"]
