@@ -148,6 +148,16 @@ def test_an_aware_time_of_occurrence_is_taken() -> None:
 # --- endpoints -------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("ordering", Ordering)
+@pytest.mark.parametrize("on_failed", OnFailed)
+def test_only_an_endpoint_with_an_order_holds_objects_up(
+    ordering: Ordering, on_failed: OnFailed
+) -> None:
+    """What has no order was accepted behind nothing."""
+    endpoint = msgspec.structs.replace(ENDPOINT, ordering=ordering, on_failed=on_failed)
+    assert endpoint.blocks == (ordering is not Ordering.NONE and on_failed is OnFailed.BLOCK)
+
+
 @pytest.mark.parametrize(
     "change",
     [
