@@ -179,11 +179,15 @@ class Actors(RuleBasedStateMachine):
         self.run(self.world.store.cancel(wish.merchant_id, id_, audit))
 
     @precondition(lambda self: self.wishes)
-    @rule(which=few, ordered=st.sampled_from(ORDER_KEYS))
-    def send_again(self, which: list[int], ordered: bytes | None) -> None:
+    @rule(which=few, ordered=st.sampled_from(ORDER_KEYS), lost=st.booleans())
+    def send_again(self, which: list[int], ordered: bytes | None, lost: bool) -> None:  # noqa: FBT001 - drawn by name
         wishes = [self._wish(at, ordered) for at in which]
         distinct = {wish.delivery_id: wish for wish in wishes}
-        self.run(self.world.requeue(*distinct.values()))
+        if lost:
+            audit = self.world.audit(wishes[0].merchant_id)
+            self.run(self.world.store.repair(list(distinct.values()), audit=audit))
+        else:
+            self.run(self.world.requeue(*distinct.values()))
 
     def _wish(self, at: int, ordered: bytes | None) -> Requeue:
         """Return what has ended, what was missed, or anything, as its endpoint stands now."""

@@ -103,6 +103,29 @@ async def test_a_job_that_waits_for_one_endpoint_can_be_cancelled(world: World) 
     assert await _progress(world, job) == ("cancelled", 2 * count, count + AHEAD_PER_LANE_MIN)
 
 
+async def test_a_job_that_only_waits_writes_nothing(world: World) -> None:
+    """It may do so for days, several times a second."""
+    merchant = await world.merchant()
+    [paused] = await _all_failed(world, merchant, endpoints=1, events=AHEAD_PER_LANE_MIN + 5)
+    await world.call("POST", f"{paused}/pause")
+    await _replay(world, merchant, rate_per_s=100)
+    replayer = Replayer(world.control, owner=OWNER)
+    await _run(world, replayer, seconds=3)
+    written: list[object] = []
+    advance = world.store.advance_replay
+
+    async def counted(replay: Replay, **rest: Any) -> bool:  # noqa: ANN401 - passed on
+        written.append(replay)
+        return await advance(replay, **rest)
+
+    world.break_store("advance_replay", counted)
+    await _run(world, replayer, seconds=5)
+    assert written == []
+    await world.call("POST", f"{paused}/resume")
+    await _run(world, replayer, seconds=5)
+    assert len(written) == 1
+
+
 async def test_a_job_does_not_wait_for_an_endpoint_that_is_deleted(world: World) -> None:
     merchant = await world.merchant()
     count = AHEAD_PER_LANE_MIN + 50
