@@ -219,6 +219,16 @@ async def test_an_edit_that_changes_nothing_leaves_no_trace(api: World) -> None:
     assert await _trace(api, merchant) == before
 
 
+async def test_an_edit_of_an_event_type_that_changes_nothing_leaves_no_trace(api: World) -> None:
+    """It belongs to no merchant, and is in the installation's own log."""
+    own = {"words": "Left.", "schema": {"type": "object"}, "example": {"a": 1}}
+    await api.call("POST", "/v1/event-types", {"family": "shop", "name": "basket.left", **own})
+    for body in ({}, own):
+        edited = await api.call("PATCH", "/v1/event-types/shop/basket.left", body)
+        assert (edited.status, edited.json["version"]) == (200, 1)
+    assert "event_type.updated" not in await api.audit_actions(None)
+
+
 async def test_a_credential_that_is_given_is_a_change_whatever_it_was(api: World) -> None:
     """The audit log has to say that somebody set it, also where it is the old one."""
     merchant = await api.merchant()

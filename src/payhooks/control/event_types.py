@@ -123,7 +123,7 @@ async def edit(  # noqa: PLR0913 - every part is named at the call site
     *,
     if_version: int | None,
 ) -> EventType:
-    """Return the operator's type as it is after the edit.
+    """Return the operator's type as it is after the edit; one that changes nothing is none.
 
     Raises:
         InvalidError: Names every member that is wrong; a kept example that the new schema
@@ -139,7 +139,10 @@ async def edit(  # noqa: PLR0913 - every part is named at the call site
         raise NotFoundError("There is no such event type of yours.")
     if if_version is not None and if_version != type_.version:
         raise StaleVersionError("The event type was edited since you read it.")
-    edited = msgspec.structs.replace(type_, **_given(draft), version=type_.version + 1)
+    edited = msgspec.structs.replace(type_, **_given(draft))
+    if edited == type_:
+        return type_
+    edited = msgspec.structs.replace(edited, version=type_.version + 1)
     faults = Faults()
     _check(edited, draft, faults)
     faults.check()

@@ -68,7 +68,9 @@ class Auditor:
         return self._trace.hexdigest()
 
     def note(self, *words: object) -> None:
-        """Write one line into the trace."""
+        """Write one line into the trace, which ends with a broken promise."""
+        if self.violation is not None:
+            return  # the loop stops, but ends first what was due in the same moment
         who = self.by
         if not who:
             life = LIFE.get()
@@ -84,8 +86,8 @@ class Auditor:
     def blame(self, promise: Promise, what: str) -> None:
         """Record a broken promise, the first only, and stop the run."""
         if self.violation is None and not self.over:
-            self.violation = f"at {self._loop.time():.3f} s: {promise}: {what}"
             self.note("VIOLATION", promise, what)
+            self.violation = f"at {self._loop.time():.3f} s: {promise}: {what}"
             self._loop.stop()
 
     def demand(self, promise: Promise, holds: bool, what: Callable[[], str]) -> None:  # noqa: FBT001 - reads as a sentence
