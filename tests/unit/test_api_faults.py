@@ -2,8 +2,11 @@
 
 from typing import Any, Final
 
+import msgspec
 import pytest
 from tests.support.api_world import Answer, World
+
+from payhooks.api.faults import of_event
 
 _ENDPOINT: Final = {"label": "a", "url": "https://example.com/", "events": ["*"]}
 _TIME: Final = "Write it as 2026-01-31T12:00:00Z."
@@ -251,3 +254,14 @@ async def test_what_values_mean_is_looked_at_once_their_shapes_are_right(world: 
     meanings = _told(await world.call("POST", at, {**_ENDPOINT, "url": "", "events": ["a..b"]}))
     assert [pointer for pointer, _, _ in shapes] == ["/label", "/events"]
     assert [pointer for pointer, _, _ in meanings] == ["/url", "/events/0"]
+
+
+@pytest.mark.parametrize("said", ["Expected `set`, got `int`", "Something else"])
+def test_what_the_reader_of_events_says_for_the_first_time_is_no_bug(said: str) -> None:
+    """Its next version may have words that this one does not."""
+    [fault] = of_event(msgspec.ValidationError(f"{said} - at `$.object[0].id`")).faults
+    assert (fault.pointer, fault.code, fault.detail) == (
+        "/object/0/id",
+        "invalid",
+        "This is not valid.",
+    )

@@ -106,7 +106,9 @@ def _of_value(message: str) -> tuple[str, str]:
         return "too_long", f"At most {length} characters are allowed."
     if bound == ">=":
         return EMPTY
-    return TIME if wanted == "datetime" else wrong_type(_WANTED[wanted])
+    if wanted == "datetime":
+        return TIME
+    return wrong_type(_WANTED[wanted]) if wanted in _WANTED else UNNAMED
 
 
 def _unknown(pointer: str, name: str) -> Fault:
