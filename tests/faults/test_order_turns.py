@@ -22,6 +22,7 @@ class Seen:
     """One request as it came, to be verified when the secrets are known."""
 
     at_s: float
+    path: str
     headers: Mapping[str, str]
     body: bytes
 
@@ -40,7 +41,7 @@ class Gated(Receiver):
         self.status: dict[str, int] = {}  # by the key of the event, or else by path
 
     def note(self, path: str, headers: Mapping[str, str], body: bytes) -> Reception:
-        self.seen.append(Seen(time.monotonic(), dict(headers), body))
+        self.seen.append(Seen(time.monotonic(), path, dict(headers), body))
         return super().note(path, headers, body)
 
     def keys(self, path: str) -> list[str]:
@@ -153,38 +154,64 @@ async def test_a_thousand_attempts_under_way_verify_through_two_rotations(
     server: Server, receiver: Gated
 ) -> None:
     """Whoever verifies with the old secret during the grace, or the new one after it, is right."""
+    # Two merchants, as none has all that a process sends at once.
+    shops = [await _shop(server, receiver, path) for path in ("/a", "/b")]
+    receiver.gate.clear()
+    for shop, events in zip(shops, (14, 3), strict=True):
+        for number in range(events):
+            await _publish(shop.tenant, f"before {number}")
+    await receiver.until(lambda received: len(received) >= UNDER_WAY + len(shops) * ENDPOINTS)
+    for _ in range(2):
+        for shop in shops:
+            await shop.rotate()
+    rotated_s = time.monotonic()
+    receiver.gate.set()
+    for shop in shops:
+        await _publish(shop.tenant, "after")
+    count = (1 + 14 + 1 + 1 + 3 + 1) * ENDPOINTS
+    await receiver.until(lambda received: len(received) == count)
+    for seen in receiver.seen:
+        if seen.at_s < rotated_s + GRACE_S - 2:
+            assert _verifies(shops, seen)[0]
+    assert all(_verifies(shops, seen)[-1] for seen in receiver.seen[-ENDPOINTS:])
+    await asyncio.sleep(max(0.0, rotated_s + GRACE_S + 0.5 - time.monotonic()))
+    for shop in shops:
+        await _publish(shop.tenant, "when the grace is over")
+    await receiver.until(lambda received: len(received) == count + len(shops) * ENDPOINTS)
+    for seen in receiver.seen[count:]:
+        assert _verifies(shops, seen) == [False, False, True]
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """A merchant with ENDPOINTS endpoints below a path, and the secrets it has had."""
+
+    path: str
+    tenant: Tenant
+    secrets: list[str]
+
+    async def rotate(self) -> None:
+        place = f"{self.tenant.path}/signature-key/rotate"
+        made = await asyncio.to_thread(self.tenant.api.post, place, {"grace_s": GRACE_S})
+        self.secrets.append(str(made["secret"]))
+
+
+async def _shop(server: Server, receiver: Gated, path: str) -> Shop:
     tenant = await _tenant(server)
     for number in range(ENDPOINTS):
         await asyncio.to_thread(
             tenant.endpoint,
-            receiver.url(f"/e/{number}"),
+            receiver.url(f"{path}/{number}"),
             signature={"type": "signature_key"},
             timeout_s=45,
         )
-    key_path = f"{tenant.path}/signature-key"
-    shown = await asyncio.to_thread(tenant.api.get, key_path)
-    secrets = [str(shown["data"][0]["secret"])]
+    shown = await asyncio.to_thread(tenant.api.get, f"{tenant.path}/signature-key")
     # One first: an endpoint that has answered may have more under way.
     await _publish(tenant, "first")
     await _deliveries(tenant, status="delivered")
-    receiver.gate.clear()
-    for number in range(17):
-        await _publish(tenant, f"before {number}")
-    await receiver.until(lambda received: len(received) >= UNDER_WAY + ENDPOINTS)
-    for _ in range(2):
-        made = await asyncio.to_thread(tenant.api.post, f"{key_path}/rotate", {"grace_s": GRACE_S})
-        secrets.append(str(made["secret"]))
-    rotated_s = time.monotonic()
-    receiver.gate.set()
-    await _publish(tenant, "after")
-    count = 19 * ENDPOINTS
-    await receiver.until(lambda received: len(received) == count)
-    for seen in receiver.seen:
-        if seen.at_s < rotated_s + GRACE_S - 2:
-            assert seen.verifies(secrets[0])
-    assert all(seen.verifies(secrets[-1]) for seen in receiver.seen[-ENDPOINTS:])
-    await asyncio.sleep(max(0.0, rotated_s + GRACE_S + 0.5 - time.monotonic()))
-    await _publish(tenant, "when the grace is over")
-    await receiver.until(lambda received: len(received) == count + ENDPOINTS)
-    for seen in receiver.seen[count:]:
-        assert [seen.verifies(secret) for secret in secrets] == [False, False, True]
+    return Shop(path=path, tenant=tenant, secrets=[str(shown["data"][0]["secret"])])
+
+
+def _verifies(shops: list[Shop], seen: Seen) -> list[bool]:
+    [secrets] = [shop.secrets for shop in shops if seen.path.startswith(shop.path)]
+    return [seen.verifies(secret) for secret in secrets]
