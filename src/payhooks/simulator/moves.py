@@ -202,7 +202,7 @@ class Moves:
             )
 
     def _released(self, moved: DeliveryMoved, request: Request | None) -> None:
-        broken_off = request is not None and request.over and request.returned is None
+        broken_off = request is not None and request.broken_off
         if broken_off:
             self._auditor.mark("broken off by a stop and given back")
         self._auditor.demand(
