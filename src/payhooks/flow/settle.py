@@ -21,15 +21,7 @@ from payhooks.flow.group_commit import Bounds, GroupCommit
 from payhooks.flow.send import Sent
 from payhooks.flow.tally import Tallier
 from payhooks.ids import EndpointId, MerchantId, age_s
-from payhooks.model.attempt import (
-    Answer,
-    Attempt,
-    OurFault,
-    Outcome,
-    Reason,
-    Silence,
-    Timing,
-)
+from payhooks.model.attempt import Answer, Attempt, OurFault, Outcome, Silence, Timing
 from payhooks.model.delivery import Trigger
 from payhooks.model.endpoint import DisabledReason, Endpoint
 from payhooks.policy.classify import Verdict, classify
@@ -69,7 +61,6 @@ class _Noted(msgspec.Struct):
     settlement: Settlement
     leased: Leased
     disable: DisabledReason | None
-    evidence: Settlement | None = None  # to be written when this one is
 
 
 class Settler:
@@ -131,16 +122,19 @@ class Settler:
 
     def give_back(self, leased: Leased) -> None:
         """Return a delivery that was not attempted; it spends nothing."""
-        self._put(_Noted(_released(leased), leased, None))
-
-    def interrupt(self, leased: Leased) -> None:
-        """Return a delivery whose request was broken off, because this process stops.
-
-        It spends nothing, and no death is held against it. Its receiver may have got it all the
-        same, so there is an attempt that explains the duplicate.
-        """
-        evidence = _broken_off(leased, self._clock.now())
-        self._put(_Noted(_released(leased), leased, None, evidence))
+        settlement = Settlement(
+            delivery_id=leased.id,
+            merchant_id=leased.merchant_id,
+            endpoint_id=leased.endpoint_id,
+            fence=leased.fence,
+            trigger=Trigger.RELEASE,
+            delay_s=0.0,
+            reason=None,
+            attempt=None,
+            rendered=None,
+            block_order=False,
+        )
+        self._put(_Noted(settlement, leased, None))
 
     async def drain(self) -> None:
         """Return when everything that was settled is on the disk."""
@@ -188,9 +182,6 @@ class Settler:
 
     def _follow(self, noted: _Noted, *, held: bool, now: datetime) -> None:
         settlement, leased = noted.settlement, noted.leased
-        if noted.evidence is not None:
-            # Not earlier: while the lease held it would be an outcome, and spend an attempt.
-            self._put(_Noted(noted.evidence, leased, None))
         self._tallier.settled(settlement, held=held)
         if leased.probation:
             self.on_probation_ended(leased)
@@ -240,39 +231,6 @@ def holds_up(leased: Leased, endpoint: Endpoint, decision: Decision) -> bool:
     """Return whether the object of what fails so waits for a person."""
     ordered = leased.order_key is not None
     return ordered and endpoint.blocks and decision.trigger is Trigger.GIVE_UP
-
-
-def _released(leased: Leased) -> Settlement:
-    return Settlement(
-        delivery_id=leased.id,
-        merchant_id=leased.merchant_id,
-        endpoint_id=leased.endpoint_id,
-        fence=leased.fence,
-        trigger=Trigger.RELEASE,
-        delay_s=0.0,
-        reason=None,
-        attempt=None,
-        rendered=None,
-        block_order=False,
-    )
-
-
-def _broken_off(leased: Leased, now: datetime) -> Settlement:
-    """Return the late word of an owner who gave the delivery back while it was being sent."""
-    attempt = Attempt(
-        delivery_id=leased.id,
-        fence=leased.fence,
-        late=True,
-        at=now,
-        status=None,
-        reason=Reason.ABANDONED,
-        detail="",
-        timing=Timing(),
-        peer=None,
-    )
-    return msgspec.structs.replace(
-        _released(leased), trigger=Trigger.RETRY, reason=attempt.reason, attempt=attempt
-    )
 
 
 def _attempt(leased: Leased, at: datetime, outcome: Outcome, verdict: Verdict) -> Attempt:

@@ -202,12 +202,9 @@ class Moves:
             )
 
     def _released(self, moved: DeliveryMoved, request: Request | None) -> None:
-        broken_off = request is not None and request.broken_off
-        if broken_off:
-            self._auditor.mark("broken off by a stop and given back")
         self._auditor.demand(
             Promise.SCHEDULE,
-            request is None or broken_off or isinstance(request.returned, OurFault),
+            request is None or isinstance(request.returned, OurFault),
             lambda: f"{moved.id.hex()} was given back as not attempted, but it was",
         )
         lease = self._record.leases.get((moved.id, moved.fence))

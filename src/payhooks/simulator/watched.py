@@ -6,7 +6,6 @@ from typing import Any
 from payhooks.clock import Clock
 from payhooks.flow.conclude import FAMILY
 from payhooks.ids import DeliveryId, MerchantId, ReceiptId, ReplayId
-from payhooks.model.attempt import Reason
 from payhooks.model.audit import AuditEntry
 from payhooks.model.delivery import State
 from payhooks.model.endpoint import EndpointStatus
@@ -96,10 +95,8 @@ class WatchedStore(MemoryStore):
         """See SettleStore."""
         held = await super().settle(settlements)
         for settlement, moved in zip(settlements, held, strict=True):
-            attempt = settlement.attempt
-            # Who breaks off and gives back tells of it when his lease is over: no zombie.
-            if not moved and (attempt is None or attempt.reason is not Reason.ABANDONED):
-                what = "outcome" if attempt is not None else "release"
+            if not moved:
+                what = "outcome" if settlement.attempt is not None else "release"
                 self._auditor.mark(f"zombie {what} refused")
         return held
 
