@@ -103,6 +103,7 @@ def make_dispatcher(base: Base, metrics: Metrics) -> tuple[Settler, Dispatcher]:
     dispatcher = Dispatcher(
         attempt=attempts.begin,
         give_back=settler.give_back,
+        interrupt=settler.interrupt,
         unsettled=lambda: settler.waiting,
         clock=clock,
         telemetry=base.telemetry,

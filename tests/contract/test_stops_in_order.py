@@ -3,17 +3,31 @@
 import asyncio
 from collections.abc import Sequence
 
+import msgspec
 from tests.support.flow import Flow
 from tests.support.world import World, attempts_of
 
 from payhooks.ids import delivery_id
-from payhooks.model.attempt import Attempt
-from payhooks.model.delivery import State
-from payhooks.model.endpoint import Endpoint
+from payhooks.model.attempt import Attempt, Reason
+from payhooks.model.delivery import ABANDONED_IN_A_ROW_MAX, State
+from payhooks.model.endpoint import Endpoint, EndpointStatus
 from payhooks.model.event import Event
-from payhooks.ports.leasing import LaneReport
+from payhooks.ports.leasing import LaneReport, Leased
+from payhooks.ports.settling import Settlement
 from payhooks.ports.store import Store
 from payhooks.testing.transport import answer
+
+
+async def stopped_while_it_sends(world: World) -> Flow:
+    """Return a process that was stopped while its receiver let it wait."""
+    flow = Flow(world, script=lambda _request: None)
+    for leased in await world.lease():
+        await flow.directory.reload(leased.merchant_id)
+        flow.dispatcher.offer(leased, taken_at_s=world.clock.monotonic_s())
+    await asyncio.sleep(0)
+    await flow.dispatcher.drain(grace_s=0)
+    await flow.settler.drain()
+    return flow
 
 
 async def undone(world: World) -> tuple[Event, Endpoint]:
@@ -24,6 +38,92 @@ async def undone(world: World) -> tuple[Event, Endpoint]:
 
 async def on_record(world: World, event: Event, endpoint: Endpoint) -> list[Attempt]:
     return await attempts_of(world.store, event.merchant_id, delivery_id(event.id, endpoint.number))
+
+
+async def test_what_a_stop_breaks_off_goes_out_again_at_once_and_is_on_record(
+    world: World,
+) -> None:
+    """The receiver may have got it: without a record nobody could explain why it came twice."""
+    event, endpoint = await undone(world)
+    stopped = await stopped_while_it_sends(world)
+    assert len(stopped.transport.broken_off) == 1
+    delivery = await world.delivery(event, endpoint)
+    assert (delivery.state, delivery.attempts_made) == (State.SCHEDULED, 0)
+    [attempt] = await on_record(world, event, endpoint)
+    assert (attempt.fence, attempt.late, attempt.reason) == (1, False, Reason.ABANDONED)
+    again = Flow(world)
+    assert await again.lease_and_send() == 1
+    delivery = await world.delivery(event, endpoint)
+    assert (delivery.state, delivery.attempts_made) == (State.DELIVERED, 1)
+    told = [(each.fence, each.late) for each in await on_record(world, event, endpoint)]
+    assert sorted(told) == [(1, False), (2, False)]
+
+
+async def test_stops_in_order_are_no_deaths(world: World) -> None:
+    """Ten deployments during a slow receiver's answers say nothing of what it is sent."""
+    event, endpoint = await undone(world)
+    for _ in range(ABANDONED_IN_A_ROW_MAX + 1):
+        assert len((await stopped_while_it_sends(world)).transport.sent) == 1
+    again = Flow(world)
+    assert await again.lease_and_send() == 1  # no trial is needed for it
+    assert (await world.delivery(event, endpoint)).state is State.DELIVERED
+
+
+def broken_off(world: World, leased: Leased) -> Settlement:
+    heard = world.attempt(leased, status=None, reason=Reason.ABANDONED)
+    attempt = msgspec.structs.replace(heard, detail="", answer_headers=(), answer_body=b"")
+    return msgspec.structs.replace(world.released(leased), attempt=attempt)
+
+
+async def test_a_release_told_twice_is_on_record_once(world: World) -> None:
+    """Its reply may have got lost, and by then somebody else may be sending."""
+    await undone(world)
+    leased = await world.lease_one()
+    told = broken_off(world, leased)
+    assert await world.settle(told) == [True]
+    assert await world.settle(told) == [False]
+    again = await world.lease_one(owner=2)
+    assert await world.settle(told, world.succeeded(again)) == [False, True]
+    kept = await attempts_of(world.store, leased.merchant_id, leased.id)
+    assert sorted((each.fence, each.late, each.reason) for each in kept) == [
+        (1, False, Reason.ABANDONED),
+        (2, False, None),
+    ]
+
+
+async def test_a_lease_that_ran_out_is_explained_once(world: World) -> None:
+    await undone(world)
+    leased = await world.lease_one()
+    await world.advance(31)
+    await world.store.expire(limit=10)
+    assert await world.settle(broken_off(world, leased)) == [False]
+    [kept] = await attempts_of(world.store, leased.merchant_id, leased.id)
+    assert (kept.fence, kept.late, kept.reason) == (1, False, Reason.ABANDONED)
+
+
+async def test_what_was_called_off_while_it_was_sent_is_on_record_as_late(world: World) -> None:
+    """Its delivery is over; that its receiver may have got it is still to be told."""
+    event, _ = await undone(world)
+    leased = await world.lease_one()
+    await world.store.expunge(event.merchant_id, event.id, world.audit(event.merchant_id))
+    told = broken_off(world, leased)
+    assert await world.settle(told) == [False]
+    assert await world.settle(told) == [False]
+    [kept] = await attempts_of(world.store, leased.merchant_id, leased.id)
+    assert (kept.fence, kept.late, kept.reason) == (1, True, Reason.ABANDONED)
+
+
+async def test_what_is_broken_off_for_an_endpoint_that_was_deleted_is_cancelled(
+    world: World,
+) -> None:
+    event, endpoint = await undone(world)
+    leased = await world.lease_one()
+    await world.edit(endpoint, status=EndpointStatus.DELETED)
+    assert await world.settle(broken_off(world, leased)) == [True]
+    delivery = await world.delivery(event, endpoint)
+    assert (delivery.state, delivery.attempts_made) == (State.CANCELLED, 0)
+    [kept] = await attempts_of(world.store, leased.merchant_id, leased.id)
+    assert (kept.late, kept.reason) == (False, Reason.ABANDONED)
 
 
 class Mute:

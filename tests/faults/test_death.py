@@ -9,13 +9,17 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.faulted import Ground, ask, ground, publish
 from tests.support.receiving import until
 from tests.support.server import EVENT_TYPE, Server
 from tests.support.soak import wait_until_settled
+
+from payhooks.clock import SystemClock
 
 AT_ONCE_S_MAX = 3.0
 ENDPOINTS = 60
@@ -44,7 +48,7 @@ def _hang(on: Ground) -> str:
     return next(each.message_id for each in on.receiving.until(2) if each.path.startswith("/slow"))
 
 
-def _is_sent_again(on: Ground, message_id: str) -> None:
+def _is_sent_again(on: Ground, message_id: str) -> list[dict[str, Any]]:
     """Start the server and see the same message come again, with the reason on record."""
     on.server.start()
     until(
@@ -52,7 +56,9 @@ def _is_sent_again(on: Ground, message_id: str) -> None:
         lambda ids: ids == [message_id] * 2,
     )
     found = on.tenant.api.get(f"{on.tenant.path}/deliveries/{message_id}")
-    assert [attempt["reason"] for attempt in found["attempts"]] == ["abandoned"]
+    attempts: list[dict[str, Any]] = found["attempts"]
+    assert [attempt["reason"] for attempt in attempts] == ["abandoned"]
+    return attempts
 
 
 @pytest.mark.shows("F18")
@@ -74,7 +80,10 @@ def test_after_its_grace_it_breaks_off_what_has_not_ended(on: Ground) -> None:
     began_s = time.monotonic()
     assert on.server.stop() == 0
     assert 0.9 < time.monotonic() - began_s < 1 + AT_ONCE_S_MAX
-    _is_sent_again(on, message_id)
+    ended_at = SystemClock().now()
+    attempts = _is_sent_again(on, message_id)
+    # Not when its lease ran out, a minute later: it was given back.
+    assert datetime.fromisoformat(attempts[0]["at"]) < ended_at
 
 
 @pytest.mark.shows("F18")

@@ -126,7 +126,7 @@ async def test_settle_finds_deliveries_by_key(explained: Explained) -> None:
     empty: list[object] = [None] * count
 
     await explained.run(
-        "SELECT settle_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,"
+        "SELECT settle_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,"
         " $17, $18, $19, $20, $21, $22, $23)",
         [row["merchant_id"] for row in rows],
         [row["id"] for row in rows],

@@ -68,6 +68,7 @@ class Flow:
         self.dispatcher = Dispatcher(
             attempt=self.attempts.begin,
             give_back=self.settler.give_back,
+            interrupt=self.settler.interrupt,
             unsettled=lambda: self.settler.waiting,
             clock=clock,
             telemetry=self.telemetry,

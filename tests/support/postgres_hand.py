@@ -37,7 +37,7 @@ class Hand:
 
     async def settle(self, *settlements: Settlement) -> None:
         """Run what settle runs."""
-        await self._call("settle_v1", *settling.parameters(settlements))
+        await self._call("settle_v2", *settling.parameters(settlements))
 
     async def lease(self, *, together_max: int = 0) -> list[DeliveryId]:
         """Run what lease runs; return the ids that it brought."""

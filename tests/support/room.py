@@ -36,11 +36,13 @@ class Room:
         self.written: list[Leased] = []
         self.given_back: list[Leased] = []
         self.broken_off: list[Leased] = []
+        self.interrupted: list[Leased] = []
         self.rests = False  # whether an attempt that ends begins a rest of its lane
         self._ends: dict[DeliveryId, Callable[[], None]] = {}
         self.dispatcher = Dispatcher(
             attempt=self._attempt,
             give_back=self._give_back,
+            interrupt=self.interrupted.append,
             unsettled=lambda: 0,
             clock=self.clock,
             telemetry=QuietTelemetry(),

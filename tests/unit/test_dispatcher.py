@@ -291,7 +291,7 @@ async def test_draining_breaks_off_what_does_not_end_in_time(
     await room.turn()
     await room.dispatcher.drain(grace_s=0.01)
     assert room.written == []
-    assert room.broken_off == room.under_way
+    assert room.broken_off == room.interrupted == room.under_way
     assert room.dispatcher.in_flight == 0
 
 
@@ -309,6 +309,7 @@ async def test_a_bug_in_one_attempt_frees_its_slot(make_room: Callable[..., Room
     dispatcher = Dispatcher(
         attempt=attempt,
         give_back=give_back,
+        interrupt=give_back,
         unsettled=lambda: 0,
         clock=room.clock,
         telemetry=telemetry,

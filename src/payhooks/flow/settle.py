@@ -21,7 +21,15 @@ from payhooks.flow.group_commit import Bounds, GroupCommit
 from payhooks.flow.send import Sent
 from payhooks.flow.tally import Tallier
 from payhooks.ids import EndpointId, MerchantId, age_s
-from payhooks.model.attempt import Answer, Attempt, OurFault, Outcome, Silence, Timing
+from payhooks.model.attempt import (
+    Answer,
+    Attempt,
+    OurFault,
+    Outcome,
+    Reason,
+    Silence,
+    Timing,
+)
 from payhooks.model.delivery import Trigger
 from payhooks.model.endpoint import DisabledReason, Endpoint
 from payhooks.policy.classify import Verdict, classify
@@ -122,19 +130,16 @@ class Settler:
 
     def give_back(self, leased: Leased) -> None:
         """Return a delivery that was not attempted; it spends nothing."""
-        settlement = Settlement(
-            delivery_id=leased.id,
-            merchant_id=leased.merchant_id,
-            endpoint_id=leased.endpoint_id,
-            fence=leased.fence,
-            trigger=Trigger.RELEASE,
-            delay_s=0.0,
-            reason=None,
-            attempt=None,
-            rendered=None,
-            block_order=False,
-        )
-        self._put(_Noted(settlement, leased, None))
+        self._put(_Noted(_released(leased, None), leased, None))
+
+    def interrupt(self, leased: Leased) -> None:
+        """Return a delivery whose request was broken off, because this process stops.
+
+        It spends nothing, and no death is held against it. Its receiver may have got it all the
+        same, so an attempt goes with it that explains the duplicate.
+        """
+        attempt = _broken_off(leased, self._clock.now())
+        self._put(_Noted(_released(leased, attempt), leased, None))
 
     async def drain(self) -> None:
         """Return when everything that was settled is on the disk."""
@@ -231,6 +236,36 @@ def holds_up(leased: Leased, endpoint: Endpoint, decision: Decision) -> bool:
     """Return whether the object of what fails so waits for a person."""
     ordered = leased.order_key is not None
     return ordered and endpoint.blocks and decision.trigger is Trigger.GIVE_UP
+
+
+def _released(leased: Leased, attempt: Attempt | None) -> Settlement:
+    return Settlement(
+        delivery_id=leased.id,
+        merchant_id=leased.merchant_id,
+        endpoint_id=leased.endpoint_id,
+        fence=leased.fence,
+        trigger=Trigger.RELEASE,
+        delay_s=0.0,
+        reason=None,
+        attempt=attempt,
+        rendered=None,
+        block_order=False,
+    )
+
+
+def _broken_off(leased: Leased, now: datetime) -> Attempt:
+    """Return what an expired lease would leave as well, if nobody had told of its end."""
+    return Attempt(
+        delivery_id=leased.id,
+        fence=leased.fence,
+        late=False,
+        at=now,
+        status=None,
+        reason=Reason.ABANDONED,
+        detail="",
+        timing=Timing(),
+        peer=None,
+    )
 
 
 def _attempt(leased: Leased, at: datetime, outcome: Outcome, verdict: Verdict) -> Attempt:

@@ -36,7 +36,7 @@ class Trigger(StrEnum):
     SUCCEED = "succeed"
     RETRY = "retry"
     GIVE_UP = "give_up"
-    RELEASE = "release"  # given back unattempted: drained, waited too long, our own fault
+    RELEASE = "release"  # given back, nothing spent: drained, waited too long, our own fault
     EXPIRE = "expire"  # the worker holding the lease fell silent
     CANCEL = "cancel"
     REPLAY = "replay"

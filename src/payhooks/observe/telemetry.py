@@ -21,7 +21,9 @@ _OUTCOMES = {
     Trigger.SUCCEED: "delivered",
     Trigger.RETRY: "retry",
     Trigger.GIVE_UP: "failed",
+    Trigger.RELEASE: "given_back",
 }
+_ENDS = frozenset({Trigger.SUCCEED, Trigger.GIVE_UP})
 
 
 class AttemptLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +107,7 @@ class Recorder:
         metrics = self._metrics
         metrics.attempts.add(outcome, status_class, reason)
         metrics.attempt_s.add(attempt.timing.total_s)
-        if not late and trigger is not Trigger.RETRY:
+        if not late and trigger in _ENDS:
             metrics.deliveries.add(outcome)
             if trigger is Trigger.SUCCEED:
                 metrics.latency_s.add(waited_s)

@@ -22,13 +22,16 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     trigger: Trigger  # SUCCEED, RETRY, GIVE_UP or RELEASE
     delay_s: float  # until due again, for RETRY and RELEASE
     reason: Reason | None
-    attempt: Attempt | None  # None for RELEASE: nothing was sent
+    attempt: Attempt | None  # of a RELEASE only where a request was broken off: ABANDONED
     rendered: bytes | None  # the body, at a failure, so that an upgrade cannot change it
     block_order: bool  # GIVE_UP on an ordered endpoint whose objects then wait for a person
 
     def __post_init__(self) -> None:
         assert self.trigger in _SETTLING
-        assert (self.attempt is None) == (self.trigger is Trigger.RELEASE)
+        if self.trigger is Trigger.RELEASE:
+            assert self.attempt is None or self.attempt.reason is Reason.ABANDONED
+        else:
+            assert self.attempt is not None
         assert self.delay_s >= 0
 
 
@@ -40,9 +43,11 @@ class SettleStore(Protocol):
 
         True: the delivery moved, once; the same settlement again changes nothing and is True
         again. False: the lease had gone to somebody else; the delivery is untouched and the
-        attempt, where there is one, is kept as ``late``. A RETRY or RELEASE of a deleted
-        endpoint becomes ``cancelled``. A lease past its end still holds until ``expire`` takes
-        it back. Of several rendered bodies of a delivery the first is kept.
+        attempt, where there is one, is kept as ``late``. A RELEASE spends no attempt: what it
+        brings explains a duplicate, and is kept where nothing explains that lease yet; said
+        again it is False. A RETRY or RELEASE of a deleted endpoint becomes ``cancelled``. A lease
+        past its end still holds until ``expire`` takes it back. Of several rendered bodies of a
+        delivery the first is kept.
         An ordered delivery that ended leaves a wake for those behind it.
 
         Raises:

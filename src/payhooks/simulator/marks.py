@@ -14,6 +14,7 @@ MUST_BE_REACHED: Final = frozenset(
         "key was known",
         "conflict told",
         # Leases
+        "broken off by a stop and given back",
         "handed-off delivery given back",
         "lease expired and taken over",
         "seen again",

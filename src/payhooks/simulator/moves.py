@@ -202,9 +202,18 @@ class Moves:
             )
 
     def _released(self, moved: DeliveryMoved, request: Request | None) -> None:
+        broken_off = request is not None and request.broken_off
+        if broken_off:
+            self._auditor.mark("broken off by a stop and given back")
+            told = (moved.fence, False) in self._auditor.tables.attempts.get(moved.id, {})
+            self._auditor.demand(
+                Promise.RECORD,
+                told,
+                lambda: f"no attempt says that a request of {moved.id.hex()} was broken off",
+            )
         self._auditor.demand(
             Promise.SCHEDULE,
-            request is None or isinstance(request.returned, OurFault),
+            request is None or broken_off or isinstance(request.returned, OurFault),
             lambda: f"{moved.id.hex()} was given back as not attempted, but it was",
         )
         lease = self._record.leases.get((moved.id, moved.fence))

@@ -26,6 +26,7 @@ from payhooks.flow.tally import Tallier
 from payhooks.ids import MERCHANT, EndpointId, IdSource, MerchantId, TimeOrderedIds, to_text
 from payhooks.model.connector import Connector
 from payhooks.model.endpoint import DisabledReason
+from payhooks.ports.leasing import Leased
 from payhooks.ports.store import Store
 from payhooks.ports.transport import UnderWay
 from payhooks.simulator.auditor import Auditor
@@ -141,6 +142,7 @@ class Process:
         self.dispatcher = parts.dispatcher(
             attempt=self._attempt,
             give_back=self.settler.give_back,
+            interrupt=self._interrupt,
             unsettled=lambda: self.settler.waiting,
             clock=clock,
             telemetry=telemetry,
@@ -284,6 +286,13 @@ class Process:
     def quiet(self) -> bool:
         """Whether nothing is under way and nothing waits in memory."""
         return self.dispatcher.in_flight == 0 and self.dispatcher.waiting == 0
+
+    def _interrupt(self, leased: Leased) -> None:
+        # Now: what ends in this very turn of the loop is heard by nobody any more.
+        request = self._auditor.record.requests.get((leased.id, leased.fence))
+        if request is not None and not request.over:
+            request.broken_off = True
+        self.settler.interrupt(leased)
 
     def _attempt(self, held: Held, done: Done) -> UnderWay | None:
         LEASED.set(held.leased)

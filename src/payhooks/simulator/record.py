@@ -24,6 +24,7 @@ class Request:
     seen: bool = False
     accepted: bool = False  # the receiver answered 2xx, and the answer reached the process
     over: bool = False  # the process waits for it no more
+    broken_off: bool = False  # the process stopped while it was under way
     returned: Outcome | None = None
     returned_at_s: float = 0.0
     pauses: int  # of the process, before it was sent

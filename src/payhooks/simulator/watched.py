@@ -7,7 +7,7 @@ from payhooks.clock import Clock
 from payhooks.flow.conclude import FAMILY
 from payhooks.ids import DeliveryId, MerchantId, ReceiptId, ReplayId
 from payhooks.model.audit import AuditEntry
-from payhooks.model.delivery import State
+from payhooks.model.delivery import State, Trigger
 from payhooks.model.endpoint import EndpointStatus
 from payhooks.model.receipt import Receipt
 from payhooks.model.replay import Replay
@@ -96,7 +96,7 @@ class WatchedStore(MemoryStore):
         held = await super().settle(settlements)
         for settlement, moved in zip(settlements, held, strict=True):
             if not moved:
-                what = "outcome" if settlement.attempt is not None else "release"
+                what = "release" if settlement.trigger is Trigger.RELEASE else "outcome"
                 self._auditor.mark(f"zombie {what} refused")
         return held
 

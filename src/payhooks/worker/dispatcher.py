@@ -59,17 +59,19 @@ class Dispatcher:
         *,
         attempt: Attempt,
         give_back: GiveBack,
+        interrupt: GiveBack,
         unsettled: Callable[[], int],
         clock: Clock,
         telemetry: Telemetry,
         slots: int = limits.SLOTS_PER_PROCESS,
     ) -> None:
-        """Take what attempts one delivery, and what returns one unattempted.
+        """Take what attempts one delivery, and what returns one unattempted, or broken off.
 
         *unsettled* counts the outcomes that are not on the disk yet.
         """
         self._attempt = attempt
         self._give_back = give_back
+        self._interrupt = interrupt
         self._unsettled = unsettled
         self._clock = clock
         self._telemetry = telemetry
@@ -192,7 +194,7 @@ class Dispatcher:
     async def drain(self, grace_s: float) -> None:
         """Begin nothing more, give back what waits, let what is under way end.
 
-        What has not ended after *grace_s* is broken off; its lease runs out by itself.
+        What has not ended after *grace_s* is broken off, and goes back too.
         """
         self.begin_no_more()
         for lane in list(self._active.values()):
@@ -204,6 +206,8 @@ class Dispatcher:
         for held in tuple(self._under_way):
             if held.under_way is not None:
                 held.under_way.cancel()
+            # Left to its lease, it would look as if this process had died with it.
+            self._interrupt(held.leased)
             self._end(held)
         for task in self._writes:
             task.cancel()

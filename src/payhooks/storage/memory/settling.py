@@ -30,6 +30,7 @@ class MemorySettle:
             return self._keep_evidence(settlement)
         if settlement.attempt is not None:
             self._record(settlement.attempt, late=False)
+        if settlement.trigger is not Trigger.RELEASE:
             row.attempts_made += 1
             row.abandoned = 0
             row.reason = settlement.reason
@@ -61,6 +62,8 @@ class MemorySettle:
             return False
         attempts = self._tables.attempts.get(settlement.delivery_id, {})
         recorded = attempts.get((settlement.fence, False))
+        if settlement.trigger is Trigger.RELEASE and recorded is not None:
+            return False
         if recorded is not None and recorded.reason is not Reason.ABANDONED:
             return True
         if (settlement.fence, True) not in attempts:

@@ -1,4 +1,4 @@
-"""The record of attempts: one call of settle_v1 a batch."""
+"""The record of attempts: one call of settle_v2 a batch."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -11,7 +11,7 @@ from payhooks.ports.settling import Settlement
 from payhooks.storage.postgres.connections import Connections
 
 _SETTLE: Final = (
-    "SELECT settle_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,"
+    "SELECT settle_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,"
     " $17, $18, $19, $20, $21, $22, $23) AS held"
 )
 _TRIGGERS: Final = {
@@ -46,7 +46,7 @@ class PostgresSettle:
 
 
 def parameters(settlements: Sequence[Settlement]) -> list[Sequence[object]]:
-    """Return the parameters of settle_v1."""
+    """Return the parameters of settle_v2."""
     attempts = [settlement.attempt for settlement in settlements]
     timings = [_NO_TIMING if attempt is None else attempt.timing for attempt in attempts]
     answers = [

@@ -38,6 +38,13 @@ class Undone(NamedTuple):
     fence: int
 
 
+class _Foreign(NamedTuple):
+    """What is said of a settlement whose lease is somebody else's by now."""
+
+    held: bool  # it was written before
+    is_evidence: bool  # what it brings explains what nothing else does
+
+
 class SqliteSettle(Part):
     """See SettleStore."""
 
@@ -116,19 +123,23 @@ def _settle(db: apsw.Connection, settlements: Sequence[Settlement], *, now: int)
         if settlement.rendered is not None and n not in foreign
     ]
     run_many(db, _SQL["insert_rendered"], rendered)
-    return [foreign.get(n, True) for n in range(len(settlements))]
+    return [n not in foreign or foreign[n].held for n in range(len(settlements))]
 
 
-def _foreign(db: apsw.Connection, settlements: Sequence[Settlement]) -> dict[int, bool]:
-    """Return which hold no lease, and whether that is because they were written before."""
-    return {
-        n: bool(recorded) and settlements[n].attempt is not None
-        for n, recorded in rows(db, _SQL["foreign_fences"])
-    }
+def _foreign(db: apsw.Connection, settlements: Sequence[Settlement]) -> dict[int, _Foreign]:
+    """Return which hold no lease, and what that says of them."""
+    foreign = {}
+    for n, is_explained, is_abandoned in rows(db, _SQL["foreign_fences"]):
+        if settlements[n].trigger is Trigger.RELEASE:
+            foreign[n] = _Foreign(held=False, is_evidence=not is_explained)
+        else:
+            written = bool(is_explained and not is_abandoned)
+            foreign[n] = _Foreign(held=written, is_evidence=not written)
+    return foreign
 
 
 def _expunged(
-    db: apsw.Connection, settlements: Sequence[Settlement], foreign: dict[int, bool]
+    db: apsw.Connection, settlements: Sequence[Settlement], foreign: dict[int, _Foreign]
 ) -> frozenset[EventId]:
     """Return of which events nothing that an answer may quote is kept any more.
 
@@ -140,15 +151,14 @@ def _expunged(
 
 
 def _attempts(
-    settlements: Sequence[Settlement], foreign: dict[int, bool], expunged: frozenset[EventId]
+    settlements: Sequence[Settlement], foreign: dict[int, _Foreign], expunged: frozenset[EventId]
 ) -> list[Attempt]:
     """Return the attempts to write: those of owners who lost the lease are late."""
     attempts = []
     for n, settlement in enumerate(settlements):
-        repeated = foreign.get(n, False)
-        if settlement.attempt is not None and not repeated:
-            is_late = n in foreign
-            attempt = settlement.attempt
+        attempt = settlement.attempt
+        is_late = n in foreign
+        if attempt is not None and (not is_late or foreign[n].is_evidence):
             if attempt.late != is_late:
                 attempt = msgspec.structs.replace(attempt, late=is_late)
             if is_late and event_id_of(attempt.delivery_id) in expunged:
@@ -165,7 +175,7 @@ def _staged(n: int, settlement: Settlement, now: int) -> Row:
         settlement.endpoint_id,
         settlement.fence,
         _move(settlement.trigger),
-        int(settlement.attempt is not None),
+        int(settlement.trigger is not Trigger.RELEASE),
         now + delay_us(settlement.delay_s),
         settlement.reason,
         int(settlement.block_order),

@@ -29,7 +29,7 @@ UPDATE temp.settling AS s SET holds = 1 WHERE EXISTS (
   WHERE q.merchant_id = s.merchant_id AND q.id = s.id AND q.state = 1 AND q.fence = s.fence);
 
 -- name: foreign_fences
-SELECT s.n, a.delivery_id IS NOT NULL AND a.reason IS NOT 'abandoned' FROM temp.settling AS s
+SELECT s.n, a.delivery_id IS NOT NULL, a.reason IS 'abandoned' FROM temp.settling AS s
 LEFT JOIN attempts AS a ON a.delivery_id = s.id AND a.fence = s.fence AND a.late = 0
 WHERE s.holds = 0;
 
