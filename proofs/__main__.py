@@ -7,7 +7,7 @@
     python -m proofs dialects [--only table|cost|outbox|V03 …] [--quick]
     python -m proofs console [--only weight|memory|lists|M07 …] [--quick]
     python -m proofs catalogue [--only wire|strict|killed|E04 …] [--quick]
-    python -m proofs inbound [--only heard|forged|storm|I5 …] [--quick]
+    python -m proofs inbound [--only heard|forged|storm|look|I5 …] [--quick]
 
 Exits with 1 where a line failed. With --quick everything runs in small, to see that it runs;
 neither figures nor report are written then. Rows that were not asked for keep their last line.

@@ -16,6 +16,13 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from benchmarks.card_numbers import (
+    READING_US_FOR_A_KB,
+    UNUSUAL,
+    US_FOR_A_KB_MAX,
+    in_payments,
+    measure,
+)
 from tests.support.heard_scenarios import Pair, content
 from tests.support.inbound_load import at_rate, forged, in_turn, percentile, signed
 from tests.support.played_scenarios import scenarios
@@ -33,6 +40,8 @@ FORGED_QUICK: Final = 2_000
 KILLS: Final = 20
 KILLS_QUICK: Final = 3
 ANSWER_P99_MS_MAX: Final = 50.0
+_LOOKS: Final = 101
+_LOOKS_QUICK: Final = 11
 _LINES: Final = 16
 _SENDERS: Final = 12
 _BETWEEN_KILLS: Final = 50
@@ -272,8 +281,24 @@ def _concluded(tenant: Tenant) -> None:
     )
 
 
+def prove_look(size: Size) -> Iterator[Line]:
+    """Yield what it costs to look for card data in what is usual."""
+    costs = measure(_LOOKS_QUICK if size == QUICK else _LOOKS)
+    shares = in_payments(costs)
+    for cost in costs:
+        if cost.name not in UNUSUAL:
+            us = shares[cost.name] * READING_US_FOR_A_KB
+            yield Line(
+                passed=us <= US_FOR_A_KB_MAX,
+                name=f"look for card data: {cost.name}",
+                figure=f"{us:.1f} us for 1 KB ({cost.us_for_a_kb:.1f} here)",
+                limit=f"<= {US_FOR_A_KB_MAX:g} us where 1 KB is read in {READING_US_FOR_A_KB:g}",
+            )
+
+
 PARTS: Final[dict[str, Callable[[Size], Iterator[Line]]]] = {
     "heard": prove_wire,
     "forged": prove_forged,
     "storm": prove_killed,
+    "look": prove_look,
 }

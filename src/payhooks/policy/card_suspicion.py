@@ -40,7 +40,7 @@ _PLACES_MAX: Final = 256
 # be spelt as JSON spells them, and as `LINE_END`.
 LINE_END: Final = b"\x1c"
 _SECRET_MEMBER: Final = re.compile(
-    rb"c(?=[vsauk])(?:v[vcdnM]|sc|av|ur[iM]tyc[oM]de"
+    rb"c(?:v[vcdnM]|sc|av|ur[iM]tyc[oM]de"
     rb"|ard(?:c[oM]de|c[iM]d|ver[iM]f[iM]cat[iM][oM][nM](?:va[lM]ue|c[oM]de|[nM]u[mM]ber))"
     rb"|k(?<=p[iM][nM]b[lM][oM]ck))0?"
     rb"(?:(?:[\]\"':=>\n\x1c]++|\\[nrtf]?|va[lM]ue|%0[0acde])++"
@@ -52,6 +52,8 @@ _SECRET_MEMBER: Final = re.compile(
 # letter. Once as it is, and once of what is reduced, which a search is through with much sooner.
 BASE64_DIGITS: Final = re.compile(rb"[MNOIL][DTjzCSiy][AEIMQUYcgk04][gtuwxyz0-5]" * 4)
 _MAYBE_BASE64_DIGITS: Final = re.compile(rb"M[dtjzcsiy][aeMquycgk0][gtuwxyz0]" * 4)
+# Looked for by its number: that takes a fifth of the time.
+_BACKSLASH: Final = ord("\\")
 # Most escapes are of letters of Latin scripts, and passed over at once.
 _OTHER_ESCAPE: Final = re.compile(rb"\\u(?!0[01][9b-fB-F])")
 # Escapes of ASCII, and of the blocks where digits of other scripts and separators are.
@@ -77,7 +79,7 @@ def suspicion(raw: bytes, *, is_form: bool = False) -> Suspicion | None:
     In a form a plus is a space. Its other escapes are none any more.
     """
     taken_out = _TAKEN_OUT_OF_FORMS if is_form else _TAKEN_OUT
-    if b"\\" in raw and _OTHER_ESCAPE.search(raw) and _TELLING_ESCAPE.search(raw):
+    if _BACKSLASH in raw and _OTHER_ESCAPE.search(raw) and _TELLING_ESCAPE.search(raw):
         raw = unescaped(raw.decode(errors="replace"), is_form=is_form).encode()
     reduced = raw.translate(_REDUCED, taken_out)
     if _SECRET_MEMBER.search(reduced) is not None:
