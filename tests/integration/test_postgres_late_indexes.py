@@ -19,7 +19,16 @@ INSERT INTO deliveries (merchant_id, id, endpoint_id, finished_at, delivered_at,
 SELECT {small_id("n % 5")}, {id_text("00001")}, {small_id("n % 7")}, now(), now(), 1, 1, 1, 3,
   'payment.succeeded', 'standard' FROM generate_series(1, {_ROWS}) n;
 """  # noqa: S608 - our own words only
+_FILL_KEYS = f"""
+INSERT INTO idempotency (key, event_id, content, deliveries, event_type)
+SELECT md5(n::text)::uuid, {id_text("00000")}, {small_id("n")}, 1, 'payment.succeeded'
+FROM generate_series(1, {_ROWS}) n;
+"""  # noqa: S608 - our own words only
 _INVALID = "SELECT indexrelid::regclass::text AS name FROM pg_index WHERE NOT indisvalid"
+_WHOLE = (
+    "SELECT indexrelid::regclass::text AS name FROM pg_index WHERE indexrelid IN"
+    " (to_regclass('feed_entries_old'), to_regclass('idempotency_old')) ORDER BY 1"
+)
 _WAITING = (
     "SELECT FROM pg_stat_activity WHERE datname = current_database()"
     " AND wait_event_type = 'Lock' AND query LIKE 'CREATE INDEX%'"
@@ -43,6 +52,7 @@ async def _go_back(database: str) -> None:
         await hand.run(
             "DELETE FROM schema_migrations WHERE number = $1 AND phase = 'post'", _LIST_INDEXES
         )
+        await hand.script("DROP INDEX idempotency_old, feed_entries_old")
         await hand.script(_FILL)
         await hand.commit()
 
@@ -104,12 +114,31 @@ async def test_what_a_build_that_died_left_behind_is_built_anew(database: str) -
         assert row["count"] == 1
 
 
+async def test_what_has_no_days_gets_its_index_as_well(database: str) -> None:
+    """Of a table of any size, and of an empty one."""
+    async with open_hand(database) as hand:
+        await hand.script(_FILL_KEYS)
+        [row] = await hand.run("SELECT pg_relation_size('idempotency') AS bytes")
+        assert row["bytes"] > indexes.SMALL_BYTES
+        await hand.script("CREATE INDEX idempotency_old ON idempotency (event_id)")
+        await hand.script(
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idempotency_old'::regclass"
+        )
+
+        await migrations.migrate(database)
+
+        assert await hand.run(_INVALID) == []
+        names = [row["name"] for row in await hand.run(_WHOLE)]
+        assert names == ["feed_entries_old", "idempotency_old"]
+
+
 async def test_two_that_build_at_once_end_with_one_of_each(database: str) -> None:
     """Two machines of one deployment start together."""
     await asyncio.gather(*(migrations.migrate(database) for _ in range(2)))
 
     async with open_hand(database) as hand:
         assert await hand.run(_INVALID) == []
+        assert len(await hand.run(_WHOLE)) == 2
         assert await _days_with(hand, "deliveries_reason") == await _days_with(
             hand, "deliveries_endpoint"
         )

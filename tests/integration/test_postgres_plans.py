@@ -58,6 +58,8 @@ SELECT merchant_id, id, 1, 1, '' FROM deliveries;
 INSERT INTO idempotency (key, event_id, content, deliveries, event_type)
 SELECT md5(n::text)::uuid, {_id("00000")}, {_small("n")}, 1, 'payment.succeeded'
 FROM generate_series(1, {_ROWS}) n;
+INSERT INTO feed_entries (endpoint_id, sequence, delivery_id)
+SELECT endpoint_id, row_number() OVER (), id FROM deliveries;
 INSERT INTO tallies SELECT {_small("n % 50")}, {_small("CASE n % 3 WHEN 0 THEN 0 ELSE n % 50 END")},
   CASE n % 3 WHEN 0 THEN 60 ELSE 3600 END, '2026-01-03Z'::timestamptz - n * interval '1 minute',
   1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 FROM generate_series(1, 43200) n;
@@ -163,6 +165,34 @@ async def test_accept_looks_up_lanes_routing_and_repeated_keys_by_index(
 
     await explained.assert_no_walk()
     assert {"idempotency_pkey", "lanes_pkey"} <= explained.indexes()
+
+
+@pytest.mark.parametrize(
+    ("purge", "table", "index"),
+    [
+        ("purge_keys", "idempotency", "idempotency_old"),
+        ("purge_entries", "feed_entries", "feed_entries_old"),
+    ],
+)
+async def test_retention_finds_what_is_old_by_its_age(
+    explained: Explained, purge: str, table: str, index: str
+) -> None:
+    """Asked every ten minutes, of a month of them; and again as long as there is something."""
+    statement = statements.load("payhooks.storage.postgres", "sweeping.sql")[purge]
+    of = "event_id" if table == "idempotency" else "delivery_id"
+    [row] = await _rows(
+        explained,
+        f"SELECT {of} AS id FROM {table} ORDER BY 1 OFFSET 20 LIMIT 1",  # noqa: S608 - ours
+    )
+
+    gone = await explained.run(statement, row["id"], 1_000)
+    nothing = await explained.run(statement, row["id"], 1_000)
+
+    # Of keys, those stay whose events are under way.
+    assert 0 < gone[0]["count"] <= 20
+    assert nothing[0]["count"] == 0
+    await explained.assert_no_walk()
+    assert index in explained.indexes()
 
 
 async def test_expire_finds_leases_by_their_end(explained: Explained) -> None:

@@ -1,8 +1,9 @@
-"""Indexes of history that came late: built day by day, while publishers publish.
+"""Indexes that came late: built while publishers publish, those of history day by day.
 
-A migration makes them ``ON ONLY`` the parent, which holds for days yet to come. The days that are
-there get theirs here, those of any size concurrently and so in no transaction: such a build keeps
-nobody waiting. Until all have theirs, lists that ask for them are slower.
+A migration makes the latter ``ON ONLY`` the parent, which holds for days yet to come. The days that
+are there get theirs here, and so do the tables that have no days; those of any size concurrently
+and so in no transaction: such a build keeps nobody waiting. Until all have theirs, what asks for
+them is slower.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ from typing import Final
 
 import asyncpg  # type: ignore[import-untyped] # See connections.py.
 
-from payhooks.storage.postgres.connections import Connection, Row
+from payhooks.storage.postgres.connections import Connection
 
 # Of those that lack it, the newest day first: that is what people look at.
 _LACKING: Final = """
@@ -24,6 +25,16 @@ WHERE NOT i.indisvalid AND parent.relnamespace = current_schema()::regnamespace
   AND NOT EXISTS (SELECT FROM pg_inherits ch JOIN pg_index c ON c.indexrelid = ch.inhrelid
     WHERE ch.inhparent = i.indexrelid AND c.indrelid = day.oid)
 ORDER BY parent.relname, day.relname DESC LIMIT 1
+"""
+# Retention: the oldest. A BRIN index would do until the first time that something is retired: space
+# is used again, and then every range of pages has had something old in it.
+_LACKING_WHOLE: Final = """
+SELECT w.index, w.whole, w.columns, pg_relation_size(w.whole::regclass) AS bytes
+FROM (VALUES ('feed_entries_old', 'feed_entries', 'btree (delivery_id)'),
+  ('idempotency_old', 'idempotency', 'btree (event_id)')) w(index, whole, columns)
+WHERE NOT EXISTS (SELECT FROM pg_index i
+  WHERE i.indexrelid = to_regclass(w.index) AND i.indisvalid)
+LIMIT 1
 """
 _BEGUN: Final = """
 SELECT i.indisvalid AS valid, EXISTS (SELECT FROM pg_stat_progress_create_index p
@@ -43,20 +54,27 @@ _IN_THE_WAY: Final = (
 
 
 async def complete(connection: Connection) -> None:
-    """Build what days lack of indexes; what another process builds just now is waited for."""
+    """Build what tables and days lack; what another process builds just now is waited for."""
+    while lacking := await connection.fetch(_LACKING_WHOLE):
+        one = lacking[0]
+        of = f"ON {one['whole']} USING {one['columns']}"
+        await _build(connection, one["index"], of, bytes_=one["bytes"])
     while lacking := await connection.fetch(_LACKING):
-        await _build(connection, lacking[0])
+        one = lacking[0]
+        name = f"{one['day']}_{one['index']}"
+        of = f"ON {one['day']} USING {one['definition'].partition(' USING ')[2]}"
+        attach = f"ALTER INDEX {one['index']} ATTACH PARTITION {name}"
+        await _build(connection, name, of, bytes_=one["bytes"], attach=attach)
 
 
-async def _build(connection: Connection, lacking: Row) -> None:
-    name = f"{lacking['day']}_{lacking['index']}"
+async def _build(
+    connection: Connection, name: str, of: str, *, bytes_: int, attach: str = ""
+) -> None:
     begun = await connection.fetch(_BEGUN, name)
     if begun and begun[0]["building"]:
         await asyncio.sleep(_POLL_S)
         return
-    columns = lacking["definition"].partition(" USING ")[2]
-    of = f"ON {lacking['day']} USING {columns}"
-    small = not begun and lacking["bytes"] <= SMALL_BYTES
+    small = not begun and bytes_ <= SMALL_BYTES
     try:
         if not small:
             # For the rest of the connection, as no transaction can say it. Waiting for a lock is
@@ -71,6 +89,7 @@ async def _build(connection: Connection, lacking: Row) -> None:
             await connection.execute("SET LOCAL lock_timeout = '2s'")
             if small:
                 await connection.execute(f"CREATE INDEX IF NOT EXISTS {name} {of}")
-            await connection.execute(f"ALTER INDEX {lacking['index']} ATTACH PARTITION {name}")
+            if attach:
+                await connection.execute(attach)
     except _IN_THE_WAY:
         await asyncio.sleep(_POLL_S)

@@ -88,21 +88,21 @@ WITH gone AS (
 SELECT count(*) AS count FROM gone
 
 -- name: purge_keys
-WITH old AS MATERIALIZED (
-  SELECT i.key FROM idempotency i
-  WHERE i.event_id < $1 AND NOT EXISTS (SELECT FROM queue q WHERE q.id > i.event_id
-    AND q.id <= payhooks_last_of(i.event_id) AND q.state = 1
-    -- Says nothing new, but keeps all that is young and under way from being compared.
-    AND q.id < $1)
-  LIMIT $2
-), gone AS (
-  DELETE FROM idempotency i USING old o WHERE i.key = o.key RETURNING 1
+WITH gone AS (
+  DELETE FROM idempotency k WHERE k.ctid = ANY (ARRAY(
+    SELECT i.ctid FROM idempotency i
+    WHERE i.event_id < $1 AND NOT EXISTS (SELECT FROM queue q WHERE q.id > i.event_id
+      AND q.id <= payhooks_last_of(i.event_id) AND q.state = 1
+      -- Says nothing new, but keeps all that is young and under way from being compared.
+      AND q.id < $1)
+    ORDER BY i.event_id LIMIT $2)) RETURNING 1
 ) SELECT count(*) AS count FROM gone
 
 -- name: purge_entries
 WITH gone AS (
   DELETE FROM feed_entries f WHERE f.ctid = ANY (ARRAY(
-    SELECT x.ctid FROM feed_entries x WHERE x.delivery_id < $1 LIMIT $2)) RETURNING 1
+    SELECT x.ctid FROM feed_entries x WHERE x.delivery_id < $1
+    ORDER BY x.delivery_id LIMIT $2)) RETURNING 1
 ) SELECT count(*) AS count FROM gone
 
 -- name: youngest_body
