@@ -254,6 +254,13 @@ def test_money_that_nobody_can_count_is_not_told(payment: Mapping[str, Any]) -> 
         MOLLIE.tell(heard, heard.type, {})
 
 
+@pytest.mark.parametrize("options", [{}, {"api_url": ""}])
+def test_a_stand_in_that_is_nowhere_makes_no_test_of_money(options: Mapping[str, str]) -> None:
+    """Connectors are stored with one that is empty; a live merchant would be told of nothing."""
+    answer = json.dumps({**PAID, "mode": "live"}).encode()
+    assert [heard.is_test for heard in MOLLIE.asked(pointer(), answer, options)] == [False]
+
+
 def test_a_stand_in_is_never_shown_a_live_key() -> None:
     """Who may change a connector may not read its key; he must not have it sent to himself."""
     options = {"api_url": "http://127.0.0.1:8080"}

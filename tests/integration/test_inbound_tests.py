@@ -89,6 +89,9 @@ async def test_what_adyens_test_platform_sends_is_a_test(live: str) -> None:
         pytest.param(
             "live", mollie.TEST, {"api_url": "http://127.0.0.1:9"}, [], id="a stand-in's word"
         ),
+        pytest.param(
+            "live", mollie.LIVE, {"api_url": ""}, ["payment_succeeded"], id="a stand-in nowhere"
+        ),
     ],
 )
 async def test_what_is_paid_with_a_test_key_of_mollies_is_a_test(

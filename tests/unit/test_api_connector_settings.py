@@ -141,6 +141,26 @@ async def test_settings_are_checked_as_they_are_after_an_edit(world: World) -> N
         assert (refused.status, refused.json["errors"][0]["pointer"]) == (422, pointer)
 
 
+async def test_an_option_that_says_nothing_is_none(world: World) -> None:
+    """A live account with a stand-in of no name would be one of tests for ever."""
+    merchant = await world.merchant()
+    said = {"dialect": "mollie", "secrets": [], "credential": f"test_{'a' * 30}"}
+    made = await connected(world, merchant, **said, options={"api_url": ""})
+    assert made["options"] == {}
+    at = f"/v1/merchants/{merchant}/connectors/{made['id']}"
+    somewhere = {"api_url": "http://127.0.0.1:9"}
+    assert (await world.call("PATCH", at, {"options": somewhere})).json["options"] == somewhere
+    assert (await world.call("PATCH", at, {"options": {"api_url": ""}})).json["options"] == {}
+
+
+async def test_nothing_is_none_of_the_values_that_may_be_chosen(world: World) -> None:
+    """The default instead of what a script forgot to say would tell of other money."""
+    merchant = await world.merchant()
+    said = wanted(dialect="adyen", secrets=["ab" * 32], options={"capture": ""})
+    answer = await world.call("POST", f"/v1/merchants/{merchant}/connectors", said)
+    assert (answer.status, answer.json["errors"][0]["pointer"]) == (422, "/options/capture")
+
+
 async def test_a_format_that_a_connector_hears_stays(world: World) -> None:
     """Without it every request that is signed so would be turned away."""
     format_ = {"signature_header": "X-Sign", "envelope": '{"event":"{type}","data":"{data}"}'}

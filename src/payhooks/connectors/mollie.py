@@ -148,7 +148,7 @@ class Mollie(Translated):
             raise InvalidError.at("/id", "unexpected", "The answer is not about this payment.")
         found = [*self._payment(said), *self._refunds(said), *self._chargebacks(said)]
         # Whoever stands in for Mollie could say of anything that it is real.
-        is_test = said.text("/mode") == "test" or "api_url" in options
+        is_test = said.text("/mode") == "test" or bool(options.get("api_url"))
         return [msgspec.structs.replace(each, is_test=is_test) for each in found]
 
     def _payment(self, said: Said) -> Iterator[Heard]:

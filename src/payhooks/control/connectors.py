@@ -319,7 +319,10 @@ def _applied(connector: Connector, draft: ConnectorDraft) -> Connector:
     if draft.events is not UNSET:
         given["events"] = draft.events
     if draft.options is not UNSET:
-        given["options"] = tuple(sorted(draft.options.items()))
+        # One that says nothing is none, as in the console's form: whoever asks which there are
+        # would take it for a choice.
+        said = {name: value for name, value in draft.options.items() if value}
+        given["options"] = tuple(sorted(said.items()))
     return msgspec.structs.replace(connector, **given)
 
 
