@@ -191,12 +191,27 @@ def test_the_shipped_roots_are_those_that_are_named_and_good_for_years() -> None
         PAYPAL.verify(signed(BODY), keys(), NOW, OPTIONS)
 
 
-def test_a_judged_certificate_ends_all_the_same() -> None:
-    """It is remembered for the hour, not for good."""
+@pytest.mark.parametrize(
+    "away",
+    [
+        pytest.param(timedelta(days=31), id="long ago"),
+        pytest.param(timedelta(days=30, minutes=1), id="within the hour"),
+        pytest.param(timedelta(days=-30, minutes=-1), id="before it began"),
+    ],
+)
+def test_a_judged_certificate_ends_all_the_same(away: timedelta) -> None:
+    """It is remembered for as long as it is good, not for good."""
     hears = provider()
-    hears.verify(signed(BODY), keys(), NOW, OPTIONS)
+    for at in (NOW, NOW + timedelta(days=30), NOW - timedelta(days=30)):
+        hears.verify(signed(BODY), keys(), at, OPTIONS)
     with pytest.raises(SignatureError):
-        hears.verify(signed(BODY), keys(), NOW + timedelta(days=31), OPTIONS)
+        hears.verify(signed(BODY), keys(), NOW + away, OPTIONS)
+
+
+def test_a_certificate_is_good_from_the_minute_in_which_it_begins() -> None:
+    """What PayPal signs with a new one would be taken for a forgery until the next hour."""
+    begun = NOW - timedelta(days=30)
+    provider().verify(signed(BODY), keys(), begun + timedelta(minutes=1), OPTIONS)
 
 
 def test_nothing_is_fetched_for_what_cannot_be_a_signature() -> None:

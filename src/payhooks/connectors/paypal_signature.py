@@ -13,9 +13,8 @@ import re
 import zlib
 from collections.abc import Sequence
 from datetime import datetime
-from functools import lru_cache
 from importlib.resources import files
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -42,6 +41,15 @@ _CERTIFICATE_URL: Final = re.compile(
 _OWN_NAME: Final = re.compile(r"messageverificationcerts(?:\.[a-z0-9-]{1,63}){0,3}\.paypal\.com")
 _CHAIN_MAX: Final = 10
 _KEY_BITS_MIN: Final = 2048
+_JUDGED_MAX: Final = 64
+
+
+class _Own(NamedTuple):
+    """A key of PayPal's, and while its certificate and all that vouch for that are good."""
+
+    key: RSAPublicKey
+    since: datetime
+    until: datetime
 
 
 class Trust:
@@ -54,7 +62,7 @@ class Trust:
         self._store = Store(list(roots))
         self._between = tuple(between)
         # A request a second would have the same chain judged again each time.
-        self._own_key = lru_cache(maxsize=64)(self._judged_key)
+        self._judged: dict[bytes, _Own] = {}
 
     def demand_signed(
         self, incoming: Incoming, webhook_id: str, material: bytes, now: datetime
@@ -66,8 +74,7 @@ class Trust:
 
         """
         signature = signature_of(incoming)
-        # To the hour: for a certificate's end that is near enough, and most are judged once.
-        key = self._own_key(material, now.replace(minute=0, second=0, microsecond=0))
+        key = self._own_key(material, now)
         sent = (required(incoming.headers, _ID), required(incoming.headers, _TIME))
         signed = spelled("|".join((*sent, webhook_id, str(zlib.crc32(incoming.body)))))
         try:
@@ -75,7 +82,16 @@ class Trust:
         except InvalidSignature:
             raise no_match() from None
 
-    def _judged_key(self, material: bytes, now: datetime) -> RSAPublicKey:
+    def _own_key(self, material: bytes, now: datetime) -> RSAPublicKey:
+        own = self._judged.get(material)
+        if own is None or not own.since <= now <= own.until:
+            own = self._judge(material, now)
+            self._judged[material] = own
+            while len(self._judged) > _JUDGED_MAX:
+                del self._judged[next(iter(self._judged))]
+        return own.key
+
+    def _judge(self, material: bytes, now: datetime) -> _Own:
         """Return the key of a certificate that is PayPal's.
 
         Raises:
@@ -92,7 +108,7 @@ class Trust:
                 raise SignatureError("the certificate is not PayPal's", "untrusted")
             policy = PolicyBuilder().store(self._store).time(now)
             verifier = policy.build_server_verifier(x509.DNSName(own))
-            verifier.verify(leaf, [*rest, *self._between])
+            good = verifier.verify(leaf, [*rest, *self._between])
             key = leaf.public_key()
         except (
             ValueError,
@@ -104,7 +120,8 @@ class Trust:
             raise SignatureError("the certificate is not to be trusted", "untrusted") from None
         if not isinstance(key, RSAPublicKey) or key.key_size < _KEY_BITS_MIN:
             raise SignatureError("the certificate's key is not fit", "untrusted")
-        return key
+        since = max(one.not_valid_before_utc for one in good)
+        return _Own(key=key, since=since, until=min(one.not_valid_after_utc for one in good))
 
 
 def is_sandbox(incoming: Incoming) -> bool:
