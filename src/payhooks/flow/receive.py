@@ -6,7 +6,6 @@ kept is group-committed as events are: no answer leaves before the receipt is on
 
 import asyncio
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from types import MappingProxyType
 from typing import Final
@@ -14,16 +13,17 @@ from typing import Final
 from payhooks import limits
 from payhooks.clock import Clock
 from payhooks.connectors.contract import Answer, Incoming, Keys, Provider
-from payhooks.connectors.judging import NOTHING_THERE, Judged, judged, material_in
-from payhooks.errors import OutcomeUnknownError, RateLimitedError, SignatureError, UnavailableError
+from payhooks.connectors.judging import NOTHING_THERE, Judged, judged
+from payhooks.errors import OutcomeUnknownError, SignatureError, UnavailableError
+from payhooks.flow.allowances import Allowance, Allowances
 from payhooks.flow.group_commit import Bounds, GroupCommit
+from payhooks.flow.materials import Materials
 from payhooks.flow.receipt_guard import guarded, kept_headers
 from payhooks.flow.routing import RoutingTable
-from payhooks.ids import ConnectorId, IdSource, ReceiptId
+from payhooks.ids import IdSource, ReceiptId
 from payhooks.model.connector import Connector
 from payhooks.model.receipt import Receipt, ReceiptState, Verdict
-from payhooks.policy import throttle
-from payhooks.ports.fetching import Fetch, Fetcher
+from payhooks.ports.fetching import Fetcher
 from payhooks.ports.receiving import ReceivingStore
 from payhooks.ports.telemetry import Telemetry
 
@@ -32,9 +32,11 @@ BODY_BYTES_MAX: Final = limits.EVENT_BODY_BYTES_MAX
 # Of one connector: what is not verified costs a row each and tells nothing new after the first.
 UNVERIFIED_PER_S: Final = 10.0
 UNVERIFIED_BURST: Final = 100
-# What has to be fetched costs the provider a request each.
+# What has to be asked for costs the provider a request each.
 FETCHED_PER_S: Final = 50.0
 FETCHED_BURST: Final = 200
+_UNVERIFIED: Final = Allowance("unverified", UNVERIFIED_PER_S, UNVERIFIED_BURST)
+_FETCHED: Final = Allowance("fetched", FETCHED_PER_S, FETCHED_BURST)
 # Of a request that nothing verified, most of what is kept could be what stands around it. Where a
 # secret that comes later may verify it, there is room for whatever that needs.
 _HEADERS_BYTES_MAX: Final = MappingProxyType(
@@ -47,9 +49,6 @@ HELD_S: Final = 7.0
 # A provider is told 503 well within two seconds, so that it tries again.
 PATIENCE_S: Final = 1.5
 RESEND_AFTER_S: Final = 0.1
-_CONNECTORS_COUNTED_MAX: Final = 10_000
-_MATERIALS_MAX: Final = 100
-_MATERIAL_KEPT_S: Final = 3_600.0
 
 BOUNDS: Final = Bounds(
     batch_weight_max=limits.ACCEPT_BATCH_EVENTS_MAX,
@@ -116,12 +115,13 @@ class Receiver:
         self._store = store
         self._clock = clock
         self._ids = ids
-        self._fetcher = fetcher
         self._telemetry = telemetry
         self._owner = owner
         self._offer = offer
-        self._tats: OrderedDict[tuple[ConnectorId, Verdict], int] = OrderedDict()
-        self._materials: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
+        self._allowances = Allowances(clock)
+        self._materials = Materials(
+            store=store, fetcher=fetcher, clock=clock, allowances=self._allowances
+        )
         self.refuses: str | None = None  # why nothing is taken now, in words
         self.group = GroupCommit(self._commit, bounds=BOUNDS)
 
@@ -180,57 +180,20 @@ class Receiver:
         except SignatureError as error:
             return Judged(Verdict.UNVERIFIED, error.reason)
         if url is not None:
-            material = await self._material(connector, url)
+            material = await self._materials.find(url, connector, provider)
             if material is None:
                 return Judged(Verdict.UNVERIFIED, NOTHING_THERE)
             keys = keys._replace(materials={url: material})
         return judged(provider, incoming, keys, self._clock.now(), options)
-
-    async def _material(self, connector: Connector, url: str) -> bytes | None:
-        """Return what is at the URL; None where its owner says that nothing is.
-
-        Raises:
-            RateLimitedError: Too many were asked for that nobody had asked for before.
-            UnavailableError: There is no answer now.
-
-        """
-        now_s = self._clock.monotonic_s()
-        fetched_at_s, material = self._materials.get(url, (0.0, None))
-        if material is not None and now_s - fetched_at_s <= _MATERIAL_KEPT_S:
-            return material
-        if material is None:
-            # Anybody may name one that is not there: each costs the provider a request. One that
-            # was had is asked for again in any case, or a stranger could keep the provider out.
-            self._demand_rate(connector, Verdict.FETCH)
-        answer = await self._fetcher.fetch(Fetch(url=url))
-        material = material_in(answer.status, answer.body)
-        if material is not None:
-            # What came is judged by who asked for it: a wrong one verifies nothing.
-            self._materials[url] = (now_s, material)
-        while len(self._materials) > _MATERIALS_MAX:
-            self._materials.popitem(last=False)
-        return material
 
     def _demand_rate(self, connector: Connector, verdict: Verdict) -> None:
         match verdict:
             case Verdict.VERIFIED:
                 return
             case Verdict.UNVERIFIED:
-                rate, burst = UNVERIFIED_PER_S, UNVERIFIED_BURST
+                self._allowances.spend(connector.id, _UNVERIFIED)
             case Verdict.FETCH:
-                rate, burst = FETCHED_PER_S, FETCHED_BURST
-        now_us = int(self._clock.monotonic_s() * throttle.MICROSECONDS)
-        # Apart: whoever sends what is not signed must not use up what the provider needs, so that
-        # his certificate cannot be had.
-        account = (connector.id, verdict)
-        tat_us = self._tats.pop(account, 0)
-        allowed = throttle.allowance(tat_us, now_us, rate, burst) > 0
-        self._tats[account] = throttle.spend(tat_us, now_us, rate, burst, count=int(allowed))
-        while len(self._tats) > _CONNECTORS_COUNTED_MAX:
-            self._tats.popitem(last=False)
-        if not allowed:
-            detail = "Too many requests that cannot be verified came to this connector."
-            raise RateLimitedError(detail, retry_after_s=1.0)
+                self._allowances.spend(connector.id, _FETCHED)
 
     def _receipt(
         self, connector: Connector, incoming: Incoming, found: Judged, answer: Answer
