@@ -1,6 +1,6 @@
 """What receipts say: read by their provider, each message about one object. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -8,7 +8,7 @@ import msgspec
 from payhooks import limits
 from payhooks.catalogue import Catalogue
 from payhooks.connectors.contract import Heard, Keys, Options, Provider, Source
-from payhooks.connectors.history import Message
+from payhooks.connectors.history import Message, identity_of
 from payhooks.connectors.judging import incoming_of
 from payhooks.errors import InvalidError
 from payhooks.flow.conclude import FAMILY, ended
@@ -76,11 +76,12 @@ def wanted(
         demand_keepable(heard)
     if not heards:
         return ended(receipt, ReceiptState.PROCESSED, NOTHING_TOLD)
+    is_heard = _choosing(account)
     meant = _meant(account, heards)
     if not meant:
         words = "It is a test; a live merchant is told of real money alone."
         return ended(receipt, ReceiptState.IGNORED, words)
-    chosen = _chosen(account, meant)
+    chosen = [heard for heard in meant if is_heard(heard)]
     if not chosen:
         words = "The connector does not hear this event."
         return ended(receipt, ReceiptState.IGNORED, words, meant[0])
@@ -147,9 +148,14 @@ def demand_keepable(heard: Heard) -> None:
 
 
 def said_of(
-    account: Account, receipts: Iterable[Receipt], about: Heard
+    account: Account, receipts: Iterable[Receipt], about: Heard, told: Container[str]
 ) -> list[tuple[Receipt, Sequence[Heard]]]:
-    """Return what these receipts said of the object that *about* is about."""
+    """Return what these receipts said of the object that *about* is about.
+
+    That is what the connector hears. Of a batch, what it does not hear is none; unless it heard
+    that when it came: what was *told*, by which message, stays part of the history.
+    """
+    is_heard = _choosing(account)
     found: list[tuple[Receipt, Sequence[Heard]]] = []
     for each in receipts:
         if account.provider.source is Source.FETCH and not each.is_answer:
@@ -160,7 +166,9 @@ def said_of(
             continue  # it could be read once; what it told is among what was said
         mine: Sequence[Heard] = [heard for heard in heards if _is_of(heard, about)]
         if each.is_answer:  # of which much may be what nobody wanted to hear of
-            mine = _chosen(account, _meant(account, mine))
+            mine = [heard for heard in _meant(account, mine) if is_heard(heard)]
+        else:
+            mine = [one for one in mine if is_heard(one) or _identity(each, one) in told]
         found.append((each, mine))
     return found
 
@@ -213,17 +221,19 @@ def _meant(account: Account, heards: Sequence[Heard]) -> Sequence[Heard]:
     return [heard for heard in heards if not heard.is_test]
 
 
-def _chosen(account: Account, heards: Sequence[Heard]) -> Sequence[Heard]:
-    """Return what of it the connector hears."""
+def _choosing(account: Account) -> Callable[[Heard], bool]:
+    """Return what says whether the connector hears a message."""
     events = account.connector.events
-    if not events:
-        return heards
     match = MatchTable([(0, events)])
-    return [heard for heard in heards if match.select(heard.word)]
+    return lambda heard: not events or bool(match.select(heard.word))
 
 
 def _is_of(heard: Heard, about: Heard) -> bool:
     return (heard.object_type, heard.object_id) == (about.object_type, about.object_id)
+
+
+def _identity(receipt: Receipt, heard: Heard) -> str:
+    return identity_of(message_of(receipt, heard).heard).hex()
 
 
 def message_of(receipt: Receipt, heard: Heard) -> Message:

@@ -193,7 +193,9 @@ class Teller:
         )
         said = {word for each in before.heard for word in each.said}
         others = [each.receipt for each in before.heard if each.receipt.id != receipt.id]
-        told = [*said_of(account, others, about), (receipt, group)]
+        once_told = {history.message_in(word) for word in (*said, *before.ancient)}
+        once_told |= {identity.hex() for identity in taken.values()}
+        told = [*said_of(account, others, about, once_told), (receipt, group)]
         if receipt.is_answer:  # In another process the question before it may have ended later.
             told.sort(key=lambda each: each[0].id)
         every = messages_of(told)
