@@ -1,15 +1,18 @@
 """Batches: several messages in one receipt, of which a connector may not hear each."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import msgspec
+import pytest
 from tests.connectors.signed_by_adyen import KEY, PAYMENT, batch, signed
 from tests.support.inbound_world import InboundWorld
 
-from payhooks.control import connectors
+from payhooks.control import connectors, receipts
 from payhooks.control.connector_draft import ConnectorDraft
 from payhooks.model.connector import Connector
+from payhooks.model.receipt import ReceiptState
 
 _PAYMENT = PAYMENT["pspReference"]
 
@@ -18,9 +21,9 @@ def _authorised(value: int = 9000) -> dict[str, Any]:
     return {**PAYMENT, "amount": {"value": value, "currency": "EUR"}}
 
 
-def _captured(reference: str) -> dict[str, Any]:
+def _captured(reference: str, value: int = 5000) -> dict[str, Any]:
     said = {"pspReference": reference, "originalReference": _PAYMENT, "eventCode": "CAPTURE"}
-    amount = {"value": 5000, "currency": "EUR"}
+    amount = {"value": value, "currency": "EUR"}
     return {**PAYMENT, **said, "eventDate": "2019-07-01T12:00:00+01:00", "amount": amount}
 
 
@@ -91,3 +94,59 @@ async def test_what_a_connector_hears_later_of_a_batch_is_told_with_what_comes_n
         ("payment_captured", 5000),
         ("payment_captured", 5000),
     ]
+
+
+async def _insists(world: InboundWorld, merchant: str) -> None:
+    """Have the last receipt told, which conflicts."""
+    whose = await world.merchant_itself(merchant)
+    [*_, last] = await world.stored(merchant)
+    assert last.state is ReceiptState.CONFLICTING
+    await receipts.reprocess(world.control, world.caller, whose, [last], despite_conflict=True)
+    [again] = await world.store.claim_receipts(owner=9, limit=10, for_s=1)
+    await world.normaliser.process(again)
+
+
+@pytest.mark.parametrize("are_retired", [False, True])
+async def test_of_a_batch_that_is_told_despite_a_conflict_each_item_is_itself(
+    *, are_retired: bool
+) -> None:
+    """All had one id: of two parts of a payment one was lost, and what came again told again."""
+    world, merchant, _connector = await _world()
+    await _says(world, merchant, _captured("A", 50))
+    await _says(world, merchant, _captured("B", 10))
+    world.advance(60)
+    batched = (_captured("A", 60), _captured("B", 10), _captured("C", 70), _captured("D", 80))
+    elsewhere = {**_captured("E", 90), "originalReference": "another"}
+    await _says(world, merchant, *batched, elsewhere)
+    before = [("payment_captured", 50), ("payment_captured", 10)]
+    assert await _told(world, merchant) == before
+
+    if are_retired:
+        early = world.control.clock.now() - timedelta(seconds=30)
+        assert await world.store.retire_receipts(before=early, limit=10) == 2
+    await _insists(world, merchant)
+    amounts = (60, 70, 80, 90)
+    told = [*before, *(("payment_captured", value) for value in amounts)]
+    assert await _told(world, merchant) == told
+    for item in (*batched[1:], elsewhere, _captured("A", 60)):
+        await _says(world, merchant, item)
+    assert await _told(world, merchant) == told
+
+
+@pytest.mark.parametrize(
+    ("conflicting", "told"),
+    [
+        pytest.param([_captured("A", 60)], [50, 10, 60, 60], id="alone"),
+        pytest.param([_captured("A", 60), _captured("B", 60)], [50, 10, 60, 60, 60], id="both"),
+    ],
+)
+async def test_what_was_told_despite_a_conflict_stays_one_part_among_equal_ones(
+    conflicting: list[dict[str, Any]], told: list[int]
+) -> None:
+    """A part of the same amount that follows is another one."""
+    world, merchant, _connector = await _world()
+    await _says(world, merchant, _captured("A", 50), _captured("B", 10))
+    await _says(world, merchant, *conflicting)
+    await _insists(world, merchant)
+    await _says(world, merchant, _captured("C", 60))
+    assert [amount for _type, amount in await _told(world, merchant)] == told

@@ -168,7 +168,9 @@ def said_of(
         if each.is_answer:  # of which much may be what nobody wanted to hear of
             mine = [heard for heard in _meant(account, mine) if is_heard(heard)]
         else:
-            mine = [one for one in mine if is_heard(one) or _identity(each, one) in told]
+            if each.despite_conflict:
+                mine = [_as_told(each, heard, told) for heard in mine]
+            mine = [one for one in mine if is_heard(one) or identity_of(one).hex() in told]
         found.append((each, mine))
     return found
 
@@ -232,17 +234,34 @@ def _is_of(heard: Heard, about: Heard) -> bool:
     return (heard.object_type, heard.object_id) == (about.object_type, about.object_id)
 
 
-def _identity(receipt: Receipt, heard: Heard) -> str:
-    return identity_of(message_of(receipt, heard).heard).hex()
+def _as_told(receipt: Receipt, heard: Heard, told: Container[str]) -> Heard:
+    """Return what is of a receipt that conflicted under the id under which it was told."""
+    # Read with other options it may be alone now, or not any more.
+    for alone in (True, False):
+        own = insisted(receipt, heard, alone=alone)
+        if identity_of(own).hex() in told:
+            return own
+    return heard
 
 
 def message_of(receipt: Receipt, heard: Heard) -> Message:
     """Return what was heard, as a message of its receipt."""
-    if receipt.despite_conflict:
-        # A person has said that it is a message of its own.
-        heard = msgspec.structs.replace(heard, event_id=to_text(RECEIPT, receipt.id))
     if heard.occurred_at is not None and heard.occurred_at.year not in limits.OCCURRED_AT_YEARS:
         # Surely a mistake, as at publishing. At the ends of time are some that PostgreSQL gives
         # back as none: no lease with such an event in it would end well, whoever's the others are.
         heard = msgspec.structs.replace(heard, occurred_at=None)
-    return Message(heard=heard, receipt_id=receipt.id, insisted=receipt.despite_conflict)
+    is_own = receipt.despite_conflict and (heard.event_id or "").startswith(_own_id(receipt))
+    return Message(heard=heard, receipt_id=receipt.id, insisted=is_own)
+
+
+def insisted(receipt: Receipt, heard: Heard, *, alone: bool) -> Heard:
+    """Return what conflicts as a message of its own, as a person has said that it is.
+
+    Where it is not *alone* in its receipt it has an id of its own: two parts of a payment are two.
+    """
+    own = _own_id(receipt) if alone else f"{_own_id(receipt)}:{identity_of(heard).hex()}"
+    return msgspec.structs.replace(heard, event_id=own)
+
+
+def _own_id(receipt: Receipt) -> str:
+    return to_text(RECEIPT, receipt.id)

@@ -46,7 +46,10 @@ from payhooks.flow.examine import examined
 from payhooks.flow.messages import (
     Account,
     Wanted,
+    insisted,
+    message_of,
     messages_of,
+    read,
     said_of,
     subject_of,
 )
@@ -195,7 +198,10 @@ class Teller:
         others = [each.receipt for each in before.heard if each.receipt.id != receipt.id]
         once_told = {history.message_in(word) for word in (*said, *before.ancient)}
         once_told |= {identity.hex() for identity in taken.values()}
-        told = [*said_of(account, others, about, once_told), (receipt, group)]
+        told = said_of(account, others, about, once_told)
+        if receipt.despite_conflict:
+            group = await self._insisted(account, receipt, group, messages_of(told), before.ancient)
+        told.append((receipt, group))
         if receipt.is_answer:  # In another process the question before it may have ended later.
             told.sort(key=lambda each: each[0].id)
         every = messages_of(told)
@@ -238,15 +244,47 @@ class Teller:
             ContradictedError: It means another event, or another amount.
 
         """
-        known = {identity_of(message.heard): message for message in reversed(earlier)}
+        known = _by_identity(earlier)
         for message in new:
             other = known.get(identity_of(message.heard))
-            if other is None or other.heard.data == message.heard.data:
-                continue
-            first = await self._folded(account, [other])
-            second = await self._folded(account, [message])
-            if [word.meaning for word in first.words] != [word.meaning for word in second.words]:
+            if other is not None and await self._contradicts(account, message, other):
                 raise ContradictedError
+
+    async def _contradicts(self, account: Account, message: Message, other: Message) -> bool:
+        if other.heard.data == message.heard.data:
+            return False
+        return await self._meanings(account, message) != await self._meanings(account, other)
+
+    async def _insisted(
+        self,
+        account: Account,
+        receipt: Receipt,
+        group: Sequence[Heard],
+        earlier: Sequence[Message],
+        ancient: Sequence[str],
+    ) -> Sequence[Heard]:
+        """Return what a receipt says that a person has told all the same.
+
+        Of a batch he insists on what conflicts, and the rest is what it was.
+        """
+        if len(read(account, receipt)) == 1:
+            return [insisted(receipt, heard, alone=True) for heard in group]
+        known = _by_identity(earlier)
+        found = []
+        for heard in group:
+            message, identity = message_of(receipt, heard), identity_of(heard)
+            if identity in known:
+                conflicts = await self._contradicts(account, message, known[identity])
+            else:
+                # Of what nobody has any more, what was told is known.
+                told = [word for word in ancient if history.message_in(word) == identity.hex()]
+                meant = await self._meanings(account, message) if told else []
+                conflicts = not {history.meaning_in(word) for word in told}.issuperset(meant)
+            found.append(insisted(receipt, heard, alone=False) if conflicts else heard)
+        return found
+
+    async def _meanings(self, account: Account, message: Message) -> list[str]:
+        return [word.meaning for word in (await self._folded(account, [message])).words]
 
     async def _folded(self, account: Account, messages: Sequence[Message]) -> History:
         return history.folded(
@@ -332,6 +370,11 @@ def _outcome(end: Conclusion) -> Outcome:
 
 def _unavailable(error: PayhooksError) -> UnavailableError:
     return error if isinstance(error, UnavailableError) else UnavailableError(str(error))
+
+
+def _by_identity(messages: Sequence[Message]) -> dict[bytes, Message]:
+    """Return the first of each."""
+    return {identity_of(message.heard): message for message in reversed(messages)}
 
 
 def _place(subject: Subject) -> tuple[str, str]:
