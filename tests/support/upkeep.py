@@ -16,15 +16,16 @@ from payhooks.model.endpoint import (
     DisabledReason,
 )
 from payhooks.ports.leasing import Lease
+from payhooks.ports.store import Store
 from payhooks.worker.loop import Worker
 
 
 class Upkeep:
     """A flow with its sweep, and what the sweep asked of the control plane."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, store: Store | None = None) -> None:
         self.world = world
-        self.flow = Flow(world)
+        self.flow = Flow(world, store=store)
         self.disabled: list[tuple[EndpointId, DisabledReason]] = []
         self.forgotten: list[EndpointId] = []
         self.sweep = Sweep(
@@ -52,23 +53,26 @@ class Machine:
     """A worker over a store that a test may take away."""
 
     def __init__(self, world: World) -> None:
-        self.upkeep = Upkeep(world)
-        self.down = False
+        self.failing: frozenset[str] = frozenset()  # what the store is asked for in vain
+        self.error: UnavailableError = UnavailableError("down")
+        self.replay_fails = False
         self.out_after_looks: list[int] = []  # deliveries, after looks that brought a trial
         store = world.store
 
         class Flaky:
             def __getattr__(_, name: str) -> object:  # noqa: N805 - ``self`` is the machine here
-                if self.down and name in {"lease", "expire", "heartbeat"}:
+                if name in self.failing:
                     return self._fail
                 return self._lease if name == "lease" else getattr(store, name)
 
-        flow = self.upkeep.flow
-
         async def no_replays() -> int:
+            if self.replay_fails:
+                await self._fail()
             return 0
 
         flaky: Any = Flaky()
+        self.upkeep = Upkeep(world, store=flaky)
+        flow = self.upkeep.flow
         self.worker = Worker(
             lease_store=flaky,
             sweep_store=flaky,
@@ -89,8 +93,8 @@ class Machine:
             self.out_after_looks.append(states[State.LEASED])
         return lease
 
-    async def _fail(self, **_: object) -> None:
-        raise UnavailableError("down")
+    async def _fail(self, *_: object, **__: object) -> None:
+        raise self.error
 
 
 async def until(done: Callable[[], Awaitable[bool]]) -> None:

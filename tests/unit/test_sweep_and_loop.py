@@ -7,13 +7,15 @@ import pytest
 from tests.support.flow import payment
 from tests.support.stores import OpenedStore
 from tests.support.upkeep import Machine, Upkeep, until
-from tests.support.world import World
+from tests.support.world import World, attempts_of
 
+from payhooks.errors import DamagedError, OverloadedError, UnavailableError
 from payhooks.flow.sweep import DISABLE_AFTER_S
 from payhooks.ids import EndpointId
 from payhooks.model.delivery import State
 from payhooks.model.endpoint import (
     DisabledReason,
+    Endpoint,
     EndpointStatus,
     Ordering,
     Signature,
@@ -27,6 +29,7 @@ from payhooks.ports.leasing import LaneNews, Trial
 from payhooks.ports.reading import DeliveryFilter
 from payhooks.storage.memory import MemoryStore
 from payhooks.testing import ManualClock
+from payhooks.worker.loop import EXPIRE_AFTER_OUTAGE_S
 from payhooks.worker.probation import PROBATION_FROM_S
 
 ALL = Window(limit=100)
@@ -229,7 +232,7 @@ async def test_the_loop_outlives_an_outage_of_the_store(world: World) -> None:
     machine = Machine(world)
     merchant = await world.merchant()
     await world.endpoint(merchant, signature=NO_SIGNATURE, rate_limit_per_s=100.0)
-    machine.down = True
+    machine.failing = frozenset({"lease", "expire", "heartbeat"})
     machine.worker.start()
     [published] = await machine.upkeep.flow.publish(merchant, payment())
     alarms = machine.upkeep.flow.quiet.alarms
@@ -238,7 +241,7 @@ async def test_the_loop_outlives_an_outage_of_the_store(world: World) -> None:
         return any(kind == "store_unavailable" for kind, _ in alarms)
 
     await until(alarmed)
-    machine.down = False
+    machine.failing = frozenset()
 
     async def delivered() -> bool:
         return len(machine.upkeep.flow.transport.sent) == 1
@@ -247,3 +250,113 @@ async def test_the_loop_outlives_an_outage_of_the_store(world: World) -> None:
     await machine.worker.drain(grace_s=1)
     assert machine.upkeep.flow.quiet.bugs == []
     assert msgspec.structs.asdict(published)["deliveries"] == 1  # type: ignore[arg-type]  # it was accepted
+
+
+async def _is_delivered(world: World, event: Event, endpoint: Endpoint) -> None:
+    async def delivered() -> bool:
+        return (await world.delivery(event, endpoint)).state is State.DELIVERED
+
+    await until(delivered)
+
+
+async def test_a_replay_that_always_fails_keeps_no_lease_from_being_taken_back(
+    world: World,
+) -> None:
+    """One merchant's slice that takes too long is no outage: the others wait for a kill's end."""
+    machine = Machine(world)
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant, signature=NO_SIGNATURE)
+    event = await world.publish(merchant, endpoint)
+    await world.lease_one(owner=666)  # a process that is killed now
+    machine.replay_fails = True
+    machine.worker.start()
+    alarms = machine.upkeep.flow.quiet.alarms
+
+    async def failed() -> bool:
+        return ("store_unavailable", "down") in alarms
+
+    await until(failed)
+    await world.advance(31)
+    await _is_delivered(world, event, endpoint)
+    await machine.worker.drain(grace_s=1)
+
+
+@pytest.mark.parametrize("asked", ["lease", "heartbeat"])
+async def test_leases_that_ran_out_in_an_outage_are_taken_back_some_time_after_it(
+    world: World, asked: str
+) -> None:
+    """Others, too, have outcomes in memory, and have them written first once the store is back."""
+    machine = Machine(world)
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant, signature=NO_SIGNATURE)
+    event = await world.publish(merchant, endpoint)
+    await world.lease_one(owner=666)
+    await world.advance(31)
+    machine.failing = frozenset({asked})
+    machine.worker.start()
+    alarms = machine.upkeep.flow.quiet.alarms
+
+    async def failed() -> bool:
+        return ("store_unavailable", "down") in alarms
+
+    # All upkeep has had its first turn then.
+    await until(failed)
+    assert (await world.delivery(event, endpoint)).state is State.LEASED
+    machine.failing = frozenset()
+    await world.advance(EXPIRE_AFTER_OUTAGE_S)
+    await _is_delivered(world, event, endpoint)
+    await machine.worker.drain(grace_s=1)
+
+
+async def test_an_outcome_that_the_store_does_not_take_is_no_death(world: World) -> None:
+    """Its lease runs out meanwhile: taken back before it is written, it would be sent again."""
+    machine = Machine(world)
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant, signature=NO_SIGNATURE)
+    event = await world.publish(merchant, endpoint)
+    leased = await world.lease_one(owner=7)
+    await world.advance(31)
+    machine.failing = frozenset({"settle"})
+    flow = machine.upkeep.flow
+    flow.dispatcher.offer(leased, taken_at_s=world.clock.monotonic_s())
+
+    async def waits() -> bool:
+        return ("settle_waits", "down") in flow.quiet.alarms
+
+    await until(waits)
+    machine.worker.start()
+    await flow.publish(merchant, payment())
+
+    async def both_sent() -> bool:
+        return len(flow.transport.sent) == 2
+
+    await until(both_sent)
+    machine.failing = frozenset()
+    await _is_delivered(world, event, endpoint)
+    await machine.worker.drain(grace_s=1)
+    told = await attempts_of(world.store, merchant.id, leased.id)
+    assert [(each.fence, each.reason) for each in told] == [(1, None)]
+
+
+@pytest.mark.parametrize(
+    "error", [OverloadedError("too much waits"), DamagedError("it cannot be read")]
+)
+async def test_what_is_one_merchants_trouble_is_no_outage(
+    world: World, error: UnavailableError
+) -> None:
+    """Where a look meets it for ever, leases are taken back all the same."""
+    machine = Machine(world)
+    machine.error = error
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant, signature=NO_SIGNATURE)
+    event = await world.publish(merchant, endpoint)
+    await world.lease_one(owner=666)
+    await world.advance(31)
+    machine.failing = frozenset({"lease"})
+    machine.worker.start()
+
+    async def taken_back() -> bool:
+        return (await world.delivery(event, endpoint)).state is State.SCHEDULED
+
+    await until(taken_back)
+    await machine.worker.drain(grace_s=1)

@@ -105,6 +105,8 @@ class Settler:
         self._disabling: set[asyncio.Task[None]] = set()
         # Told of each delivery on probation whose outcome is on the disk; the worker listens.
         self.on_probation_ended: Callable[[Leased], None] = lambda _leased: None
+        # Told of each time that the store does not take a batch, which is kept meanwhile.
+        self.on_outage: Callable[[UnavailableError], None] = lambda _error: None
 
     @property
     def waiting(self) -> int:
@@ -178,6 +180,7 @@ class Settler:
                 # The same batch again, as it was: whether it was written does not matter,
                 # because (delivery, fence) names each attempt.
                 self._telemetry.alarmed("settle_waits", str(error))
+                self.on_outage(error)
                 await asyncio.sleep(wait_s)
                 wait_s = min(2 * wait_s, RETRY_S_MAX)
             except Exception as error:

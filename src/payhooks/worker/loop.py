@@ -8,11 +8,11 @@ pace. Nothing here decides anything about a delivery.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from payhooks import __version__, limits
 from payhooks.clock import Clock
-from payhooks.errors import UnavailableError
+from payhooks.errors import OverloadedError, UnavailableError, is_outage
 from payhooks.flow.settle import Settler
 from payhooks.flow.sweep import Sweep
 from payhooks.ports.leasing import Leased, LeaseStore
@@ -20,6 +20,8 @@ from payhooks.ports.sweeping import SweepStore
 from payhooks.ports.telemetry import Telemetry
 from payhooks.worker.dispatcher import Dispatcher
 from payhooks.worker.probation import Probation
+
+Result = TypeVar("Result")
 
 LANES_PER_LOOK: Final = 64
 # What a lane gives at one look while many want a turn; alone, and proven, it may give more.
@@ -103,6 +105,7 @@ class Worker:
         self._stopping = False
         self._probation = Probation(clock)
         settler.on_probation_ended = self._probation_ended
+        settler.on_outage = self._note_outage
 
     def start(self) -> None:
         """Begin to lease and to sweep."""
@@ -165,6 +168,7 @@ class Worker:
             try:
                 wait_s = await self._look()
             except UnavailableError as error:
+                self._telemetry.alarmed("store_unavailable", str(error))
                 self._note_outage(error)
                 await asyncio.sleep(STORE_DOWN_RETRY_S)
                 continue
@@ -234,18 +238,20 @@ class Worker:
             try:
                 await work()
             except UnavailableError as error:
-                self._note_outage(error)
+                self._telemetry.alarmed("store_unavailable", str(error))
             except Exception as error:  # noqa: BLE001 - the top of the loop goes on, and counts
                 self._telemetry.bug_caught(name, error)
             await asyncio.sleep(pause_s)
 
     async def _heartbeat(self) -> None:
-        await self._sweep_store.heartbeat(owner=self._owner, version=__version__)
+        await self._noticing_outages(
+            self._sweep_store.heartbeat(owner=self._owner, version=__version__)
+        )
 
     async def _expire(self) -> None:
         if self._clock.monotonic_s() < self._down_until_s:
             return
-        if await _until_done(self._sweep.expire):
+        if await self._noticing_outages(_until_done(self._sweep.expire)):
             self._dispatcher.hint()
 
     async def _replay(self) -> None:
@@ -275,9 +281,21 @@ class Worker:
     async def _give_back_overdue(self) -> None:
         self._dispatcher.give_back_overdue()
 
+    async def _noticing_outages(self, asked: Awaitable[Result]) -> Result:
+        """Return what a store answers that refuses this only while it is away itself.
+
+        What other upkeep fails at may be one replay's matter, or one merchant's: it must not keep
+        leases from being taken back.
+        """
+        try:
+            return await asked
+        except UnavailableError as error:
+            self._note_outage(error)
+            raise
+
     def _note_outage(self, error: UnavailableError) -> None:
-        self._down_until_s = self._clock.monotonic_s() + EXPIRE_AFTER_OUTAGE_S
-        self._telemetry.alarmed("store_unavailable", str(error))
+        if is_outage(error) and not isinstance(error, OverloadedError):
+            self._down_until_s = self._clock.monotonic_s() + EXPIRE_AFTER_OUTAGE_S
 
 
 # A turn that comes every second or two does at most this many slices: the next one is near.
