@@ -8,8 +8,9 @@ from tests.support.upkeep import Upkeep
 from tests.support.world import World
 
 from payhooks import limits
-from payhooks.errors import OverloadedError
+from payhooks.errors import OverloadedError, UnavailableError
 from payhooks.flow.sweep import FAMILY
+from payhooks.ids import MerchantId
 from payhooks.model.merchant import Merchant
 from payhooks.ports.accepting import Acceptance, Arrival
 from payhooks.ports.controlling import Change, Window
@@ -96,15 +97,59 @@ async def test_what_was_published_before_an_outage_is_not_published_after_it(wor
     class Once(MemoryStore):
         async def accept(self, arrivals: Sequence[Arrival], *, owner: int) -> list[Acceptance]:
             if self._tables.events:
-                raise OverloadedError("as much waits as may wait")
+                raise UnavailableError("the disk is full")
             return await super().accept(arrivals, owner=owner)
 
     upkeep = Upkeep(World(OpenedStore(store=Once(clock=world.clock), clock=world.clock)))
     merchant = await upkeep.world.merchant()
     await _announce(upkeep.world, merchant, 3)
 
-    with pytest.raises(OverloadedError):
+    with pytest.raises(UnavailableError):
         await upkeep.sweep.publish_announcements()
 
     left = await upkeep.world.store.announcements(limit=10)
     assert [one.object_id for one in left] == ["ep_1", "ep_2"]
+
+
+class Flooded(MemoryStore):
+    """A store that takes nothing of one merchant, of whom too much waits."""
+
+    flooding: MerchantId | None = None
+    unreadable: bytes | None = None  # the id of an announcement
+
+    async def accept(self, arrivals: Sequence[Arrival], *, owner: int) -> list[Acceptance]:
+        if any(arrival.event.merchant_id == self.flooding for arrival in arrivals):
+            raise OverloadedError("too much of one merchant is waiting to be stored")
+        return await super().accept(arrivals, owner=owner)
+
+    async def announcements(self, *, limit: int, skip: int = 0) -> list[Announcement]:
+        found = await super().announcements(limit=limit, skip=skip)
+        return [one for one in found if one.id != self.unreadable]
+
+
+@pytest.mark.parametrize("unreadable", [None, 0, limits.SLICE_ROWS_MAX - 1])
+async def test_a_merchant_who_floods_keeps_nobody_elses_announcements_waiting(
+    world: World, unreadable: int | None
+) -> None:
+    """Nor where one of so many cannot be read: a slice that is short for it is not the last."""
+    store = Flooded(clock=world.clock)
+    world = World(OpenedStore(store=store, clock=world.clock))
+    upkeep = Upkeep(world)
+    noisy, quiet = await world.merchant(), await world.merchant()
+    await _announce(world, noisy, limits.SLICE_ROWS_MAX + 100)
+    await _announce(world, quiet, 2)
+    if unreadable is not None:
+        store.unreadable = (await store.announcements(limit=1, skip=unreadable))[0].id
+    store.flooding = noisy.id
+
+    for _ in range(2):
+        await upkeep.sweep.publish_announcements()
+    assert await _told(world, quiet) == ["ep_0", "ep_1"]
+    assert await _told(world, noisy) == []
+
+    store.flooding = None
+    # What waits is tried again though there is something new at each turn.
+    for _ in range(6):
+        await _announce(world, quiet, 1)
+        await upkeep.sweep.publish_announcements()
+    assert await store.announcements(limit=1_000) == []

@@ -11,7 +11,7 @@ from typing import Final
 
 from payhooks import limits
 from payhooks.clock import Clock
-from payhooks.errors import DamagedError, PayhooksError, is_outage
+from payhooks.errors import DamagedError, OverloadedError, PayhooksError, is_outage
 from payhooks.flow.accept import Acceptor
 from payhooks.flow.publication import Publication
 from payhooks.flow.tally import Tallier
@@ -125,7 +125,7 @@ class Sweep:
 
     async def publish_announcements(self) -> int:
         """Publish a slice of what control changes announced; the id is the idempotency key."""
-        page = await self._store.announcements(limit=limits.SLICE_ROWS_MAX, skip=self._passed)
+        page = await self._announcements()
         done: list[bytes] = []
         try:
             # One after the other: an endpoint's changes are told in the order they were made.
@@ -140,7 +140,9 @@ class Sweep:
                 await self._store.announced(done)
         # The next slice begins behind those that wait; a round ends with the last.
         self._passed += len(page) - len(done)
-        if len(page) < limits.SLICE_ROWS_MAX:
+        # A slice is short, too, where one of it cannot be read.
+        is_short = len(page) < limits.SLICE_ROWS_MAX
+        if is_short and not (page and await self._announcements()):
             self._passed = 0
             self._held.clear()
         return len(done)
@@ -161,11 +163,15 @@ class Sweep:
             await self._forget_listener(merchant_id, endpoint_id)
         return len(silent)
 
+    async def _announcements(self) -> list[Announcement]:
+        return await self._store.announcements(limit=limits.SLICE_ROWS_MAX, skip=self._passed)
+
     async def _publish(self, announcement: Announcement) -> bool:
         try:
             await self._try_to_publish(announcement)
         except PayhooksError as error:
-            if is_outage(error):
+            # Where too much waits it may be all of one merchant's.
+            if is_outage(error) and not isinstance(error, OverloadedError):
                 raise
             # One merchant's trouble: the others' announcements go, all of this one's wait.
             self._held.add(announcement.merchant_id)
