@@ -25,6 +25,8 @@ AT_ONCE_S_MAX = 3.0
 ENDPOINTS = 60
 EVENTS = 4
 BIG = "x" * 200_000
+# Longer than the grace, and than ending takes; what was broken off is not sent again before.
+TIMEOUT_S = 5
 SPARE_BYTES = 8 * 2**20  # what one event's bodies want together, and less than two do
 NO_LIMIT = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 
@@ -41,8 +43,8 @@ def on(tmp_path: Path) -> Iterator[Ground]:
 
 
 def _hang(on: Ground) -> str:
-    """Make an endpoint that answers after ages, and send it something; return its message id."""
-    on.tenant.endpoint(on.receiving.url("/slow?s=30"), timeout_s=40)
+    """Make an endpoint that answers too late, and send it something; return its message id."""
+    on.tenant.endpoint(on.receiving.url("/slow?s=30"), timeout_s=TIMEOUT_S)
     on.receiving.receiver.secrets.update(on.tenant.secrets)
     assert publish(on.tenant, "slow").status == 202
     return next(each.message_id for each in on.receiving.until(2) if each.path.startswith("/slow"))

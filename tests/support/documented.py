@@ -191,7 +191,7 @@ def request_in(
     )
     taken = _Taken()
     sender = Sender(transport=taken, clock=ManualClock(sent_at), allow_http=False)
-    sender.begin(leased, endpoint, table, lambda _sent: None, within_s=leased.lease_s)
+    sender.begin(leased, endpoint, table, lambda _sent: None, deadline_s=leased.lease_s)
     [request] = taken.requests
     return request
 

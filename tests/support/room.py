@@ -13,6 +13,7 @@ from payhooks.worker.dispatcher import Dispatcher, Done
 from payhooks.worker.lanes import Held
 
 HANGS, ANSWERS = b"hangs", b"answers"
+TIMEOUT_S = 15.0
 
 
 class Breakable:
@@ -36,13 +37,14 @@ class Room:
         self.written: list[Leased] = []
         self.given_back: list[Leased] = []
         self.broken_off: list[Leased] = []
-        self.interrupted: list[Leased] = []
+        self.interrupted: list[tuple[Leased, float]] = []  # and how long they had left
+        self.loads = False  # whether an attempt needs something first, so that nothing begins
         self.rests = False  # whether an attempt that ends begins a rest of its lane
-        self._ends: dict[DeliveryId, Callable[[], None]] = {}
+        self.ends: dict[DeliveryId, Callable[[], None]] = {}
         self.dispatcher = Dispatcher(
             attempt=self._attempt,
             give_back=self._give_back,
-            interrupt=self.interrupted.append,
+            interrupt=lambda leased, left_s: self.interrupted.append((leased, left_s)),
             unsettled=lambda: 0,
             clock=self.clock,
             telemetry=QuietTelemetry(),
@@ -86,7 +88,7 @@ class Room:
 
     async def end(self, choose: Callable[[Leased], bool] = lambda _leased: True) -> None:
         for leased in [each for each in self.under_way if choose(each)]:
-            self._ends[leased.id]()
+            self.ends[leased.id]()
         await self.turn()
 
     def lanes_under_way(self) -> list[bytes]:
@@ -98,6 +100,8 @@ class Room:
     def _attempt(self, held: Held, done: Done) -> UnderWay:
         leased, lane = held.leased, held.lane
         self.under_way.append(leased)
+        if not self.loads:
+            held.over_s = self.clock.monotonic_s() + TIMEOUT_S
 
         async def write() -> None:
             self.written.append(leased)
@@ -109,7 +113,7 @@ class Room:
             lane.rested = self.rests
             done(write)
 
-        self._ends[leased.id] = end
+        self.ends[leased.id] = end
         return Breakable(self.broken_off, leased)
 
     def _give_back(self, leased: Leased) -> None:

@@ -15,7 +15,6 @@ import msgspec
 from payhooks import __version__
 from payhooks.clock import Clock
 from payhooks.dialects.contract import Dialect, Rendered, Signed
-from payhooks.dialects.deadlines import timeout_s
 from payhooks.errors import DamagedError, InvalidError, UnavailableError
 from payhooks.flow.routing import RoutingTable
 from payhooks.ids import DELIVERY, to_text
@@ -53,14 +52,13 @@ class Sender:
         table: RoutingTable,
         done: Callable[[Sent], None],
         *,
-        within_s: float,
+        deadline_s: float,
     ) -> UnderWay | None:
-        """Begin one attempt; *done* hears of it when the endpoint's time-out is over at last.
+        """Begin one attempt; *done* hears of it after *deadline_s* at the latest.
 
-        It is over after *within_s* at the latest, for which the lease is good. Cancelled, *done*
-        hears nothing. Returns None where *done* was told already.
+        Cancelled, *done* hears nothing. Returns None where *done* was told already.
         """
-        assert within_s > 0
+        assert deadline_s > 0
         began_at = self._clock.now()
         # Only the current version of a dialect writes; an older pin has its body stored.
         try:
@@ -97,8 +95,6 @@ class Sender:
             silence = Silence(reason=Reason.NOT_CARRIED, detail=detail, timing=Timing())
             done(Sent(outcome=silence, rendered=rendered.body, began_at=began_at))
             return None
-        # The endpoint may have been given a longer time-out since this was leased.
-        deadline_s = min(timeout_s(endpoint), within_s)
         request = OutboundRequest(
             url=endpoint.url,
             headers=headers,

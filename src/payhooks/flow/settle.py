@@ -132,16 +132,17 @@ class Settler:
 
     def give_back(self, leased: Leased) -> None:
         """Return a delivery that was not attempted; it spends nothing."""
-        self._put(_Noted(_released(leased, None), leased, None))
+        self._put(_Noted(_released(leased, None, delay_s=0.0), leased, None))
 
-    def interrupt(self, leased: Leased) -> None:
+    def interrupt(self, leased: Leased, left_s: float) -> None:
         """Return a delivery whose request was broken off, because this process stops.
 
         It spends nothing, and no death is held against it. Its receiver may have got it all the
-        same, so an attempt goes with it that explains the duplicate.
+        same, so an attempt goes with it that explains the duplicate; and may be at work on it,
+        so it is due when the request would have been over, which had *left_s* left.
         """
         attempt = _broken_off(leased, self._clock.now())
-        self._put(_Noted(_released(leased, attempt), leased, None))
+        self._put(_Noted(_released(leased, attempt, delay_s=left_s), leased, None))
 
     async def drain(self) -> None:
         """Return when everything that was settled is on the disk."""
@@ -241,14 +242,14 @@ def holds_up(leased: Leased, endpoint: Endpoint, decision: Decision) -> bool:
     return ordered and endpoint.blocks and decision.trigger is Trigger.GIVE_UP
 
 
-def _released(leased: Leased, attempt: Attempt | None) -> Settlement:
+def _released(leased: Leased, attempt: Attempt | None, *, delay_s: float) -> Settlement:
     return Settlement(
         delivery_id=leased.id,
         merchant_id=leased.merchant_id,
         endpoint_id=leased.endpoint_id,
         fence=leased.fence,
         trigger=Trigger.RELEASE,
-        delay_s=0.0,
+        delay_s=delay_s,
         reason=None,
         attempt=attempt,
         rendered=None,

@@ -22,7 +22,8 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     trigger: Trigger  # SUCCEED, RETRY, GIVE_UP or RELEASE
     delay_s: float  # until due again, for RETRY and RELEASE
     reason: Reason | None
-    attempt: Attempt | None  # of a RELEASE only where a request was broken off: ABANDONED
+    # Of a RELEASE only where a request was broken off: ABANDONED, and due when it would be over.
+    attempt: Attempt | None
     rendered: bytes | None  # the body, at a failure, so that an upgrade cannot change it
     block_order: bool  # GIVE_UP on an ordered endpoint whose objects then wait for a person
 

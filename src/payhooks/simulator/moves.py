@@ -16,6 +16,8 @@ from payhooks.storage.memory.rows import FinalRow, QueueRow
 
 # Jitter adds a tenth of the wait at most; rounding to microseconds may take one off.
 ROUNDING_S: Final = 0.001
+# A process's clock may gain a ten-thousandth, and a request takes 45 s at most.
+_OVER_EARLY_S_MAX: Final = 0.01
 _SPENDS: Final = frozenset({Trigger.SUCCEED, Trigger.RETRY, Trigger.GIVE_UP})
 _REPLAYED: Final = frozenset({Trigger.REPLAY, Trigger.REPLAY_IN_ORDER})
 # What a process that advances a job may send at once when it takes it over, and one more.
@@ -79,7 +81,7 @@ class Moves:
             case Trigger.GIVE_UP:
                 self._gave_up(moved, row, request)
             case Trigger.RELEASE:
-                self._released(moved, request)
+                self._released(moved, row, request)
             case Trigger.EXPIRE:
                 self._expired(moved, request)
             case Trigger.CANCEL:
@@ -201,24 +203,37 @@ class Moves:
                 lambda: f"the lease of {moved.id.hex()} ran out during its request",
             )
 
-    def _released(self, moved: DeliveryMoved, request: Request | None) -> None:
-        broken_off = request is not None and request.broken_off
-        if broken_off:
-            self._auditor.mark("broken off by a stop and given back")
-            told = (moved.fence, False) in self._auditor.tables.attempts.get(moved.id, {})
-            self._auditor.demand(
-                Promise.RECORD,
-                told,
-                lambda: f"no attempt says that a request of {moved.id.hex()} was broken off",
-            )
+    def _released(
+        self, moved: DeliveryMoved, row: QueueRow | FinalRow, request: Request | None
+    ) -> None:
+        if request is not None and request.broken_off:
+            self._broken_off(row, request)
         self._auditor.demand(
             Promise.SCHEDULE,
-            request is None or broken_off or isinstance(request.returned, OurFault),
+            request is None or request.broken_off or isinstance(request.returned, OurFault),
             lambda: f"{moved.id.hex()} was given back as not attempted, but it was",
         )
         lease = self._record.leases.get((moved.id, moved.fence))
         if lease is not None and lease.owner is not None and lease.owner < 0:
             self._auditor.mark("handed-off delivery given back")
+
+    def _broken_off(self, row: QueueRow | FinalRow, request: Request) -> None:
+        assert isinstance(row, QueueRow)
+        auditor, name = self._auditor, row.id.hex()
+        auditor.mark("broken off by a stop and given back")
+        auditor.demand(
+            Promise.RECORD,
+            (row.fence, False) in auditor.tables.attempts.get(row.id, {}),
+            lambda: f"no attempt says that a request of {name} was broken off",
+        )
+        due_at_s = auditor.now_s + (row.due_at - auditor.tables.now()) / 1e6
+        # Who slept since it was leased had begun before the request was on its way.
+        slept = request.life.resumed_at_s > auditor.leased_at_s(row.id, row.fence)
+        auditor.demand(
+            Promise.SCHEDULE,
+            slept or due_at_s >= request.sent_at_s + request.deadline_s - _OVER_EARLY_S_MAX,
+            lambda: f"{name} is due at {due_at_s} s, before what was broken off would be over",
+        )
 
     def _failed_request(self, moved: DeliveryMoved, request: Request | None) -> None:
         returned = None if request is None else request.returned

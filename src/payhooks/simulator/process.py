@@ -287,12 +287,12 @@ class Process:
         """Whether nothing is under way and nothing waits in memory."""
         return self.dispatcher.in_flight == 0 and self.dispatcher.waiting == 0
 
-    def _interrupt(self, leased: Leased) -> None:
+    def _interrupt(self, leased: Leased, left_s: float) -> None:
         # Now: what ends in this very turn of the loop is heard by nobody any more.
         request = self._auditor.record.requests.get((leased.id, leased.fence))
         if request is not None and not request.over:
             request.broken_off = True
-        self.settler.interrupt(leased)
+        self.settler.interrupt(leased, left_s)
 
     def _attempt(self, held: Held, done: Done) -> UnderWay | None:
         LEASED.set(held.leased)

@@ -44,8 +44,9 @@ MEANING: Final[dict[Promise, str]] = {
     Promise.FINAL: "What has ended stays ended, but for a replay; nothing is cancelled that nobody "
     "asked to cancel.",
     Promise.SCHEDULE: "Attempts are spent only by requests, never more than the policy has, never "
-    "before their time nor before a Retry-After, and not one fewer before a delivery is given up; "
-    "poison is six leases in a row that ran out.",
+    "before their time nor before a Retry-After, nor while a request that a stop broke off may be "
+    "at work; and not one fewer before a delivery is given up; poison is six leases in a row that "
+    "ran out.",
     Promise.SIGNED: "Each request is signed with every secret that counts, and with nothing whose "
     "grace is over or that was revoked.",
     Promise.SILENCE: "Nothing is leased while its endpoint is paused, disabled, deleted or rests; "

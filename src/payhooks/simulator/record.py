@@ -21,6 +21,7 @@ class Request:
     life: Life
     number: int  # of this delivery's requests
     sent_at_s: float
+    deadline_s: float  # from then
     seen: bool = False
     accepted: bool = False  # the receiver answered 2xx, and the answer reached the process
     over: bool = False  # the process waits for it no more

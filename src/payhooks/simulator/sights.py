@@ -37,6 +37,7 @@ class Sights:
             life=life,
             number=number,
             sent_at_s=auditor.now_s,
+            deadline_s=request.deadline_s,
             pauses=life.pauses,
         )
         name, key = leased.id.hex(), (leased.id, leased.fence)

@@ -7,6 +7,7 @@ from typing import Final
 
 from payhooks import limits
 from payhooks.clock import Clock
+from payhooks.dialects.deadlines import timeout_s
 from payhooks.errors import DamagedError, NotFoundError, UnavailableError
 from payhooks.flow.routing import Directory, RoutingTable
 from payhooks.flow.send import Sender, Sent
@@ -15,7 +16,7 @@ from payhooks.model.endpoint import Endpoint, EndpointStatus
 from payhooks.policy.classify import OUR_FAULT_REST_S
 from payhooks.ports.leasing import LaneNews, LaneReport, Leased, LeaseStore
 from payhooks.ports.telemetry import Telemetry
-from payhooks.ports.transport import UnderWay, end_of
+from payhooks.ports.transport import UnderWay
 from payhooks.worker.dispatcher import Done, Write
 from payhooks.worker.lanes import Held, Lane, judge
 
@@ -67,11 +68,14 @@ class Attempts:
             done(None)
             return None
         ended = partial(self._end, leased, held.lane, endpoint, done)
-        within_s = held.ends_s - self._clock.monotonic_s()
-        return self._sender.begin(leased, endpoint, table, ended, within_s=within_s)
+        now_s = self._clock.monotonic_s()
+        # The endpoint may have been given a longer time-out since this was leased.
+        held.over_s = min(now_s + timeout_s(endpoint), held.ends_s)
+        deadline_s = held.over_s - now_s
+        return self._sender.begin(leased, endpoint, table, ended, deadline_s=deadline_s)
 
     async def _begin_late(self, held: Held, done: Done) -> None:
-        """Begin with a table that must be loaded first; the task lasts as long as the attempt."""
+        """Begin with a table that must be loaded first; until then this task is under way."""
         leased = held.leased
         write: Write | None = None
         try:
@@ -79,9 +83,11 @@ class Attempts:
             if self._clock.monotonic_s() - held.taken_at_s > limits.WAIT_IN_MEMORY_S_MAX:
                 # What is left of the lease is less than the request may take.
                 self._settler.give_back(leased)
-                done(None)
+            else:
+                # From now on that is what a stop breaks off. Were this task to wait for the end,
+                # one that comes in the turn of the stop would be heard, and broken off as well.
+                held.under_way = self._begin(held, table, done)
                 return
-            write = await end_of(partial(self._begin, held, table))
         except DamagedError as error:
             # The lane rests, or what is given back would be leased again at once, for ever.
             self._telemetry.alarmed("our_fault", str(error))

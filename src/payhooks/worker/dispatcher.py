@@ -49,6 +49,8 @@ Done = Callable[[Write | None], None]
 # for each: on the good path nothing is waited for but the receiver, and that is transport's.
 Attempt = Callable[[Held, Done], UnderWay | None]
 GiveBack = Callable[[Leased], None]
+# What was broken off, and how many seconds its request had left.
+Interrupt = Callable[[Leased, float], None]
 
 
 class Dispatcher:
@@ -59,7 +61,7 @@ class Dispatcher:
         *,
         attempt: Attempt,
         give_back: GiveBack,
-        interrupt: GiveBack,
+        interrupt: Interrupt,
         unsettled: Callable[[], int],
         clock: Clock,
         telemetry: Telemetry,
@@ -207,7 +209,11 @@ class Dispatcher:
             if held.under_way is not None:
                 held.under_way.cancel()
             # Left to its lease, it would look as if this process had died with it.
-            self._interrupt(held.leased)
+            if held.over_s is None:
+                self._give_back(held.leased)
+            else:
+                left_s = max(0.0, held.over_s - self._clock.monotonic_s())
+                self._interrupt(held.leased, left_s)
             self._end(held)
         for task in self._writes:
             task.cancel()

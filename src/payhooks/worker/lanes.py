@@ -26,7 +26,7 @@ DISABLING_S_MAX: Final = 5.0
 class Held:
     """A delivery leased to this process, and since when: it waits for its turn, then is sent."""
 
-    __slots__ = ("lane", "leased", "taken_at_s", "under_way", "unproven")
+    __slots__ = ("lane", "leased", "over_s", "taken_at_s", "under_way", "unproven")
     under_way: UnderWay | None
 
     def __init__(self, leased: Leased, lane: "Lane", taken_at_s: float) -> None:
@@ -34,6 +34,7 @@ class Held:
         self.lane = lane
         self.taken_at_s = taken_at_s
         self.under_way = None
+        self.over_s: float | None = None  # when its request times out; None: none has begun
         self.unproven = False  # it was begun as one of the unproven
 
     @property
