@@ -1,22 +1,26 @@
 """What a process that is told to stop does not get to the end of."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
+import pytest
 from tests.support.flow import Flow
+from tests.support.upkeep import until
 from tests.support.world import World, attempts_of
 
 from payhooks.ids import delivery_id
 from payhooks.limits import TIMEOUT_S_DEFAULT
-from payhooks.model.attempt import Attempt, Reason
+from payhooks.model.attempt import Attempt, Outcome, Reason
 from payhooks.model.delivery import ABANDONED_IN_A_ROW_MAX, State
 from payhooks.model.endpoint import Endpoint, EndpointStatus
 from payhooks.model.event import Event
 from payhooks.ports.leasing import Leased
 from payhooks.ports.settling import Settlement
 from payhooks.ports.store import Store
-from payhooks.testing.transport import answer
+from payhooks.ports.transport import OutboundRequest, UnderWay
+from payhooks.testing.transport import ScriptedTransport, answer
 
 
 async def stopped_while_it_sends(world: World) -> Flow:
@@ -29,6 +33,18 @@ async def stopped_while_it_sends(world: World) -> Flow:
     await flow.dispatcher.drain(grace_s=0)
     await flow.settler.drain()
     return flow
+
+
+class Late(ScriptedTransport):
+    """A receiver that answers when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda _request: None)
+        self.tell: Callable[[Outcome], None] = lambda _outcome: None
+
+    def begin(self, request: OutboundRequest, done: Callable[[Outcome], None]) -> UnderWay | None:
+        self.tell = done
+        return super().begin(request, done)
 
 
 async def undone(world: World) -> tuple[Event, Endpoint]:
@@ -165,6 +181,36 @@ async def test_an_answer_is_written_down_though_its_news_is_not(world: World) ->
     assert (delivery.state, delivery.attempts_made) == (State.SCHEDULED, 1)
     [attempt] = await on_record(world, event, endpoint)
     assert (attempt.late, attempt.status) == (False, 503)
+
+
+@pytest.mark.parametrize("routing", ["known", "loaded"])
+async def test_an_answer_that_comes_in_the_moment_of_the_break_off_is_kept(
+    world: World, routing: str
+) -> None:
+    """The first success of a lane is news: until the store has it, nothing else is written."""
+    event, endpoint = await undone(world)
+    transport = Late()
+    flow = Flow(world, transport=transport)
+    if routing == "known":
+        await flow.directory.reload(endpoint.merchant_id)
+    for leased in await world.lease():
+        flow.dispatcher.offer(leased, taken_at_s=world.clock.monotonic_s())
+
+    async def sent() -> bool:
+        return bool(transport.sent)
+
+    await until(sent)
+
+    draining = asyncio.create_task(flow.dispatcher.drain(grace_s=0))
+    while not draining.cancelling():  # noqa: ASYNC110 - nothing tells of the moment before it ends
+        await asyncio.sleep(0)
+    transport.tell(answer(200))
+    await draining
+    await flow.settler.drain()
+    delivery = await world.delivery(event, endpoint)
+    assert (delivery.state, delivery.attempts_made) == (State.DELIVERED, 1)
+    [attempt] = await on_record(world, event, endpoint)
+    assert (attempt.late, attempt.status) == (False, 200)
 
 
 async def test_what_was_not_sent_yet_goes_out_at_once_and_is_not_on_record(world: World) -> None:

@@ -29,12 +29,13 @@ OWNER = 7
 class Flow:
     """One process: accept, dispatch, send, settle. No loops run by themselves."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - whatever a test may want to be another
         self,
         world: World,
         *,
         store: Store | None = None,
         script: Callable[[OutboundRequest], Outcome | None] | None = None,
+        transport: ScriptedTransport | None = None,
         slots: int = 100,
         telemetry: Telemetry | None = None,
     ) -> None:
@@ -42,7 +43,7 @@ class Flow:
         self.store = store or world.store
         self.quiet = QuietTelemetry()
         self.telemetry = telemetry or self.quiet
-        self.transport = ScriptedTransport(script)
+        self.transport = transport or ScriptedTransport(script)
         self.disabled: list[tuple[EndpointId, DisabledReason]] = []
         clock, random = world.clock, Random(1)
         self.tallier = Tallier(store=self.store, clock=clock, telemetry=self.telemetry)

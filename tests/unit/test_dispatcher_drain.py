@@ -43,3 +43,18 @@ async def test_draining_gives_back_what_was_taken_up_and_is_not_sent_yet() -> No
     await room.dispatcher.drain(grace_s=0)
     assert room.broken_off == room.given_back == room.under_way
     assert room.interrupted == []
+
+
+async def test_an_attempt_that_ends_as_the_grace_does_is_written_down() -> None:
+    """A task that is cancelled before its first step does nothing, not even what it ends with."""
+    room = Room(slots=2)
+    room.offer(ANSWERS)
+    await room.turn()
+    [leased] = room.under_way
+    draining = asyncio.create_task(room.dispatcher.drain(grace_s=0))
+    while not draining.cancelling():  # noqa: ASYNC110 - nothing tells of the moment before it ends
+        await asyncio.sleep(0)
+    room.ends[leased.id]()
+    await draining
+    assert room.written == [leased]
+    assert room.interrupted == []

@@ -215,6 +215,9 @@ class Dispatcher:
                 left_s = max(0.0, held.over_s - self._clock.monotonic_s())
                 self._interrupt(held.leased, left_s)
             self._end(held)
+        # Its first step is due of what ended just now. Cancelled before, a task does not even do
+        # what it must in the end: write down what came of its request.
+        await asyncio.sleep(0)
         for task in self._writes:
             task.cancel()
         if self._writes:
