@@ -138,6 +138,35 @@ async def test_a_late_word_counts_as_an_attempt_and_ends_nothing(world: World) -
     assert (whole.attempts, whole.delivered) == (2, 1)
 
 
+async def test_a_late_word_of_what_was_broken_off_tells_of_an_attempt_that_was_counted(
+    world: World,
+) -> None:
+    """One is on record, from when its lease ran out; a chart must not show two."""
+    flow = Flow(world)
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    await world.publish(merchant, endpoint)
+    leased = await world.lease_one()
+    await world.advance(31)
+    for expired in await world.store.expire(limit=10):
+        flow.tallier.expired(expired)
+    flow.settler.interrupt(leased, 0.0)
+    await flow.settler.drain()
+    [hour] = await counted(flow, merchant)
+    assert (hour.attempts, hour.attempts_failed) == (1, 1)
+
+
+async def test_what_was_broken_off_is_an_attempt(world: World) -> None:
+    flow = Flow(world)
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    await world.publish(merchant, endpoint)
+    flow.settler.interrupt(await world.lease_one(), 0.0)
+    await flow.settler.drain()
+    [hour] = await counted(flow, merchant)
+    assert (hour.attempts, hour.attempts_failed, hour.failed) == (1, 1, 0)
+
+
 async def test_what_was_given_back_is_no_attempt(world: World) -> None:
     """Nothing was sent."""
     flow = Flow(world)

@@ -71,7 +71,9 @@ class Tallier:
     def settled(self, settlement: Settlement, *, held: bool) -> None:
         """Count an attempt that was written down, late ones too, and the end that it made."""
         attempt = settlement.attempt
-        if attempt is None:
+        # What a late release tells of was counted as its lease ran out. Where it was called off
+        # instead it goes uncounted: once too little is better than twice for ever.
+        if attempt is None or (settlement.trigger is Trigger.RELEASE and not held):
             return
         cell = self._cell(settlement.merchant_id, settlement.endpoint_id)
         cell[_ATTEMPTS] += 1
