@@ -100,6 +100,23 @@ def broken_off(world: World, leased: Leased) -> Settlement:
     return msgspec.structs.replace(world.released(leased), attempt=attempt)
 
 
+@pytest.mark.parametrize("ends", ["delivered", "to be tried again"])
+async def test_what_is_said_of_a_lease_first_holds_though_one_batch_gives_it_back(
+    world: World, ends: str
+) -> None:
+    """Given back, it would be sent again at once, and its attempt would be spent twice."""
+    await undone(world)
+    leased = await world.lease_one()
+    first = world.succeeded(leased) if ends == "delivered" else world.failed(leased, delay_s=3600)
+    assert await world.settle(first, broken_off(world, leased)) == [True, False]
+    assert await world.lease() == []
+    [kept] = await attempts_of(world.store, leased.merchant_id, leased.id)
+    assert (kept.late, kept.reason) == (False, first.reason)
+    delivery = await world.store.delivery(leased.merchant_id, leased.id)
+    assert delivery is not None
+    assert delivery.attempts_made == 1
+
+
 async def test_a_release_told_twice_is_on_record_once(world: World) -> None:
     """Its reply may have got lost, and by then somebody else may be sending."""
     await undone(world)

@@ -53,7 +53,7 @@ class SqliteSettle(Part):
         if not settlements:
             return []
         return await self._write(
-            Kind.SETTLE, lambda db: _settle(db, settlements, now=self._now_us())
+            Kind.SETTLE, lambda db: _settle_in_turn(db, settlements, now=self._now_us())
         )
 
 
@@ -98,6 +98,24 @@ def stage(
 def prepare(db: apsw.Connection) -> None:
     """Make the table in memory that batches are staged in."""
     db.execute(_SQL["create_staging"])
+
+
+def _settle_in_turn(
+    db: apsw.Connection, settlements: Sequence[Settlement], *, now: int
+) -> list[bool]:
+    """Settle a batch, and what it says of one delivery a second time after the first."""
+    if len({one.delivery_id for one in settlements}) == len(settlements):
+        return _settle(db, settlements, now=now)
+    # Whole statements would do both: reschedule it as the last one says, and count each.
+    firsts: dict[DeliveryId, int] = {}
+    for n, one in enumerate(settlements):
+        firsts.setdefault(one.delivery_id, n)
+    turn = list(firsts.values())
+    later = sorted(set(range(len(settlements))).difference(turn))
+    held = _settle(db, [settlements[n] for n in turn], now=now)
+    held += _settle_in_turn(db, [settlements[n] for n in later], now=now)
+    told = dict(zip(turn + later, held, strict=True))
+    return [told[n] for n in range(len(settlements))]
 
 
 def _settle(db: apsw.Connection, settlements: Sequence[Settlement], *, now: int) -> list[bool]:
