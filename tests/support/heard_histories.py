@@ -115,7 +115,7 @@ def written_of(provider: Provider, options: Options, history: Sequence[Heard]) -
     of_event = dict(zip((event.id for event in events), history, strict=True))
     found = []
     for entry in fold(events, CATALOGUE, now=NOW).entries:
-        name = provider.means(entry, options)
+        name = provider.means(entry, options, captured=False)
         if name is not None:
             told = provider.tell(of_event[entry.event.id], name, options)
             data = unified.written(

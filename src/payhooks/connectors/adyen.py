@@ -21,7 +21,6 @@ from typing import ClassVar, Final, NamedTuple
 
 import msgspec
 
-from payhooks.catalogue.object_state import Entry
 from payhooks.connectors.adyen_items import (
     Additional,
     Item,
@@ -50,6 +49,7 @@ _KEY: Final = re.compile(r"[0-9A-Fa-f]{64}")
 _DIGITS: Final[Mapping[str, int]] = MappingProxyType({"CLP": 2, "CVE": 0, "IDR": 0, "ISK": 2})
 _TEST: Final = "test_"  # how the references of its test messages begin
 _PART_FAILED: Final = "action_required"  # and nothing else of Adyen's means that
+_OF_CAPTURES: Final = frozenset({"CAPTURE", "CAPTURE_FAILED"})
 
 
 class _Meaning(NamedTuple):
@@ -232,12 +232,16 @@ class Adyen(Translated):
             msgspec.structs.replace(heard, is_test=unreal) for heard in found if heard is not None
         ]
 
-    def means(self, entry: Entry, options: Options) -> str | None:
-        """Return the event that it was heard as; the one capture by request cannot be cancelled."""
-        meant = super().means(entry, options)
-        # Where captures go by themselves it is heard as succeeded before there is one.
-        is_captured = entry.before == "succeeded" and options.get("capture") == "manual"
-        return None if is_captured and meant in {"payment_cancelled", "payment_expired"} else meant
+    def standing(self, told: Sequence[str], options: Options) -> int:
+        """Return how many were captured and did not fail.
+
+        Where captures go by themselves it is told as succeeded before there is one.
+        """
+        if options.get("capture", "automatic") == "automatic":
+            return told.count("payment_captured") - told.count(_PART_FAILED)
+        came = ("payment_succeeded", "payment_captured")
+        failed = ("payment_failed", _PART_FAILED)
+        return sum(map(told.count, came)) - sum(map(told.count, failed))
 
     def _heard(self, item: Item, options: Options) -> Heard | None:
         if item.event_code in _SILENT or item.psp_reference.startswith(_TEST):
@@ -253,7 +257,7 @@ class Adyen(Translated):
         # A refund and a dispute have references of their own; a capture is the payment's.
         own = unified.startswith(("refund_", "dispute_"))
         occurred_at = moment(item.event_date)
-        event_id = f"{item.psp_reference}:{item.event_code}:{item.success}"
+        event_id = _event_id(item, item.event_code)
         if item.recaptured and occurred_at is not None:
             event_id += f":{occurred_at.isoformat()}"
         return self.heard_as(
@@ -285,6 +289,11 @@ def _meaning(item: Item, capture: str) -> _Meaning | None:
     return None
 
 
+def _event_id(item: Item, event_code: str) -> str:
+    """Return what makes it the same message to Adyen, if it has this code."""
+    return f"{item.psp_reference}:{event_code}:{item.success}"
+
+
 def _facts(item: Item, unified: str) -> Facts:
     amount = currency = None
     if item.amount is not None:
@@ -303,6 +312,8 @@ def _facts(item: Item, unified: str) -> Facts:
         # Of a payment that succeeded it has digits of the card in it, and no reason.
         reason=item.reason if with_reason else None,
         extra={**({"status": "requires_merchant_action"} if part_failed else {}), **of_part},
+        # One that failed has the reference of its capture.
+        capture=_event_id(item, "CAPTURE") if item.event_code in _OF_CAPTURES else "",
     )
 
 

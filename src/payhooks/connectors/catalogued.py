@@ -133,7 +133,7 @@ class Catalogued:
         """Return nothing: nobody is asked."""
         return ()
 
-    def means(self, entry: Entry, options: Options) -> str | None:
+    def means(self, entry: Entry, options: Options, *, captured: bool) -> str | None:
         """Return what the message means by itself."""
         if entry.kind is None:
             return None
@@ -145,6 +145,10 @@ class Catalogued:
             return None
         meaning = entry.kind.means(row.to, event.type)
         return None if meaning is None else meaning.event
+
+    def standing(self, told: Sequence[str], options: Options) -> int:
+        """Return 0: his messages say by themselves what was captured."""
+        return 0
 
     def tell(self, heard: Heard, unified: str, options: Options) -> Told:
         """Return what stands at the places of the message's kind."""

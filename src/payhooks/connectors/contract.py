@@ -107,6 +107,8 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     # Each such message is news, however equal: a part that was captured, or one that failed.
     each_time: bool = False
     is_test: bool = False  # it says that no real money is meant
+    # Of a capture, or of one that failed: under which ``event_id`` that capture is known.
+    capture: str = ""
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -236,8 +238,15 @@ class Provider(Protocol):
         """
         ...
 
-    def means(self, entry: Entry, options: Options) -> str | None:
-        """Return the unified event that the entry of a folded history means; None: none."""
+    def means(self, entry: Entry, options: Options, *, captured: bool) -> str | None:
+        """Return the unified event that the entry of a folded history means; None: none.
+
+        *captured* says that money which was captured before it, in his time, stands after it.
+        """
+        ...
+
+    def standing(self, told: Sequence[str], options: Options) -> int:
+        """Return how many captures stand after these unified events were told of an object."""
         ...
 
     def tell(self, heard: Heard, unified: str, options: Options) -> Told:

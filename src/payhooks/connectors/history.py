@@ -6,7 +6,7 @@ each has its number, so that a second capture of the same amount is another word
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import count
 from typing import Final
@@ -15,7 +15,8 @@ import msgspec
 
 from payhooks.catalogue import CATALOGUE, Catalogue
 from payhooks.catalogue.life_cycle import START
-from payhooks.catalogue.object_state import Mark, ObjectState, fold
+from payhooks.catalogue.object_state import Entry, Mark, ObjectState, fold
+from payhooks.connectors.captures import BRINGS_MONEY, Captures, Standing
 from payhooks.connectors.contract import Heard, Options, Provider, Told
 from payhooks.connectors.unified import FAMILY
 from payhooks.ids import EventId, MerchantId
@@ -25,6 +26,15 @@ _SEPARATOR: Final = "\x1f"
 _KEY_BYTES: Final = 16
 # Equal ones are not the same news, however far apart.
 _MONEY_EACH_TIME: Final = frozenset({"payment_captured"})
+# They take back what stands; what else is heard beside it does not.
+_ENDS: Final = frozenset(
+    {
+        "payment_failed",
+        "payment_cancelled",
+        "payment_cancelled_post_capture",
+        "payment_expired",
+    }
+)
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +54,7 @@ class Word(msgspec.Struct, frozen=True, kw_only=True):
     told: Told
     superseded: bool  # the object is further already
     correction: bool  # it takes back what was final
+    beside: bool = False  # other captures stand, and it leaves them as they are
     number: int = 0  # among equal ones, from 1, once it is chosen to be told
 
     @property
@@ -58,7 +69,9 @@ class Word(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def each_time(self) -> bool:
         """Whether it is news each time, as a capture is, and not a state that was reached."""
-        return self.message.heard.each_time or self.unified in _MONEY_EACH_TIME
+        heard = self.message.heard
+        is_capture = heard.each_time or self.unified in _MONEY_EACH_TIME
+        return is_capture or (self.beside and heard.capture != "")
 
     @property
     def text(self) -> str:
@@ -109,6 +122,11 @@ def message_in(said: str) -> str:
 def meaning_in(said: str) -> str:
     """Return what a word that was told has in common with its equals; *said* was kept of it."""
     return said.rsplit(_SEPARATOR, 2)[0]
+
+
+def event_in(said: str) -> str:
+    """Return which event a word that was told was; *said* is what was kept of it."""
+    return said.split(_SEPARATOR, 1)[0].partition(":")[0]
 
 
 def untold(
@@ -162,12 +180,12 @@ def _first_after(words: Sequence[Word], ancient: Sequence[str]) -> Iterator[tupl
 
 def _takes_back(word: Word, kept: str) -> bool:
     """Whether a word ends otherwise what had ended with one of which this was *kept*."""
-    type_ = None if word.each_time else CATALOGUE.find(FAMILY, word.unified)
+    type_ = None if word.each_time or word.beside else CATALOGUE.find(FAMILY, word.unified)
     kind = None if type_ is None else CATALOGUE.kind_of(type_)
     if kind is None:
         return False
-    event = kept.split(_SEPARATOR, 1)[0].partition(":")[0]
-    before, after = (kind.life_cycle.row(each, {}, START) for each in (event, word.unified))
+    events = (event_in(kept), word.unified)
+    before, after = (kind.life_cycle.row(each, {}, START) for each in events)
     if before is None or after is None or after.to is None:
         return False
     return before.to in kind.life_cycle.final and after.to != before.to
@@ -204,7 +222,11 @@ def _what_and_whose(said: str) -> tuple[str, str]:
 
 
 def _message_of(word: Word) -> str:
-    return identity_of(word.message.heard).hex()
+    return _in_hexadecimal(word.message.heard)
+
+
+def _in_hexadecimal(heard: Heard) -> str:
+    return identity_of(heard).hex()
 
 
 def distinct(messages: Iterable[Message]) -> list[Message]:
@@ -223,8 +245,11 @@ def folded(  # noqa: PLR0913 - whose words, which, and what they are folded over
     catalogue: Catalogue,
     merchant_id: MerchantId,
     now: datetime,
+    ancient: Sequence[str] = (),
 ) -> History:
     """Return what follows from distinct messages about one object, in the order they were heard.
+
+    *ancient* is as in ``untold``.
 
     Raises:
         InvalidError: A message lacks what the event that it means has to say.
@@ -233,33 +258,86 @@ def folded(  # noqa: PLR0913 - whose words, which, and what they are folded over
     events = [_as_event(message.heard, at, merchant_id) for at, message in enumerate(messages)]
     of_event = {event.id: message for event, message in zip(events, messages, strict=True)}
     state = fold(events, catalogue, now=now)
-    last_move = max((at for at, entry in enumerate(state.entries) if entry.moved), default=-1)
+    captures = Captures(
+        [message_in(kept) for kept in ancient],
+        standing=provider.standing([event_in(kept) for kept in ancient], options),
+        identify=_in_hexadecimal,
+    )
+    places = list(_places(state, of_event, captures))
+    last_move = max((at for at, place in enumerate(places) if place.entry.moved), default=-1)
+    last_whole = max((at for at, place in enumerate(places) if place.moves_whole), default=-1)
     words = []
-    known, version = {""}, ""  # of news, and the last
-    for at, entry in enumerate(state.entries):
-        message = of_event[entry.event.id]
-        # By itself, as it was judged to conflict: among the others it may look like a repeat.
-        meant = fold([entry.event], catalogue, now=now).entries[0] if message.insisted else entry
-        heard = message.heard
-        is_other = version and heard.version not in {"", version}
-        is_news = is_other or heard.news not in known
-        known, version = known | {heard.news}, heard.version or version
-        # The same once more, in the same state, is none.
-        if Mark.REPEATED in meant.marks and not is_news:
-            continue
-        unified = provider.means(meant, options)
+
+    def means_alone(place: _Place, *, captured: bool) -> str | None:
+        [alone] = fold([place.entry.event], catalogue, now=now).entries
+        return provider.means(alone, options, captured=captured)
+
+    for at, place in enumerate(places):
+        message = place.message
+        if message.insisted:
+            # By itself, as it was judged to conflict: among the others it may look like a repeat.
+            unified = means_alone(place, captured=False)
+        else:
+            unified = _meaning(provider, place, options)
         if unified is None:
             continue
-        words.append(
-            Word(
-                message=message,
-                unified=unified,
-                told=provider.tell(message.heard, unified, options),
-                superseded=at < last_move,
-                correction=Mark.CORRECTION in entry.marks,
-            )
+        beside = place.standing.before and unified not in _ENDS
+        word = Word(
+            message=message,
+            unified=unified,
+            told=provider.tell(message.heard, unified, options),
+            superseded=at < (last_whole if place.brings_money else last_move),
+            correction=Mark.CORRECTION in place.entry.marks and not beside,
+            beside=beside,
         )
+        words.append(word)
     return History(state=state, words=tuple(words))
+
+
+class _Place(msgspec.Struct, frozen=True, kw_only=True):
+    """A message among the others, in the provider's time."""
+
+    message: Message
+    entry: Entry
+    standing: Standing
+    is_news: bool  # whatever state it leaves
+
+    @property
+    def brings_money(self) -> bool:
+        """Whether it is a capture."""
+        return bool(self.message.heard.capture) and self.message.heard.type in BRINGS_MONEY
+
+    @property
+    def moves_whole(self) -> bool:
+        """Whether it moves the object, and not a part of it beside money that stands."""
+        is_part = self.standing.after and self.message.heard.type not in BRINGS_MONEY
+        return self.entry.moved and not is_part
+
+
+def _places(
+    state: ObjectState, of_event: Mapping[EventId, Message], captures: Captures
+) -> Iterator[_Place]:
+    known, version = {""}, ""  # of news, and the last
+    for entry in state.entries:
+        message = of_event[entry.event.id]
+        heard = message.heard
+        is_other = version != "" and heard.version not in {"", version}
+        yield _Place(
+            message=message,
+            entry=entry,
+            standing=captures.hear(heard),
+            is_news=is_other or heard.news not in known,
+        )
+        known, version = known | {heard.news}, heard.version or version
+
+
+def _meaning(provider: Provider, place: _Place, options: Options) -> str | None:
+    """Return what a message means among the others; None: none."""
+    # The same once more, in the same state, is none.
+    is_repeat = Mark.REPEATED in place.entry.marks and not place.is_news
+    if is_repeat or place.standing.again:
+        return None
+    return provider.means(place.entry, options, captured=place.standing.after)
 
 
 def _as_event(heard: Heard, at: int, merchant_id: MerchantId) -> Event:

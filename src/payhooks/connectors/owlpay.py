@@ -95,17 +95,17 @@ class OwlPay(Catalogued):
         """Return None: the uuid names the attempt, so equal content is the same event."""
         return None
 
-    def means(self, entry: Entry, options: Options) -> str | None:
+    def means(self, entry: Entry, options: Options, *, captured: bool) -> str | None:
         """Return what the message means, but for a cancelled authorization of what was captured.
 
         With the void comes the news that the authorization is cancelled as well, before or after
         it; the void tells of both.
         """
         if entry.event.type != _CANCELLED:
-            return super().means(entry, options)
+            return super().means(entry, options, captured=captured)
         data = Said(entry.event.data).data
-        captured = at(data, "/captured_amount")
-        if at(data, "/status") != "cancelled" or (isinstance(captured, int) and captured > 0):
+        taken = at(data, "/captured_amount")
+        if at(data, "/status") != "cancelled" or (isinstance(taken, int) and taken > 0):
             return None
         # Where the message does not say what was captured, the history may.
         return "payment_cancelled" if entry.before in _BEFORE_CAPTURE else None

@@ -98,7 +98,7 @@ class OwnGateway(Catalogued):
         }
     )
 
-    def means(self, entry: Entry, options: Options) -> str | None:
+    def means(self, entry: Entry, options: Options, *, captured: bool) -> str | None:
         """Return the event itself, where it is one that the catalogue knows."""
         return None if entry.kind is None else entry.event.type
 

@@ -23,12 +23,13 @@ from payhooks.connectors.paypal_signature import (
     signature_of,
 )
 from payhooks.connectors.said import Said
-from payhooks.connectors.translated import PART_CAPTURED, Facts, Translated, moment, names
-from payhooks.connectors.unified import object_of
+from payhooks.connectors.translated import Facts, Translated, moment, names
+from payhooks.connectors.unified import FAMILY, object_of
 from payhooks.errors import Fault, SignatureError
 
 _WEBHOOK_ID: Final = re.compile(r"[A-Za-z0-9]{1,50}")
 _CAPTURED: Final = "payment_captured"
+_SUCCEEDED: Final = "payment_succeeded"
 _FAILED: Final = "payment_failed"
 _PART_FAILED: Final = "action_required"
 _CAPTURE_LINK: Final = re.compile(r"/captures/([A-Za-z0-9]{1,64})")
@@ -187,14 +188,20 @@ class PayPal(Translated):
         )
         return (msgspec.structs.replace(heard, is_test=is_sandbox(incoming)),)
 
-    def means(self, entry: Entry, options: Options) -> str | None:
+    def means(self, entry: Entry, options: Options, *, captured: bool) -> str | None:
         """Return the event that it was heard as; a unit that fails beside captured ones is a part.
 
-        An order has a capture for each of its units: it has not failed where another brought money.
+        An order has a capture for each of its units: it has not failed where another brought money,
+        and each that fails then is news.
         """
-        meant = super().means(entry, options)
-        is_part = meant == _FAILED and entry.before in PART_CAPTURED
-        return _PART_FAILED if is_part else meant
+        event = entry.event
+        if captured and event.family == FAMILY and event.type == _FAILED:
+            return _PART_FAILED
+        return super().means(entry, options, captured=captured)
+
+    def standing(self, told: Sequence[str], options: Options) -> int:
+        """Return the count of captures: what fails at PayPal was never captured."""
+        return told.count(_CAPTURED) + told.count(_SUCCEEDED)
 
     def tell(self, heard: Heard, unified: str, options: Options) -> Told:
         """Return what was kept of the message."""
@@ -237,7 +244,8 @@ def _payment(said: Said, unified: str) -> tuple[str | None, Facts]:
         references=_references(said),
         reason=said.text("/resource/status_details/reason"),
         extra=wait | of_part,
-        told_as="payment_succeeded" if final else "",
+        told_as=_SUCCEEDED if final else "",
+        capture=(said.text("/resource/id") or "") if unified in {_CAPTURED, _FAILED} else "",
     )
     return said.text(_ORDER, "/resource/id"), facts
 

@@ -81,9 +81,9 @@ class Common(Catalogued):
         reading = _about(self.dialect.read(incoming.headers, incoming.body), family)
         return (heard_of(reading, family, event_id=self.event_id_of(reading)),)
 
-    def means(self, entry: Entry, options: Options) -> str | None:
+    def means(self, entry: Entry, options: Options, *, captured: bool) -> str | None:
         """Return what it means among its family's."""
-        return _speaker(options).means(entry, options)
+        return _speaker(options).means(entry, options, captured=captured)
 
     def tell(self, heard: Heard, unified: str, options: Options) -> Told:
         """Return what its family's provider would."""

@@ -36,8 +36,7 @@ from payhooks.limits import OBJECT_ID_CHARS_MAX
 _OK: Final = 200
 _UNAUTHORIZED: Final = 401
 _REASON_CHARS_MAX: Final = 255
-# Where a part was captured: what ends then is the rest.
-PART_CAPTURED: Final = frozenset({"partially_captured_and_capturable", "partially_captured"})
+_CAPTURED: Final = "payment_captured"
 _ENDS_UNCAPTURED: Final = frozenset({"payment_cancelled", "payment_expired"})
 # What brings no money anywhere may be told without saying how much.
 _WITHOUT_AMOUNT: Final = frozenset(
@@ -59,6 +58,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: str = ""
     # As what a capture is told, where that is another event than it is heard as.
     told_as: str = ""
+    # Of a capture, or of one that failed: see Heard.
+    capture: str = ""
 
 
 class Translated:
@@ -76,7 +77,7 @@ class Translated:
     waits: ClassVar[Mapping[str, timedelta]] = MappingProxyType({})
     # Each capture is news, also where it leaves the payment as it was. Of anything else a repeat is
     # none: a dispute that was announced and is now there, another word for the same loss.
-    told_each_time: frozenset[str] = frozenset({"payment_captured"})
+    told_each_time: frozenset[str] = frozenset({_CAPTURED})
 
     def check(self, options: Options, secrets: Sequence[str], credential: str | None) -> None:
         """Accept options that there are, and what is needed of the rest."""
@@ -117,21 +118,26 @@ class Translated:
         """Refuse: nothing was asked."""
         raise InvalidError.at("", "unexpected", "This provider is not asked for anything.")
 
-    def means(self, entry: Entry, options: Options) -> str | None:
+    def means(self, entry: Entry, options: Options, *, captured: bool) -> str | None:
         """Return the event that it was heard as, unless the object had come there before.
 
         A capture is told each time, and as what its provider says. That the rest of a payment is
-        let go, by whom ever, takes nothing back of what was captured of it, and is not told.
+        let go, by whom ever, takes nothing back of what was captured of it, and is not told,
+        whatever has happened in between.
         """
         event = entry.event
         if event.family != FAMILY:
             return None
         if event.type in self.told_each_time:
             return _facts_of(event.data).told_as or event.type
-        if event.type in _ENDS_UNCAPTURED and entry.before in PART_CAPTURED:
+        if captured and event.type in _ENDS_UNCAPTURED:
             return None
         again = not entry.moved and entry.unified is not None
         return None if again else event.type
+
+    def standing(self, told: Sequence[str], options: Options) -> int:
+        """Return the count of captures: none of them is known to have failed."""
+        return told.count(_CAPTURED)
 
     def tell(self, heard: Heard, unified: str, options: Options) -> Told:
         """Return what was kept of the message."""
@@ -170,7 +176,10 @@ class Translated:
             InvalidError: It does not say what it is about.
 
         """
-        if unified == "payment_captured":
+        capture = facts.capture
+        if unified == _CAPTURED:
+            # Where the provider has no name for it, it cannot say that it failed, either.
+            capture = capture or event_id or word
             status = facts.status or "partially_captured_and_capturable"
             facts = msgspec.structs.replace(facts, status=status)
         return Heard(
@@ -183,6 +192,7 @@ class Translated:
             event_id=event_id,
             occurred_at=occurred_at,
             each_time=unified in self.told_each_time,
+            capture=capture,
         )
 
     def unknown(self, word: str, object_type: str, object_id: str | None, data: bytes) -> Heard:

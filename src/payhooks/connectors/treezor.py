@@ -166,7 +166,7 @@ class Treezor(Catalogued):
         named = msgspec.structs.replace(reading, event_type=name)
         return heard_of(named, self.family, event_id=id_)
 
-    def means(self, entry: Entry, options: Options) -> str | None:
+    def means(self, entry: Entry, options: Options, *, captured: bool) -> str | None:
         """Return what the message means, in the way of the account's generation.
 
         That a payin is pending is told by its creation: an update that says nothing newer may
@@ -174,7 +174,7 @@ class Treezor(Catalogued):
         """
         data = Said(entry.event.data).data
         if not entry.event.type.startswith(_PAYIN):
-            return super().means(entry, options)
+            return super().means(entry, options, captured=captured)
         called_off = at(data, "/payins/0/payinStatus") == _CALLED_OFF
         if options.get(PAYINS) == LEGACY and not called_off:
             if entry.event.type == _PAYIN_CANCEL:
@@ -185,7 +185,7 @@ class Treezor(Catalogued):
             row = entry.kind.life_cycle.row(entry.event.type, data, START)
             if row is not None and row.to == "pending":
                 return None
-        return super().means(entry, options)
+        return super().means(entry, options, captured=captured)
 
     def further_references(self, said: Said) -> Sequence[str | None]:
         """Return the reference of the acquirer's transaction."""

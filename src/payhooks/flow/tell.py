@@ -212,7 +212,7 @@ class Teller:
             known |= {history.message_in(word) for word in before.ancient}
             await self._demand_agreement(account, earlier, new)
         messages = history.distinct(every)
-        past = await self._folded(account, messages)
+        past = await self._folded(account, messages, ancient=before.ancient)
         heard = {identity_of(message.heard) for message in messages}
         # One that is not heard yet may change what is due, and is waited for. Unless it comes no
         # more: it was told in part, and then nobody was to hear of it.
@@ -286,7 +286,9 @@ class Teller:
     async def _meanings(self, account: Account, message: Message) -> list[str]:
         return [word.meaning for word in (await self._folded(account, [message])).words]
 
-    async def _folded(self, account: Account, messages: Sequence[Message]) -> History:
+    async def _folded(
+        self, account: Account, messages: Sequence[Message], ancient: Sequence[str] = ()
+    ) -> History:
         return history.folded(
             account.provider,
             messages,
@@ -294,6 +296,7 @@ class Teller:
             catalogue=await self._book.current(),
             merchant_id=account.table.merchant.id,
             now=self._control.clock.now(),
+            ancient=ancient,
         )
 
     async def _publish(
