@@ -94,31 +94,64 @@ async def test_another_currency_tells_no_money_again(world: _World) -> None:
     """The merchant console names none: that of the option is not what it was told in before."""
     merchant = await world.merchant()
     made = await world.connector(merchant, "merchant-console")
-
-    async def says(number: int, word: str) -> None:
-        said = {"key": "K1", "type": "transaction", "amount": "10.00", "refnum": "1"}
-        await world.hears_event(
-            merchant,
-            "merchant-console",
-            f"transaction.sale.{word}",
-            said,
-            object_type="transaction.sale",
-            object_id="K1",
-            at=HEARD_AT + timedelta(minutes=number),
-            number=number,
-        )
-        await world.process()
-
-    await says(1, "success")
+    await _sale(world, merchant, 1, "success", "10.00")
     whose = await world.merchant_itself(merchant)
     draft = ConnectorDraft(options={"currency": "CAD"})
     await connectors.edit(world.control, world.caller, whose, made, draft, if_version=None)
     world.directory.outdate(whose.id)
-    await says(2, "voided")
+    await _sale(world, merchant, 2, "voided", "10.00")
     told = [
         (event.type, json.loads(event.data)["currency"]) for event in await world.events(merchant)
     ]
     assert told == [("payment_succeeded", "USD"), ("payment_cancelled_post_capture", "CAD")]
+
+
+async def _sale(  # noqa: PLR0913 - a message has many parts
+    world: InboundWorld, merchant: str, number: int, word: str, amount: str, *, key: str = "K1"
+) -> None:
+    said = {"key": key, "type": "transaction", "amount": amount, "refnum": "1"}
+    await world.hears_event(
+        merchant,
+        "merchant-console",
+        f"transaction.sale.{word}",
+        said,
+        object_type="transaction.sale",
+        object_id=key,
+        at=HEARD_AT + timedelta(minutes=number),
+        number=number,
+    )
+    await world.process()
+
+
+async def test_what_was_told_and_can_be_told_no_more_keeps_no_other_news(world: _World) -> None:
+    """10.50 were dollars when they were told; the yen of the option of now has no cents."""
+    merchant = await world.merchant()
+    made = await world.connector(merchant, "merchant-console")
+    await _sale(world, merchant, 1, "success", "10.50")
+    whose = await world.merchant_itself(merchant)
+    draft = ConnectorDraft(options={"currency": "JPY"})
+    await connectors.edit(world.control, world.caller, whose, made, draft, if_version=None)
+    world.directory.outdate(whose.id)
+    await _sale(world, merchant, 2, "voided", "10.00")
+    told = ["payment_succeeded", "payment_cancelled_post_capture"]
+    assert [event.type for event in await world.events(merchant)] == told
+    await _sale(world, merchant, 3, "success", "10.50", key="K2")
+    newest = (await world.stored(merchant))[-1]
+    assert newest.state is ReceiptState.UNDECODABLE  # it cannot be told itself
+
+
+async def test_a_message_of_before_that_names_no_amount_keeps_no_other_news(
+    world: _World,
+) -> None:
+    """It repeated a failure when it came, and told nothing; what comes late makes it one more."""
+    await world.begin("automatic")
+    failed = _item("AUTHORISATION", "P1", 5) | {"success": "false"}
+    again = _item("AUTHORISATION", "P2", 7) | {"success": "false"}
+    del again["amount"]
+    await world.says(failed)
+    await world.says(again)
+    await world.says(_item("AUTHORISATION", "P3", 6))
+    assert await world.told() == [("payment_failed", 5000), ("payment_succeeded", 5000)]
 
 
 async def test_a_part_that_nobody_heard_in_the_end_takes_nothing_from_an_equal_one(

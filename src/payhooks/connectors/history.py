@@ -6,7 +6,7 @@ each has its number, so that a second capture of the same amount is another word
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import count
 from typing import Final
@@ -19,6 +19,7 @@ from payhooks.catalogue.object_state import Entry, Mark, ObjectState, fold
 from payhooks.connectors.captures import BRINGS_MONEY, Captures, Standing
 from payhooks.connectors.contract import Heard, Options, Provider, Told
 from payhooks.connectors.unified import FAMILY
+from payhooks.errors import InvalidError
 from payhooks.ids import EventId, MerchantId
 from payhooks.model.event import Event
 
@@ -245,11 +246,14 @@ def folded(  # noqa: PLR0913 - whose words, which, and what they are folded over
     catalogue: Catalogue,
     merchant_id: MerchantId,
     now: datetime,
+    said: Collection[str] = (),
     ancient: Sequence[str] = (),
+    newest: bytes | None = None,
 ) -> History:
     """Return what follows from distinct messages about one object, in the order they were heard.
 
-    *ancient* is as in ``untold``.
+    *said* and *ancient* are as in ``untold``. What cannot be told is passed over, but for what the
+    receipt *newest* brought and nobody told yet; without it each has to be told.
 
     Raises:
         InvalidError: A message lacks what the event that it means has to say.
@@ -266,6 +270,7 @@ def folded(  # noqa: PLR0913 - whose words, which, and what they are folded over
     places = list(_places(state, of_event, captures))
     last_move = max((at for at, place in enumerate(places) if place.entry.moved), default=-1)
     last_whole = max((at for at, place in enumerate(places) if place.moves_whole), default=-1)
+    known = {message_in(kept) for kept in (*said, *ancient)}
     words = []
 
     def means_alone(place: _Place, *, captured: bool) -> str | None:
@@ -273,7 +278,7 @@ def folded(  # noqa: PLR0913 - whose words, which, and what they are folded over
         return provider.means(alone, options, captured=captured)
 
     for at, place in enumerate(places):
-        message = place.message
+        message, identity = place.message, _in_hexadecimal(place.message.heard)
         if message.insisted:
             # By itself, as it was judged to conflict: among the others it may look like a repeat.
             unified = means_alone(place, captured=False)
@@ -281,11 +286,15 @@ def folded(  # noqa: PLR0913 - whose words, which, and what they are folded over
             unified = _meaning(provider, place, options)
         if unified is None:
             continue
+        must = newest in {None, message.receipt_id} and identity not in known
+        told = _told(provider, message.heard, unified, options, must=must)
+        if told is None:
+            continue
         beside = place.standing.before and unified not in _ENDS
         word = Word(
             message=message,
             unified=unified,
-            told=provider.tell(message.heard, unified, options),
+            told=told,
             superseded=at < (last_whole if place.brings_money else last_move),
             correction=Mark.CORRECTION in place.entry.marks and not beside,
             beside=beside,
@@ -338,6 +347,18 @@ def _meaning(provider: Provider, place: _Place, options: Options) -> str | None:
     if is_repeat or place.standing.again:
         return None
     return provider.means(place.entry, options, captured=place.standing.after)
+
+
+def _told(
+    provider: Provider, heard: Heard, unified: str, options: Options, *, must: bool
+) -> Told | None:
+    """Return what an event says; None where it cannot be said, and need not be."""
+    try:
+        return provider.tell(heard, unified, options)
+    except InvalidError:
+        if must:
+            raise
+        return None
 
 
 def _as_event(heard: Heard, at: int, merchant_id: MerchantId) -> Event:

@@ -212,7 +212,9 @@ class Teller:
             known |= {history.message_in(word) for word in before.ancient}
             await self._demand_agreement(account, earlier, new)
         messages = history.distinct(every)
-        past = await self._folded(account, messages, ancient=before.ancient)
+        past = await self._folded(
+            account, messages, receipt.id, said=[*said, *taken], ancient=before.ancient
+        )
         heard = {identity_of(message.heard) for message in messages}
         # One that is not heard yet may change what is due, and is waited for. Unless it comes no
         # more: it was told in part, and then nobody was to hear of it.
@@ -253,7 +255,9 @@ class Teller:
     async def _contradicts(self, account: Account, message: Message, other: Message) -> bool:
         if other.heard.data == message.heard.data:
             return False
-        return await self._meanings(account, message) != await self._meanings(account, other)
+        newest = message.receipt_id
+        said = await self._meanings(account, message, newest)
+        return said != await self._meanings(account, other, newest)
 
     async def _insisted(
         self,
@@ -278,16 +282,23 @@ class Teller:
             else:
                 # Of what nobody has any more, what was told is known.
                 told = [word for word in ancient if history.message_in(word) == identity.hex()]
-                meant = await self._meanings(account, message) if told else []
+                meant = await self._meanings(account, message, receipt.id) if told else []
                 conflicts = not {history.meaning_in(word) for word in told}.issuperset(meant)
             found.append(insisted(receipt, heard, alone=False) if conflicts else heard)
         return found
 
-    async def _meanings(self, account: Account, message: Message) -> list[str]:
-        return [word.meaning for word in (await self._folded(account, [message])).words]
+    async def _meanings(self, account: Account, message: Message, newest: bytes) -> list[str]:
+        alone = await self._folded(account, [message], newest)
+        return [word.meaning for word in alone.words]
 
     async def _folded(
-        self, account: Account, messages: Sequence[Message], ancient: Sequence[str] = ()
+        self,
+        account: Account,
+        messages: Sequence[Message],
+        newest: bytes,
+        *,
+        said: Sequence[str] = (),
+        ancient: Sequence[str] = (),
     ) -> History:
         return history.folded(
             account.provider,
@@ -296,7 +307,9 @@ class Teller:
             catalogue=await self._book.current(),
             merchant_id=account.table.merchant.id,
             now=self._control.clock.now(),
+            said=said,
             ancient=ancient,
+            newest=newest,
         )
 
     async def _publish(
