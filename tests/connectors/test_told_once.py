@@ -106,6 +106,49 @@ async def test_another_currency_tells_no_money_again(world: _World) -> None:
     assert told == [("payment_succeeded", "USD"), ("payment_cancelled_post_capture", "CAD")]
 
 
+async def _payin(world: InboundWorld, merchant: str, status: str, number: int) -> list[str]:
+    """Tell of the payin at this minute; return all that was told."""
+    at = HEARD_AT + timedelta(minutes=number)
+    said = {"payinId": "9001", "payinStatus": status, "amount": "25.00", "currency": "EUR"}
+    await world.hears_event(
+        merchant,
+        "treezor",
+        "payin.create" if status == "PENDING" else "payin.update",
+        {"payins": [said | {"modifiedDate": f"{at:%Y-%m-%d %H:%M:%S}"}]},
+        object_type="payin",
+        object_id="9001",
+        at=at,
+        number=number,
+    )
+    await world.process()
+    return [event.type for event in await world.events(merchant)]
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "told"),
+    [
+        ("newest", "legacy", ["payment_processing", "payment_succeeded"]),
+        ("legacy", "newest", ["payment_succeeded"]),
+        ("legacy", "legacy", ["payment_succeeded"]),
+        ("newest", "newest", ["payment_processing", "payment_succeeded"]),
+    ],
+)
+async def test_money_that_nobody_told_is_told_whichever_option_it_is_read_with(
+    first: str, then: str, told: list[str]
+) -> None:
+    """Read with the other one, the message that was told is the one to mean it."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    made = await world.connector(merchant, "treezor", options={"payins": first})
+    assert await _payin(world, merchant, "PENDING", 1) == told[:1]
+    whose = await world.merchant_itself(merchant)
+    draft = ConnectorDraft(options={"payins": then})
+    await connectors.edit(world.control, world.caller, whose, made, draft, if_version=None)
+    world.directory.outdate(whose.id)
+    assert await _payin(world, merchant, "VALIDATED", 2) == told
+    assert await _payin(world, merchant, "VALIDATED", 3) == told
+
+
 async def _sale(  # noqa: PLR0913 - a message has many parts
     world: InboundWorld, merchant: str, number: int, word: str, amount: str, *, key: str = "K1"
 ) -> None:

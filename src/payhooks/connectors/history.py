@@ -18,6 +18,7 @@ from payhooks.catalogue.life_cycle import START
 from payhooks.catalogue.object_state import Entry, Mark, ObjectState, fold
 from payhooks.connectors.captures import BRINGS_MONEY, Captures, Standing
 from payhooks.connectors.contract import Heard, Options, Provider, Told
+from payhooks.connectors.owed import Owed
 from payhooks.connectors.unified import FAMILY
 from payhooks.errors import InvalidError
 from payhooks.ids import EventId, MerchantId
@@ -270,7 +271,8 @@ def folded(  # noqa: PLR0913 - whose words, which, and what they are folded over
     places = list(_places(state, of_event, captures))
     last_move = max((at for at, place in enumerate(places) if place.entry.moved), default=-1)
     last_whole = max((at for at, place in enumerate(places) if place.moves_whole), default=-1)
-    known = {message_in(kept) for kept in (*said, *ancient)}
+    kept = [*said, *ancient]
+    owed = Owed(told=[message_in(one) for one in kept], events=[event_in(one) for one in kept])
     words = []
 
     def means_alone(place: _Place, *, captured: bool) -> str | None:
@@ -284,9 +286,12 @@ def folded(  # noqa: PLR0913 - whose words, which, and what they are folded over
             unified = means_alone(place, captured=False)
         else:
             unified = _meaning(provider, place, options)
+        if unified is None and owed:
+            once_more = means_alone(place, captured=place.standing.after)
+            unified = once_more if owed.settle(once_more, identity) else None
         if unified is None:
             continue
-        must = newest in {None, message.receipt_id} and identity not in known
+        must = newest in {None, message.receipt_id} and not owed.was_told(identity)
         told = _told(provider, message.heard, unified, options, must=must)
         if told is None:
             continue
@@ -299,6 +304,8 @@ def folded(  # noqa: PLR0913 - whose words, which, and what they are folded over
             correction=Mark.CORRECTION in place.entry.marks and not beside,
             beside=beside,
         )
+        if not word.each_time:
+            owed.note(unified, identity)
         words.append(word)
     return History(state=state, words=tuple(words))
 

@@ -1,0 +1,42 @@
+"""Events that an object has come to mean, and that nobody told. Pure.
+
+A message is told once. Where an option was changed since, it means another event now, which is
+owed: another message that says the same once more, and of which nothing was told, tells it. Where
+money was told of the object, that may be the same money, and nothing is owed.
+"""
+
+from collections.abc import Collection
+from typing import Final
+
+_MONEY: Final = frozenset(
+    {"payment_captured", "payment_succeeded", "refund_succeeded", "payout_success"}
+)
+
+
+class Owed:
+    """What is owed of one object. Ask it in the provider's time."""
+
+    def __init__(self, *, told: Collection[str], events: Collection[str]) -> None:
+        """Begin with nothing; *told* are the messages that were told, and *events* as what."""
+        self._told, self._events = frozenset(told), frozenset(events)
+        self._owed: set[str] = set()
+
+    def __bool__(self) -> bool:
+        """Whether anything is."""
+        return bool(self._owed)
+
+    def was_told(self, message: str) -> bool:
+        """Whether something was told of a message."""
+        return message in self._told
+
+    def note(self, unified: str, message: str) -> None:
+        """Take in that a message means the event."""
+        if message in self._told and unified not in self._events and not self._events & _MONEY:
+            self._owed.add(unified)
+
+    def settle(self, unified: str | None, message: str) -> bool:
+        """Return whether a message that says the event once more is the one to tell it."""
+        if unified not in self._owed or message in self._told:
+            return False
+        self._owed.discard(unified)
+        return True
