@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from tests.support.replays import all_failed, lane
+from tests.support.replays import all_failed, blocking_lane, lane
 from tests.support.world import World, events_of
 
 from payhooks.errors import WrongStateError
@@ -188,7 +188,7 @@ async def test_taking_a_job_back_lets_those_behind_it_go(world: World) -> None:
 
 async def test_a_head_that_is_taken_back_holds_its_object_up_again(world: World) -> None:
     """Nobody has dealt with it: a job that was begun and cancelled decides nothing."""
-    merchant, endpoint = await lane(world)
+    merchant, endpoint = await blocking_lane(world)
     head = await world.publish(merchant, endpoint, order_key=OBJECT)
     behind = await world.publish(merchant, endpoint, order_key=OBJECT)
     await world.settle(world.given_up(await world.lease_one(), block_order=True))
@@ -212,7 +212,7 @@ async def test_a_head_that_is_taken_back_from_another_order_holds_nothing_up(
     world: World, key: bytes | None
 ) -> None:
     """What it had held up went when it was sent again; what comes now is not behind it."""
-    merchant, endpoint = await lane(world)
+    merchant, endpoint = await blocking_lane(world)
     head = await world.publish(merchant, endpoint, order_key=OBJECT)
     behind = await world.publish(merchant, endpoint, order_key=OBJECT)
     await world.settle(world.given_up(await world.lease_one(), block_order=True))
@@ -226,7 +226,7 @@ async def test_a_head_that_is_taken_back_from_another_order_holds_nothing_up(
 async def test_a_head_that_held_nothing_up_holds_nothing_up_when_it_is_taken_back(
     world: World,
 ) -> None:
-    merchant, endpoint = await lane(world)
+    merchant, endpoint = await blocking_lane(world)
     head = await world.publish(merchant, endpoint, order_key=OBJECT)
     await world.fail(await world.lease_one())
     job = await _job(world, merchant)

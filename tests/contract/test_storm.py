@@ -18,7 +18,7 @@ from payhooks.errors import UnavailableError
 from payhooks.ids import DeliveryId, EndpointId
 from payhooks.model.attempt import Attempt, Reason
 from payhooks.model.delivery import Delivery, State
-from payhooks.model.endpoint import Endpoint, EndpointStatus
+from payhooks.model.endpoint import Endpoint, EndpointStatus, OnFailed, Ordering
 from payhooks.model.merchant import Merchant
 from payhooks.ports.accepting import Accepted, Arrival
 from payhooks.ports.controlling import Cancelled, Requeue, Window
@@ -61,9 +61,11 @@ class Storm:
 
     async def open_lanes(self) -> None:
         """Make the endpoints."""
-        for lanes, count in ((self.free, 4), (self.skipping, 2), (self.blocking, 2)):
+        for lanes, count in ((self.free, 4), (self.skipping, 2)):
             for _ in range(count):
                 lanes.append(await self.world.endpoint(self.merchant))
+        blocks = {"ordering": Ordering.OBJECT, "on_failed": OnFailed.BLOCK}
+        self.blocking += [await self.world.endpoint(self.merchant, **blocks) for _ in range(2)]
         self.free.append(await self.world.endpoint(self.merchant, rate_limit_per_s=5.0))
 
     async def round(self) -> None:

@@ -2,7 +2,7 @@
 
 from tests.support.world import World
 
-from payhooks.model.endpoint import Endpoint
+from payhooks.model.endpoint import Endpoint, OnFailed, Ordering
 from payhooks.model.event import Event
 from payhooks.model.merchant import Merchant
 
@@ -11,6 +11,14 @@ async def lane(world: World) -> tuple[Merchant, Endpoint]:
     """Return a merchant with one endpoint."""
     merchant = await world.merchant()
     return merchant, await world.endpoint(merchant)
+
+
+async def blocking_lane(world: World) -> tuple[Merchant, Endpoint]:
+    """Return a merchant with one endpoint, where objects whose head failed wait for a person."""
+    merchant = await world.merchant()
+    return merchant, await world.endpoint(
+        merchant, ordering=Ordering.OBJECT, on_failed=OnFailed.BLOCK
+    )
 
 
 async def all_failed(world: World, merchant: Merchant, *endpoints: Endpoint) -> Event:

@@ -25,7 +25,7 @@ from tests.support.world import OWNER, World
 from payhooks.errors import PayhooksError
 from payhooks.flow.fan_out import handed_off
 from payhooks.ids import DeliveryId
-from payhooks.model.endpoint import DisabledReason, Endpoint, EndpointStatus
+from payhooks.model.endpoint import DisabledReason, Endpoint, EndpointStatus, OnFailed, Ordering
 from payhooks.model.event import Event
 from payhooks.model.merchant import Merchant
 from payhooks.model.replay import Replay, ReplayState
@@ -111,7 +111,8 @@ class Actors(RuleBasedStateMachine):
     async def _begin(self) -> None:
         self.merchants = [await self.world.merchant() for _ in range(2)]
         for merchant in (self.merchants[0], *self.merchants):
-            self.endpoints.append(await self.world.endpoint(merchant))
+            made = self.world.endpoint(merchant, ordering=Ordering.OBJECT, on_failed=OnFailed.BLOCK)
+            self.endpoints.append(await made)
 
     @rule(data=st.data(), at=indices)
     def administer(self, data: st.DataObject, at: int) -> None:
@@ -121,7 +122,9 @@ class Actors(RuleBasedStateMachine):
                 self._add_endpoint(at, data)
             case "edit":
                 status = data.draw(st.sampled_from(EndpointStatus))
-                self._edit(nth(self.endpoints, at), status, data.draw(st.sampled_from([0, 0, 1])))
+                on_failed = data.draw(st.sampled_from(OnFailed))
+                stale = data.draw(st.sampled_from([0, 0, 1]))
+                self._edit(nth(self.endpoints, at), status, on_failed, stale)
             case "rotate":
                 self.run(self._rotate(nth(self.endpoints, at)))
             case "expunge" if self.events:
@@ -139,7 +142,9 @@ class Actors(RuleBasedStateMachine):
         )
         self.endpoints.append(self.run(made))
 
-    def _edit(self, endpoint: Endpoint, status: EndpointStatus, stale: int) -> None:
+    def _edit(
+        self, endpoint: Endpoint, status: EndpointStatus, on_failed: OnFailed, stale: int
+    ) -> None:
         if endpoint.status is EndpointStatus.DELETED:
             return
         old = msgspec.structs.replace(endpoint, version=endpoint.version - stale)
@@ -148,6 +153,7 @@ class Actors(RuleBasedStateMachine):
                 self.world.edit(
                     old,
                     status=status,
+                    on_failed=on_failed,
                     disabled_reason=(
                         DisabledReason.OPERATOR if status is EndpointStatus.DISABLED else None
                     ),

@@ -91,7 +91,11 @@ class SweepStore(Protocol):
         ...
 
     async def mend_lanes(self, *, limit: int, after: EndpointId | None) -> "Mended":
-        """Derive lanes anew; a lane that would have been looked at too late counts as drifted."""
+        """Derive lanes anew; a lane that would have been looked at too late counts as drifted.
+
+        Objects that an endpoint holds up though it blocks no more are freed, which is no drift: a
+        delivery that failed while it did may be settled after the edit.
+        """
         ...
 
     async def cancel_orphans(self, *, limit: int) -> int:

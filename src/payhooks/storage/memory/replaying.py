@@ -250,7 +250,8 @@ class MemoryReplay:
         if row.order_key is None or row.order_key != final.order_key:
             return False  # the endpoint is ordered otherwise: its object was freed for good
         deleted = self._tables.lanes[row.endpoint_id].state is LaneState.DELETED
-        return row.position == final.position and not deleted
+        blocks = self._tables.endpoints[row.endpoint_id].blocks and not deleted
+        return row.position == final.position and blocks
 
     def _ahead(self, replay_id: ReplayId) -> Iterator[QueueRow]:
         """Yield what of the job goes before what is made now."""

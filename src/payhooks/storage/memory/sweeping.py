@@ -54,6 +54,10 @@ class MemorySweep:
         """See SweepStore."""
         now = self._tables.now()
         ids = sorted(id_ for id_ in self._tables.lanes if after is None or id_ > after)[:limit]
+        for id_ in ids:
+            if not self._tables.endpoints[id_].blocks:
+                # It was edited, and what had failed before was written down a moment after that.
+                self._tables.unblock_lane(id_)
         drifted = [id_ for id_ in ids if self._mend(self._tables.lanes[id_], now)]
         last = ids[-1] if len(ids) == limit else None
         return Mended(looked=len(ids), drifted=len(drifted), last=last)

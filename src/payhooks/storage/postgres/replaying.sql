@@ -102,7 +102,7 @@ GROUP BY q.endpoint_id ORDER BY q.endpoint_id
 
 -- Those that ended before read so again. But their leases were given since then, and the next one
 -- has another number. Only what held its object up was put at its old place; it holds it up again,
--- unless its endpoint is ordered otherwise now.
+-- unless its endpoint is ordered otherwise now, or blocks no more.
 
 -- name: take_back
 WITH waiting AS MATERIALIZED (
@@ -112,13 +112,15 @@ WITH waiting AS MATERIALIZED (
 ), fenced AS (
   UPDATE deliveries d SET fence = w.fence FROM waiting w
   WHERE d.merchant_id = w.merchant_id AND d.id = w.id
-  RETURNING d.id, d.endpoint_id, w.order_key,
+  RETURNING d.merchant_id, d.id, d.endpoint_id, w.order_key,
     w.order_key = d.order_key AND w.position = d.position AS holds
 ), blocked AS (
   INSERT INTO order_blocks (endpoint_id, order_key, delivery_id)
   SELECT f.endpoint_id, f.order_key, f.id FROM fenced f
-  WHERE f.holds
-    AND NOT EXISTS (SELECT FROM lanes l WHERE l.endpoint_id = f.endpoint_id AND l.state = 3)
+  JOIN endpoints e ON e.merchant_id = f.merchant_id AND e.id = f.endpoint_id
+  WHERE f.holds AND e.status <> 'deleted'
+    AND e.document::jsonb ->> 'on_failed' = 'block'
+    AND e.document::jsonb ->> 'ordering' <> 'none'
   ON CONFLICT DO NOTHING
 ), done AS (
   SELECT count(*) FROM fenced

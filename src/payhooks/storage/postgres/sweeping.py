@@ -54,6 +54,7 @@ class PostgresSweep:
 
     async def mend_lanes(self, *, limit: int, after: EndpointId | None) -> Mended:
         """See SweepStore."""
+        await self._control.call(_SQL["free_objects"], limit, after)
         row = (await self._control.call(_SQL["mend_lanes"], limit, after))[0]
         last = None if row["last"] is None else EndpointId(row["last"])
         return Mended(looked=row["looked"], drifted=row["drifted"], last=last)

@@ -16,6 +16,32 @@ WITH over AS MATERIALIZED (
 )
 SELECT * FROM over
 
+-- An endpoint was edited and holds nothing up any more, but what had failed before was written
+-- down a moment after the edit.
+
+-- name: free_objects
+WITH slice AS MATERIALIZED (
+  SELECT l.merchant_id, l.endpoint_id FROM lanes l
+  WHERE $2::uuid IS NULL OR l.endpoint_id > $2 ORDER BY l.endpoint_id LIMIT $1
+), holding AS MATERIALIZED (
+  SELECT s.merchant_id, s.endpoint_id FROM slice s
+  WHERE EXISTS (SELECT FROM order_blocks b WHERE b.endpoint_id = s.endpoint_id)
+), held AS MATERIALIZED (
+  SELECT b.endpoint_id, b.order_key, b.delivery_id FROM holding h
+  JOIN endpoints e ON e.merchant_id = h.merchant_id AND e.id = h.endpoint_id
+  JOIN order_blocks b ON b.endpoint_id = h.endpoint_id
+  WHERE e.status <> 'deleted' AND (e.document::jsonb ->> 'on_failed' <> 'block'
+    OR e.document::jsonb ->> 'ordering' = 'none')
+  LIMIT $1 FOR UPDATE OF b SKIP LOCKED
+), freed AS (
+  DELETE FROM order_blocks b USING held h
+  WHERE b.endpoint_id = h.endpoint_id AND b.order_key = h.order_key
+    AND b.delivery_id = h.delivery_id
+  RETURNING b.endpoint_id, b.order_key
+)
+INSERT INTO wakes (endpoint_id, order_key, due_at)
+SELECT f.endpoint_id, f.order_key, payhooks_now() FROM freed f
+
 -- name: mend_lanes
 SELECT * FROM mend_lanes_v2($1, $2)
 

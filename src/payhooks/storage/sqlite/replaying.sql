@@ -103,14 +103,16 @@ LEFT JOIN deliveries AS d ON d.merchant_id = q.merchant_id AND d.id = q.id
 WHERE q.replay_id = ? AND q.replay_id IS NOT NULL AND q.state <> 1;
 
 -- Only what held its object up was put at its old place; it holds it up again, unless its endpoint
--- is ordered otherwise now.
+-- is ordered otherwise now, or blocks no more.
 -- name: block_again
 INSERT INTO order_blocks (endpoint_id, order_key, delivery_id, position)
 SELECT q.endpoint_id, q.order_key, q.id, q.position
 FROM queue AS q CROSS JOIN deliveries AS d ON d.merchant_id = q.merchant_id AND d.id = q.id
+CROSS JOIN endpoints AS e ON e.id = q.endpoint_id
 WHERE (q.merchant_id, q.id) IN (VALUES :rows)
-AND q.order_key = d.order_key AND q.position = d.position
-AND NOT EXISTS (SELECT 1 FROM lanes AS l WHERE l.endpoint_id = q.endpoint_id AND l.state = 3)
+AND q.order_key = d.order_key AND q.position = d.position AND e.deleted = 0
+AND json_extract(CAST(e.document AS TEXT), '$.on_failed') = 'block'
+AND json_extract(CAST(e.document AS TEXT), '$.ordering') <> 'none'
 ON CONFLICT DO NOTHING;
 
 -- name: keep_fences

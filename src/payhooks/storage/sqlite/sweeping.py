@@ -174,6 +174,8 @@ def _abandoned(undone: Undone, now: int) -> Attempt:
 
 def _mend(db: apsw.Connection, *, after: bytes, limit: int, now: int) -> Mended:
     ids = [id_ for (id_,) in rows(db, _SQL["lanes_from"], (after, limit))]
+    freed = rows(db, _SQL["free_objects"], (blobs(ids),))
+    run_many(db, _SQL["insert_wakes"], [(*wake, now) for wake in freed])
     drifted = rows(db, _SQL["drifted"], (blobs(ids), now))
     late = [
         (endpoint_id, due_at)

@@ -25,6 +25,17 @@ SELECT endpoint_id, look_at, target, tat, rate_per_s FROM (
   AND NOT EXISTS (SELECT 1 FROM wakes AS w WHERE w.endpoint_id = l.endpoint_id))
 WHERE target IS NOT NULL AND look_at > target;
 
+-- Objects that an endpoint holds up no more: what had failed before it was edited was written down
+-- a moment after that.
+-- name: free_objects
+DELETE FROM order_blocks WHERE endpoint_id IN (
+  SELECT e.id FROM endpoints AS e
+  WHERE e.id IN (SELECT b.endpoint_id FROM order_blocks AS b
+    WHERE b.endpoint_id IN (SELECT value FROM carray(?)))
+  AND e.deleted = 0 AND (json_extract(CAST(e.document AS TEXT), '$.on_failed') <> 'block'
+    OR json_extract(CAST(e.document AS TEXT), '$.ordering') = 'none'))
+RETURNING endpoint_id, order_key;
+
 -- Objects whose head could go and has not been told to.
 -- name: forgotten_objects
 SELECT DISTINCT q.endpoint_id, q.order_key
