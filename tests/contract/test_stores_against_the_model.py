@@ -203,7 +203,9 @@ class Machine(Actors):
             await store.audit(merchant.id, after=0, limit=1_000)
             await store.replays(merchant.id, ALL)
             last = EventId(b"\xff" * 16)
-            await store.event_facts(merchant.id, after=None, before=last, limit=1_000)
+            await store.event_facts(
+                merchant.id, after=None, before=last, limit=1_000, deliveries_max=10
+            )
             await store.routing([merchant.id])
             await store.endpoints(merchant.id, ALL)
 

@@ -1,7 +1,7 @@
 """Two merchants with everything, and the ids of one asked of each row of the other."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from payhooks.ids import (
     EndpointId,
     EventId,
     InboxId,
+    MerchantId,
     ReceiptId,
     ReplayId,
     RunId,
@@ -23,7 +24,7 @@ from payhooks.ids import (
 )
 from payhooks.model.audit import AuditEntry
 from payhooks.ports.controlling import Cancelled, Window
-from payhooks.ports.reading import DeliveryFilter, EventFilter
+from payhooks.ports.reading import DeliveryFilter, EventFacts, EventFilter
 from payhooks.ports.receiving import ReceiptFilter
 from payhooks.ports.store import Store
 from payhooks.ports.tallying import HOUR_S
@@ -37,6 +38,14 @@ _Ask = Callable[[World, Tenant, Tenant], Any]
 
 def _entry(api: World, tenant: Tenant) -> AuditEntry:
     return audit_entry(api.control, SYSTEM, merchant_id=tenant.merchant_id, action="x", target="x")
+
+
+async def _facts(api: World, merchant_id: MerchantId) -> Sequence[EventFacts]:
+    last = EventId(b"\xff" * 16)
+    page = await api.store.event_facts(
+        merchant_id, after=None, before=last, limit=100, deliveries_max=100
+    )
+    return page.events
 
 
 async def _received(api: World, mine: Tenant, other: Tenant) -> int:
@@ -160,9 +169,7 @@ _LISTS: Mapping[str, Callable[[World, Tenant], Any]] = {
     "members": lambda a, m: a.store.members(m.merchant_id, _ALL),
     "invitations": lambda a, m: a.store.invitations(m.merchant_id, _ALL),
     "subscriptions": lambda a, m: a.store.subscriptions(m.merchant_id),
-    "event_facts": lambda a, m: a.store.event_facts(
-        m.merchant_id, after=None, before=EventId(b"\xff" * 16), limit=100
-    ),
+    "event_facts": lambda a, m: _facts(a, m.merchant_id),
     "subjects": lambda a, m: a.store.subjects(m.merchant_id, after=EventId(bytes(16)), limit=100),
     "audit": lambda a, m: a.store.audit(m.merchant_id, after=0, limit=100),
     "audit_head": lambda a, m: a.store.audit_head(m.merchant_id),

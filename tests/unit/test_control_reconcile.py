@@ -1,6 +1,5 @@
 """Reconcile: two sides that must be equal, and a name for everything that is not."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from tests.support.api_world import World, finish
@@ -9,7 +8,7 @@ from payhooks import ids
 from payhooks.control.context import SYSTEM
 from payhooks.control.reconcile import DifferenceKind, Report, reconcile
 from payhooks.model.delivery import Trigger
-from payhooks.ports.reading import EventFacts
+from payhooks.ports.reading import FactsPage
 
 
 async def _reconcile(world: World, merchant: str, *, repair: bool = False) -> Report:
@@ -79,7 +78,7 @@ async def test_an_endpoint_that_changes_meanwhile_is_judged_by_what_it_had_selec
     await finish(world, Trigger.SUCCEED)
     read_facts = world.store.event_facts
 
-    async def after_a_change(*place: Any, **bounds: Any) -> Sequence[EventFacts]:  # noqa: ANN401 - passed on
+    async def after_a_change(*place: Any, **bounds: Any) -> FactsPage:  # noqa: ANN401 - passed on
         world.break_store("event_facts", read_facts)
         edited = await world.call("PATCH", f"{hooks}/{narrowed['id']}", {"events": ["refund_*"]})
         assert edited.status == 200
@@ -109,3 +108,23 @@ async def test_what_a_deleted_endpoint_lost_is_repaired_too() -> None:
     assert report.is_equal
     assert [hour.cancelled for hour in report.hours.values()] == [1]
     assert await finish(world, Trigger.SUCCEED) == 0
+
+
+async def test_pages_that_are_cut_short_are_not_the_end() -> None:
+    """Of a merchant with thousands of endpoints each event is read alone, and all of them are."""
+    world = World()
+    merchant = await world.merchant()
+    for _ in range(2):
+        await world.endpoint(merchant)
+    for _ in range(3):
+        await world.publish(merchant)
+    await finish(world, Trigger.SUCCEED)
+    facts = world.store.event_facts
+
+    async def alone(*place: Any, **bounds: Any) -> FactsPage:  # noqa: ANN401 - passed on
+        return await facts(*place, **(bounds | {"deliveries_max": 1}))
+
+    world.break_store("event_facts", alone)
+    report = await _reconcile(world, merchant)
+    assert (report.events, report.is_equal) == (3, True)
+    assert sum(hour.delivered for hour in report.hours.values()) == 6

@@ -110,19 +110,23 @@ async def reconcile(  # noqa: PLR0913 - every part is named at the call site
     report = Report()
     while True:
         page = await control.store.event_facts(
-            merchant.id, after=after, before=before, limit=limits.SLICE_ROWS_MAX
+            merchant.id,
+            after=after,
+            before=before,
+            limit=limits.SLICE_ROWS_MAX,
+            deliveries_max=limits.FACTS_DELIVERIES_MAX,
         )
-        history = await kept.up_to(page)
+        history = await kept.up_to(page.events)
         missing: list[tuple[EventFacts, EndpointId]] = []
-        for event in page:
+        for event in page.events:
             missing += _compare(report, history, event)
-        report.events += len(page)
+        report.events += len(page.events)
         if repair and missing:
             report.repaired += await _repair(control, caller, merchant, missing)
         progressed(report.events)
-        if len(page) < limits.SLICE_ROWS_MAX:
+        if page.ended:
             return report
-        after = page[-1].id
+        after = page.events[-1].id
 
 
 class _Kept:

@@ -16,7 +16,8 @@ from payhooks.control.context import Caller, Control, audit_entry
 from payhooks.control.faults import Faults
 from payhooks.control.replay_room import Pace
 from payhooks.control.replay_scope import Scope
-from payhooks.control.replay_slice import Slice, bounds
+from payhooks.control.replay_slice import Slice
+from payhooks.control.replay_walk import bounds
 from payhooks.errors import DamagedError, NotFoundError, WrongStateError
 from payhooks.ids import ReplayId
 from payhooks.model.endpoint import EndpointStatus
@@ -29,6 +30,7 @@ RATE_PER_S_MIN: Final = 0.1
 RATE_PER_S_MAX: Final = 1_000.0
 # Counting is for a person who waits; what lies beyond is sent all the same.
 COUNTED_EVENTS_MAX: Final = 50_000
+COUNTED_DELIVERIES_MAX: Final = 1_000_000  # three seconds
 JOBS_HELD_MAX: Final = 10  # per process; the others wait, or other processes take them
 # A process that dies holds a job up for so long; a slice of its own ends well inside the margin.
 HELD_S: Final = 60.0
@@ -51,7 +53,7 @@ class Counted:
     """How many deliveries a replay would send."""
 
     matched: int
-    complete: bool  # False: counting stopped at COUNTED_EVENTS_MAX, there may be more
+    complete: bool  # False: counting stopped at COUNTED_…_MAX, there may be more
 
 
 async def count(control: Control, merchant: Merchant, draft: ReplayDraft) -> Counted:
@@ -64,17 +66,22 @@ async def count(control: Control, merchant: Merchant, draft: ReplayDraft) -> Cou
     await _check(control, merchant, draft)
     scope = await Scope.load(control, merchant.id, draft.filter, draft.include)
     after, before = bounds(draft.filter, control.clock.now())
-    matched = looked = 0
-    while looked < COUNTED_EVENTS_MAX:
+    matched = looked = deliveries = 0
+    while looked < COUNTED_EVENTS_MAX and deliveries < COUNTED_DELIVERIES_MAX:
         page = await control.store.event_facts(
-            merchant.id, after=after, before=before, limit=limits.SLICE_ROWS_MAX
+            merchant.id,
+            after=after,
+            before=before,
+            limit=limits.SLICE_ROWS_MAX,
+            deliveries_max=limits.FACTS_DELIVERIES_MAX,
         )
-        for event in page:
+        for event in page.events:
             matched += len(await scope.items(event))
-        looked += len(page)
-        if len(page) < limits.SLICE_ROWS_MAX:
+        if page.ended:
             return Counted(matched=matched, complete=True)
-        after = page[-1].id
+        looked += len(page.events)
+        deliveries += sum(len(event.deliveries) for event in page.events)
+        after = page.events[-1].id
     return Counted(matched=matched, complete=False)
 
 

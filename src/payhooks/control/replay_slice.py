@@ -6,7 +6,6 @@ own, up to the front, as it has room again. So a lane that takes nothing holds u
 each lane goes in order, and the job is done when all of them are.
 """
 
-from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -15,8 +14,9 @@ from payhooks import ids, limits
 from payhooks.control.context import Control
 from payhooks.control.replay_room import Room
 from payhooks.control.replay_scope import Scope
-from payhooks.ids import DeliveryId, EndpointId, EventId
-from payhooks.model.replay import Behind, Replay, ReplayFilter, ReplayState
+from payhooks.control.replay_walk import Walk
+from payhooks.ids import EndpointId
+from payhooks.model.replay import Behind, Replay, ReplayState
 from payhooks.ports.controlling import Requeue
 from payhooks.ports.reading import EventFacts
 
@@ -63,49 +63,58 @@ class Slice:
         """Move the front, for all lanes that stand there; return whether it is at the end."""
         if len(self._items) == budget:
             return False
-        page = await self._page(self._front)
-        for event in page:
-            for item in await self._scope.items(event):
-                if self._front is not None and item.delivery_id <= self._front:
-                    continue
-                if item.endpoint_id in self._behind:
-                    continue
-                if len(self._items) == budget:
+        walk = self._walk(self._front, budget=budget)
+        while len(self._items) < budget and (page := await walk.page()):
+            for event in page:
+                if not await self._go_past(event, budget):
                     return False
-                if self._room.take(item.endpoint_id):
-                    self._items.append(item)
-                elif len(self._behind) < LANES_BEHIND_MAX:
-                    assert self._front is not None, "a job has room for its first delivery"
-                    self._behind[item.endpoint_id] = self._front
-                else:
-                    return False
-                self._front = item.delivery_id
-            self._front = ids.last_delivery_id_of(event.id)
-        return len(page) < limits.SLICE_ROWS_MAX
+        return walk.ended
+
+    async def _go_past(self, event: EventFacts, budget: int) -> bool:
+        """Move the front behind this event; return False where something of it has to wait."""
+        for item in await self._scope.items(event):
+            if self._front is not None and item.delivery_id <= self._front:
+                continue
+            if item.endpoint_id in self._behind:
+                continue
+            if len(self._items) == budget:
+                return False
+            if self._room.take(item.endpoint_id):
+                self._items.append(item)
+            elif len(self._behind) < LANES_BEHIND_MAX:
+                assert self._front is not None, "a job has room for its first delivery"
+                self._behind[item.endpoint_id] = self._front
+            else:
+                return False
+            self._front = item.delivery_id
+        self._front = ids.last_delivery_id_of(event.id)
+        return True
 
     async def _catch_up(self) -> None:
         """Move lanes that are behind and have room, all in one walk from the hindmost on."""
         assert self._front is not None
+        if len(self._items) == self._budget:
+            return
         front = self._front
         ready = {lane: at for lane, at in self._behind.items() if self._room.has(lane)}
         reached = min(ready.values(), default=front)
-        page = await self._page(reached, until=front)
-        ended = len(page) < limits.SLICE_ROWS_MAX
-        for event in page:
-            for item in await self._scope.items(event) if ready else []:
-                at = ready.get(item.endpoint_id)
-                if at is None or not at < item.delivery_id <= front:
-                    continue
-                if len(self._items) == self._budget:
-                    self._move(ready, reached)
-                    return
-                if self._room.take(item.endpoint_id):
-                    self._items.append(item)
-                else:
-                    self._move({item.endpoint_id: ready.pop(item.endpoint_id)}, reached)
-                reached = item.delivery_id
-            reached = ids.last_delivery_id_of(event.id)
-        self._move(ready, front if ended else reached)
+        walk = self._walk(reached, until=front, budget=self._budget)
+        while ready and len(self._items) < self._budget and (page := await walk.page()):
+            for event in page:
+                for item in await self._scope.items(event) if ready else []:
+                    at = ready.get(item.endpoint_id)
+                    if at is None or not at < item.delivery_id <= front:
+                        continue
+                    if len(self._items) == self._budget:
+                        self._move(ready, reached)
+                        return
+                    if self._room.take(item.endpoint_id):
+                        self._items.append(item)
+                    else:
+                        self._move({item.endpoint_id: ready.pop(item.endpoint_id)}, reached)
+                    reached = item.delivery_id
+                reached = ids.last_delivery_id_of(event.id)
+        self._move(ready, front if walk.ended else reached)
 
     def _move(self, lanes: dict[EndpointId, bytes], reached: bytes) -> None:
         """Let lanes stand where the walk is; those at the front go on with the others."""
@@ -121,25 +130,6 @@ class Slice:
         assert self._front is not None
         return Behind(front=self._front, lanes=tuple(sorted(self._behind.items())))
 
-    async def _page(self, reached: bytes | None, *, until: bytes | None = None) -> list[EventFacts]:
-        """Return events from that of the delivery *reached* on; there may be more of it to do."""
-        after, before = bounds(self._replay.filter, self._replay.created_at)
-        if reached is not None:
-            after = _beside(ids.event_id_of(DeliveryId(reached)), -1)
-        if until is not None:
-            before = _beside(ids.event_id_of(DeliveryId(until)), 1)
-        return await self._control.store.event_facts(
-            self._replay.merchant_id, after=after, before=before, limit=limits.SLICE_ROWS_MAX
-        )
-
-
-def bounds(filter_: ReplayFilter, now: datetime) -> tuple[EventId | None, EventId]:
-    """Return the ids between which events lie, both exclusive."""
-    gte = filter_.created_gte
-    after = None if gte is None else _beside(EventId(ids.first_id_at(gte)), -1)
-    return after, EventId(ids.first_id_at(filter_.created_lt or now))
-
-
-def _beside(event_id: EventId, step: int) -> EventId:
-    number = int.from_bytes(event_id, "big") + step
-    return EventId(max(number, 0).to_bytes(len(event_id), "big"))
+    def _walk(self, reached: bytes | None, *, until: bytes | None = None, budget: int) -> Walk:
+        left = budget - len(self._items)
+        return Walk(self._control, self._replay, reached=reached, until=until, budget=left)

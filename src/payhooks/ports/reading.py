@@ -89,6 +89,13 @@ class EventFacts(msgspec.Struct, frozen=True, kw_only=True):
     deliveries: tuple[DeliveryFacts, ...]
 
 
+class FactsPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Events that were read at once."""
+
+    events: Sequence[EventFacts]
+    ended: bool  # nothing else lies within the bounds; a short page alone does not tell
+
+
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """What one event is about."""
 
@@ -164,9 +171,19 @@ class ReadStore(Protocol):
         ...
 
     async def event_facts(
-        self, merchant_id: MerchantId, *, after: EventId | None, before: EventId, limit: int
-    ) -> list[EventFacts]:
-        """Return events with their deliveries by id, upwards; both bounds exclusive."""
+        self,
+        merchant_id: MerchantId,
+        *,
+        after: EventId | None,
+        before: EventId,
+        limit: int,
+        deliveries_max: int,
+    ) -> FactsPage:
+        """Return events with their deliveries by id, upwards; both bounds exclusive.
+
+        No more events than were accepted with *deliveries_max* deliveries in all, but one at
+        least, if there is any: go on after the last one, until the page says that it ended.
+        """
         ...
 
     async def subjects(

@@ -22,11 +22,13 @@ from payhooks.ports.reading import (
     DeliveryFilter,
     EventFacts,
     EventFilter,
+    FactsPage,
     FeedEntry,
     StoredEvent,
     Subject,
     Subscription,
 )
+from payhooks.storage.facts import together
 from payhooks.storage.memory.controlling import page
 from payhooks.storage.memory.rows import FinalRow, QueueRow, from_us
 from payhooks.storage.memory.tables import Tables, newest_first
@@ -134,15 +136,27 @@ class MemoryRead:
         return sorted(history, key=lambda one: (one.number, one.version))
 
     async def event_facts(
-        self, merchant_id: MerchantId, *, after: EventId | None, before: EventId, limit: int
-    ) -> list[EventFacts]:
+        self,
+        merchant_id: MerchantId,
+        *,
+        after: EventId | None,
+        before: EventId,
+        limit: int,
+        deliveries_max: int,
+    ) -> FactsPage:
         """See ReadStore."""
         ids = (
             id_
             for id_ in self._tables.events_of.get(merchant_id, [])
             if (after is None or id_ > after) and id_ < before
         )
-        return [self._facts(merchant_id, id_) for id_ in islice(ids, limit)]
+        found = list(islice(ids, limit))
+        fan_outs = [self._tables.events[EventId(id_)].fan_out for id_ in found]
+        read = together(fan_outs, deliveries_max)
+        return FactsPage(
+            events=[self._facts(merchant_id, EventId(id_)) for id_ in found[:read]],
+            ended=read < limit and read == len(found),
+        )
 
     async def subjects(
         self, merchant_id: MerchantId, *, after: EventId, limit: int

@@ -27,12 +27,14 @@ from payhooks.ports.reading import (
     DeliveryFilter,
     EventFacts,
     EventFilter,
+    FactsPage,
     FeedEntry,
     StoredEvent,
     Subject,
     Subscription,
 )
 from payhooks.storage import documents, findings, statements
+from payhooks.storage.facts import together
 from payhooks.storage.postgres import listing
 from payhooks.storage.postgres.connections import Connections, Row
 from payhooks.storage.postgres.listing import Page, is_by_type, likes, types_of
@@ -179,15 +181,22 @@ class PostgresRead:
         ]
 
     async def event_facts(
-        self, merchant_id: MerchantId, *, after: EventId | None, before: EventId, limit: int
-    ) -> list[EventFacts]:
+        self,
+        merchant_id: MerchantId,
+        *,
+        after: EventId | None,
+        before: EventId,
+        limit: int,
+        deliveries_max: int,
+    ) -> FactsPage:
         """See ReadStore."""
         async with self._control.borrowed() as connection:
-            rows = await connection.fetch(
+            found = await connection.fetch(
                 _SQL["facts"], merchant_id, after or _LEAST_ID, before, limit
             )
-            if not rows:
-                return []
+            if not found:
+                return FactsPage(events=(), ended=True)
+            rows = found[: together([row["fan_out"] for row in found], deliveries_max)]
             ends = (rows[0]["id"], rows[-1]["id"])
             made = await connection.fetch(_SQL["facts_deliveries"], merchant_id, *ends)
         deliveries: dict[bytes, list[DeliveryFacts]] = {row["id"]: [] for row in rows}
@@ -197,7 +206,10 @@ class PostgresRead:
             )
             # Of an event that committed between the two reads, perhaps: its turn comes later.
             deliveries.get(event_id_of(one.id), []).append(one)
-        return [_facts(row, deliveries[row["id"]]) for row in rows]
+        return FactsPage(
+            events=[_facts(row, deliveries[row["id"]]) for row in rows],
+            ended=len(rows) < limit and len(rows) == len(found),
+        )
 
     async def subjects(
         self, merchant_id: MerchantId, *, after: EventId, limit: int

@@ -18,12 +18,14 @@ from payhooks.ports.reading import (
     DeliveryFilter,
     EventFacts,
     EventFilter,
+    FactsPage,
     StoredEvent,
     Subject,
     Subscription,
 )
 from payhooks.storage import findings, statements
 from payhooks.storage.documents import decode, decode_readable
+from payhooks.storage.facts import together
 from payhooks.storage.sqlite import listing
 from payhooks.storage.sqlite.connection import (
     Row,
@@ -118,11 +120,17 @@ class SqliteRead(Part):
         return [decode(Subscription, text) for (text,) in found]
 
     async def event_facts(
-        self, merchant_id: MerchantId, *, after: EventId | None, before: EventId, limit: int
-    ) -> list[EventFacts]:
+        self,
+        merchant_id: MerchantId,
+        *,
+        after: EventId | None,
+        before: EventId,
+        limit: int,
+        deliveries_max: int,
+    ) -> FactsPage:
         """See ReadStore."""
         bounds = (merchant_id, after or b"", before, limit)
-        return await self._read(lambda db: _facts(db, merchant_id, bounds))
+        return await self._read(lambda db: _facts(db, bounds, deliveries_max))
 
     async def subjects(
         self, merchant_id: MerchantId, *, after: EventId, limit: int
@@ -283,20 +291,25 @@ def _attempt(delivery_id: DeliveryId, row: Row) -> Attempt:
 
 
 def _facts(
-    db: apsw.Connection, merchant_id: MerchantId, bounds: Sequence[object]
-) -> list[EventFacts]:
+    db: apsw.Connection, bounds: tuple[MerchantId, bytes, bytes, int], deliveries_max: int
+) -> FactsPage:
+    merchant_id, _, _, limit = bounds
     found = rows(db, _SQL["facts"], bounds)
     if not found:
-        return []
-    span = (merchant_id, found[0][0], last_of(EventId(found[-1][0])))
+        return FactsPage(events=(), ended=True)
+    events = found[: together([row[3] for row in found], deliveries_max)]
+    span = (merchant_id, events[0][0], last_of(EventId(events[-1][0])))
     # The queue's rows come last, so that they stand where both tables know a delivery.
     known = {row[0]: row for row in rows(db, _SQL["fact_states"], span)}
-    of_event: dict[bytes, list[DeliveryFacts]] = {row[0]: [] for row in found}
+    of_event: dict[bytes, list[DeliveryFacts]] = {row[0]: [] for row in events}
     for id_, state, reason in sorted(known.values()):
         why = None if reason is None else Reason(reason)
         one = DeliveryFacts(id=DeliveryId(id_), state=STATES[state], reason=why)
         of_event[event_id_of(one.id)].append(one)
-    return [_fact(row, of_event[row[0]]) for row in found]
+    return FactsPage(
+        events=[_fact(row, of_event[row[0]]) for row in events],
+        ended=len(events) < limit and len(events) == len(found),
+    )
 
 
 def _fact(row: Row, deliveries: Sequence[DeliveryFacts]) -> EventFacts:
