@@ -78,6 +78,23 @@ async def test_each_job_has_its_turn_when_there_are_more_than_are_held(world: Wo
     assert {job.id for job in (*turns[1], *turns[2])} == {first.id, second.id, third.id}
 
 
+async def test_merchants_have_their_jobs_claimed_in_turn(world: World) -> None:
+    """Who begins sixty replays must not keep those of all others waiting until they had theirs."""
+    noisy, quiet = await world.merchant(), await world.merchant()
+    many = [await _job(world, noisy) for _ in range(5)]
+    few = [await _job(world, quiet) for _ in range(2)]
+    claim = world.store.claim_replays
+    assert {one.id for one in await claim(owner=OWNER, limit=2, for_s=30)} == {
+        many[0].id,
+        few[0].id,
+    }
+    another = await world.merchant()
+    new = [await _job(world, another) for _ in range(2)]
+    claimed = [await claim(owner=OTHER_OWNER, limit=1, for_s=30) for _ in range(3)]
+    # Of the others one is held already; then they are even, and the oldest is the first.
+    assert claimed == [[new[0]], [many[1]], [few[1]]]
+
+
 async def test_a_job_advances_its_cursor_with_what_it_sends(world: World) -> None:
     """In one transaction, so that a kill neither skips nor repeats a slice."""
     merchant, endpoint = await lane(world)

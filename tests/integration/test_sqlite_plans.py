@@ -28,7 +28,8 @@ _BOUND = re.compile(
     r"SCAN (\d+ CONSTANT ROWS|CONSTANT ROW|\d+-ROW VALUES CLAUSE|carray VIRTUAL TABLE|"
     r"\(subquery-\d+\)|temp\.settling|s|arrived|wanted|ended|woken|w|old|"
     r"m USING INDEX sqlite_autoindex_merchants_2|"
-    r"(l|lanes) USING COVERING INDEX lanes_deleted|receipts USING INDEX receipts_waiting)(?!\w)"
+    r"(l|lanes) USING COVERING INDEX lanes_deleted|receipts USING INDEX receipts_waiting|"
+    r"replays USING INDEX replays_running|turns)(?!\w)"
 )
 
 _MERCHANT = MerchantId(bytes(15) + b"\x11")

@@ -35,6 +35,9 @@ JOBS_HELD_MAX: Final = 10  # per process; the others wait, or other processes ta
 # A process that dies holds a job up for so long; a slice of its own ends well inside the margin.
 HELD_S: Final = 60.0
 HELD_MARGIN_S: Final = 3.0
+# A job that only waits for its lanes makes room for others that wait to be held. Longer than a
+# receiver takes as a rule, so that one which is merely slow goes on.
+WAITED_S_MAX: Final = 3.0
 _PATTERNS_MAX: Final = 20
 _MAY_HAVE_REASONS: Final = frozenset({Include.FAILED, Include.CANCELLED})
 
@@ -181,6 +184,7 @@ class _Held:
     credit: float  # deliveries that its rate allows by now
     reckoned_s: float
     pace: Pace
+    waits_since_s: float | None = None  # it had nothing that a lane would take
 
 
 class Replayer:
@@ -216,10 +220,11 @@ class Replayer:
         return queued
 
     async def _claim(self) -> None:
-        room = JOBS_HELD_MAX - len(self._held)
+        asked_at_s = self._control.clock.monotonic_s()
+        waiting = self._waiting(asked_at_s)
+        room = JOBS_HELD_MAX - len(self._held) + len(waiting)
         if room <= 0:
             return
-        asked_at_s = self._control.clock.monotonic_s()
         for job in await self._control.store.claim_replays(
             owner=self._owner, limit=room, for_s=HELD_S
         ):
@@ -230,6 +235,18 @@ class Replayer:
                 reckoned_s=asked_at_s,
                 pace=Pace(job.rate_per_s),
             )
+        # The store lets others have them a little later; nobody misses them meanwhile.
+        for held in waiting[: max(len(self._held) - JOBS_HELD_MAX, 0)]:
+            del self._held[held.job.id]
+
+    def _waiting(self, now_s: float) -> list[_Held]:
+        """Return the jobs that have only waited for a while, those first that did for longest."""
+        since = [
+            (held.waits_since_s, held.job.id, held)
+            for held in self._held.values()
+            if held.waits_since_s is not None and now_s - held.waits_since_s >= WAITED_S_MAX
+        ]
+        return [held for _, _, held in sorted(since)]
 
     async def _advance(self, held: _Held) -> int:
         job = held.job
@@ -242,6 +259,10 @@ class Replayer:
         if advanced is None:
             return 0
         queued = advanced.queued - job.queued
+        if advanced != job:
+            held.waits_since_s = None
+        elif held.waits_since_s is None:
+            held.waits_since_s = self._control.clock.monotonic_s()
         held.job = advanced
         held.credit -= queued
         return queued

@@ -212,8 +212,8 @@ class ControlStore(Protocol):
     async def claim_replays(self, *, owner: int, limit: int, for_s: float) -> list[Replay]:
         """Take running jobs that nobody holds, for so long; one owner at a time advances one.
 
-        Those first that nobody has held for longest: with more of them than are held at once,
-        each has its turn.
+        Merchants in turn, and of one those first that nobody has held for longest: with more of
+        them than are held at once, each has its turn, and nobody waits for all of another's.
         """
         ...
 

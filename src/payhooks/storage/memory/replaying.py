@@ -84,12 +84,20 @@ class MemoryReplay:
     async def claim_replays(self, *, owner: int, limit: int, for_s: float) -> list[Replay]:
         """See ControlStore."""
         now = self._tables.now()
-        running = [
-            (self._claimed_until(id_), id_)
+        running = sorted(
+            (self._claimed_until(id_) <= now, self._claimed_until(id_), id_)
             for id_, replay in self._tables.replays.items()
             if replay.state is ReplayState.RUNNING
-        ]
-        free = [self._tables.replays[id_] for until, id_ in sorted(running) if until <= now][:limit]
+        )
+        # By turns: as many of a merchant's go before one as are held already, or wait for longer.
+        before = Counter[MerchantId]()
+        turns = []
+        for is_free, until, id_ in running:
+            replay = self._tables.replays[id_]
+            if is_free:
+                turns.append((before[replay.merchant_id], until, id_))
+            before[replay.merchant_id] += 1
+        free = [self._tables.replays[id_] for _, _, id_ in sorted(turns)[:limit]]
         for replay in free:
             self._tables.replay_claims[replay.id] = (owner, now + span_us(for_s))
         return free

@@ -66,11 +66,18 @@ SELECT document FROM replays WHERE merchant_id = $1 AND id = $2
 SELECT document FROM replays WHERE merchant_id = $1 AND ($2::uuid IS NULL OR id < $2)
 ORDER BY id DESC LIMIT $3
 
+-- By turns: as many of a merchant's jobs go before one as are held already, or wait for longer.
+
 -- name: claim
-WITH free AS MATERIALIZED (
-  SELECT r.merchant_id, r.id FROM replays r
+WITH turns AS MATERIALIZED (
+  SELECT r.merchant_id, r.id, row_number() OVER (PARTITION BY r.merchant_id
+    ORDER BY r.held_until <= payhooks_now(), r.held_until, r.id) AS turn
+  FROM replays r WHERE r.state = 'running'
+), free AS MATERIALIZED (
+  SELECT r.merchant_id, r.id FROM turns t
+  JOIN replays r ON r.merchant_id = t.merchant_id AND r.id = t.id
   WHERE r.state = 'running' AND r.held_until <= payhooks_now()
-  ORDER BY r.held_until, r.id LIMIT $2 FOR UPDATE SKIP LOCKED
+  ORDER BY t.turn, r.held_until, r.id LIMIT $2 FOR UPDATE OF r SKIP LOCKED
 ), claimed AS (
   UPDATE replays r SET owner = $1, held_until = payhooks_now() + make_interval(secs => $3)
   FROM free f WHERE r.merchant_id = f.merchant_id AND r.id = f.id

@@ -73,9 +73,14 @@ SELECT document FROM replays WHERE id = ? AND merchant_id = ?;
 -- name: replays
 SELECT document FROM replays WHERE merchant_id = ? AND id < ? ORDER BY id DESC LIMIT ?;
 
+-- By turns: as many of a merchant's jobs go before one as are held already, or wait for longer.
 -- name: free_replays
-SELECT id, document FROM replays INDEXED BY replays_running
-WHERE running = 1 AND claimed_until <= ? ORDER BY claimed_until, id LIMIT ?;
+SELECT r.id, r.document FROM (
+  SELECT id, claimed_until, row_number() OVER (PARTITION BY merchant_id
+    ORDER BY claimed_until <= ?1, claimed_until, id) AS turn
+  FROM replays INDEXED BY replays_running WHERE running = 1) AS turns
+CROSS JOIN replays AS r ON r.id = turns.id
+WHERE turns.claimed_until <= ?1 ORDER BY turns.turn, turns.claimed_until, turns.id LIMIT ?2;
 
 -- name: claim_replay
 UPDATE replays SET owner = ?2, claimed_until = ?3 WHERE id = ?1;
