@@ -7,7 +7,10 @@ from tests.support.api_world import OWNER, World, finish
 
 from payhooks.control.replay import JOBS_HELD_MAX, WAITED_S_MAX, Replayer
 from payhooks.control.replay_room import AHEAD_PER_LANE_MIN
+from payhooks.errors import UnavailableError
+from payhooks.ids import ReplayId
 from payhooks.model.delivery import Trigger
+from payhooks.ports.controlling import LaneBacklog
 
 
 @pytest.fixture
@@ -78,3 +81,30 @@ async def test_a_job_that_waits_is_kept_while_nobody_else_does(world: World) -> 
     await finish(world, Trigger.SUCCEED)
     await replayer.step()
     assert await _queued(world, job) == count
+
+
+async def test_a_job_that_the_store_does_not_answer_for_ends_no_other_ones_turn(
+    world: World,
+) -> None:
+    """It may be too much for one statement, again and again."""
+    ill, [of_ill] = await _all_failed(world, endpoints=1, events=1)
+    well, [of_well] = await _all_failed(world, endpoints=1, events=1)
+    failing = await _replay(world, ill, of_ill)
+    other = await _replay(world, well, of_well)
+    backlog = world.store.replay_backlog
+    asked: list[ReplayId] = []
+
+    async def slow(replay_id: ReplayId) -> list[LaneBacklog]:
+        asked.append(replay_id)
+        if replay_id == asked[0]:
+            raise UnavailableError("The statement took too long.")
+        return await backlog(replay_id)
+
+    world.break_store("replay_backlog", slow)
+    replayer = Replayer(world.control, owner=OWNER)
+    with pytest.raises(UnavailableError):
+        await replayer.step()
+    assert (await _queued(world, failing), await _queued(world, other)) == (0, 1)
+    world.break_store("replay_backlog", backlog)
+    world.clock.advance(timedelta(seconds=1))
+    assert await replayer.step() == 1

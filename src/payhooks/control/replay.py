@@ -18,7 +18,7 @@ from payhooks.control.replay_room import Pace
 from payhooks.control.replay_scope import Scope
 from payhooks.control.replay_slice import Slice
 from payhooks.control.replay_walk import bounds
-from payhooks.errors import DamagedError, NotFoundError, WrongStateError
+from payhooks.errors import DamagedError, NotFoundError, UnavailableError, WrongStateError
 from payhooks.ids import ReplayId
 from payhooks.model.endpoint import EndpointStatus
 from payhooks.model.merchant import Merchant
@@ -196,9 +196,15 @@ class Replayer:
         self._held: dict[ReplayId, _Held] = {}
 
     async def step(self) -> int:
-        """Put one slice of each job on its way, as its rate allows; return how many rows."""
+        """Put one slice of each job on its way, as its rate allows; return how many rows.
+
+        Raises:
+            UnavailableError: The store did not answer for one of them; the others had their turn.
+
+        """
         await self._claim()
         queued = 0
+        unavailable: UnavailableError | None = None
         for held in list(self._held.values()):
             now_s = self._control.clock.monotonic_s()
             if now_s >= held.until_s:
@@ -217,6 +223,11 @@ class Replayer:
                     # The log has said so. Other jobs go on; this one is taken up again when
                     # its hold has run out.
                     del self._held[held.job.id]
+                except UnavailableError as error:
+                    # This one may be too much for the store, or in another's way: it stays.
+                    unavailable = unavailable or error
+        if unavailable is not None:
+            raise unavailable
         return queued
 
     async def _claim(self) -> None:
