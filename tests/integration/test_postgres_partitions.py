@@ -148,6 +148,25 @@ async def test_an_old_day_is_dropped_whole(world: World, database: str) -> None:
     assert await world.store.event(merchant.id, young.id) is not None
 
 
+async def test_what_is_sent_again_during_a_turn_ends_before_its_day_goes(
+    world: World, hand: Hand
+) -> None:
+    """What waits is looked for once a minute, not in each slice; but anew before a day goes."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    old = await world.publish(merchant, endpoint)
+    await world.deliver(await world.lease_one())
+    await world.advance(12 * _DAY_S)
+    before = world.now() - _days(11)
+    await world.store.retire(before=before - _days(10), limit=100)
+
+    await world.requeue(world.again(old, endpoint))
+    while await world.store.event(merchant.id, old.id) is not None:
+        await world.store.retire(before=before, limit=100)
+
+    assert await hand.run("SELECT id FROM queue") == []
+
+
 async def test_a_slice_counts_deliveries_with_their_events(world: World) -> None:
     """What lies in no day goes row by row, and a statement may not take for longer than 2 s."""
     await world.advance(30 * _DAY_S)  # Beyond the partitions there are.

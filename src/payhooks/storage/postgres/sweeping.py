@@ -26,6 +26,8 @@ from payhooks.storage.postgres.rows import CODES
 
 _SQL: Final = statements.load("payhooks.storage.postgres", "sweeping.sql")
 _PARTITIONS_EVERY_S: Final = 3_600.0
+# Reads all that waits, and a turn of retention has a slice every few milliseconds.
+_OLDEST_EVERY_S: Final = 60.0
 
 
 class PostgresSweep:
@@ -36,6 +38,8 @@ class PostgresSweep:
     _leasing: Connections
     _control: Connections
     _partitions_at_s: float | None = None
+    _oldest: bytes | None = None  # of what was undone when it was looked for
+    _oldest_at_s: float | None = None
 
     async def expire(self, *, limit: int) -> list[Expired]:
         """See SweepStore."""
@@ -69,11 +73,10 @@ class PostgresSweep:
     async def retire(self, *, before: datetime, limit: int) -> int:
         """See SweepStore. Whole days go as partitions, so *before* is best a midnight."""
         bound = first_id_at(before)
-        cancelled = (await self._control.call(_SQL["cancel_old"], bound, limit))[0]["ids"]
-        retired = len(cancelled or ())
+        retired = await self._cancel_old(bound, limit)
         async with self._control.borrowed() as connection:
             await self._ensure_partitions(connection)
-            retired += await _drop(connection, below=bound)
+            retired += await self._drop(connection, below=bound)
             for purge in ("purge_events", "purge_blocks", "purge_keys", "purge_entries"):
                 purged = await connection.fetchrow(_SQL[purge], bound, limit)
                 retired += 0 if purged is None else int(purged["count"])
@@ -166,37 +169,60 @@ class PostgresSweep:
             await partitions.ensure(connection)
             self._partitions_at_s = now_s + _PARTITIONS_EVERY_S
 
+    async def _cancel_old(self, bound: bytes, limit: int) -> int:
+        """Cancel what is undone and older than *bound*, as of a look a moment ago."""
+        async with self._control.borrowed() as connection:
+            if self._oldest_at_s is None or self._looked_long_ago():
+                await self._look_for_oldest(connection)
+        if self._oldest is None or self._oldest >= bound:
+            return 0
+        cancelled = (await self._control.call(_SQL["cancel_old"], bound, limit))[0]["ids"]
+        self._oldest_at_s = None  # the next slice sees what is left
+        return len(cancelled or ())
+
+    async def _drop(self, connection: Connection, *, below: bytes) -> int:
+        """Drop the oldest day that ends before *below* of each table; return how many."""
+        days = [await partitions.existing(connection, table) for table in partitions.TABLES]
+        over = await self._over(connection, [each[0] for each in days if each], below=below)
+        return sum([await partitions.drop(connection, day) for day in over])
+
+    async def _over(
+        self, connection: Connection, days: Sequence[Partition], *, below: bytes
+    ) -> list[Partition]:
+        """Return those that end before *below* and before all that is undone."""
+        due = [day for day in days if day.bounds[1] <= below]
+        # A look of a moment ago is good for a no. Before a day goes it is done again: a replay may
+        # have put something of it on its way.
+        if not self._ended(due):
+            return []
+        await self._look_for_oldest(connection)
+        return self._ended(due)
+
+    def _ended(self, days: Sequence[Partition]) -> list[Partition]:
+        return [day for day in days if self._oldest is None or day.bounds[1] <= self._oldest]
+
+    async def _look_for_oldest(self, connection: Connection) -> None:
+        undone = await connection.fetchrow(_SQL["undone_oldest"])
+        self._oldest = None if undone is None else undone["id"]
+        self._oldest_at_s = self._clock.monotonic_s()
+
+    def _looked_long_ago(self) -> bool:
+        assert self._oldest_at_s is not None
+        return self._clock.monotonic_s() - self._oldest_at_s >= _OLDEST_EVERY_S
+
     async def _retire_bodies(self, connection: Connection, limit: int) -> int:
         """Forget answers, and bodies of deliveries that are over; they are kept for a week."""
         kept_since = self._now() - timedelta(days=limits.ANSWER_KEPT_DAYS)
         bound = first_id_at(kept_since)
         days = await partitions.existing(connection, "bodies")
         dropped = 0
-        for day in await _over(connection, days, below=bound):
+        for day in await self._over(connection, days, below=bound):
             youngest = await connection.fetchrow(_SQL["youngest_body"], *day.bounds)
             if youngest is None or youngest["kept_at"] < kept_since:
                 dropped = int(await partitions.drop(connection, day))
                 break
         purged = await connection.fetchrow(_SQL["purge_bodies"], bound, kept_since, limit)
         return dropped + (0 if purged is None else int(purged["count"]))
-
-
-async def _drop(connection: Connection, *, below: bytes) -> int:
-    """Drop the oldest day that ends before *below* of each table; return how many."""
-    days = [await partitions.existing(connection, table) for table in partitions.TABLES]
-    over = await _over(connection, [each[0] for each in days if each], below=below)
-    return sum([await partitions.drop(connection, day) for day in over])
-
-
-async def _over(
-    connection: Connection, days: Sequence[Partition], *, below: bytes
-) -> list[Partition]:
-    """Return those that end before *below* and before all that is undone."""
-    due = [day for day in days if day.bounds[1] <= below]
-    if not due:
-        return []  # the look at the queue would read all that waits
-    undone = await connection.fetchrow(_SQL["undone_oldest"])
-    return [day for day in due if undone is None or day.bounds[1] <= undone["id"]]
 
 
 def _durability(settings: Row) -> str:
