@@ -78,6 +78,24 @@ async def test_an_equal_part_is_news_where_nobody_has_the_first_any_more(world: 
     assert len(await world.told()) == 5
 
 
+async def test_an_equal_part_is_news_after_one_that_was_told_with_a_later_message(
+    world: _World,
+) -> None:
+    """The later one's receipt is there, the part's own is not: it is none of those of now."""
+    await world.begin("manual")
+    for reference, day in (("A", 1), ("B", 2)):  # there is but one, says the option
+        await world.says(_item("CAPTURE", reference, day))
+    await world.edit(ConnectorDraft(options={"capture": "manual_multiple"}))
+    world.advance(10 * 86_400)
+    await world.says(_item("CAPTURE", "C", 12))
+    assert await world.told() == [("payment_succeeded", 5000), *[_CAPTURED] * 2]
+    world.advance(10 * 86_400)
+    before = world.control.clock.now() - timedelta(days=15)
+    assert await world.store.retire_receipts(before=before, limit=100) == 2
+    await world.says(_item("CAPTURE", "D", 22))
+    assert await world.told() == [("payment_succeeded", 5000), *[_CAPTURED] * 3]
+
+
 async def test_another_option_tells_no_money_again(world: _World) -> None:
     """Read with it, what was told means something else; what was not told is told now."""
     await world.begin("manual")
@@ -106,14 +124,19 @@ async def test_another_currency_tells_no_money_again(world: _World) -> None:
     assert told == [("payment_succeeded", "USD"), ("payment_cancelled_post_capture", "CAD")]
 
 
-async def _payin(world: InboundWorld, merchant: str, status: str, number: int) -> list[str]:
+_PAYIN_WORDS = {"PENDING": "payin.create", "VALIDATED": "payin.update", "CANCELED": "payin.cancel"}
+
+
+async def _payin(
+    world: InboundWorld, merchant: str, status: str, number: int, *, word: str = ""
+) -> list[str]:
     """Tell of the payin at this minute; return all that was told."""
     at = HEARD_AT + timedelta(minutes=number)
     said = {"payinId": "9001", "payinStatus": status, "amount": "25.00", "currency": "EUR"}
     await world.hears_event(
         merchant,
         "treezor",
-        "payin.create" if status == "PENDING" else "payin.update",
+        word or _PAYIN_WORDS[status],
         {"payins": [said | {"modifiedDate": f"{at:%Y-%m-%d %H:%M:%S}"}]},
         object_type="payin",
         object_id="9001",
@@ -147,6 +170,21 @@ async def test_money_that_nobody_told_is_told_whichever_option_it_is_read_with(
     world.directory.outdate(whose.id)
     assert await _payin(world, merchant, "VALIDATED", 2) == told
     assert await _payin(world, merchant, "VALIDATED", 3) == told
+
+
+async def test_what_is_owed_is_not_told_once_the_object_is_further() -> None:
+    """Of a payin that was cancelled a late message told success, as the other option reads it."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    made = await world.connector(merchant, "treezor", options={"payins": "newest"})
+    await _payin(world, merchant, "PENDING", 1)
+    told = await _payin(world, merchant, "CANCELED", 5)
+    assert told == ["payment_processing", "payment_cancelled"]
+    whose = await world.merchant_itself(merchant)
+    draft = ConnectorDraft(options={"payins": "legacy"})
+    await connectors.edit(world.control, world.caller, whose, made, draft, if_version=None)
+    world.directory.outdate(whose.id)
+    assert await _payin(world, merchant, "PENDING", 2, word="payin.update") == told
 
 
 async def _sale(  # noqa: PLR0913 - a message has many parts

@@ -125,6 +125,17 @@ async def test_the_end_is_told_where_the_capture_that_failed_has_retired(world: 
         assert told == ["payment_captured", "action_required", "payment_expired"]
 
 
+async def test_a_refused_authorization_takes_no_capture_away(world: _World) -> None:
+    """The second try of a payment was paid; all of it has retired when the rest is let go."""
+    await world.begin()
+    refused = {**_item("AUTHORISATION", 1, PAYMENT["pspReference"], success="false")}
+    del refused["originalReference"]
+    told = await world.says(refused, _item("CAPTURE", 2))
+    assert told == ["payment_failed", "payment_captured"]
+    await world.retires()
+    assert await world.says(_item("EXPIRE", 28)) == told
+
+
 async def test_the_end_is_told_after_a_failure_of_what_was_told_long_ago(world: _World) -> None:
     """Of the capture nothing is left but that it was told."""
     await world.begin()
@@ -243,6 +254,16 @@ def test_money_is_not_superseded_by_the_end_of_another_part(order: Sequence[int]
     money = [word for word in words if word.unified == "payment_succeeded"]
     assert [word.superseded for word in money] == [False]
     assert len(words) == len(story)
+
+
+@pytest.mark.parametrize("order", [*permutations(range(3))])
+def test_money_is_not_superseded_by_the_money_of_another_part(order: Sequence[int]) -> None:
+    """Each part brings its own; none is further than another."""
+    pending = _unit("CAPTURE.PENDING", "C2", "70.00", 2)
+    story = [_captured("C1", 1), pending, _captured("C2", 3)]
+    words = _told([story[place] for place in order])
+    money = [word for word in words if word.unified == "payment_succeeded"]
+    assert [word.superseded for word in money] == [False, False]
 
 
 def test_a_capture_that_is_denied_itself_fails_the_payment() -> None:

@@ -150,3 +150,28 @@ async def test_what_was_told_despite_a_conflict_stays_one_part_among_equal_ones(
     await _insists(world, merchant)
     await _says(world, merchant, _captured("C", 60))
     assert [amount for _type, amount in await _told(world, merchant)] == told
+
+
+@pytest.mark.parametrize("are_retired", [False, True])
+async def test_what_was_told_with_another_option_does_not_conflict_in_a_batch(
+    *, are_retired: bool
+) -> None:
+    """It means another event now, and is the same money: to insist on it told it twice."""
+    world, merchant, connector = await _world(capture="manual")
+    await _says(world, merchant, _captured("B", 10))
+    whose = await world.merchant_itself(merchant)
+    draft = ConnectorDraft(options={"capture": "manual_multiple"})
+    await connectors.edit(world.control, world.caller, whose, connector, draft, if_version=None)
+    world.directory.outdate(whose.id)
+    if are_retired:
+        world.advance(40 * 86_400)
+        before = world.control.clock.now() - timedelta(days=30)
+        assert await world.store.retire_receipts(before=before, limit=100) == 1
+    await _says(world, merchant, _captured("A", 50))
+    await _says(world, merchant, _captured("A", 60), _captured("B", 10))
+    await _insists(world, merchant)
+    assert await _told(world, merchant) == [
+        ("payment_succeeded", 10),
+        ("payment_captured", 50),
+        ("payment_captured", 60),
+    ]

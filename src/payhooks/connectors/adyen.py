@@ -237,11 +237,14 @@ class Adyen(Translated):
 
         Where captures go by themselves it is told as succeeded before there is one.
         """
-        if options.get("capture", "automatic") == "automatic":
-            return told.count("payment_captured") - told.count(_PART_FAILED)
-        came = ("payment_succeeded", "payment_captured")
-        failed = ("payment_failed", _PART_FAILED)
-        return sum(map(told.count, came)) - sum(map(told.count, failed))
+        came, failed = {"payment_captured"}, {_PART_FAILED}
+        if options.get("capture", "automatic") != "automatic":
+            came, failed = came | {"payment_succeeded"}, failed | {"payment_failed"}
+        standing = 0
+        for event in told:
+            # What failed before any capture took none of them away.
+            standing = max(standing + (event in came) - (event in failed), 0)
+        return standing
 
     def _heard(self, item: Item, options: Options) -> Heard | None:
         if item.event_code in _SILENT or item.psp_reference.startswith(_TEST):

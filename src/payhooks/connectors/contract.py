@@ -246,7 +246,7 @@ class Provider(Protocol):
         ...
 
     def standing(self, told: Sequence[str], options: Options) -> int:
-        """Return how many captures stand after these unified events were told of an object."""
+        """Return how many captures stand after these events of an object, oldest first."""
         ...
 
     def tell(self, heard: Heard, unified: str, options: Options) -> Told:

@@ -6,7 +6,7 @@ each has its number, so that a second capture of the same amount is another word
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import count
 from typing import Final
@@ -124,6 +124,16 @@ def message_in(said: str) -> str:
 def meaning_in(said: str) -> str:
     """Return what a word that was told has in common with its equals; *said* was kept of it."""
     return said.rsplit(_SEPARATOR, 2)[0]
+
+
+def told_of_others(said: Iterable[str], identities: Container[bytes]) -> list[str]:
+    """Return what was told of messages that have none of these identities, in order."""
+    return [kept for kept in said if bytes.fromhex(message_in(kept)) not in identities]
+
+
+def money_in(meaning: str) -> str:
+    """Return amount and currency of what words have in common."""
+    return _SEPARATOR.join(meaning.rsplit(_SEPARATOR, 2)[1:])
 
 
 def event_in(said: str) -> str:
@@ -286,7 +296,7 @@ def folded(  # noqa: PLR0913 - whose words, which, and what they are folded over
             unified = means_alone(place, captured=False)
         else:
             unified = _meaning(provider, place, options)
-        if unified is None and owed:
+        if unified is None and owed and at >= last_move:
             once_more = means_alone(place, captured=place.standing.after)
             unified = once_more if owed.settle(once_more, identity) else None
         if unified is None:
@@ -326,7 +336,7 @@ class _Place(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def moves_whole(self) -> bool:
         """Whether it moves the object, and not a part of it beside money that stands."""
-        is_part = self.standing.after and self.message.heard.type not in BRINGS_MONEY
+        is_part = self.standing.before if self.brings_money else self.standing.after
         return self.entry.moved and not is_part
 
 

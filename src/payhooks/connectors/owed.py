@@ -14,7 +14,7 @@ _MONEY: Final = frozenset(
 
 
 class Owed:
-    """What is owed of one object. Ask it in the provider's time."""
+    """What is owed of one object. Ask it in the provider's time, of what is not over by then."""
 
     def __init__(self, *, told: Collection[str], events: Collection[str]) -> None:
         """Begin with nothing; *told* are the messages that were told, and *events* as what."""

@@ -265,3 +265,8 @@ def insisted(receipt: Receipt, heard: Heard, *, alone: bool) -> Heard:
 
 def _own_id(receipt: Receipt) -> str:
     return to_text(RECEIPT, receipt.id)
+
+
+def by_identity(messages: Sequence[Message]) -> dict[bytes, Message]:
+    """Return the first of each."""
+    return {identity_of(message.heard): message for message in reversed(messages)}

@@ -46,6 +46,7 @@ from payhooks.flow.examine import examined
 from payhooks.flow.messages import (
     Account,
     Wanted,
+    by_identity,
     insisted,
     message_of,
     messages_of,
@@ -194,7 +195,8 @@ class Teller:
         before = await self._control.store.heard_before(
             subject_of(account, about), limit=HISTORY_MAX
         )
-        said = {word for each in before.heard for word in each.said}
+        kept = [word for each in before.heard for word in each.said]
+        said = set(kept)
         others = [each.receipt for each in before.heard if each.receipt.id != receipt.id]
         once_told = {history.message_in(word) for word in (*said, *before.ancient)}
         once_told |= {identity.hex() for identity in taken.values()}
@@ -212,16 +214,20 @@ class Teller:
             known |= {history.message_in(word) for word in before.ancient}
             await self._demand_agreement(account, earlier, new)
         messages = history.distinct(every)
-        past = await self._folded(
-            account, messages, receipt.id, said=[*said, *taken], ancient=before.ancient
-        )
         heard = {identity_of(message.heard) for message in messages}
+        # Told with a receipt that is there, of messages whose own are not any more.
+        gone = history.told_of_others(kept, heard)
+        past = await self._folded(
+            account, messages, receipt.id, said=[*said, *taken], ancient=[*before.ancient, *gone]
+        )
         # One that is not heard yet may change what is due, and is waited for. Unless it comes no
         # more: it was told in part, and then nobody was to hear of it.
         waited = self._control.clock.now() - receipt.received_at
         is_late = receipt.is_answer or waited >= _NOT_HEARD_GIVE_UP
         each_time = {word.meaning for word in past.words if word.each_time}
-        ancient = list(before.ancient)
+        # An equal one of now is another than those.
+        other_parts = [word for word in gone if history.meaning_in(word) in each_time]
+        said, ancient = said.difference(other_parts), [*before.ancient, *other_parts]
         for word, identity in taken.items():
             if identity in heard:
                 said.add(word)
@@ -246,7 +252,7 @@ class Teller:
             ContradictedError: It means another event, or another amount.
 
         """
-        known = _by_identity(earlier)
+        known = by_identity(earlier)
         for message in new:
             other = known.get(identity_of(message.heard))
             if other is not None and await self._contradicts(account, message, other):
@@ -273,17 +279,18 @@ class Teller:
         """
         if len(read(account, receipt)) == 1:
             return [insisted(receipt, heard, alone=True) for heard in group]
-        known = _by_identity(earlier)
+        known = by_identity(earlier)
         found = []
         for heard in group:
             message, identity = message_of(receipt, heard), identity_of(heard)
             if identity in known:
                 conflicts = await self._contradicts(account, message, known[identity])
             else:
-                # Of what nobody has any more, what was told is known.
+                # What was told of it is known. Another option makes another event of that money.
                 told = [word for word in ancient if history.message_in(word) == identity.hex()]
                 meant = await self._meanings(account, message, receipt.id) if told else []
-                conflicts = not {history.meaning_in(word) for word in told}.issuperset(meant)
+                known_money = {history.money_in(history.meaning_in(word)) for word in told}
+                conflicts = not known_money.issuperset(map(history.money_in, meant))
             found.append(insisted(receipt, heard, alone=False) if conflicts else heard)
         return found
 
@@ -386,11 +393,6 @@ def _outcome(end: Conclusion) -> Outcome:
 
 def _unavailable(error: PayhooksError) -> UnavailableError:
     return error if isinstance(error, UnavailableError) else UnavailableError(str(error))
-
-
-def _by_identity(messages: Sequence[Message]) -> dict[bytes, Message]:
-    """Return the first of each."""
-    return {identity_of(message.heard): message for message in reversed(messages)}
 
 
 def _place(subject: Subject) -> tuple[str, str]:
