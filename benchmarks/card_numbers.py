@@ -6,9 +6,8 @@ Beside the time, what it is for 1,000 bytes, and as a ratio to reading the same 
 or as a form. Of what is made to be slow, the largest that is let in.
 
 At most 5 us for 1 KB is the bound of what is usual. All of it together has to keep it on whatever
-machine this is; each document for itself on one on which msgspec reads 1 KB of a payment in 2 us, as
-on the one whose figures the bound was set by, which is 2.5 times what that takes here:
-`in_payments`.
+machine this is; each document for itself where msgspec reads 1 KB of a payment in 2 us, as on the
+machine whose figures the bound was set by: that is 2.5 times what reading takes, `in_payments`.
 
 Measuring it taught: what is dear are stops, not bytes. A pass over 1 KB with a table costs 0.5 us,
 and a search that never stops 0.3; each stop at an escape or a run of digits costs 0.03 to 0.4, and

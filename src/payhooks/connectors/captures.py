@@ -11,7 +11,12 @@ import msgspec
 
 from payhooks.connectors.contract import Heard
 
-BRINGS_MONEY: Final = frozenset({"payment_captured", "payment_succeeded"})
+_BRINGS_MONEY: Final = frozenset({"payment_captured", "payment_succeeded"})
+
+
+def brings_money(heard: Heard) -> bool:
+    """Return whether it is a capture that was made, and not one that failed."""
+    return heard.capture != "" and heard.type in _BRINGS_MONEY
 
 
 class Standing(NamedTuple):
@@ -41,7 +46,7 @@ class Captures:
     def hear(self, heard: Heard) -> Standing:
         """Take in what a message says of a capture, if it says anything."""
         before, again = self._stand(), False
-        if heard.capture and heard.type in BRINGS_MONEY:
+        if brings_money(heard):
             self._failed.discard(heard.capture)
             if self._identify(heard) not in self._told:  # else it is counted
                 self._standing.add(heard.capture)

@@ -16,7 +16,7 @@ import msgspec
 from payhooks.catalogue import CATALOGUE, Catalogue
 from payhooks.catalogue.life_cycle import START
 from payhooks.catalogue.object_state import Entry, Mark, ObjectState, fold
-from payhooks.connectors.captures import BRINGS_MONEY, Captures, Standing
+from payhooks.connectors.captures import Captures, Standing, brings_money
 from payhooks.connectors.contract import Heard, Options, Provider, Told
 from payhooks.connectors.owed import Owed
 from payhooks.connectors.unified import FAMILY
@@ -310,7 +310,7 @@ def folded(  # noqa: PLR0913 - whose words, which, and what they are folded over
             message=message,
             unified=unified,
             told=told,
-            superseded=at < (last_whole if place.brings_money else last_move),
+            superseded=at < (last_whole if brings_money(message.heard) else last_move),
             correction=Mark.CORRECTION in place.entry.marks and not beside,
             beside=beside,
         )
@@ -329,14 +329,9 @@ class _Place(msgspec.Struct, frozen=True, kw_only=True):
     is_news: bool  # whatever state it leaves
 
     @property
-    def brings_money(self) -> bool:
-        """Whether it is a capture."""
-        return bool(self.message.heard.capture) and self.message.heard.type in BRINGS_MONEY
-
-    @property
     def moves_whole(self) -> bool:
         """Whether it moves the object, and not a part of it beside money that stands."""
-        is_part = self.standing.before if self.brings_money else self.standing.after
+        is_part = self.standing.before if brings_money(self.message.heard) else self.standing.after
         return self.entry.moved and not is_part
 
 
