@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Final
 
 import msgspec
 
@@ -17,12 +18,15 @@ from payhooks.control.context import Caller, Control, audit_entry
 from payhooks.control.keyring import Keyring, SealContext
 from payhooks.dialects import registry
 from payhooks.dialects.contract import SECRET_RANDOM_BYTES
-from payhooks.errors import InvalidError, NotFoundError, WrongStateError
+from payhooks.errors import InvalidError, NotFoundError, StaleVersionError, WrongStateError
 from payhooks.ids import EndpointId, MerchantId
 from payhooks.model.endpoint import Endpoint, Signature, SignatureType
 from payhooks.model.merchant import Merchant
 from payhooks.model.secret import SealedSecret, SecretPurpose
 from payhooks.ports.controlling import Change
+
+# Others may be rotating the same secret in this moment; a few looks are plenty.
+_TRIES: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +154,8 @@ async def rotate_endpoint_secret(
 
     Raises:
         InvalidError: The grace or the given text is not possible.
-        WrongStateError: As many secrets live as may; wait for one to end, or use no grace.
+        WrongStateError: As many secrets live as may; wait for one to end, or use no grace. Or
+            others rotate it all the time; try again.
 
     """
     new = new_text(control, endpoint.dialect) if text is None else text
@@ -174,7 +179,7 @@ async def rotate_signature_key(
 
     Raises:
         InvalidError: The grace is not possible.
-        WrongStateError: As many keys live as may.
+        WrongStateError: As many keys live as may, or others rotate it all the time.
 
     """
     return await _rotate(
@@ -223,44 +228,64 @@ async def _rotate(  # noqa: PLR0913 - every part is named at the call site
     if not 0 <= grace_s <= limits.ROTATION_GRACE_S_MAX:
         detail = f"A grace is between 0 and {limits.ROTATION_GRACE_S_MAX} seconds."
         raise InvalidError.at("/grace_s", "out_of_range", detail)
+    for _ in range(_TRIES):
+        # Anew each time: a secret that another rotation made in this moment has to end as well.
+        known = await control.store.secrets(merchant_id, owner_id)
+        new = seal(control, text, merchant_id=merchant_id, owner_id=owner_id, purpose=purpose)
+        change = _rotation(control, caller, known, new, grace_s=grace_s, endpoint=endpoint)
+        try:
+            await control.store.apply(change)
+        except StaleVersionError:
+            continue
+        return _revealed(new, text)
+    raise WrongStateError("Others rotate it in this moment; try again.")
+
+
+def _rotation(  # noqa: PLR0913 - every part is named at the call site
+    control: Control,
+    caller: Caller,
+    known: Sequence[SealedSecret],
+    new: SealedSecret,
+    *,
+    grace_s: int,
+    endpoint: Endpoint | None,
+) -> Change:
+    """Return the change that puts *new* beside or in the place of those that live."""
     now = control.clock.now()
-    known = await control.store.secrets(merchant_id, owner_id)
-    living = live(known, purpose, now)
+    living = live(known, new.purpose, now)
     if grace_s and len(living) >= limits.LIVE_SECRETS_MAX:
         raise WrongStateError(f"{limits.LIVE_SECRETS_MAX} secrets live already; none may be added.")
-    new = seal(control, text, merchant_id=merchant_id, owner_id=owner_id, purpose=purpose)
     ends_at = now + timedelta(seconds=grace_s)
     # Told apart from what is new: one that somebody revokes in this moment must not come back.
     ending = [msgspec.structs.replace(secret, expires_at=ends_at) for secret in living]
     target = (
-        ids.to_text(ids.MERCHANT, merchant_id)
+        ids.to_text(ids.MERCHANT, new.merchant_id)
         if endpoint is None
-        else ids.to_text(ids.ENDPOINT, EndpointId(owner_id))
+        else ids.to_text(ids.ENDPOINT, endpoint.id)
     )
     entry = audit_entry(
         control,
         caller,
-        merchant_id=merchant_id,
-        action=f"{purpose}.rotated",
+        merchant_id=new.merchant_id,
+        action=f"{new.purpose}.rotated",
         target=target,
         changes={"grace_s": [None, grace_s]},
     )
-    gone = {secret.id for secret in known if secret.purpose is purpose} - {s.id for s in living}
-    forget = tuple(sorted(gone | ({s.id for s in living} if grace_s == 0 else set())))
+    gone = {secret.id for secret in known if secret.purpose is new.purpose}
+    kept = {secret.id for secret in living} if grace_s else set()
     announced = (
         ()
         if endpoint is None
         else (announcements.of_endpoint(control, "webhook.renew.secret", endpoint),)
     )
-    change = Change(
+    return Change(
         audit=entry,
         secrets=(new,),
+        secrets_before=frozenset(secret.id for secret in known),
         ending_secrets=tuple(ending if grace_s else ()),
-        forget_secrets=forget,
+        forget_secrets=tuple(sorted(gone - kept)),
         announcements=announced,
     )
-    await control.store.apply(change)
-    return _revealed(new, text)
 
 
 def _revealed(secret: SealedSecret, text: str) -> Revealed:

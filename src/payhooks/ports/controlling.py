@@ -34,6 +34,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     # The endpoint lets go of objects whose head failed: none waits for a person any more.
     unblocked: bool = False
     secrets: tuple[SealedSecret, ...] = ()  # inserted, or replaced where the id exists
+    # Of a rotation: the ids of all secrets that the owner of the new one had when it was read.
+    secrets_before: frozenset[bytes] | None = None
     # Given their end where they are still there: never inserted, and never an end that is later.
     ending_secrets: tuple[SealedSecret, ...] = ()
     forget_secrets: tuple[bytes, ...] = ()  # ids, removed at once
@@ -45,6 +47,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         assert (self.lease_s is not None) == (self.endpoint is not None)
+        assert self.secrets_before is None or len(self.secrets) == 1
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +102,7 @@ class ControlStore(Protocol):
 
         Raises:
             StaleVersionError: Merchant, endpoint, connector or event type has another version
-                than the change is based on. Read again.
+                than the change is based on, or the owner other secrets. Read again.
             WrongStateError: The reference is taken by another merchant, the connector's name by
                 another of the merchant's, the event type exists already, or the replay is over.
 

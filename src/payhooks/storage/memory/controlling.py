@@ -42,6 +42,7 @@ class MemoryControl:
         self._check_connector(change.connector)
         self._check_event_type(change.event_type)
         self._check_replay(change)
+        self._check_secrets(change)
         self._raise_versions(change)
         if change.merchant is not None:
             self._tables.merchants[change.merchant.id] = change.merchant
@@ -224,6 +225,14 @@ class MemoryControl:
         stored = self._tables.replays.get(change.replay.id)
         if stored is not None and stored.state is not ReplayState.RUNNING:
             raise WrongStateError("the replay is over")
+
+    def _check_secrets(self, change: Change) -> None:
+        if change.secrets_before is None:
+            return
+        [new] = change.secrets
+        stored = self._tables.secrets.values()
+        if {one.id for one in stored if one.owner_id == new.owner_id} != change.secrets_before:
+            raise StaleVersionError("the owner has other secrets by now")
 
     def _put_replay(self, replay: Replay) -> None:
         stored = self._tables.replays.get(replay.id, replay)

@@ -44,6 +44,8 @@ async def write(connection: Connection, change: Change) -> None:
     if change.merchant is not None:
         await _merchant(connection, change.merchant)
     version = await _raise_version(connection, change)
+    # With the routing's row held: no other change of the merchant comes between look and write.
+    await _check_secrets(connection, change)
     if change.endpoint is not None:
         await _endpoint(connection, change.endpoint, version)
         await _lane(connection, change)
@@ -100,6 +102,15 @@ async def _raise_version(connection: Connection, change: Change) -> int:
     row = await connection.fetchrow(_SQL["routing_raise"], merchant_id)
     assert row is not None
     return int(row["version"])
+
+
+async def _check_secrets(connection: Connection, change: Change) -> None:
+    if change.secrets_before is None:
+        return
+    [new] = change.secrets
+    stored = await connection.fetch(_SQL["secrets"], new.merchant_id, new.owner_id)
+    if {row["id"] for row in stored} != change.secrets_before:
+        raise StaleVersionError("the owner has other secrets by now")
 
 
 async def _secrets(connection: Connection, change: Change) -> None:

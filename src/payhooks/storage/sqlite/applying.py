@@ -40,6 +40,7 @@ def write_change(db: apsw.Connection, change: Change, *, now: int) -> None:
     if change.merchant is not None:
         _write_merchant(db, change.merchant)
     version = _raise_version(db, change)
+    _check_secrets(db, change)
     if change.endpoint is not None:
         _write_endpoint(db, change.endpoint, version)
         _write_lane(db, change, now)
@@ -88,6 +89,15 @@ def forget_secret(db: apsw.Connection, id_: bytes) -> None:
 def announce(db: apsw.Connection, announcement: Announcement) -> None:
     """Keep an announcement until it is published."""
     run(db, _SQL["announce"], (announcement.id, encode(announcement)))
+
+
+def _check_secrets(db: apsw.Connection, change: Change) -> None:
+    if change.secrets_before is None:
+        return
+    [new] = change.secrets
+    stored = {id_ for (id_,) in rows(db, _SQL["secret_ids"], (new.merchant_id, new.owner_id))}
+    if stored != change.secrets_before:
+        raise StaleVersionError("the owner has other secrets by now")
 
 
 def _write_secrets(db: apsw.Connection, change: Change) -> None:

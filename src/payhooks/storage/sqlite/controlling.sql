@@ -47,6 +47,9 @@ DELETE FROM order_blocks WHERE endpoint_id = ? RETURNING endpoint_id, order_key;
 -- name: insert_wakes
 INSERT INTO wakes (endpoint_id, order_key, due_at) VALUES :rows;
 
+-- name: secret_ids
+SELECT id FROM secrets WHERE merchant_id = ? AND owner_id = ?;
+
 -- name: write_secret
 INSERT INTO secrets (id, merchant_id, owner_id, created_at, expires_at, sealed, document)
 VALUES (?, ?, ?, ?, ?, ?, ?)
