@@ -1,4 +1,4 @@
-"""Two people change what signs at once: the secrets that they rotate."""
+"""Two people change what signs at once: secrets that are rotated, Source Keys that are revoked."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,14 +8,17 @@ import msgspec
 import pytest
 from tests.support.api_world import Answer
 from tests.support.api_world import World as ApiWorld
+from tests.support.changes import written
 from tests.support.stores import STORES, open_store
 from tests.support.world import World
 
 from payhooks import limits
-from payhooks.errors import StaleVersionError
+from payhooks.errors import StaleVersionError, WrongStateError
 from payhooks.ids import MerchantId
+from payhooks.model.endpoint import Endpoint, EndpointStatus, Signature, SignatureType
+from payhooks.model.key import ApiKey
 from payhooks.model.secret import SealedSecret
-from payhooks.ports.controlling import Change
+from payhooks.ports.controlling import Change, Window
 
 
 @pytest.fixture(params=STORES)
@@ -46,6 +49,45 @@ async def test_a_rotation_is_refused_whole_where_its_owner_has_other_secrets(wor
     await world.store.apply(msgspec.structs.replace(late, secrets_before=based))
     kept = await world.store.secrets(merchant.id, merchant.id)
     assert {secret.id for secret in kept} == {second.id, third.id}
+
+
+async def test_a_source_key_is_revoked_once_no_endpoint_signs_with_it(world: World) -> None:
+    """Asked with the write: an endpoint may have chosen it since anybody looked."""
+    merchant = await world.merchant()
+    key, other = [world.key(merchant.id, signing=True) for _ in range(2)]
+    for made in (key, other):
+        await world.store.apply(Change(audit=world.audit(merchant.id), key=made))
+    signature = Signature(type=SignatureType.SOURCE_KEY, key_id=key.id)
+    endpoint = await world.endpoint(merchant, signature=signature)
+    paused = await world.edit(endpoint, status=EndpointStatus.PAUSED)
+    revoked, other = [msgspec.structs.replace(one, revoked_at=world.now()) for one in (key, other)]
+    audit = world.audit(merchant.id)
+    with pytest.raises(WrongStateError):
+        await world.store.apply(Change(audit=audit, key=revoked))
+    assert await world.store.key_by_digest(key.digest) == key
+    await world.store.apply(Change(audit=audit, key=other))
+    await world.edit(paused, status=EndpointStatus.DELETED)
+    await world.store.apply(Change(audit=audit, key=revoked))
+    assert await world.store.key_by_digest(key.digest) == revoked
+
+
+async def test_an_endpoint_cannot_choose_a_key_that_is_revoked_or_unknown(world: World) -> None:
+    """It would sign with what its merchant took for closed."""
+    merchant = await world.merchant()
+    live, unknown = [world.key(merchant.id, signing=True) for _ in range(2)]
+    revoked = world.key(merchant.id, signing=True, revoked_at=world.now())
+    audit = world.audit(merchant.id)
+    for key in (live, revoked):
+        await world.store.apply(Change(audit=audit, key=key))
+    endpoint = await world.endpoint(merchant)
+    for key in (revoked, unknown):
+        with pytest.raises(WrongStateError):
+            await world.store.apply(_choosing(world, endpoint, key))
+    assert await world.store.endpoint(merchant.id, endpoint.id) == endpoint
+    await world.store.apply(_choosing(world, endpoint, live))
+    chosen = await world.store.endpoint(merchant.id, endpoint.id)
+    assert chosen is not None
+    assert chosen.signature.key_id == live.id
 
 
 @pytest.mark.parametrize("grace_s", [0, 60])
@@ -104,6 +146,44 @@ async def test_a_rotation_that_is_always_overtaken_says_to_try_again(api: ApiWor
     assert refused.status == 409
     assert "try again" in refused.json["detail"]
     assert len((await api.call("GET", shown)).json["data"]) == 1
+
+
+@pytest.mark.parametrize("edits", [False, True], ids=["create", "edit"])
+async def test_a_key_that_is_revoked_while_an_endpoint_chooses_it_does_not_sign(
+    api: ApiWorld, *, edits: bool
+) -> None:
+    """Its owner was told that it opens nothing and signs nothing any more."""
+    merchant = await api.merchant()
+    at = f"/v1/merchants/{merchant}"
+    await api.key(merchant, "events:read", signing=True)
+    [key] = (await api.call("GET", f"{at}/keys")).json["data"]
+    choice: dict[str, object] = {"signature": {"type": "source_key", "key_id": key["id"]}}
+    hook = (await api.endpoint(merchant))["id"]
+    read = api.store.keys
+    revoked: list[Answer] = []
+
+    async def overtaken(merchant_id: MerchantId | None, window: Window) -> list[ApiKey]:
+        found = await read(merchant_id, window)
+        api.break_store("keys", read)
+        revoked.append(await api.call("DELETE", f"{at}/keys/{key['id']}"))
+        return found
+
+    api.break_store("keys", overtaken)
+    if edits:
+        refused = await api.call("PATCH", f"{at}/endpoints/{hook}", choice)
+    else:
+        made = {"label": "Hook", "url": "https://example.com/hook", "events": ["*"], **choice}
+        refused = await api.call("POST", f"{at}/endpoints", made)
+    assert [answer.status for answer in (*revoked, refused)] == [200, 409]
+    listed = (await api.call("GET", f"{at}/endpoints")).json["data"]
+    assert [one["signature"]["type"] for one in listed] == ["endpoint_secret"]
+
+
+def _choosing(world: World, endpoint: Endpoint, key: ApiKey) -> Change:
+    signature = Signature(type=SignatureType.SOURCE_KEY, key_id=key.id)
+    chosen = msgspec.structs.replace(endpoint, signature=signature, version=endpoint.version + 1)
+    change = written(chosen, world.audit(endpoint.merchant_id), before=endpoint)
+    return msgspec.structs.replace(change, signer=key.id)
 
 
 async def _signer(api: ApiWorld, *, endpoints_own: bool) -> tuple[str, str]:

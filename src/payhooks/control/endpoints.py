@@ -74,7 +74,7 @@ async def create(
 
     Raises:
         InvalidError: Names every member that is wrong.
-        NotFoundError: The Source Key that it names is not the merchant's.
+        WrongStateError: The Source Key that it names is revoked in this moment.
 
     """
     draft = await checked(control, merchant, draft)
@@ -142,6 +142,7 @@ async def edit(  # noqa: PLR0913 - every part is named at the call site
     Raises:
         InvalidError: Names every member that is wrong.
         StaleVersionError: It was edited since *if_version*.
+        WrongStateError: The Source Key that it names is revoked in this moment.
 
     """
     _demand_version(endpoint, if_version)
@@ -385,12 +386,14 @@ def _change(  # noqa: PLR0913 - every part of a change is named at the call site
         target=ids.to_text(ids.ENDPOINT, after.id),
         changes=changes,
     )
+    chosen = before is None or before.signature != after.signature
     return Change(
         audit=entry,
         endpoint=after,
         lease_s=deadlines.lease_s(after),
         moved=before is not None and before.url != after.url,
         unblocked=before is not None and before.blocks and not after.blocks,
+        signer=after.signature.key_id if chosen else None,
         secrets=new_secrets,
         forget_secrets=forget,
         announcements=(announcements.of_endpoint(control, announced, after),),

@@ -19,7 +19,6 @@ from payhooks.errors import (
     InvalidError,
     NotFoundError,
     UnauthenticatedError,
-    WrongStateError,
 )
 from payhooks.ids import KeyId, MerchantId
 from payhooks.model.endpoint import Endpoint
@@ -117,8 +116,6 @@ async def revoke(control: Control, caller: Caller, key: ApiKey) -> ApiKey:
     """
     if key.revoked_at is not None:
         return key
-    if key.signing and key.merchant_id is not None:
-        await _demand_unused(control, key.merchant_id, key)
     revoked = msgspec.structs.replace(key, revoked_at=control.clock.now())
     entry = audit_entry(
         control,
@@ -260,11 +257,6 @@ async def _all(control: Control, merchant: Merchant) -> list[ApiKey]:
             break
         after = page[-1].id
     return found
-
-
-async def _demand_unused(control: Control, merchant_id: MerchantId, key: ApiKey) -> None:
-    if key.id in await users_of(control, merchant_id):
-        raise WrongStateError("An endpoint signs with this key; choose another for it.")
 
 
 def _kind(mode: Mode) -> KeyKind:

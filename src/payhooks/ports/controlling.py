@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from payhooks.ids import DeliveryId, EndpointId, MerchantId, ReplayId
+from payhooks.ids import DeliveryId, EndpointId, KeyId, MerchantId, ReplayId
 from payhooks.model.audit import AuditEntry, ChainedAuditEntry, Mark
 from payhooks.model.connector import Connector
 from payhooks.model.endpoint import Endpoint
@@ -33,6 +33,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     moved: bool = False
     # The endpoint lets go of objects whose head failed: none waits for a person any more.
     unblocked: bool = False
+    # The Source Key that the endpoint chooses in this change.
+    signer: KeyId | None = None
     secrets: tuple[SealedSecret, ...] = ()  # inserted, or replaced where the id exists
     # Of a rotation: the ids of all secrets that the owner of the new one had when it was read.
     secrets_before: frozenset[bytes] | None = None
@@ -47,6 +49,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         assert (self.lease_s is not None) == (self.endpoint is not None)
+        assert self.signer is None or self.endpoint is not None
         assert self.secrets_before is None or len(self.secrets) == 1
 
 
@@ -104,7 +107,8 @@ class ControlStore(Protocol):
             StaleVersionError: Merchant, endpoint, connector or event type has another version
                 than the change is based on, or the owner other secrets. Read again.
             WrongStateError: The reference is taken by another merchant, the connector's name by
-                another of the merchant's, the event type exists already, or the replay is over.
+                another of the merchant's, the event type exists already, or the replay is over;
+                the signer is revoked, or the key to be revoked signs for an endpoint.
 
         """
         ...

@@ -43,6 +43,7 @@ class MemoryControl:
         self._check_event_type(change.event_type)
         self._check_replay(change)
         self._check_secrets(change)
+        self._check_signer(change)
         self._raise_versions(change)
         if change.merchant is not None:
             self._tables.merchants[change.merchant.id] = change.merchant
@@ -233,6 +234,17 @@ class MemoryControl:
         stored = self._tables.secrets.values()
         if {one.id for one in stored if one.owner_id == new.owner_id} != change.secrets_before:
             raise StaleVersionError("the owner has other secrets by now")
+
+    def _check_signer(self, change: Change) -> None:
+        if change.signer is not None:
+            signer = self._tables.api_keys.get(change.signer)
+            if signer is None or signer.revoked_at is not None:
+                raise WrongStateError("The Source Key is revoked; choose another.")
+        if (key := change.key) is not None and key.signing and key.revoked_at:
+            for endpoint in self._tables.endpoints.values():
+                signs = endpoint.signature.key_id == key.id
+                if signs and endpoint.status is not EndpointStatus.DELETED:
+                    raise WrongStateError("An endpoint signs with this key; choose another for it.")
 
     def _put_replay(self, replay: Replay) -> None:
         stored = self._tables.replays.get(replay.id, replay)

@@ -46,6 +46,7 @@ async def write(connection: Connection, change: Change) -> None:
     version = await _raise_version(connection, change)
     # With the routing's row held: no other change of the merchant comes between look and write.
     await _check_secrets(connection, change)
+    await _check_signer(connection, change)
     if change.endpoint is not None:
         await _endpoint(connection, change.endpoint, version)
         await _lane(connection, change)
@@ -111,6 +112,17 @@ async def _check_secrets(connection: Connection, change: Change) -> None:
     stored = await connection.fetch(_SQL["secrets"], new.merchant_id, new.owner_id)
     if {row["id"] for row in stored} != change.secrets_before:
         raise StaleVersionError("the owner has other secrets by now")
+
+
+async def _check_signer(connection: Connection, change: Change) -> None:
+    signer, key = change.signer, change.key
+    if signer is not None and await connection.fetchrow(_SQL["live_key"], signer) is None:
+        raise WrongStateError("The Source Key is revoked; choose another.")
+    if key is None or not key.signing or key.revoked_at is None:
+        return
+    sought = (key.merchant_id, documents.printed(key.id))
+    if await connection.fetchrow(_SQL["signs"], *sought) is not None:
+        raise WrongStateError("An endpoint signs with this key; choose another for it.")
 
 
 async def _secrets(connection: Connection, change: Change) -> None:

@@ -82,6 +82,14 @@ VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (merchant_id, id) DO NOTHING RET
 UPDATE connectors SET (name, dialect, status, document, version) = ($4, $5, $6, $7, $3)
 WHERE merchant_id = $1 AND id = $2 AND version = $3 - 1 RETURNING id
 
+-- name: live_key
+SELECT 1 FROM api_keys WHERE id = $1 AND revoked_at IS NULL
+
+-- As text, where nothing else can be this id: a document that cannot be read must keep no key open.
+-- name: signs
+SELECT 1 FROM endpoints
+WHERE merchant_id = $1 AND status <> 'deleted' AND strpos(document, $2) > 0 LIMIT 1
+
 -- name: key_put
 INSERT INTO api_keys (id, merchant_id, digest, expires_at, revoked_at, document)
 VALUES ($1, $2, $3, $4, $5, $6)

@@ -18,7 +18,7 @@ from payhooks.ports.controlling import Change
 from payhooks.ports.reading import Subscription
 from payhooks.ports.sweeping import Announcement
 from payhooks.storage import statements
-from payhooks.storage.documents import decode, encode
+from payhooks.storage.documents import decode, encode, printed
 from payhooks.storage.sqlite.connection import (
     FOREVER_US,
     delay_us,
@@ -41,6 +41,7 @@ def write_change(db: apsw.Connection, change: Change, *, now: int) -> None:
         _write_merchant(db, change.merchant)
     version = _raise_version(db, change)
     _check_secrets(db, change)
+    _check_signer(db, change)
     if change.endpoint is not None:
         _write_endpoint(db, change.endpoint, version)
         _write_lane(db, change, now)
@@ -98,6 +99,16 @@ def _check_secrets(db: apsw.Connection, change: Change) -> None:
     stored = {id_ for (id_,) in rows(db, _SQL["secret_ids"], (new.merchant_id, new.owner_id))}
     if stored != change.secrets_before:
         raise StaleVersionError("the owner has other secrets by now")
+
+
+def _check_signer(db: apsw.Connection, change: Change) -> None:
+    if change.signer is not None and first(db, _SQL["live_key"], (change.signer,)) is None:
+        raise WrongStateError("The Source Key is revoked; choose another.")
+    key = change.key
+    if key is None or not key.signing or key.revoked_at is None:
+        return
+    if first(db, _SQL["signs"], (key.merchant_id, printed(key.id))) is not None:
+        raise WrongStateError("An endpoint signs with this key; choose another for it.")
 
 
 def _write_secrets(db: apsw.Connection, change: Change) -> None:

@@ -62,6 +62,14 @@ SELECT document FROM secrets WHERE id = ?;
 -- name: forget_secret
 DELETE FROM secrets WHERE id = ?;
 
+-- name: live_key
+SELECT 1 FROM api_keys WHERE id = ? AND revoked = 0;
+
+-- As text, where nothing else can be this id: a document that cannot be read must keep no key open.
+-- name: signs
+SELECT 1 FROM endpoints
+WHERE merchant_id = ? AND deleted = 0 AND instr(CAST(document AS TEXT), ?) > 0 LIMIT 1;
+
 -- name: write_key
 INSERT INTO api_keys (id, merchant_id, digest, expires_at, revoked, document)
 VALUES (?, ?, ?, ?, ?, ?)
