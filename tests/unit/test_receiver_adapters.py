@@ -135,23 +135,24 @@ def _flask(take: Application, verifier: Verifier) -> Post:
     return post
 
 
+def _call_wsgi(application: wsgi.Application, body: bytes, headers: dict[str, str]) -> Answer:
+    """Return what a WSGI application answers; an error that it raises is a server's 500."""
+    environ: dict[str, Any] = {"REQUEST_METHOD": "POST", "wsgi.input": io.BytesIO(body)}
+    environ["CONTENT_LENGTH"] = str(len(body))
+    named = {f"HTTP_{name.upper().replace('-', '_')}": text for name, text in headers.items()}
+    setup_testing_defaults(environ)
+    said: list[Any] = []
+    try:
+        answer = application(environ | named, lambda *parts: said.extend(parts))
+    except BrokenError:
+        return 500, "", b""
+    kind = dict(said[1]).get("Content-Type", "")
+    return int(said[0].split(" ")[0]), kind, b"".join(answer)
+
+
 def _wsgi(take: Application, verifier: Verifier) -> Post:
     application = wsgi.webhook(verifier)(take.take)
-
-    def post(body: bytes, headers: dict[str, str]) -> Answer:
-        environ: dict[str, Any] = {"REQUEST_METHOD": "POST", "wsgi.input": io.BytesIO(body)}
-        environ["CONTENT_LENGTH"] = str(len(body))
-        named = {f"HTTP_{name.upper().replace('-', '_')}": text for name, text in headers.items()}
-        setup_testing_defaults(environ)
-        said: list[Any] = []
-        try:
-            answer = application(environ | named, lambda *parts: said.extend(parts))
-        except BrokenError:
-            return 500, "", b""
-        kind = dict(said[1]).get("Content-Type", "")
-        return int(said[0].split(" ")[0]), kind, b"".join(answer)
-
-    return post
+    return lambda body, headers: _call_wsgi(application, body, headers)
 
 
 def _django(take: Application, verifier: Verifier, *, is_async: bool = False) -> Post:
@@ -304,6 +305,26 @@ def test_wsgi_takes_no_asynchronous_function(webhook_secret: str) -> None:
     hook: Callable[..., object] = wsgi.webhook(Verifier(webhook_secret))
     with pytest.raises(TypeError, match="asgi"):
         hook(_nothing)
+
+
+class _Receiver:
+    """A handler with a state of its own."""
+
+    async def __call__(self, event: Event) -> None:
+        raise AssertionError(event)
+
+
+@pytest.mark.parametrize("handle", [lambda event: _nothing(event), _Receiver()])  # noqa: PLW0108 - the case
+def test_wsgi_answers_no_204_for_work_that_has_not_begun(
+    handle: Callable[[Event], None],
+    webhook_secret: str,
+    make_event: MakeEvent,
+    signed_request: SignedRequest,
+) -> None:
+    """Its kind cannot be told from outside; a server's 500 brings the event again."""
+    application = wsgi.webhook(Verifier(webhook_secret))(handle)
+    with pytest.raises(TypeError, match="asgi"):
+        _call_wsgi(application, *signed_request(make_event("a")))
 
 
 def test_fastapi_without_install_says_so(

@@ -78,6 +78,20 @@ def test_finds_an_application_that_does_the_work_twice(
     assert_idempotent(lambda: ids.add(event.id), lambda: len(ids))
 
 
+def test_says_so_where_nothing_is_delivered(
+    assert_idempotent: Callable[[Callable[[], object], Callable[[], object]], None],
+) -> None:
+    """Asynchronous functions that nobody awaits change nothing, however often: all would pass."""
+
+    async def forget() -> None:
+        raise AssertionError("nobody runs this")
+
+    with pytest.raises(TypeError, match="plain functions"):
+        assert_idempotent(forget, lambda: 0)
+    with pytest.raises(TypeError, match="plain functions"):
+        assert_idempotent(lambda: None, forget)
+
+
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("tamper", ["body", "signature"])
 def test_every_way_to_tamper_is_noticed(

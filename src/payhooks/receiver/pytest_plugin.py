@@ -9,6 +9,7 @@ import base64
 import itertools
 from collections.abc import Callable
 from datetime import timedelta
+from inspect import isawaitable
 from typing import Any, Final, Literal, Protocol
 
 import pytest
@@ -150,10 +151,20 @@ def assert_idempotent() -> Callable[[Callable[[], object], Callable[[], object]]
     """
 
     def check(deliver: Callable[[], object], state: Callable[[], object]) -> None:
-        deliver()
-        once = state()
+        _called(deliver)
+        once = _called(state)
         for _ in range(2):
-            deliver()
-        assert state() == once, "the same event changed it again"
+            _called(deliver)
+        assert _called(state) == once, "the same event changed it again"
 
     return check
+
+
+def _called(function: Callable[[], object]) -> object:
+    """Return what it returns; one that only promises to run would prove nothing."""
+    returned = function()
+    if isawaitable(returned):
+        if hasattr(returned, "close"):
+            returned.close()
+        raise TypeError("assert_idempotent calls plain functions; run the asynchronous in them")
+    return returned

@@ -7,8 +7,8 @@ What it raises goes on to the server, which answers 500, so that it is sent agai
 """
 
 from collections.abc import Callable, Iterable
-from inspect import iscoroutinefunction
-from typing import Any
+from inspect import isawaitable, iscoroutinefunction
+from typing import Any, Final
 
 from payhooks.receiver.answers import PROBLEM, REFUSED, status_of
 from payhooks.receiver.errors import Code, VerificationError
@@ -18,14 +18,17 @@ from payhooks.receiver.verifier import Verifier
 Environment = dict[str, Any]
 Application = Callable[[Environment, Callable[..., Any]], Iterable[bytes]]
 
+_ASYNCHRONOUS: Final = "WSGI runs no asynchronous functions; payhooks.receiver.asgi does"
+
 
 def webhook(verifier: Verifier) -> Callable[[Callable[[Event], None]], Application]:
     """Return what makes an application of a function: 204 when it returns."""
 
     def decorate(handle: Callable[[Event], None]) -> Application:
         if iscoroutinefunction(handle):
-            # Called, it would do nothing, and each event would be answered 204 and lost.
-            raise TypeError("WSGI runs no asynchronous functions; payhooks.receiver.asgi does")
+            # Known before the first event; behind a decorator it shows by what it returns.
+            raise TypeError(_ASYNCHRONOUS)
+        work: Callable[[Event], object] = handle  # whatever its type says
 
         def application(environ: Environment, start: Callable[..., Any]) -> Iterable[bytes]:
             if environ["REQUEST_METHOD"] != "POST":
@@ -38,13 +41,21 @@ def webhook(verifier: Verifier) -> Callable[[Callable[[Event], None]], Applicati
                 length = ("Content-Length", str(len(REFUSED)))
                 start(status, [("Content-Type", PROBLEM), length])
                 return [REFUSED]
-            handle(event)
+            _demand_done(work(event))
             start("204 No Content", [])
             return []
 
         return application
 
     return decorate
+
+
+def _demand_done(returned: object) -> None:
+    """Raise TypeError where the work has not begun: a 204 to that would lose the event."""
+    if isawaitable(returned):
+        if hasattr(returned, "close"):
+            returned.close()
+        raise TypeError(_ASYNCHRONOUS)
 
 
 def _body(environ: Environment, bytes_max: int) -> bytes:
