@@ -81,6 +81,24 @@ async def test_a_key_without_the_permission_is_told_so(world: World) -> None:
     assert (published.status, made.status) == (403, 403)
 
 
+@pytest.mark.shows("S14")
+async def test_a_key_that_may_publish_removes_no_payload(world: World) -> None:
+    """It cannot be undone: of people only owners may, and a shop's key is no owner."""
+    merchant = await world.merchant()
+    said = {"amount": 5}
+    target = (
+        f"/v1/merchants/{merchant}/events/{(await world.publish(merchant, data=said)).json['id']}"
+    )
+    shop = await world.key(merchant, *(set(ALL) - {"merchant:write"}))
+
+    refused = await world.call("POST", f"{target}/expunge", key=shop)
+
+    assert (refused.status, refused.json["type"]) == (403, "/problems/forbidden")
+    assert (await world.call("GET", target)).json["data"] == said
+    owner = await world.key(merchant, "merchant:write")
+    assert (await world.call("POST", f"{target}/expunge", key=owner)).json["expunged"] is True
+
+
 @pytest.mark.shows("S26")
 async def test_another_merchants_things_read_as_if_they_never_were(world: World) -> None:
     """C8: which ids exist is nobody else's business."""

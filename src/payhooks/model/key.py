@@ -28,7 +28,7 @@ class Scope(StrEnum):
     KEYS_WRITE = "keys:write"
     AUDIT_READ = "audit:read"
     MERCHANT_READ = "merchant:read"
-    MERCHANT_WRITE = "merchant:write"
+    MERCHANT_WRITE = "merchant:write"  # remove payloads; settings are the operator's
     TEAM_READ = "team:read"  # users and invitations of the merchant
     TEAM_WRITE = "team:write"
     OPERATOR = "operator"  # everything, for every merchant

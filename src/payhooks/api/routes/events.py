@@ -11,6 +11,7 @@ from payhooks.api.routes.common import (
     DeliveriesRead,
     EventsRead,
     EventsWrite,
+    MerchantWrite,
     TextId,
     demand_order,
 )
@@ -98,8 +99,12 @@ async def list_deliveries(
 
 
 @router.post("/{event_id}/expunge", response_model=EventView, summary="Remove a payload")
-async def expunge(granted: EventsWrite, event_id: TextId) -> Response:
-    """Remove the payload for good; the event stays and says so."""
+async def expunge(granted: MerchantWrite, event_id: TextId) -> Response:
+    """Remove the payload for good; the event stays and says so.
+
+    What waits to be delivered is called off. It needs `merchant:write`, which of people only
+    owners have.
+    """
     stored = await deliveries.find_event(granted.control, granted.merchant, event_id)
     expunged = await deliveries.expunge(granted.control, granted.caller, granted.merchant, stored)
     return views.reply(views.stored_event(expunged))

@@ -52,7 +52,7 @@ PERMISSIONS: Final[Mapping[Scope, str]] = {
     Scope.KEYS_WRITE: "Make and revoke keys",
     Scope.AUDIT_READ: "Read the audit log",
     Scope.MERCHANT_READ: "See the merchant's settings",
-    Scope.MERCHANT_WRITE: "Change the merchant's settings",
+    Scope.MERCHANT_WRITE: "Remove the payloads of events for good",
     Scope.TEAM_READ: "See the team",
     Scope.TEAM_WRITE: "Invite, change and remove members",
 }
