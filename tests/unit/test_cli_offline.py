@@ -54,6 +54,26 @@ def test_a_changed_body_ends_with_6_and_the_culprit(
     assert "line feed" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        pytest.param("", id="empty, as of a variable that is not set"),
+        pytest.param("sale-1\n", id="with the end of the line that it was read from"),
+        pytest.param("zürich", id="not ASCII"),
+        pytest.param("k" * 256, id="longer than a server takes"),
+    ],
+)
+def test_what_is_no_idempotency_key_publishes_nothing(
+    key: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Publishing under another one would store the same event anew each time."""
+    monkeypatch.setenv("PAYHOOKS_API_KEY", "phk_sandbox_1")
+    monkeypatch.setenv("PAYHOOKS_API_URL", "http://127.0.0.1:1")
+    command = ["events", "publish", "a.b", "--merchant", "shop", "--idempotency-key", key]
+    assert main(command) == 2
+    assert capsys.readouterr().err.startswith("payhooks: --idempotency-key: A key has 1 to 255")
+
+
 def test_a_message_id_that_blurs_what_is_signed_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

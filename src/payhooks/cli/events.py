@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from payhooks.cli.client import Api, connect, segment
-from payhooks.cli.inputs import json_bytes, pair, read_time
+from payhooks.cli.inputs import json_bytes, pair, read_idempotency_key, read_time
 from payhooks.cli.output import (
     AsJson,
     Limit,
@@ -41,7 +41,10 @@ def publish(  # noqa: PLR0913 - one option per member of an event
         str | None, typer.Option("--object", metavar="TYPE:ID", help="What it happened to.")
     ] = None,
     idempotency_key: Annotated[
-        str | None, typer.Option(help="Publish again with the same: it is stored once.")
+        str | None,
+        typer.Option(
+            callback=read_idempotency_key, help="Publish again with the same: it is stored once."
+        ),
     ] = None,
     family: Annotated[str | None, typer.Option(help="Whose word the type is.")] = None,
     occurred_at: Annotated[
@@ -135,7 +138,7 @@ def send(
     idempotency_key: str | None = None,
 ) -> dict[str, Any]:
     """Return what the server says of a new event; *raw* members go out as their bytes."""
-    key = idempotency_key or secrets.token_urlsafe(24)
+    key = secrets.token_urlsafe(24) if idempotency_key is None else idempotency_key
     members = [b'"type":' + json_module.dumps(type_).encode()]
     members += [
         json_module.dumps(name).encode() + b":" + json_module.dumps(value).encode()

@@ -10,6 +10,7 @@ from typing import IO, Any, Final
 import typer
 
 from payhooks.errors import InvalidError
+from payhooks.limits import IDEMPOTENCY_KEY_CHARS_MAX
 
 _BYTES_MAX: Final = 16 * 1024 * 1024
 
@@ -86,6 +87,21 @@ def read_time(parameter: typer.CallbackParam, text: str | None) -> str | None:
         option = parameter.opts[0]
         raise InvalidError.at(option, "malformed", "Write it as 2026-01-31T12:00:00Z.")
     return at.isoformat()
+
+
+def read_idempotency_key(text: str | None) -> str | None:
+    """Return an idempotency key that a server can be given; what an option calls back.
+
+    Raises:
+        InvalidError: It is none, such as an empty one, of a variable that a script forgot to set.
+
+    """
+    if text is None:
+        return None
+    if not (1 <= len(text) <= IDEMPOTENCY_KEY_CHARS_MAX and text.isascii() and text.isprintable()):
+        detail = f"A key has 1 to {IDEMPOTENCY_KEY_CHARS_MAX} printable ASCII characters."
+        raise InvalidError.at("--idempotency-key", "malformed", detail)
+    return text
 
 
 def is_local(host: str) -> bool:
