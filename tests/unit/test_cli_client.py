@@ -57,7 +57,21 @@ def test_a_broken_dev_file_is_none(content: str) -> None:
         connect()
 
 
-@pytest.mark.parametrize("url", ["ftp://host", "127.0.0.1:8420", "http://", "http://[::1", ""])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://host",
+        "127.0.0.1:8420",
+        "http://",
+        "http://[::1",
+        "http://ex ample",
+        "http://a..b",
+        "http://host/a b",
+        "http://host/\x7f",
+        "http://host/ä",
+        "",
+    ],
+)
 def test_a_url_that_is_none_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty one means the default; the rest would fail later and less clearly."""
     monkeypatch.setenv("PAYHOOKS_API_KEY", "key")

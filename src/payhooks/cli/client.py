@@ -227,7 +227,10 @@ def _connection(url: str, timeout_s: float) -> http.client.HTTPConnection:
 def _checked_url(url: str) -> str:
     try:
         parts = urlsplit(url)
-        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        # What no request could be made of: its line has no spaces, and names are looked up as IDNA.
+        (parts.hostname or "").encode("idna")
+        plain = url.isprintable() and " " not in url and parts.path.isascii()
+        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and plain
     except ValueError:
         good = False
     if not good:
