@@ -82,6 +82,16 @@ async def test_a_key_without_the_permission_is_told_so(world: World) -> None:
 
 
 @pytest.mark.shows("S14")
+async def test_a_feed_is_read_by_who_may_read_events(world: World) -> None:
+    """It has their payloads, which a key that sees what became of deliveries need not know."""
+    merchant = await world.merchant()
+    feed = f"/v1/merchants/{merchant}/endpoints/{(await world.endpoint(merchant))['id']}/feed"
+    kinds = [("deliveries:read",), ("events:read",), ("deliveries:read", "events:read")]
+    keys = [await world.key(merchant, *scopes) for scopes in kinds]
+    assert [(await world.call("GET", feed, key=key)).status for key in keys] == [403, 403, 200]
+
+
+@pytest.mark.shows("S14")
 async def test_a_key_that_may_publish_removes_no_payload(world: World) -> None:
     """It cannot be undone: of people only owners may, and a shop's key is no owner."""
     merchant = await world.merchant()

@@ -153,10 +153,10 @@ class Granted:
 
 
 class TenantAccess:
-    """Lets in keys with one permission, for the merchant in the path."""
+    """Lets in keys with all of some permissions, for the merchant in the path."""
 
-    def __init__(self, scope: Scope) -> None:
-        self.scope = scope
+    def __init__(self, *scopes: Scope) -> None:
+        self.scopes = scopes
 
     async def __call__(
         self,
@@ -168,7 +168,8 @@ class TenantAccess:
     ) -> Granted:
         """Return the grant; refuses parameters and bodies that the route does not have."""
         services, caller = _caller(request)
-        caller.demand(self.scope)
+        for scope in self.scopes:
+            caller.demand(scope)
         merchant = await merchants.find(services.control, caller, m)
         unasked.refuse_parameters(request)
         await unasked.refuse_body(request)

@@ -13,7 +13,7 @@ from payhooks.ids import KeyId, MerchantId
 
 
 class Scope(StrEnum):
-    """What a key may do. Every route declares the one it needs."""
+    """What a key may do. Every route declares what it needs."""
 
     EVENTS_WRITE = "events:write"
     EVENTS_READ = "events:read"

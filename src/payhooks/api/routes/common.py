@@ -48,9 +48,9 @@ def demand_order(gte: object, lt: object, *, pointer: str = "?created[lt]") -> N
         raise InvalidError.at(pointer, "out_of_range", "The span ends before it begins.")
 
 
-def tenant(scope: Scope) -> Any:  # noqa: ANN401 - FastAPI's Depends has no type of its own
-    """Return the dependency of a route of one merchant that needs *scope*."""
-    return Depends(TenantAccess(scope))
+def tenant(*scopes: Scope) -> Any:  # noqa: ANN401 - FastAPI's Depends has no type of its own
+    """Return the dependency of a route of one merchant that needs all of *scopes*."""
+    return Depends(TenantAccess(*scopes))
 
 
 def installation(scope: Scope) -> Any:  # noqa: ANN401 - as above
@@ -64,6 +64,7 @@ EndpointsRead = Annotated[Granted, tenant(Scope.ENDPOINTS_READ)]
 EndpointsWrite = Annotated[Granted, tenant(Scope.ENDPOINTS_WRITE)]
 SecretsRead = Annotated[Granted, tenant(Scope.SECRETS_READ)]
 DeliveriesRead = Annotated[Granted, tenant(Scope.DELIVERIES_READ)]
+FeedRead = Annotated[Granted, tenant(Scope.DELIVERIES_READ, Scope.EVENTS_READ)]
 DeliveriesWrite = Annotated[Granted, tenant(Scope.DELIVERIES_WRITE)]
 ConnectorsRead = Annotated[Granted, tenant(Scope.CONNECTORS_READ)]
 ConnectorsWrite = Annotated[Granted, tenant(Scope.CONNECTORS_WRITE)]

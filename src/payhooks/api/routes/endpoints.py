@@ -10,9 +10,9 @@ from payhooks.api import views
 from payhooks.api.pagination import PageQuery
 from payhooks.api.routes.common import (
     PROBLEMS,
-    DeliveriesRead,
     EndpointsRead,
     EndpointsWrite,
+    FeedRead,
     IfMatch,
     SecretsRead,
     TextId,
@@ -183,12 +183,15 @@ async def rotate(
 
 @router.get("/{endpoint_id}/feed", response_model=FeedView, summary="Pull deliveries")
 async def feed(
-    granted: DeliveriesRead,
+    granted: FeedRead,
     endpoint_id: TextId,
     after: Annotated[int, Query(ge=0, le=_SEQUENCE_MAX)] = 0,
     limit: Annotated[int, Query(ge=1, le=PAGE_SIZE_MAX)] = PAGE_SIZE_DEFAULT,
 ) -> Response:
-    """Return the same deliveries to pull, by a sequence without gaps."""
+    """Return the same deliveries to pull, by a sequence without gaps.
+
+    It has the payloads, and needs `events:read` beside `deliveries:read`.
+    """
     endpoint = await endpoints.find(granted.control, granted.merchant, endpoint_id)
     found = await granted.control.store.feed(
         granted.merchant.id, endpoint.id, after=after, limit=limit + 1
