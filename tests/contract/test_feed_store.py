@@ -37,6 +37,16 @@ async def test_the_feed_numbers_deliveries_without_a_gap(world: World) -> None:
     assert await feed(0) == [(1, events[0].id), (2, events[1].id)]
 
 
+async def test_the_feed_says_of_an_event_that_its_payload_was_removed(world: World) -> None:
+    """Else who pulls would take the null that is left for what was published."""
+    merchant, endpoint = await _lane(world)
+    events = [await world.publish(merchant, endpoint) for _ in range(2)]
+    await world.store.expunge(merchant.id, events[0].id, world.audit(merchant.id))
+    entries = await world.store.feed(merchant.id, endpoint.id, after=0, limit=10)
+    said = [(one.event.id, one.event.data == b"null", one.expunged) for one in entries]
+    assert said == [(events[0].id, True, True), (events[1].id, False, False)]
+
+
 async def test_the_feed_finds_what_was_committed_late(world: World) -> None:
     """Two processes accept; the one whose clock is behind makes the lower id later."""
     merchant, endpoint = await _lane(world)

@@ -286,6 +286,19 @@ async def test_a_filter_that_is_not_understood_is_refused(world: World, query: s
     assert (answer.status, answer.json["type"]) == (422, "/problems/validation")
 
 
+async def test_a_feed_shows_each_event_as_it_is_read_by_itself(world: World) -> None:
+    """Also one whose payload was removed: its null is not what was published."""
+    merchant = await world.merchant()
+    endpoint = (await world.endpoint(merchant))["id"]
+    event = (await world.publish(merchant, data={"amount": 5})).json["id"]
+    await world.call("POST", f"/v1/merchants/{merchant}/events/{event}/expunge")
+    read = (await world.call("GET", f"/v1/merchants/{merchant}/events/{event}")).json
+    feed = await world.call("GET", f"/v1/merchants/{merchant}/endpoints/{endpoint}/feed")
+    [entry] = feed.json["data"]
+    assert entry["event"]["expunged"] is True
+    assert entry["event"].items() <= read.items()
+
+
 async def test_a_reference_is_taken_wherever_an_id_is_and_stays(world: World) -> None:
     """Operators speak of merchants by their own ids."""
     merchant = await world.merchant(reference="shop_1")

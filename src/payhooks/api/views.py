@@ -199,7 +199,7 @@ def feed_entry(value: FeedEntry) -> View:
     return {
         "sequence": value.sequence,
         "delivery": delivery(value.delivery),
-        "event": event(value.event),
+        "event": event(value.event, expunged=value.expunged),
     }
 
 

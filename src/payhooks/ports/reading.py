@@ -57,6 +57,7 @@ class FeedEntry(msgspec.Struct, frozen=True, kw_only=True):
     sequence: int  # from 1, without a gap
     delivery: Delivery
     event: Event
+    expunged: bool
 
 
 class Subscription(msgspec.Struct, frozen=True, kw_only=True):

@@ -121,14 +121,7 @@ class MemoryRead:
             lane.sequence_last += 1
             feed[lane.sequence_last] = id_
         shown = [sequence for sequence in feed if sequence > after][:limit]
-        return [
-            FeedEntry(
-                sequence=sequence,
-                delivery=self._delivery(feed[sequence]),
-                event=self._tables.events[event_id_of(feed[sequence])].event,
-            )
-            for sequence in shown
-        ]
+        return [self._feed_entry(sequence, feed[sequence]) for sequence in shown]
 
     async def subscriptions(self, merchant_id: MerchantId) -> list[Subscription]:
         """See ReadStore."""
@@ -220,6 +213,15 @@ class MemoryRead:
             replay_id=row.replay_id,
             position=undone.position if undone and row.order_key is not None else None,
             held=waits and self._tables.held(row.endpoint_id),
+        )
+
+    def _feed_entry(self, sequence: int, delivery_id: DeliveryId) -> FeedEntry:
+        row = self._tables.events[event_id_of(delivery_id)]
+        return FeedEntry(
+            sequence=sequence,
+            delivery=self._delivery(delivery_id),
+            event=row.event,
+            expunged=row.expunged,
         )
 
     def _event(self, event_id: EventId) -> StoredEvent:

@@ -162,6 +162,7 @@ class PostgresRead:
                 sequence=row["sequence"],
                 delivery=delivery(row),
                 event=event(row, id_=EventId(row["event_id"])),
+                expunged=row["expunged"],
             )
             for row in await self._control.persist(once)
         ]

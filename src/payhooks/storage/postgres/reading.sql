@@ -116,7 +116,7 @@ WHERE l.endpoint_id = $1 AND n.last IS NOT NULL
 -- name: feed_page
 SELECT f.sequence, a.*, coalesce(l.state IN (1, 2) AND a.state IN (0, 2), false) AS held,
   e.id AS event_id, e.type, e.family, e.data, e.object_type, e.object_id, e.occurred_at,
-  e.ordering_key, e.metadata
+  e.ordering_key, e.metadata, e.expunged
 FROM (
   SELECT x.sequence, x.delivery_id FROM feed_entries x
   WHERE x.endpoint_id = $1 AND x.sequence > $3 ORDER BY x.sequence LIMIT $4) f

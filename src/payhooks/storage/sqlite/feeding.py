@@ -81,4 +81,9 @@ def _entry(
     stored = events(db, merchant_id, where, 1)
     if not deliveries or not stored:
         return None
-    return FeedEntry(sequence=sequence, delivery=deliveries[0], event=stored[0].event)
+    return FeedEntry(
+        sequence=sequence,
+        delivery=deliveries[0],
+        event=stored[0].event,
+        expunged=stored[0].expunged,
+    )
