@@ -42,8 +42,15 @@ def application(event: Event) -> None:
             change_stock(connection, event)
         elif first and event.type == "transaction.sale.success":
             # Not the stock: what a sale took from it comes as product.inventory.ordered.
-            row = (event.object_id, event.data["amount"])
+            row = (event.object_id, amount_of(event))
             connection.execute("INSERT INTO paid VALUES (?, ?) ON CONFLICT (sale) DO NOTHING", row)
+
+
+def amount_of(event: Event) -> str:
+    """Return what a sale was for, which the console writes at one of two places."""
+    sale = event.data
+    amount: str = sale["amount"] if "amount" in sale else sale["amount_detail"]["amount"]
+    return amount
 
 
 def change_stock(connection: sqlite3.Connection, event: Event) -> None:

@@ -16,6 +16,11 @@ import pytest
 from tests.support.ports import free_port
 from tests.support.receiving import until
 from tests.support.server import ROOT, Api, Server, Tenant
+from tests.support.shipped import example_of
+
+from payhooks.catalogue import CATALOGUE
+from payhooks.clock import SystemClock
+from payhooks.receiver.samples import body_of, signed
 
 pytestmark = pytest.mark.shows("V56")
 
@@ -159,6 +164,30 @@ def test_the_cart_has_as_much_as_the_console(begin: Callable[[str], Example]) ->
     cart.tell_again(cart.tell("transaction.sale.success", sale))
     assert cart.rows("SELECT product, on_hand FROM stock") == [("product_1", 391)]
     assert cart.rows("SELECT * FROM paid") == [("sale_1", "5.00")]
+
+
+def test_the_cart_takes_what_the_catalogue_shows_of_the_console(
+    begin: Callable[[str], Example],
+) -> None:
+    """They are what `payhooks trigger` sends, and the first that anybody tries it with."""
+    cart = begin("shopping_cart")
+    family = [one for one in CATALOGUE.types if one.family == "merchant-console"]
+    kinds = [one.name for one in family if one.name.startswith(("product.", "transaction.sale."))]
+    assert {"product.inventory.ordered", "transaction.sale.success"} < set(kinds)
+    now = SystemClock().now()
+    for kind in kinds:
+        body = body_of(
+            "merchant-console",
+            event_type=kind,
+            event_id=kind,
+            object_type="transaction",
+            data=example_of("merchant-console", kind),
+            at=now,
+        )
+        request = signed("merchant-console", body, SECRET, event_id=kind, now=now)
+        assert cart.post(request.body, request.headers) == 204, kind
+    assert cart.rows("SELECT product FROM stock") == [("8nf0wz2q5k7xr1c",)]
+    assert cart.rows("SELECT * FROM paid") == [("1nftvzx7xtcggm3", "5.00")]
 
 
 def test_a_sale_that_names_no_key_is_not_noted_as_paid(begin: Callable[[str], Example]) -> None:
