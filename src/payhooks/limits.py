@@ -36,6 +36,8 @@ LIVE_SECRETS_MAX: Final = 5  # Signatures per request while rotating fast; heade
 ROTATION_GRACE_S_MAX: Final = 7 * 86_400
 RETRY_DELAYS_MAX: Final = 100
 RETRY_DELAY_S_MAX: Final = 30 * 86_400  # Adyen's thirty days, the longest in the field.
+# Of edits at once one is always first: who names no version needs no more tries than there are.
+EDIT_TRIES_MAX: Final = 20
 PAGE_SIZE_MAX: Final = 100
 PAGE_SIZE_DEFAULT: Final = 20
 

@@ -4,17 +4,18 @@
 the only proof of permission that the functions beside this file take.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
 from payhooks.clock import Clock
 from payhooks.control.keyring import Keyring
 from payhooks.control.passwords import Passwords
-from payhooks.errors import ForbiddenError, NotFoundError
+from payhooks.errors import ForbiddenError, NotFoundError, StaleVersionError
 from payhooks.ids import IdSource, MerchantId
+from payhooks.limits import EDIT_TRIES_MAX
 from payhooks.model.audit import AuditEntry
 from payhooks.model.endpoint import Ordering
 from payhooks.model.key import Scope
@@ -25,6 +26,8 @@ from payhooks.ports.fetching import Fetcher
 from payhooks.ports.mailing import Mailer
 from payhooks.ports.settling import Settlement
 from payhooks.ports.store import Store
+
+Edited = TypeVar("Edited")
 
 _WEBHOOKS: Final = "http://127.0.0.1:8420/webhooks/"
 
@@ -119,6 +122,23 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
 
 SYSTEM = Caller(actor="system", scopes=frozenset({Scope.OPERATOR}))
+
+
+async def upon_what_is_there(edit: Callable[[], Awaitable[Edited]]) -> Edited:
+    """Return what *edit* makes of what it reads; where another came between, it does both anew.
+
+    For who says what is to be, whatever is there by now: of two at once both are made.
+
+    Raises:
+        StaleVersionError: Others were first in each of EDIT_TRIES_MAX tries.
+
+    """
+    for _ in range(EDIT_TRIES_MAX - 1):
+        try:
+            return await edit()
+        except StaleVersionError:
+            continue
+    return await edit()
 
 
 def audit_entry(  # noqa: PLR0913 - every part is named at the call site

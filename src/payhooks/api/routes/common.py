@@ -1,12 +1,15 @@
 """What routes share: grants, versions, filters."""
 
 import re
-from typing import Annotated, Any, Final
+from collections.abc import Awaitable, Callable
+from functools import partial, wraps
+from typing import Annotated, Any, Final, ParamSpec
 
-from fastapi import Depends, Header, Path
+from fastapi import Depends, Header, Path, Response
 
 from payhooks.api.auth import Granted, InstallationAccess, TenantAccess
 from payhooks.api.schemas.responses import ProblemView
+from payhooks.control.context import upon_what_is_there
 from payhooks.errors import InvalidError, StaleVersionError
 from payhooks.model.key import Scope
 
@@ -19,6 +22,8 @@ def _refusals(*statuses: str) -> dict[int | str, dict[str, Any]]:
 PROBLEMS: Final = _refusals("4XX", "5XX")
 
 _ETAG: Final = re.compile(r'(?:W/)?"?([0-9]{1,9})"?')
+
+_Parts = ParamSpec("_Parts")
 
 IfMatch = Annotated[
     str | None,
@@ -40,6 +45,24 @@ def if_version(if_match: str | None) -> int | None:
     if found is None:
         raise StaleVersionError("The If-Match is none of our ETags.")
     return int(found[1])
+
+
+def unconditional(
+    route: Callable[_Parts, Awaitable[Response]],
+) -> Callable[_Parts, Awaitable[Response]]:
+    """Return the route of an edit, which without an If-Match is made upon whatever is there.
+
+    Else who sent none, and was met by another edit, would be told to read again what they may
+    never have read. The route must read what it edits: what it was granted is read once.
+    """
+
+    @wraps(route)
+    async def repeated(*args: _Parts.args, **kwargs: _Parts.kwargs) -> Response:
+        if kwargs.get("if_match") in {None, "*"}:
+            return await upon_what_is_there(partial(route, *args, **kwargs))
+        return await route(*args, **kwargs)
+
+    return repeated
 
 
 def demand_order(gte: object, lt: object, *, pointer: str = "?created[lt]") -> None:

@@ -17,6 +17,7 @@ from payhooks.api.routes.common import (
     IfMatch,
     TextId,
     if_version,
+    unconditional,
 )
 from payhooks.api.schemas.connectors import (
     ConnectorCreate,
@@ -75,6 +76,7 @@ async def read(granted: ConnectorsRead, connector_id: TextId) -> Response:
 
 
 @router.patch("/{connector_id}", response_model=ConnectorView, summary="Edit a connector")
+@unconditional
 async def edit(
     granted: ConnectorsWrite, connector_id: TextId, body: ConnectorEdit, if_match: IfMatch = None
 ) -> Response:
@@ -91,6 +93,7 @@ async def edit(
 
 
 @router.delete("/{connector_id}", status_code=204, summary="Delete a connector")
+@unconditional
 async def delete(
     granted: ConnectorsWrite, connector_id: TextId, if_match: IfMatch = None
 ) -> Response:
@@ -109,6 +112,7 @@ async def delete(
     response_model=ConnectorView,
     summary="Rotate the secret of a connector",
 )
+@unconditional
 async def rotate(
     granted: ConnectorsWrite, connector_id: TextId, body: RotateConnectorBody
 ) -> Response:
@@ -125,6 +129,7 @@ async def rotate(
 
 
 @router.post("/{connector_id}/disable", response_model=ConnectorView, summary="Disable a connector")
+@unconditional
 async def disable(granted: ConnectorsWrite, connector_id: TextId) -> Response:
     """Hear nothing more by it: from outside there is no such connector."""
     found = await _find(granted, connector_id)
@@ -132,6 +137,7 @@ async def disable(granted: ConnectorsWrite, connector_id: TextId) -> Response:
 
 
 @router.post("/{connector_id}/enable", response_model=ConnectorView, summary="Enable a connector")
+@unconditional
 async def enable(granted: ConnectorsWrite, connector_id: TextId) -> Response:
     """Hear it again."""
     found = await _find(granted, connector_id)

@@ -17,6 +17,7 @@ from payhooks.api.routes.common import (
     SecretsRead,
     TextId,
     if_version,
+    unconditional,
 )
 from payhooks.api.schemas.delivery_responses import FeedView
 from payhooks.api.schemas.requests import (
@@ -78,6 +79,7 @@ async def read(granted: EndpointsRead, endpoint_id: TextId) -> Response:
 
 
 @router.patch("/{endpoint_id}", response_model=EndpointView, summary="Edit an endpoint")
+@unconditional
 async def edit(
     granted: EndpointsWrite, endpoint_id: TextId, body: EndpointEdit, if_match: IfMatch = None
 ) -> Response:
@@ -98,6 +100,7 @@ async def edit(
 
 
 @router.delete("/{endpoint_id}", status_code=204, summary="Delete an endpoint")
+@unconditional
 async def delete(
     granted: EndpointsWrite, endpoint_id: TextId, if_match: IfMatch = None
 ) -> Response:
@@ -110,6 +113,7 @@ async def delete(
 
 
 @router.post("/{endpoint_id}/pause", response_model=EndpointView, summary="Pause an endpoint")
+@unconditional
 async def pause(granted: EndpointsWrite, endpoint_id: TextId) -> Response:
     """Deliveries are made and wait."""
     endpoint = await endpoints.find(granted.control, granted.merchant, endpoint_id)
@@ -118,6 +122,7 @@ async def pause(granted: EndpointsWrite, endpoint_id: TextId) -> Response:
 
 
 @router.post("/{endpoint_id}/resume", response_model=EndpointView, summary="Resume an endpoint")
+@unconditional
 async def resume(granted: EndpointsWrite, endpoint_id: TextId) -> Response:
     """Let go what waits, in the order of acceptance."""
     endpoint = await endpoints.find(granted.control, granted.merchant, endpoint_id)
@@ -126,6 +131,7 @@ async def resume(granted: EndpointsWrite, endpoint_id: TextId) -> Response:
 
 
 @router.post("/{endpoint_id}/disable", response_model=EndpointView, summary="Disable an endpoint")
+@unconditional
 async def disable(granted: EndpointsWrite, endpoint_id: TextId) -> Response:
     """Make no more deliveries; what it misses, a replay can bring."""
     endpoint = await endpoints.find(granted.control, granted.merchant, endpoint_id)
@@ -134,6 +140,7 @@ async def disable(granted: EndpointsWrite, endpoint_id: TextId) -> Response:
 
 
 @router.post("/{endpoint_id}/enable", response_model=EndpointView, summary="Enable an endpoint")
+@unconditional
 async def enable(granted: EndpointsWrite, endpoint_id: TextId) -> Response:
     """Let it hear again; what it missed, a replay can bring."""
     endpoint = await endpoints.find(granted.control, granted.merchant, endpoint_id)

@@ -9,7 +9,14 @@ from msgspec import UNSET
 from payhooks.api import catalogue_views, views
 from payhooks.api.auth import Granted
 from payhooks.api.problems import Kind, ending
-from payhooks.api.routes.common import PROBLEMS, CatalogueRead, IfMatch, Operator, if_version
+from payhooks.api.routes.common import (
+    PROBLEMS,
+    CatalogueRead,
+    IfMatch,
+    Operator,
+    if_version,
+    unconditional,
+)
 from payhooks.api.schemas.catalogue import (
     EventTypeCreate,
     EventTypeEdit,
@@ -65,6 +72,7 @@ async def create(granted: Operator, body: EventTypeCreate) -> Response:
 
 
 @router.patch("/{family}/{name}", response_model=EventTypeInFullView, summary="Edit an event type")
+@unconditional
 async def edit(
     granted: Operator,
     family: Annotated[str, Path(max_length=40)],

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
+from payhooks import ids
 from payhooks.api import views
 from payhooks.api.pagination import PageQuery
 from payhooks.api.routes.common import (
@@ -13,6 +14,7 @@ from payhooks.api.routes.common import (
     Operator,
     OperatorOfMerchant,
     if_version,
+    unconditional,
 )
 from payhooks.api.schemas.requests import MerchantCreate, MerchantEdit
 from payhooks.api.schemas.responses import MerchantPage, MerchantView
@@ -50,14 +52,16 @@ async def read(granted: MerchantRead) -> Response:
 
 
 @one.patch("", response_model=MerchantView, summary="Edit a merchant")
+@unconditional
 async def edit(
     granted: OperatorOfMerchant, body: MerchantEdit, if_match: IfMatch = None
 ) -> Response:
     """Operator only; what is left out keeps its value."""
+    printed = ids.to_text(ids.MERCHANT, granted.merchant.id)
     merchant = await merchants.edit(
         granted.control,
         granted.caller,
-        granted.merchant,
+        await merchants.find(granted.control, granted.caller, printed),
         _draft(body),
         if_version=if_version(if_match),
     )

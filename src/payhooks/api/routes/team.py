@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from payhooks import ids
 from payhooks.api import views
 from payhooks.api.pagination import PageQuery
-from payhooks.api.routes.common import PROBLEMS, IfMatch, TeamRead, TeamWrite, TextId
+from payhooks.api.routes.common import PROBLEMS, IfMatch, TeamRead, TeamWrite, TextId, unconditional
 from payhooks.api.schemas.team import (
     InvitationCreate,
     InvitationPage,
@@ -65,6 +65,7 @@ async def read(granted: TeamRead, user_id: TextId) -> Response:
 
 
 @router.patch("/users/{user_id}", response_model=MemberView, summary="Give a member another role")
+@unconditional
 async def edit(
     granted: TeamWrite, user_id: TextId, body: MemberEdit, if_match: IfMatch = None
 ) -> Response:
@@ -77,6 +78,7 @@ async def edit(
 
 
 @router.delete("/users/{user_id}", status_code=204, summary="Take a member out of the team")
+@unconditional
 async def remove(granted: TeamWrite, user_id: TextId, if_match: IfMatch = None) -> Response:
     """Keep the user, and their place in other teams; the last owner of a team stays in it."""
     member = await users.find_member(granted.control, granted.merchant.id, user_id)
