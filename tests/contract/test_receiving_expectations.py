@@ -71,6 +71,26 @@ async def test_an_expectation_is_judged_by_one_and_by_others_when_that_died(
     assert set(await _claim(inbound)) == {first.id, second.id}
 
 
+async def test_whose_turn_it_is_not_is_left_for_later(inbound: Inbound) -> None:
+    """Of a merchant whose provider is silent as much is under way as may be: others come next."""
+    connector = await inbound.connector(await inbound.world.merchant())
+    other = await inbound.connector(await inbound.world.merchant())
+    third = await inbound.connector(await inbound.world.merchant())
+    mine = [await inbound.expects(inbound.expectation(connector, f"p{n}")) for n in range(3)]
+    await inbound.world.advance(1)
+    theirs = await inbound.expects(inbound.expectation(other))
+    await inbound.expects(inbound.expectation(third))
+    await inbound.world.advance(1)
+
+    claim = inbound.store.claim_expectations
+    skipped = [connector.merchant_id, third.merchant_id]
+    claimed = await claim(limit=2, for_s=FOR_S, skip=skipped)
+    assert [one.id for one in claimed] == [theirs.id]
+    assert await claim(limit=2, for_s=FOR_S, skip=skipped) == []
+    left = await claim(limit=3, for_s=FOR_S)
+    assert {one.id for one in left} == {one.id for one in mine}
+
+
 async def test_an_object_has_one_expectation_the_first(inbound: Inbound) -> None:
     """It waits since then; a later message that finds it waiting must not begin anew."""
     merchant, other = await inbound.world.merchant(), await inbound.world.merchant()

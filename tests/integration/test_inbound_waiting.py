@@ -1,9 +1,11 @@
 """What waits for too long is asked for, shown and said once; what follows from what is heard."""
 
+import asyncio
 import json
 from datetime import timedelta
 
 import pytest
+from tests.connectors import answered_by_mollie as mollie
 from tests.support.inbound_world import HEARD_AT, InboundWorld, later
 
 from payhooks.flow.orders import OrderFollower
@@ -121,6 +123,41 @@ async def test_who_can_be_asked_is_asked_before_anybody_is_alarmed() -> None:
     ]
     whose = (await world.merchant_itself(merchant)).id
     assert await world.store.overdue(whose, None, Window(limit=10)) == []
+
+
+@pytest.mark.shows("N07")
+async def test_a_provider_who_is_silent_delays_nobody_elses_news() -> None:
+    """Hundreds of one merchant's payments were overdue first, and each waits for an answer."""
+    world = InboundWorld()
+    silent, other = await world.merchant(), await world.merchant()
+    await world.connector(silent, "mollie", secrets=(), credential=mollie.LIVE.credential)
+    await world.connector(other, "owngateway")
+    pending = {**mollie.PAYMENT, "status": "pending", "createdAt": "2026-10-20T12:00:00Z"}
+
+    def answer(request: Fetch) -> Fetched:
+        id_ = request.url.split("?")[0].rsplit("/")[-1]
+        return Fetched(status=200, body=json.dumps({**pending, "id": id_}).encode())
+
+    world.fetcher.script = answer
+    payments = [f"tr_{number}" for number in range(30)]
+    for id_ in payments:
+        await world.hears(silent, "mollie", {}, f"id={id_}".encode())
+    await world.process()
+    await _hears(world, other, "payment_processing", 0)
+    world.advance(timedelta(hours=25).total_seconds())
+    world.fetcher.answers.clear()
+
+    step = asyncio.create_task(world.expecter.step())
+    for _ in range(1_000):
+        await asyncio.sleep(0)
+    assert len(world.fetcher.asked) - len(payments) == 8, "asked at once, for one merchant"
+    assert await _types(world, other) == [
+        ("payment_processing", None),
+        ("payment_processing", True),
+    ]
+    world.fetcher.answers.set()
+    assert await step == len(payments) + 1
+    assert len(world.fetcher.asked) == 2 * len(payments)
 
 
 @pytest.mark.shows("N04", "N05")

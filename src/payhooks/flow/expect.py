@@ -2,10 +2,12 @@
 
 An expectation is judged when it is due, by folding its object again: it waits still, or it does
 not. What the provider answers is kept as a receipt and processed like what he sends by himself.
+He may not answer for seconds: then what others wait for is judged meanwhile.
 """
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
@@ -28,13 +30,18 @@ from payhooks.flow.conclude import FAMILY
 from payhooks.flow.messages import Account, asked_for
 from payhooks.flow.normalise import Normaliser
 from payhooks.flow.publication import Publication
-from payhooks.ids import MERCHANT, to_text
+from payhooks.ids import MERCHANT, MerchantId, to_text
 from payhooks.model.expectation import Expectation
 from payhooks.ports.telemetry import Telemetry
 
 PROCESSING: Final = "payment_processing"
 CLAIMED_S: Final = 30.0
-CLAIM_MAX: Final = 10  # each may wait for its provider; all of them end within the claim
+CLAIM_MAX: Final = 4
+# Each may wait for its provider; all of them end within the claim. Of who has more than half of
+# his none are claimed, so that he has no more than these.
+AT_ONCE_MAX: Final = 64
+AT_ONCE_OF_ONE_MAX: Final = 2 * CLAIM_MAX
+CLAIM_EVERY_S: Final = 1.0
 # What is overdue is looked at again so often, and asked for again.
 AGAIN_S: Final = 3_600.0
 OBJECT_BYTES_MAX: Final = 1024 * 1024
@@ -57,12 +64,48 @@ class Expecter:
         self._normaliser = normaliser
         self._book = book
         self._telemetry = telemetry
+        self._under_way: dict[asyncio.Task[None], MerchantId] = {}
 
     async def step(self) -> int:
-        """Judge what is due; return how many that were."""
-        due = await self._control.store.claim_expectations(limit=CLAIM_MAX, for_s=CLAIMED_S)
-        await asyncio.gather(*[self._end(expectation) for expectation in due])
+        """Judge what is due, until nothing is under way; return how many that were.
+
+        Broken off, it breaks off what is under way.
+        """
+        judged = 0
+        try:
+            while True:
+                begun = await self._begin()
+                judged += begun
+                if not self._under_way:
+                    return judged
+                if begun < CLAIM_MAX:  # there is no more, or no room for more
+                    await asyncio.wait(
+                        list(self._under_way),
+                        timeout=CLAIM_EVERY_S,
+                        return_when=asyncio.FIRST_COMPLETED,
+                    )
+        finally:
+            await self._break_off()
+
+    async def _begin(self) -> int:
+        """Begin as many as there is room for; return how many."""
+        room = min(AT_ONCE_MAX - len(self._under_way), CLAIM_MAX)
+        if not room:
+            return 0
+        busy = Counter(self._under_way.values())
+        full = [id_ for id_, count in busy.items() if count > AT_ONCE_OF_ONE_MAX - CLAIM_MAX]
+        due = await self._control.store.claim_expectations(limit=room, for_s=CLAIMED_S, skip=full)
+        for expectation in due:
+            task = asyncio.create_task(self._end(expectation))
+            self._under_way[task] = expectation.merchant_id
+            task.add_done_callback(self._under_way.pop)
         return len(due)
+
+    async def _break_off(self) -> None:
+        while self._under_way:
+            for task in self._under_way:
+                task.cancel()
+            await asyncio.wait(list(self._under_way))
 
     async def _end(self, expectation: Expectation) -> None:
         try:

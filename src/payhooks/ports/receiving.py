@@ -5,7 +5,7 @@ it in the same transaction (``Arrival.conclusion``). A receipt that tells nothin
 alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -238,8 +238,13 @@ class ReceivingStore(Protocol):
         """Return the names that the object has."""
         ...
 
-    async def claim_expectations(self, *, limit: int, for_s: float) -> list[Expectation]:
-        """Take expectations that are due; they are due again for others after so long."""
+    async def claim_expectations(
+        self, *, limit: int, for_s: float, skip: Collection[MerchantId] = ()
+    ) -> list[Expectation]:
+        """Take what has been due for longest, of no merchant in *skip*.
+
+        It is due again for others after so long.
+        """
         ...
 
     async def write_expectation(self, expectation: Expectation, *, due_in_s: float) -> None:

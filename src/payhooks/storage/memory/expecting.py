@@ -1,6 +1,7 @@
 """What is waited for: one expectation an object."""
 
 from collections import Counter
+from collections.abc import Collection
 
 import msgspec
 
@@ -17,10 +18,16 @@ class MemoryExpect:
 
     _tables: Tables
 
-    async def claim_expectations(self, *, limit: int, for_s: float) -> list[Expectation]:
+    async def claim_expectations(
+        self, *, limit: int, for_s: float, skip: Collection[MerchantId] = ()
+    ) -> list[Expectation]:
         """See ReceivingStore."""
         now = self._tables.now()
-        due = [one for one in self._tables.expectations.values() if to_us(one.due_at) <= now]
+        due = [
+            one
+            for one in self._tables.expectations.values()
+            if to_us(one.due_at) <= now and one.merchant_id not in skip
+        ]
         taken = sorted(due, key=lambda one: (one.due_at, one.id))[:limit]
         for one in taken:
             self._write_due(one, now + span_us(for_s))

@@ -1,5 +1,6 @@
 """What is waited for: one expectation an object."""
 
+from collections.abc import Collection
 from typing import Final
 
 import msgspec
@@ -21,10 +22,12 @@ class PostgresExpect:
     _control: Connections
     _hearing: Connections
 
-    async def claim_expectations(self, *, limit: int, for_s: float) -> list[Expectation]:
+    async def claim_expectations(
+        self, *, limit: int, for_s: float, skip: Collection[MerchantId] = ()
+    ) -> list[Expectation]:
         """See ReceivingStore."""
         found = []
-        for row in await self._hearing.call(_SQL["claim"], limit, for_s):
+        for row in await self._hearing.call(_SQL["claim"], limit, for_s, list(skip)):
             try:
                 found.append(_expectation(row))
             except DamagedError:

@@ -1,7 +1,7 @@
 What is waited for.
 
 -- name: claim
-SELECT * FROM claim_expectations_v1($1, $2)
+SELECT * FROM claim_expectations_v2($1, $2, $3)
 
 -- By its id too: a later one of the same object is none of the caller's.
 

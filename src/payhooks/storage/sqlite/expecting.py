@@ -1,5 +1,6 @@
 """What is waited for: one expectation an object."""
 
+from collections.abc import Collection
 from typing import Final
 
 import apsw
@@ -10,7 +11,7 @@ from payhooks.model.expectation import Expectation
 from payhooks.ports.controlling import Window
 from payhooks.storage import statements
 from payhooks.storage.documents import decode, decode_readable, encode
-from payhooks.storage.sqlite.connection import Row, delay_us, from_us, rows, run, run_many
+from payhooks.storage.sqlite.connection import Row, blobs, delay_us, from_us, rows, run, run_many
 from payhooks.storage.sqlite.controlling import NEWEST
 from payhooks.storage.sqlite.parts import Part
 from payhooks.storage.sqlite.writer import Kind
@@ -21,11 +22,13 @@ _SQL: Final = statements.load(__package__, "expecting.sql")
 class SqliteExpect(Part):
     """See ReceivingStore."""
 
-    async def claim_expectations(self, *, limit: int, for_s: float) -> list[Expectation]:
+    async def claim_expectations(
+        self, *, limit: int, for_s: float, skip: Collection[MerchantId] = ()
+    ) -> list[Expectation]:
         """See ReceivingStore."""
 
         def look(db: apsw.Connection) -> list[Row]:
-            return rows(db, _SQL["due"], (self._now_us(), limit))
+            return rows(db, _SQL["due"], (self._now_us(), blobs(list(skip)), limit))
 
         def work(db: apsw.Connection) -> list[Expectation]:
             found = look(db)

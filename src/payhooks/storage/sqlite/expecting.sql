@@ -2,7 +2,8 @@
 
 -- name: due
 SELECT merchant_id, object_type, object_id, document FROM expectations
-WHERE due_at <= ? ORDER BY due_at, id LIMIT ?;
+WHERE due_at <= ? AND merchant_id NOT IN (SELECT value FROM carray(?))
+ORDER BY due_at, id LIMIT ?;
 
 -- name: claim
 UPDATE expectations SET due_at = ?

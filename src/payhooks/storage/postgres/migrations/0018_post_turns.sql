@@ -1,0 +1,2 @@
+-- Everybody says by now whose turn it is not.
+DROP FUNCTION claim_expectations_v1;
