@@ -7,6 +7,7 @@ import pytest
 from tests.support.inbound import PAYMENT, Inbound
 from tests.support.world import OWNER, World
 
+from payhooks.flow.conclude import unless_heard
 from payhooks.ids import ReceiptId
 from payhooks.model.receipt import Receipt, ReceiptState
 from payhooks.ports.accepting import Accepted, StaleHistory
@@ -46,6 +47,24 @@ async def test_an_event_of_half_a_history_is_not_stored(inbound: Inbound) -> Non
     assert isinstance(await inbound.tell(event, _drawn(inbound, receipt, seen=1)), Accepted)
     assert await inbound.is_told(merchant, event.id)
     assert len(await inbound.history(connector, "t-1")) == 2
+
+
+async def test_what_no_message_tells_is_not_stored_where_more_was_heard(inbound: Inbound) -> None:
+    """That an object waits still must not be told after what came of it."""
+    merchant = await inbound.world.merchant()
+    connector = await inbound.connector(merchant)
+    await inbound.heard(connector, "t-1")
+    looks = [
+        Seen(object_type=PAYMENT, object_id=object_id, count=count)
+        for object_id, count in (("t-1", 1), ("t-2", 0))
+    ]
+    late, later = [unless_heard(inbound.expectation(connector), looks) for _ in range(2)]
+    events = [inbound.world.event(merchant) for _ in range(2)]
+    assert isinstance(await inbound.tell(events[0], late), Accepted)
+    assert len(await inbound.history(connector, "t-1")) == 1
+    await inbound.heard(connector, "t-2")
+    assert await inbound.tell(events[1], later) == StaleHistory()
+    assert not await inbound.is_told(merchant, events[1].id)
 
 
 async def test_what_stands_beside_half_a_history_is_stored(inbound: Inbound) -> None:

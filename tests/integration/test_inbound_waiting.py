@@ -9,8 +9,10 @@ from tests.connectors import answered_by_mollie as mollie
 from tests.support.inbound_world import HEARD_AT, InboundWorld, later
 
 from payhooks.flow.orders import OrderFollower
+from payhooks.ids import MerchantId
 from payhooks.ports.controlling import Window
 from payhooks.ports.fetching import Fetch, Fetched
+from payhooks.ports.reading import EventFilter, StoredEvent
 
 PAYMENT = {
     "payment_id": "pay_1",
@@ -87,6 +89,39 @@ async def test_what_goes_on_at_last_is_overdue_no_more() -> None:
     assert await world.store.overdue(whose, None, Window(limit=10)) == []
     answer = await world.call("GET", f"/v1/merchants/{merchant}/objects/payment/pay_1")
     assert answer.json["state"] == "succeeded"
+
+
+@pytest.mark.shows("N07")
+@pytest.mark.parametrize("look", [1, 2])
+async def test_what_succeeds_while_it_is_found_late_is_not_told_as_late_afterwards(
+    look: int,
+) -> None:
+    """A receiver would take a payment that has its money for one that waits."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "owngateway")
+    await _hears(world, merchant, "payment_processing", 0)
+    world.advance(timedelta(hours=25).total_seconds())
+    events, looks = world.store.events, 0
+
+    async def read_before_it_succeeds(
+        whose: MerchantId, which: EventFilter, window: Window
+    ) -> list[StoredEvent]:
+        nonlocal looks
+        found, looks = await events(whose, which, window), looks + 1
+        if looks == look:
+            await _hears(world, merchant, "payment_succeeded", 5, status="succeeded")
+        return found
+
+    world.break_store("events", read_before_it_succeeds)
+    for _ in range(2):
+        await world.expecter.step()
+        world.advance(31.0)
+
+    told = await _types(world, merchant)
+    assert ("payment_processing", True) not in told[told.index(("payment_succeeded", None)) :]
+    itself = await world.merchant_itself(merchant)
+    assert await world.store.overdue(itself.id, None, Window(limit=10)) == []
 
 
 @pytest.mark.shows("N07")

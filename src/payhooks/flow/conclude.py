@@ -11,7 +11,7 @@ from payhooks.connectors import unified
 from payhooks.connectors.contract import Heard, Provider
 from payhooks.connectors.history import History, Word, identity_of
 from payhooks.flow.publication import Publication
-from payhooks.ids import CONNECTOR, RECEIPT, to_text
+from payhooks.ids import CONNECTOR, RECEIPT, ReceiptId, to_text
 from payhooks.model.connector import Connector
 from payhooks.model.expectation import Expectation
 from payhooks.model.merchant import Merchant
@@ -160,6 +160,20 @@ def drawn_from(end: Conclusion, asked: Seen) -> Conclusion:
     if place not in [(link.object_type, link.object_id) for link in links]:
         links.append(Link(object_type=asked.object_type, object_id=asked.object_id))
     return msgspec.structs.replace(end, seen=(*seen, asked), links=tuple(links))
+
+
+def unless_heard(expectation: Expectation, seen: Sequence[Seen]) -> Conclusion:
+    """Return what keeps news from being told where more was heard of its object than was *seen*.
+
+    It ends nothing: no receipt has the id of an expectation.
+    """
+    return Conclusion(
+        merchant_id=expectation.merchant_id,
+        receipt_id=ReceiptId(expectation.id),
+        connector_id=expectation.connector_id,
+        state=ReceiptState.PROCESSED,
+        seen=tuple(seen),
+    )
 
 
 def ended(

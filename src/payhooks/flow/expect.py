@@ -8,7 +8,8 @@ He may not answer for seconds: then what others wait for is judged meanwhile.
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
@@ -26,12 +27,13 @@ from payhooks.errors import (
     UnavailableError,
 )
 from payhooks.flow.accept import Acceptor
-from payhooks.flow.conclude import FAMILY
-from payhooks.flow.messages import Account, asked_for
+from payhooks.flow.conclude import FAMILY, HISTORY_MAX, seen_of, unless_heard
+from payhooks.flow.messages import Account, asked_for, subject_of
 from payhooks.flow.normalise import Normaliser
 from payhooks.flow.publication import Publication
 from payhooks.ids import MERCHANT, MerchantId, to_text
 from payhooks.model.expectation import Expectation
+from payhooks.ports.receiving import Seen
 from payhooks.ports.telemetry import Telemetry
 
 PROCESSING: Final = "payment_processing"
@@ -120,7 +122,11 @@ class Expecter:
         awaits = account.provider.waits
         story = await self._story(expectation)
         left_s = self._left_s(story, awaits)
-        if left_s is not None and left_s <= 0 and await self._ask(account, expectation):
+        seen: list[Seen] = []
+        if left_s is not None and left_s <= 0:
+            await self._ask(account, expectation)
+            # Before the look that is told of: what is heard from here on keeps it from being told.
+            seen = await self._seen(account, expectation)
             story = await self._story(expectation)
             left_s = self._left_s(story, awaits)
         if story is None or left_s is None:
@@ -129,7 +135,7 @@ class Expecter:
         since = story.state.since or expectation.since
         judged = msgspec.structs.replace(expectation, since=since, overdue=left_s <= 0)
         if judged.overdue and event_of(story) == PROCESSING:
-            await self._say(account, expectation, story)
+            await self._say(account, expectation, story, seen)
         due_in_s = AGAIN_S if judged.overdue else left_s
         await self._control.store.write_expectation(judged, due_in_s=due_in_s)
 
@@ -152,16 +158,38 @@ class Expecter:
             self._control, expectation.object_id, expectation.object_type, found, book=book
         )
 
-    async def _ask(self, account: Account, expectation: Expectation) -> bool:
-        """Ask the provider, and keep what he answers; False where nobody can, or none answers."""
+    async def _ask(self, account: Account, expectation: Expectation) -> None:
+        """Ask the provider, and keep what he answers, where he can be asked and answers."""
         about = asked_for(expectation.heard_type, expectation.heard_id)
-        try:
-            return await self._normaliser.ask(account, about) is not None
-        except (InvalidError, NotFetchedError):
-            return False
+        with suppress(InvalidError, NotFetchedError):
+            await self._normaliser.ask(account, about)
 
-    async def _say(self, account: Account, expectation: Expectation, story: ObjectStory) -> None:
-        """Tell once that it takes longer than it should."""
+    async def _seen(self, account: Account, expectation: Expectation) -> list[Seen]:
+        """Return how much was heard of the object: as the provider calls it, and as it is told."""
+        names = {
+            (expectation.heard_type, expectation.heard_id),
+            (expectation.object_type, expectation.object_id),
+        }
+        found = []
+        for about in [asked_for(*name) for name in sorted(names)]:
+            subject = subject_of(account, about)
+            before = await self._control.store.heard_before(subject, limit=HISTORY_MAX)
+            found.append(seen_of(about, before))
+        return found
+
+    async def _say(
+        self,
+        account: Account,
+        expectation: Expectation,
+        story: ObjectStory,
+        seen: Sequence[Seen],
+    ) -> None:
+        """Tell once that it takes longer than it should.
+
+        Raises:
+            HistoryMovedError: More was heard than was *seen*; nothing is told.
+
+        """
         newest = next((one.event for one in story.events if not one.expunged), None)
         if newest is None:
             return  # a person had all of it removed
@@ -184,6 +212,7 @@ class Expecter:
             idempotency_key=_key(expectation),
             # The data may differ from look to look: it is the same word.
             content=hashlib.sha256(_key(expectation).encode()).digest()[:16],
+            conclusion=unless_heard(expectation, seen),
         )
         [result] = await self._acceptor.publish(
             to_text(MERCHANT, expectation.merchant_id),

@@ -55,7 +55,8 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
 class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a receipt. Written where it is still RECEIVED; the rest goes with that.
 
-    Where more was heard of an object than was *seen*, nothing is written, and nothing is told.
+    Where more was heard of an object than was *seen*, nothing is written, and nothing is told;
+    news that no receipt tells goes with the end of one that is not there, for that alone.
     """
 
     merchant_id: MerchantId
