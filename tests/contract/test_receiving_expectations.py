@@ -8,6 +8,7 @@ from tests.support.world import World
 from payhooks.model.connector import Connector, ConnectorStatus
 from payhooks.model.expectation import Expectation
 from payhooks.ports.controlling import Window
+from payhooks.ports.receiving import Wait
 
 pytestmark = pytest.mark.shows("N11")
 
@@ -142,6 +143,34 @@ async def test_who_judges_an_old_expectation_leaves_the_new_one_of_its_object(
     assert await _claim(inbound) == []
     await inbound.world.advance(HOUR_S + 1)
     assert await _claim(inbound) == [new.id]
+
+
+async def test_what_is_heard_again_while_it_is_judged_stays_as_it_is(inbound: Inbound) -> None:
+    """The object went on, and waits anew: what was known when it was claimed says nothing of that.
+
+    Two in one batch are as good as one.
+    """
+    connector = await inbound.connector(await inbound.world.merchant())
+    await inbound.expects(inbound.expectation(connector, "pay_1"))
+    await inbound.world.advance(1)
+    [judged] = await inbound.store.claim_expectations(limit=1, for_s=FOR_S)
+    wait = Wait(expectation=inbound.expectation(connector, "pay_1"), due_in_s=HOUR_S)
+    receipts = [await inbound.received(connector) for _ in range(2)]
+    await inbound.store.conclude([inbound.conclusion(one, waits=(wait,)) for one in receipts])
+
+    await inbound.store.forget_expectation(judged)
+    late = msgspec.structs.replace(judged, overdue=True)
+    await inbound.store.write_expectation(late, due_in_s=HOUR_S)
+
+    assert await inbound.store.overdue(connector.merchant_id, None, ALL) == []
+    await inbound.world.advance(FOR_S + 1)
+    [again] = await inbound.store.claim_expectations(limit=1, for_s=FOR_S)
+    assert again.id == judged.id
+    overdue = msgspec.structs.replace(again, overdue=True)
+    await inbound.store.write_expectation(overdue, due_in_s=HOUR_S)
+    [shown] = await inbound.store.overdue(connector.merchant_id, None, ALL)
+    await inbound.store.forget_expectation(shown)
+    assert await inbound.store.overdue(connector.merchant_id, None, ALL) == []
 
 
 async def test_what_is_overdue_is_listed_newest_first(inbound: Inbound) -> None:

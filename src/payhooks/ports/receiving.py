@@ -70,7 +70,8 @@ class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
     links: tuple[Link, ...] = ()
     references: tuple[Reference, ...] = ()
     seen: tuple[Seen, ...] = ()
-    waits: tuple[Wait, ...] = ()  # each is kept where its object has none yet
+    # Each is kept where its object has none yet; one that is there was heard again.
+    waits: tuple[Wait, ...] = ()
 
 
 class Rest(msgspec.Struct, frozen=True, kw_only=True):
@@ -249,11 +250,14 @@ class ReceivingStore(Protocol):
         ...
 
     async def write_expectation(self, expectation: Expectation, *, due_in_s: float) -> None:
-        """Write it where it is still there, due in so many seconds of the store's time."""
+        """Write it where it is still there, due in so many seconds of the store's time.
+
+        One that was heard again since it was read stays as it is.
+        """
         ...
 
     async def forget_expectation(self, expectation: Expectation) -> None:
-        """Remove it: the object waits no more."""
+        """Remove it: the object waits no more. One that was heard again since it was read stays."""
         ...
 
     async def overdue(

@@ -68,7 +68,8 @@ class MemoryExpect:
     def _is_there(self, expectation: Expectation) -> bool:
         # By its id: a later one of the same object is none of this caller's.
         stored = self._tables.expectations.get(_subject(expectation))
-        return stored is not None and stored.id == expectation.id
+        read = (expectation.id, expectation.heard_again)
+        return stored is not None and (stored.id, stored.heard_again) == read
 
     def _write_due(self, expectation: Expectation, due_at: int) -> None:
         due = msgspec.structs.replace(expectation, due_at=from_us(due_at))

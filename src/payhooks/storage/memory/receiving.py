@@ -332,8 +332,12 @@ def conclude(tables: Tables, conclusion: Conclusion) -> None:
         expectation = wait.expectation
         subject = (merchant_id, expectation.object_type, expectation.object_id)
         due_at = from_us(now + span_us(wait.due_in_s))
-        due = msgspec.structs.replace(expectation, due_at=due_at)
-        tables.expectations.setdefault(subject, due)
+        kept = tables.expectations.get(subject)
+        if kept is None:
+            kept = msgspec.structs.replace(expectation, due_at=due_at)
+        else:
+            kept = msgspec.structs.replace(kept, heard_again=kept.heard_again + 1)
+        tables.expectations[subject] = kept
 
 
 def _heard(tables: Tables, subject: Subject) -> list[HeardBefore]:

@@ -62,10 +62,12 @@ class PostgresExpect:
 
 def _place(expectation: Expectation) -> tuple[object, ...]:
     names = (key(expectation.object_type), key(expectation.object_id))
-    return (expectation.merchant_id, *names, expectation.id)
+    return (expectation.merchant_id, *names, expectation.id, expectation.heard_again)
 
 
 def _expectation(row: Row) -> Expectation:
     # The columns are right: they change without the document.
     stored = documents.decode(Expectation, row["document"])
-    return msgspec.structs.replace(stored, due_at=row["due_at"], overdue=row["overdue"])
+    return msgspec.structs.replace(
+        stored, due_at=row["due_at"], overdue=row["overdue"], heard_again=row["heard_again"]
+    )

@@ -3,22 +3,25 @@ What is waited for.
 -- name: claim
 SELECT * FROM claim_expectations_v2($1, $2, $3)
 
--- By its id too: a later one of the same object is none of the caller's.
+-- By its id too: a later one of the same object is none of the caller's, and of one that was heard
+-- again he has not seen all.
 
 -- name: write
 UPDATE expectations
-SET (due_at, overdue, document) = (payhooks_now() + make_interval(secs => $5), $6, $7)
+SET (due_at, overdue, document) = (payhooks_now() + make_interval(secs => $6), $7, $8)
 WHERE merchant_id = $1 AND object_type = $2 AND object_id = $3 AND id = $4
+  AND heard_again = $5
 
 -- name: forget
 DELETE FROM expectations
 WHERE merchant_id = $1 AND object_type = $2 AND object_id = $3 AND id = $4
+  AND heard_again = $5
 
 -- Each connector apart, as only so the index gives them by id.
 
 -- name: overdue
-SELECT o.document, o.due_at, o.overdue FROM connector_health h CROSS JOIN LATERAL (
-  SELECT e.id, e.document, e.due_at, e.overdue FROM expectations e
+SELECT o.document, o.due_at, o.overdue, o.heard_again FROM connector_health h CROSS JOIN LATERAL (
+  SELECT e.id, e.document, e.due_at, e.overdue, e.heard_again FROM expectations e
   WHERE e.merchant_id = $1 AND e.connector_id = h.connector_id AND e.overdue
     AND e.id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
   ORDER BY e.id DESC LIMIT $3

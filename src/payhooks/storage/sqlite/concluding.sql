@@ -20,7 +20,8 @@ VALUES :rows ON CONFLICT DO NOTHING;
 
 -- name: expect
 INSERT INTO expectations (merchant_id, object_type, object_id, id, connector_id, due_at, overdue,
-  document) VALUES :rows ON CONFLICT DO NOTHING;
+  document) VALUES :rows
+ON CONFLICT DO UPDATE SET heard_again = expectations.heard_again + 1;
 
 -- Of retired receipts only what was told with them.
 -- name: heard_before

@@ -1,16 +1,17 @@
 """What is waited for: one expectation an object."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Final
 
 import apsw
 import msgspec
 
+from payhooks.errors import DamagedError
 from payhooks.ids import ConnectorId, MerchantId
 from payhooks.model.expectation import Expectation
 from payhooks.ports.controlling import Window
 from payhooks.storage import statements
-from payhooks.storage.documents import decode, decode_readable, encode
+from payhooks.storage.documents import decode, encode
 from payhooks.storage.sqlite.connection import Row, blobs, delay_us, from_us, rows, run, run_many
 from payhooks.storage.sqlite.controlling import NEWEST
 from payhooks.storage.sqlite.parts import Part
@@ -34,7 +35,7 @@ class SqliteExpect(Part):
             found = look(db)
             until = self._now_us() + delay_us(for_s)
             run_many(db, _SQL["claim"], [row[:3] for row in found], (until,))
-            return decode_readable(Expectation, [row[3] for row in found])
+            return _readable(row[3:] for row in found)
 
         # Mostly there is none, and to look for one nobody need write.
         return await self._write(Kind.QUICK, work) if await self._read(look) else []
@@ -62,7 +63,7 @@ class SqliteExpect(Part):
         before = NEWEST if window.after is None else window.after
         bindings = (merchant_id, connector_id, before, window.limit)
         found = await self._read(lambda db: rows(db, _SQL["overdue"], bindings))
-        return [decode(Expectation, text) for (text,) in found]
+        return [_expectation(row) for row in found]
 
     async def overdue_counts(self) -> list[tuple[str, int]]:
         """See ReceivingStore."""
@@ -77,4 +78,20 @@ def document(expectation: Expectation, due_at: int) -> bytes:
 
 def _place(expectation: Expectation) -> Row:
     subject = (expectation.merchant_id, expectation.object_type, expectation.object_id)
-    return (*subject, expectation.id)
+    return (*subject, expectation.id, expectation.heard_again)
+
+
+def _expectation(row: Row) -> Expectation:
+    heard_again, text = row
+    # The column is right: it changes without the document.
+    return msgspec.structs.replace(decode(Expectation, text), heard_again=heard_again)
+
+
+def _readable(found: Iterable[Row]) -> list[Expectation]:
+    readable = []
+    for row in found:
+        try:
+            readable.append(_expectation(row))
+        except DamagedError:
+            continue  # it must not hold up the others
+    return readable

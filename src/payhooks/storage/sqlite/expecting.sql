@@ -1,7 +1,7 @@
 -- What is waited for: one row an object.
 
 -- name: due
-SELECT merchant_id, object_type, object_id, document FROM expectations
+SELECT merchant_id, object_type, object_id, heard_again, document FROM expectations
 WHERE due_at <= ? AND merchant_id NOT IN (SELECT value FROM carray(?))
 ORDER BY due_at, id LIMIT ?;
 
@@ -9,17 +9,18 @@ ORDER BY due_at, id LIMIT ?;
 UPDATE expectations SET due_at = ?
 WHERE (merchant_id, object_type, object_id) IN (VALUES :rows);
 
--- By its id as well: a later one of the same object is none of the caller's.
+-- By its id as well: a later one of the same object is none of the caller's, and of one that was
+-- heard again he has not seen all.
 -- name: write
-UPDATE expectations SET due_at = ?5, overdue = ?6, document = ?7
-WHERE merchant_id = ?1 AND object_type = ?2 AND object_id = ?3 AND id = ?4;
+UPDATE expectations SET due_at = ?6, overdue = ?7, document = ?8
+WHERE merchant_id = ?1 AND object_type = ?2 AND object_id = ?3 AND id = ?4 AND heard_again = ?5;
 
 -- name: forget
 DELETE FROM expectations
-WHERE merchant_id = ? AND object_type = ? AND object_id = ? AND id = ?;
+WHERE merchant_id = ? AND object_type = ? AND object_id = ? AND id = ? AND heard_again = ?;
 
 -- name: overdue
-SELECT document FROM expectations INDEXED BY expectations_overdue
+SELECT heard_again, document FROM expectations INDEXED BY expectations_overdue
 WHERE overdue = 1 AND merchant_id = ?1 AND id < ?3 AND (?2 IS NULL OR connector_id = ?2)
 ORDER BY id DESC LIMIT ?4;
 

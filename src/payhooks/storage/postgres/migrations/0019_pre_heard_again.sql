@@ -1,0 +1,58 @@
+-- How often it was heard that the object waits, beside the first time: who judged it before that
+-- must not end it.
+ALTER TABLE expectations ADD COLUMN heard_again int NOT NULL DEFAULT 0;
+
+-- As before, but that what is heard again is counted; old code is as good with it.
+-- c_*: sorted by (merchant, id). *_of: the conclusion's position there, from 1. Links are
+-- distinct within a conclusion.
+CREATE OR REPLACE FUNCTION conclude_v1(
+  c_merchants uuid[], c_ids uuid[], c_connectors uuid[], c_states smallint[], c_fates text[],
+  l_of int[], l_types text[], l_object_ids text[], l_said text[],
+  r_of int[], r_references text[], r_types text[], r_object_ids text[],
+  x_of int[], x_types text[], x_object_ids text[], x_ids uuid[], x_connectors uuid[],
+  x_due_in_s double precision[], x_overdue boolean[], x_documents text[]
+) RETURNS void LANGUAGE plpgsql VOLATILE
+SET lock_timeout = '250ms' SET enable_seqscan = off SET enable_hashjoin = off
+SET enable_mergejoin = off SET jit = off AS $$
+DECLARE
+  v_done int[];
+BEGIN
+  -- First lock, in order; then look, in a later snapshot.
+  PERFORM (SELECT 1 FROM receipts r WHERE r.merchant_id = u.merchant AND r.id = u.id FOR UPDATE)
+  FROM unnest(c_merchants, c_ids) u(merchant, id);
+
+  WITH ended AS (
+    UPDATE receipts r SET state = u.state, fate = u.fate, owner = NULL, claimed_until = '-infinity'
+    FROM unnest(c_merchants, c_ids, c_states, c_fates) WITH ORDINALITY
+      u(merchant, id, state, fate, n)
+    WHERE r.merchant_id = u.merchant AND r.id = u.id AND r.state = 0
+    RETURNING u.n
+  )
+  SELECT array_agg(e.n) INTO v_done FROM ended e;
+
+  INSERT INTO heard (merchant_id, receipt_id, connector_id, processed, object_type, object_id, said)
+  SELECT c_merchants[l.of], c_ids[l.of], c_connectors[l.of], c_states[l.of] = 1, l.type, l.id,
+    l.said
+  FROM unnest(l_of, l_types, l_object_ids, l_said) l(of, type, id, said)
+  WHERE l.of = ANY (v_done);
+
+  -- What is there is locked all the same: who retires its object's last link sees this one.
+  INSERT INTO object_references AS f (merchant_id, reference, object_type, object_id)
+  SELECT DISTINCT c_merchants[r.of], r.reference, r.type, r.id
+  FROM unnest(r_of, r_references, r_types, r_object_ids) r(of, reference, type, id)
+  WHERE r.of = ANY (v_done) ORDER BY 1, 2, 3, 4
+  ON CONFLICT (merchant_id, reference, object_type, object_id)
+    DO UPDATE SET reference = excluded.reference WHERE false;
+
+  -- One that is there was heard again. No row may be updated twice by one statement.
+  INSERT INTO expectations AS e (merchant_id, object_type, object_id, id, connector_id, due_at,
+    overdue, document)
+  SELECT DISTINCT ON (1, 2, 3) c_merchants[x.of], x.type, x.object, x.id, x.connector,
+    payhooks_now() + make_interval(secs => x.due_in_s), x.overdue, x.document
+  FROM unnest(x_of, x_types, x_object_ids, x_ids, x_connectors, x_due_in_s, x_overdue,
+      x_documents) x(of, type, object, id, connector, due_in_s, overdue, document)
+  WHERE x.of = ANY (v_done) ORDER BY 1, 2, 3, 4
+  ON CONFLICT (merchant_id, object_type, object_id)
+    DO UPDATE SET heard_again = e.heard_again + 1;
+END
+$$;
