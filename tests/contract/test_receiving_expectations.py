@@ -173,6 +173,23 @@ async def test_what_is_heard_again_while_it_is_judged_stays_as_it_is(inbound: In
     assert await inbound.store.overdue(connector.merchant_id, None, ALL) == []
 
 
+async def test_what_a_deleted_connector_waited_for_makes_room_for_anothers(
+    inbound: Inbound,
+) -> None:
+    """It was made again, and hears of the payment: else nobody would be asked for it any more."""
+    merchant = await inbound.world.merchant()
+    gone = await inbound.connector(merchant)
+    old = [await _overdue(inbound, gone, name) for name in ("pay_1", "pay_2")]
+    await inbound.edit(gone, status=ConnectorStatus.DELETED)
+    made = await inbound.connector(merchant)
+    new = await inbound.expects(inbound.expectation(made, "pay_1"), due_in_s=HOUR_S / 2)
+
+    assert _same(await inbound.store.overdue(merchant.id, None, ALL), [old[1]])
+    await inbound.store.forget_expectation(old[0])
+    await inbound.world.advance(HOUR_S / 2 + 1)
+    assert _same(await inbound.store.claim_expectations(limit=10, for_s=FOR_S), [new])
+
+
 async def test_what_is_overdue_is_listed_newest_first(inbound: Inbound) -> None:
     merchant, stranger = await inbound.world.merchant(), await inbound.world.merchant()
     till = await inbound.connector(merchant, name="till")

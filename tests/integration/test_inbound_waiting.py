@@ -125,6 +125,23 @@ async def test_what_succeeds_while_it_is_found_late_is_not_told_as_late_afterwar
 
 
 @pytest.mark.shows("N07")
+async def test_what_a_connector_waited_for_ends_with_it() -> None:
+    """Who deleted it hears nothing by it any more, not that something is late either."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "owngateway")
+    await _hears(world, merchant, "payment_processing", 0)
+    deleted = await world.call("DELETE", f"/v1/merchants/{merchant}/connectors/owngateway")
+    assert deleted.status == 204
+    world.advance(timedelta(hours=25).total_seconds())
+    assert await world.expecter.step() == 1
+    world.advance(3_700.0)
+    assert await world.expecter.step() == 0
+    assert await _types(world, merchant) == [("payment_processing", None)]
+    assert await world.store.overdue_counts() == []
+
+
+@pytest.mark.shows("N07")
 async def test_who_can_be_asked_is_asked_before_anybody_is_alarmed() -> None:
     """A webhook that was lost on its way is no delay."""
     world = InboundWorld()

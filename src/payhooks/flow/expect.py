@@ -32,6 +32,7 @@ from payhooks.flow.messages import Account, asked_for, subject_of
 from payhooks.flow.normalise import Normaliser
 from payhooks.flow.publication import Publication
 from payhooks.ids import MERCHANT, MerchantId, to_text
+from payhooks.model.connector import ConnectorStatus
 from payhooks.model.expectation import Expectation
 from payhooks.ports.receiving import Seen
 from payhooks.ports.telemetry import Telemetry
@@ -119,6 +120,9 @@ class Expecter:
 
     async def _judge(self, expectation: Expectation) -> None:
         account = await self._normaliser.account(expectation)
+        if account.connector.status is ConnectorStatus.DELETED:
+            await self._control.store.forget_expectation(expectation)
+            return
         awaits = account.provider.waits
         story = await self._story(expectation)
         left_s = self._left_s(story, awaits)

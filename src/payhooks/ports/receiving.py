@@ -70,7 +70,8 @@ class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
     links: tuple[Link, ...] = ()
     references: tuple[Reference, ...] = ()
     seen: tuple[Seen, ...] = ()
-    # Each is kept where its object has none yet; one that is there was heard again.
+    # Each is kept where its object has none yet, or one whose connector is deleted; any other that
+    # is there was heard again.
     waits: tuple[Wait, ...] = ()
 
 

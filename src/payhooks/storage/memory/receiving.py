@@ -9,6 +9,7 @@ import msgspec
 from payhooks.ids import ConnectorId, MerchantId, ReceiptId, first_id_at
 from payhooks.model.audit import AuditEntry
 from payhooks.model.connector import Connector, ConnectorStatus
+from payhooks.model.expectation import Expectation
 from payhooks.model.receipt import REPROCESSABLE, Receipt, ReceiptState, Verdict
 from payhooks.ports.controlling import Window
 from payhooks.ports.receiving import (
@@ -333,7 +334,7 @@ def conclude(tables: Tables, conclusion: Conclusion) -> None:
         subject = (merchant_id, expectation.object_type, expectation.object_id)
         due_at = from_us(now + span_us(wait.due_in_s))
         kept = tables.expectations.get(subject)
-        if kept is None:
+        if kept is None or _is_of_nobody(tables, kept):
             kept = msgspec.structs.replace(expectation, due_at=due_at)
         else:
             kept = msgspec.structs.replace(kept, heard_again=kept.heard_again + 1)
@@ -353,6 +354,10 @@ def _heard(tables: Tables, subject: Subject) -> list[HeardBefore]:
         if heard.receipt.connector_id == subject.connector_id
         and heard.receipt.state is ReceiptState.PROCESSED
     ]
+
+
+def _is_of_nobody(tables: Tables, expectation: Expectation) -> bool:
+    return tables.connectors[expectation.connector_id].status is ConnectorStatus.DELETED
 
 
 def _health(tables: Tables, merchant_id: MerchantId, connector_id: ConnectorId) -> ConnectorHealth:

@@ -139,7 +139,9 @@ def write_conclusions(db: apsw.Connection, conclusions: Sequence[Conclusion], *,
     concluded = [firsts[id_] for (id_,) in written]
     run_many(db, _SQL["link"], [row for one in concluded for row in _links(one)])
     run_many(db, _SQL["call"], [row for one in concluded for row in _references(one)])
-    run_many(db, _SQL["expect"], [row for one in concluded for row in _expectations(one, now)])
+    expected = [row for one in concluded for row in _expectations(one, now)]
+    run_many(db, _SQL["make_room"], [row[:3] for row in expected])
+    run_many(db, _SQL["expect"], expected)
 
 
 def keep_said(db: apsw.Connection, receipts: Sequence[Row]) -> None:

@@ -18,6 +18,11 @@ VALUES :rows ON CONFLICT DO NOTHING;
 INSERT INTO object_references (merchant_id, reference, object_type, object_id)
 VALUES :rows ON CONFLICT DO NOTHING;
 
+-- name: make_room
+DELETE FROM expectations WHERE (merchant_id, object_type, object_id) IN (VALUES :rows)
+AND EXISTS (SELECT 1 FROM connectors AS c WHERE c.merchant_id = expectations.merchant_id
+  AND c.id = expectations.connector_id AND c.deleted = 1);
+
 -- name: expect
 INSERT INTO expectations (merchant_id, object_type, object_id, id, connector_id, due_at, overdue,
   document) VALUES :rows

@@ -2,7 +2,8 @@
 -- must not end it.
 ALTER TABLE expectations ADD COLUMN heard_again int NOT NULL DEFAULT 0;
 
--- As before, but that what is heard again is counted; old code is as good with it.
+-- As before, but that what is heard again is counted, and that what a connector that is gone waited
+-- for makes room; old code is as good with it.
 -- c_*: sorted by (merchant, id). *_of: the conclusion's position there, from 1. Links are
 -- distinct within a conclusion.
 CREATE OR REPLACE FUNCTION conclude_v1(
@@ -44,7 +45,8 @@ BEGIN
   ON CONFLICT (merchant_id, reference, object_type, object_id)
     DO UPDATE SET reference = excluded.reference WHERE false;
 
-  -- One that is there was heard again. No row may be updated twice by one statement.
+  -- One that is there was heard again, or makes room where its connector is gone: in the same
+  -- statement, as another process does so in the same order. None may be updated twice by it.
   INSERT INTO expectations AS e (merchant_id, object_type, object_id, id, connector_id, due_at,
     overdue, document)
   SELECT DISTINCT ON (1, 2, 3) c_merchants[x.of], x.type, x.object, x.id, x.connector,
@@ -53,6 +55,17 @@ BEGIN
       x_documents) x(of, type, object, id, connector, due_in_s, overdue, document)
   WHERE x.of = ANY (v_done) ORDER BY 1, 2, 3, 4
   ON CONFLICT (merchant_id, object_type, object_id)
-    DO UPDATE SET heard_again = e.heard_again + 1;
+    DO UPDATE SET (id, connector_id, due_at, overdue, document, heard_again) = (
+      SELECT CASE WHEN g.gone THEN excluded.id ELSE e.id END,
+        CASE WHEN g.gone THEN excluded.connector_id ELSE e.connector_id END,
+        CASE WHEN g.gone THEN excluded.due_at ELSE e.due_at END,
+        CASE WHEN g.gone THEN excluded.overdue ELSE e.overdue END,
+        CASE WHEN g.gone THEN excluded.document ELSE e.document END,
+        CASE WHEN g.gone THEN 0 ELSE e.heard_again + 1 END
+      FROM (
+        SELECT EXISTS (SELECT FROM connectors c WHERE c.merchant_id = e.merchant_id
+          AND c.id = e.connector_id AND c.status = 'deleted') AS gone
+      ) g
+    );
 END
 $$;
