@@ -4,8 +4,22 @@ from pathlib import Path
 
 import pytest
 
-from payhooks.cli import inputs
+from payhooks.cli import inputs, spelled
 from payhooks.errors import InvalidError
+
+
+def test_json_with_a_long_number_is_json() -> None:
+    """JSON bounds no number, and neither does the API."""
+    text = '{"n": ' + "1" * 5_000 + "}"
+    assert inputs.json_bytes(text, option="--data") == text.encode()
+
+
+@pytest.mark.parametrize("text", ["10.00", "12345678901234567.89", "1e5", "1" * 5_000])
+def test_a_number_that_is_set_is_sent_as_it_was_written(text: str) -> None:
+    """10.00 must not be published as 10.0."""
+    assert spelled.write({"set": {"amount": inputs.value_of(text)}}) == (
+        f'{{"set": {{"amount": {text}}}}}'
+    )
 
 
 def test_json_goes_out_as_it_was_written(tmp_path: Path) -> None:

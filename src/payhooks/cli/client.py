@@ -15,6 +15,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
 from payhooks import __version__
+from payhooks.cli import spelled
 from payhooks.cli.exits import TimedOutError
 from payhooks.errors import InvalidError, UnauthenticatedError, UnavailableError
 from payhooks.publisher.answers import RefusedError
@@ -39,8 +40,8 @@ class Answer:
 
     @property
     def json(self) -> Any:  # noqa: ANN401 - JSON is anything
-        """The body, read."""
-        return json.loads(self.body) if self.body else None
+        """The body, read; its numbers are as they came."""
+        return spelled.read(self.body) if self.body else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +152,7 @@ class Api:
         said = [(name, each) for name, value in query.items() for each in _texts(value)]
         prefix = urlsplit(self.url).path.rstrip("/")
         target = prefix + path + (f"?{urlencode(said)}" if said else "")
-        content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        content = body if isinstance(body, bytes | None) else spelled.write(body).encode()
         sent = {
             "authorization": f"Bearer {self.key}",
             "user-agent": f"payhooks-cli/{__version__}",

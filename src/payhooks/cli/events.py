@@ -114,7 +114,7 @@ def show(
     """Show an event, its payload and its deliveries."""
     api = connect(merchant)
     path = api.of_merchant(f"/events/{segment(event)}")
-    # Printed as they came: reading JSON would change how its numbers are spelt.
+    # For programs to the byte as the server spells it, escapes too.
     answer = api.call("GET", path)
     if json:
         line(answer.body.decode())

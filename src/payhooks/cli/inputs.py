@@ -1,7 +1,6 @@
 """What several commands read from their arguments: JSON, files, times, hosts, pairs."""
 
 import ipaddress
-import json
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import IO, Any, Final
 
 import typer
 
+from payhooks.cli import spelled
 from payhooks.errors import InvalidError
 from payhooks.limits import IDEMPOTENCY_KEY_CHARS_MAX
 
@@ -55,7 +55,7 @@ def json_bytes(text: str, *, option: str) -> bytes:
     else:
         raw = text.encode("utf-8", "surrogateescape")
     try:
-        json.loads(raw)
+        spelled.read(raw)
     except (ValueError, RecursionError):
         # The bytes go out as they are: what is no JSON could break out of its place.
         raise InvalidError.at(option, "malformed", "This is not JSON.") from None
@@ -65,7 +65,7 @@ def json_bytes(text: str, *, option: str) -> bytes:
 def value_of(text: str) -> Any:  # noqa: ANN401 - JSON is anything
     """Return what *text* is as JSON; what is none is text, so that nobody must quote twice."""
     try:
-        return json.loads(text)
+        return spelled.read(text)
     except (ValueError, RecursionError):
         return text
 

@@ -4,13 +4,13 @@ Text that came from elsewhere is shown with its control characters escaped: the 
 receiver must not be able to write to somebody's terminal as it likes.
 """
 
-import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final
 
 import typer
 
+from payhooks.cli import spelled
 from payhooks.errors import InvalidError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
@@ -46,16 +46,17 @@ def line(text: str) -> None:
 def as_json(value: object) -> None:
     """Print *value* as JSON, for programs."""
     # ASCII only: it survives every terminal, pipe and locale.
-    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+    sys.stdout.write(spelled.write(value, indent=2) + "\n")
 
 
 def highlighted(value: object) -> None:
     """Print *value* as JSON, in colours where a person sees them."""
     # Rich takes a tenth of a second to import, and most commands show no colours.
     from rich.console import Console  # noqa: PLC0415 - start-up time
+    from rich.highlighter import JSONHighlighter  # noqa: PLC0415 - start-up time
 
-    # ASCII only, as above: escapes are escaped.
-    Console().print_json(data=value, ensure_ascii=True)
+    # ASCII only, as above: escapes are escaped. Rich's own JSON would read the numbers again.
+    Console().print(JSONHighlighter()(spelled.write(value, indent=2)), soft_wrap=True)
 
 
 def record(value: Mapping[str, Any]) -> None:
@@ -88,7 +89,7 @@ def cell(value: object) -> str:
         case list() | tuple():
             return ", ".join(cell(each) for each in value) or _NOTHING
         case dict():
-            return json.dumps(value, ensure_ascii=False) if value else _NOTHING
+            return spelled.write(value, ensure_ascii=False) if value else _NOTHING
         case _:
             return printable(str(value))
 
