@@ -92,6 +92,19 @@ async def test_an_object_is_read_with_its_history_and_its_timeline(world: World)
     )
 
 
+async def test_what_is_to_be_paid_back_is_answered_to_the_digit(world: World) -> None:
+    """Somebody sends this money back; 10.00 and what no double holds stay as they were told."""
+    merchant = await world.merchant()
+    said = b'{"required":true,"amount":12345678901234567.89,"fee":10.00}'
+    event = b'{"type":"payment_failed","object":{"type":"payment","id":"pay_1"},"data":'
+    event += b'{"pay_back":%b}}' % said
+    await world.call("POST", f"/v1/merchants/{merchant}/events", raw=event)
+
+    answer = await world.call("GET", f"/v1/merchants/{merchant}/objects/payment/pay_1")
+
+    assert b'"pay_back":%b,' % said in answer.body
+
+
 async def test_a_timeline_is_read_page_by_page(world: World) -> None:
     """An object with hundreds of events is not sent in one piece."""
     merchant = await world.merchant()

@@ -145,12 +145,16 @@ async def test_what_takes_too_long_and_what_is_to_go_back_is_told(world: Console
     assert "delayed" not in read((await browser.get(place)).text)
     await told(world, merchant, "payment_processing", delayed=True)
     assert "longer than is usual" in (await browser.get(place)).text
-    back = {"required": True, "amount": 1250, "currency": "EUR", "reason": "<debited>"}
-    await told(world, merchant, "payment_failed", pay_back=back)
+    back = b'{"required": true, "amount": 10.00, "currency": "EUR", "reason": "<debited>"}'
+    event = b'{"type":"payment_failed","object":{"type":"payment","id":"pay_1"},"data":'
+    event += b'{"pay_back":%b}}' % back
+    events = f"/v1/merchants/{ids.to_text(ids.MERCHANT, merchant.id)}/events"
+    await world.call("POST", events, raw=event)
     text = read((await browser.get(place)).text)
     assert "To be paid back" in text
     assert "When the payment failed, its event said this" in text
     assert "A refund is an object of its own" in text
+    assert '"amount": 10.00' in text
     assert '"reason": "<debited>"' in text
 
 

@@ -256,9 +256,22 @@ def test_a_publisher_may_say_that_an_object_is_delayed() -> None:
 
 def test_what_is_to_be_paid_back_is_shown_while_it_is() -> None:
     """A failed payment whose issuer has debited leaves a debt that somebody must see."""
-    pay_back = {"required": True, "amount": 100, "currency": "EUR", "reason": "debited"}
+    [event] = _events("owngateway", [("payment_failed", 1)])
+    # To the digit: no double has these.
+    pay_back = b'{"required": true, "amount": 12345678901234567.89, "fee": 10.00}'
+    failed = msgspec.structs.replace(event, data=b'{ "pay_back" : %b }' % pay_back)
 
-    assert _fold("owngateway", ("payment_failed", 1, {"pay_back": pay_back})).pay_back == pay_back
+    assert fold([failed], CATALOGUE, now=NOON).pay_back == msgspec.Raw(pay_back)
+
+
+@pytest.mark.parametrize("data", [b'{"pay_back":null}', b"{}", b"[]", b"null", b"", b'{"a":1e'])
+def test_where_nothing_is_to_be_paid_back_nothing_is_shown(data: bytes) -> None:
+    """Whatever an event's data is, or once was."""
+    [event] = _events("owngateway", [("payment_failed", 1)])
+
+    failed = msgspec.structs.replace(event, data=data)
+
+    assert fold([failed], CATALOGUE, now=NOON).pay_back is None
 
 
 def test_a_payload_that_was_removed_does_not_hide_the_others() -> None:

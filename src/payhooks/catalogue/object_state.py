@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from payhooks.catalogue.life_cycle import START, LifeCycle, ObjectKind, Transition, Unified, at
+from payhooks.catalogue.life_cycle import START, LifeCycle, ObjectKind, Transition, Unified
 from payhooks.catalogue.registry import Catalogue
 from payhooks.model.event import Event
 
@@ -24,6 +24,8 @@ _EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 # large and as odd as can be.
 _STEP_BYTES: Final = 32 * 1024
 _STEP_EVENTS: Final = 32
+_NULL: Final = msgspec.Raw(b"null")
+_TRUE: Final = msgspec.Raw(b"true")
 
 
 class Mark(StrEnum):
@@ -60,7 +62,7 @@ class ObjectState(msgspec.Struct, frozen=True, kw_only=True):
     unified: Unified | None = None
     since: datetime | None = None
     delayed: bool = False
-    pay_back: object = None  # what a failed payment's issuer has debited, as it was published
+    pay_back: msgspec.Raw | None = None  # what a failed payment's issuer debited, as published
 
     @property
     def words(self) -> str | None:
@@ -88,6 +90,13 @@ class _Heard(msgspec.Struct, frozen=True, kw_only=True):
     event: Event
     sorted_at: datetime
     late: bool  # older than something that was heard before it
+
+
+class _Newest(msgspec.Struct, frozen=True):
+    """What the newest event's data says, as it is spelled: a double has not 10.00, but 10.0."""
+
+    delayed: msgspec.Raw = _NULL
+    pay_back: msgspec.Raw = _NULL
 
 
 class _Life(msgspec.Struct):
@@ -119,14 +128,15 @@ def fold_in_steps(
     lives: dict[tuple[str, str], _Life] = {}
     latest: _Life | None = None
     entries: list[Entry] = []
-    data: object = None
+    newest = b""
     step_bytes = step_events = 0
     for one in sorted(_hear(events), key=lambda one: one.sorted_at):
         step_bytes, step_events = step_bytes + len(one.event.data), step_events + 1
         if step_bytes > _STEP_BYTES or step_events > _STEP_EVENTS:
             yield
             step_bytes, step_events = len(one.event.data), 1
-        data = _read(one.event.data)
+        newest = one.event.data
+        data = _read(newest)
         kind = _kind_of(one.event, catalogue)
         if kind is None:
             entry = Entry(event=one.event, kind=None, before="", after="")
@@ -137,7 +147,7 @@ def fold_in_steps(
         entries.append(entry)
         if look is not None:
             look(entry, data)
-    return _whole(entries, latest, data, now)
+    return _whole(entries, latest, _read_newest(newest), now)
 
 
 def heard_order(state: ObjectState) -> Sequence[Entry]:
@@ -159,6 +169,13 @@ def _read(data: bytes) -> object:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError):
         return None  # it was removed for good, or is deeper than whoever looks has room for
+
+
+def _read_newest(data: bytes) -> _Newest:
+    try:
+        return msgspec.json.decode(data, type=_Newest)
+    except (msgspec.DecodeError, RecursionError):
+        return _Newest()  # as above, or it is no object
 
 
 def _kind_of(event: Event, catalogue: Catalogue) -> ObjectKind | None:
@@ -208,14 +225,15 @@ def _too_late(event: Event, row: Transition, life: _Life, cycle: LifeCycle) -> b
 
 
 def _whole(
-    entries: Sequence[Entry], latest: _Life | None, newest: object, now: datetime
+    entries: Sequence[Entry], latest: _Life | None, newest: _Newest, now: datetime
 ) -> ObjectState:
-    whole = ObjectState(entries=tuple(entries), pay_back=at(newest, "/pay_back"))
+    pay_back = None if newest.pay_back == _NULL else newest.pay_back
+    whole = ObjectState(entries=tuple(entries), pay_back=pay_back)
     if latest is None or latest.since is None:
         return whole
     waits = latest.unified is not None and latest.unified.event == PROCESSING
     longest = latest.kind.life_cycle.longest_wait or WAITS_DEFAULT
-    said = at(newest, "/delayed") is True
+    said = newest.delayed == _TRUE
     return msgspec.structs.replace(
         whole,
         state=latest.state,
