@@ -11,7 +11,7 @@ import apsw
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-_BUSY_TIMEOUT_MS: Final = 2_000
+BUSY_TIMEOUT_MS: Final = 2_000
 # Each statement gives up the GIL and waits to get it back, up to a switch interval where the
 # event loop is busy: so as few statements as can be. What does not fill a chunk goes in one
 # statement of its own size, of which there are few enough to stay prepared.
@@ -30,7 +30,7 @@ Row = tuple[Any, ...]
 def connect(path: Path, *, writes: bool) -> apsw.Connection:
     """Return an open connection. Only the writer's may write, and only it checkpoints, itself."""
     connection = apsw.Connection(str(path), statementcachesize=_STATEMENTS_PREPARED)
-    connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+    connection.set_busy_timeout(BUSY_TIMEOUT_MS)
     connection.execute("PRAGMA journal_mode = wal")
     connection.execute("PRAGMA synchronous = full")
     connection.execute("PRAGMA foreign_keys = off")
@@ -38,6 +38,9 @@ def connect(path: Path, *, writes: bool) -> apsw.Connection:
     connection.execute("PRAGMA temp_store = memory")
     if writes:
         connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
+        # What is deleted is overwritten where its page is written anyway. Without it the first
+        # page of a table would be left as it was behind what the table's root needs of it.
+        connection.pragma("secure_delete", "fast")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     connection.execute(f"PRAGMA query_only = {int(not writes)}")
     return connection

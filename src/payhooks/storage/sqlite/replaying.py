@@ -85,7 +85,7 @@ class SqliteReplay(Part):
             log(db, audit)
             return True
 
-        return await self._write(Kind.SLOW, work)
+        return await self._write(Kind.ERASING, work)
 
     async def replay(self, merchant_id: MerchantId, replay_id: ReplayId) -> Replay | None:
         """See ControlStore."""

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 import apsw
 
 from payhooks.errors import OutcomeUnknownError, UnavailableError
-from payhooks.storage.sqlite.connection import connect
+from payhooks.storage.sqlite.connection import BUSY_TIMEOUT_MS, connect
 
 _Result = TypeVar("_Result")
 # About 16 MB of log. Five times as much made the 99th percentile of accept four times worse.
@@ -33,6 +33,7 @@ class Kind(IntEnum):
     SETTLE = 1
     QUICK = 2
     SLOW = 3  # a slice of upkeep: one per transaction
+    ERASING = 4  # as slow, and what it takes away can be found in no file afterwards
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,6 +55,7 @@ class Writer:
         self._path = path
         self._connection = connect(path, writes=True)
         self._log_pages = 0
+        self._log_has_erased = False
         self._connection.set_wal_hook(self._note_log)
         prepare(self._connection)
         self._arrived: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -133,6 +135,7 @@ class Writer:
                 OutcomeUnknownError(f"COMMIT failed: {error}") if unknown else translated(error),
             )
         self.commits += 1
+        self._log_has_erased |= any(job.kind is Kind.ERASING for job in batch)
         return None
 
     def _note_log(self, _: apsw.Connection, __: str, pages: int) -> int:
@@ -142,13 +145,32 @@ class Writer:
     def _checkpoint(self, connection: apsw.Connection) -> None:
         """Copy the log into the file where it is long; after the answers, for nobody waits."""
         # SQLite's own way to do this forgets errors. Here a failed fsync must be heard of.
-        if self._log_pages < _CHECKPOINT_PAGES or self.broken is not None:
+        if self.broken is not None:
+            return
+        if self._log_has_erased:
+            self._empty_log(connection)
+        if self._log_pages < _CHECKPOINT_PAGES:
             return
         self._log_pages = 0
         try:
             connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except apsw.Error as error:
             self._judge(error)
+
+    def _empty_log(self, connection: apsw.Connection) -> None:
+        """Copy the log and cut it off: what was erased stands there as it was written once."""
+        # Not waiting: while somebody reads the log it stays, and the next transaction tries again.
+        connection.set_busy_timeout(0)
+        try:
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            self._log_pages = 0
+            self._log_has_erased = False
+        except apsw.BusyError:
+            pass
+        except apsw.Error as error:
+            self._judge(error)
+        finally:
+            connection.set_busy_timeout(BUSY_TIMEOUT_MS)
 
     def _judge(self, error: apsw.Error) -> None:
         # After a failed write or fsync nobody knows which pages reached the disk, and a second
@@ -195,8 +217,8 @@ def _take(waiting: list[_Job]) -> list[_Job]:
     later: list[_Job] = []
     slow = 0
     for job in waiting:
-        slow += job.kind is Kind.SLOW
-        fits = len(batch) < _JOBS_MAX and (job.kind is not Kind.SLOW or slow == 1)
+        slow += job.kind >= Kind.SLOW
+        fits = len(batch) < _JOBS_MAX and (job.kind < Kind.SLOW or slow == 1)
         (batch if fits else later).append(job)
     waiting[:] = later
     return batch
@@ -206,7 +228,7 @@ def _run_one(connection: apsw.Connection, job: _Job, *, alone: bool) -> None:
     if not alone:
         connection.execute("SAVEPOINT job")
     try:
-        job.result = job.run(connection)
+        job.result = _erased(connection, job) if job.kind is Kind.ERASING else job.run(connection)
     except Exception as error:
         if isinstance(error, apsw.Error) and is_environment(error):
             raise  # the transaction's trouble, not this job's
@@ -214,6 +236,16 @@ def _run_one(connection: apsw.Connection, job: _Job, *, alone: bool) -> None:
         connection.execute("ROLLBACK" if alone else "ROLLBACK TO job")
     if not alone:
         connection.execute("RELEASE job")
+
+
+def _erased(connection: apsw.Connection, job: _Job) -> object:
+    # Whole pages that become free are overwritten too: these are written for nothing else, which
+    # is for this job alone.
+    connection.pragma("secure_delete", 1)
+    try:
+        return job.run(connection)
+    finally:
+        connection.pragma("secure_delete", "fast")
 
 
 def _roll_back(connection: apsw.Connection) -> None:
