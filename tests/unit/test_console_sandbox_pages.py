@@ -134,9 +134,9 @@ async def test_playing_again_tells_of_the_same_payment(world: ConsoleWorld) -> N
     first = await begun(browser, **{"set-amount": "200.00"})
     again = (await browser.post(f"{first}/again")).goes_to or ""
     assert again != first
-    said = {"event": "payment_succeeded", "set": {"amount": 7}, "seed": 9}
+    said = b'{"event":"payment_succeeded","set":{"amount":7.00},"seed":9}'
     path = f"/v1/merchants/{ids.to_text(ids.MERCHANT, merchant.id)}/sandbox/runs"
-    alone = f"{RUNS}/{(await world.call('POST', path, said)).json['id']}"
+    alone = f"{RUNS}/{(await world.call('POST', path, raw=said)).json['id']}"
     seen = await browser.get(alone)
     assert seen.heading == "payment_succeeded"
     alone_again = (await browser.post(f"{alone}/again")).goes_to or ""
@@ -147,6 +147,7 @@ async def test_playing_again_tells_of_the_same_payment(world: ConsoleWorld) -> N
         ]
         assert told[0][1:] == told[1][1:]  # but for the id of the run
         assert len(told[0]) > 2
+    assert '"amount": 7.00' in unescape((await browser.get(alone_again)).text)
     assert len(re.findall(f'"({RUNS}/run_[^"]+)"', (await browser.get(RUNS)).text)) == 4
     assert not world.bugs
 

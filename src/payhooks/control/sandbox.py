@@ -36,6 +36,9 @@ _NEAREST: Final = 3
 _WRITES_MAX: Final = 20  # against a player that writes at the same time
 _SPEED: Final = re.compile(r"([0-9]{1,6}[smhd])=([0-9]{1,6}(?:ms|[smh]))")
 _CERTAIN: Final = 100
+# What is set is only passed on, so a number with a point stays as it is spelled: read as a double,
+# 10.00 would be published as 10.0, and a large amount as another one.
+read_spelled: Final = msgspec.json.Decoder(float_hook=msgspec.Raw).decode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +48,7 @@ class RunDraft:
     scenario: str | None = None
     event: str | None = None
     family: str | None = None  # of the event
-    set: Mapping[str, object] = field(default_factory=dict)
+    set: Mapping[str, object] = field(default_factory=dict)  # as ``read_spelled`` reads it
     speed: str | None = None
     disorder: int = 0  # percent
     duplicate: int = 0  # percent
@@ -86,7 +89,7 @@ async def create(
         family=scenario.family,
         alone=alone,
         seed=seed,
-        values=() if alone else tuple((name, str(text)) for name, text in draft.set.items()),
+        values=() if alone else tuple((name, _text(value)) for name, value in draft.set.items()),
         members=msgspec.json.encode(draft.set if alone else {}).decode(),
         speed=draft.speed,
         disorder=draft.disorder,
@@ -250,6 +253,10 @@ def _check(draft: RunDraft) -> None:
         speed_of(draft.speed)
 
 
+def _text(value: object) -> str:
+    return bytes(value).decode() if isinstance(value, msgspec.Raw) else str(value)
+
+
 def _demand_no_card_data(draft: RunDraft, merchant: Merchant) -> None:
     # A run is kept with what was set, beside the events that will be masked or rejected.
     if merchant.card_numbers is CardNumbers.REPORT:
@@ -316,7 +323,7 @@ def _write(run: SandboxRun, scenario: Scenario, book: Catalogue) -> Script:
     wishes = Wishes(
         seed=run.seed,
         values=dict(run.values),
-        members=msgspec.json.decode(run.members),
+        members=read_spelled(run.members),
         auto_capture=run.auto_capture,
     )
     return script.write(scenario, book, wishes, begins_at=run.begins_at)

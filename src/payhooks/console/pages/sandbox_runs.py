@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-import msgspec
 from starlette.responses import Response
 
 from payhooks import ids
@@ -101,7 +100,7 @@ async def again(visit: Visit) -> Response:
         scenario=None if found.alone else found.name,
         event=found.name if found.alone else None,
         family=found.family if found.alone else None,
-        set=msgspec.json.decode(found.members) if found.alone else dict(found.values),
+        set=sandbox.read_spelled(found.members) if found.alone else dict(found.values),
         speed=found.speed,
         disorder=found.disorder,
         duplicate=found.duplicate,
