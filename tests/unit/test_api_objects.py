@@ -105,6 +105,19 @@ async def test_what_is_to_be_paid_back_is_answered_to_the_digit(world: World) ->
     assert b'"pay_back":%b,' % said in answer.body
 
 
+async def test_an_object_is_read_whatever_numbers_its_events_have(world: World) -> None:
+    """JSON bounds no number, and the door takes it; support must see the payment all the same."""
+    merchant = await world.merchant()
+    long = b'{"n":%b}' % (b"1" * 5_000)
+    event = b'{"type":"payment_failed","object":{"type":"payment","id":"pay_1"},"data":'
+    event += b'%b,"metadata":%b}' % (long, long)
+    await world.call("POST", f"/v1/merchants/{merchant}/events", raw=event)
+
+    answer = await world.call("GET", f"/v1/merchants/{merchant}/objects/payment/pay_1")
+
+    assert (answer.status, answer.json["state"]) == (200, "failed")
+
+
 async def test_a_timeline_is_read_page_by_page(world: World) -> None:
     """An object with hundreds of events is not sent in one piece."""
     merchant = await world.merchant()

@@ -46,6 +46,21 @@ async def test_what_waits_too_long_is_listed_with_what_is_usual(world: HearingCo
     assert "up to 7 days" in read((await browser.get(PAGE)).text)
 
 
+async def test_a_number_that_no_decoder_takes_hides_nothing(world: HearingConsole) -> None:
+    """JSON bounds none; whoever looks for money that is late must find it."""
+    merchant, _connector = await hearing(world)
+    await world.overdue(merchant)
+    event = b'{"type":"payment_authorized","object":{"type":"payment","id":"pi_1"},"data":'
+    event += b'{"n":%b}}' % (b"1" * 5_000)
+    path = f"/v1/merchants/{ids.to_text(ids.MERCHANT, merchant.id)}/events"
+    assert (await world.call("POST", path, raw=event)).status == 202
+    browser = await world.signed_in(merchant)
+
+    seen = await browser.get(PAGE)
+
+    assert "pi_1" in seen.text
+
+
 async def test_connectors_say_how_much_of_theirs_is_overdue(world: HearingConsole) -> None:
     """One provider that is late is an incident there; all that are late, one here."""
     merchant, connector = await hearing(world)

@@ -113,6 +113,21 @@ async def test_merchants_who_do_not_use_the_family_hear_nothing_of_orders(world:
     assert [await types(world, merchant) for merchant in merchants] == [[], []]
 
 
+async def test_a_publishers_own_word_of_an_order_holds_nothing_up(world: World) -> None:
+    """JSON bounds no number; what no decoder takes is not what we have told."""
+    merchant = await world.merchant(families=["foloosi", "owngateway"])
+    event = b'{"type":"order.success","family":"foloosi","object":{"type":"order","id":"pay_1"},'
+    event += b'"data":{},"metadata":{"n":%b}}' % (b"1" * 5_000)
+    answer = await world.call("POST", f"/v1/merchants/{merchant}/events", raw=event)
+    assert answer.status == 202
+    await tell(world, merchant, "payment_succeeded", 1)
+
+    await follower(world).step()
+
+    listed = await world.call("GET", f"/v1/merchants/{merchant}/events?type=order.*")
+    assert listed.body.count(b'"type":"order.success"') == 2
+
+
 async def test_a_publisher_may_say_which_order_a_payment_is_for(world: World) -> None:
     """An order may be paid at the second try, which is another payment."""
     merchant = await world.merchant(families=["foloosi"])

@@ -145,7 +145,10 @@ def _is_told(event: Event, follows: Mapping[str, object]) -> bool:
         return False
     if event.family != FAMILY or event.type not in {SUCCESS, CANCEL}:
         return False
-    return bool(msgspec.json.decode(event.metadata) == follows)
+    try:
+        return bool(msgspec.json.decode(event.metadata) == follows)
+    except msgspec.DecodeError:
+        return False  # a publisher's own, with a number that no decoder takes
 
 
 def _order_id(data: object) -> str | None:

@@ -13,6 +13,7 @@ from payhooks.console.page import Factor, Visit, page
 from payhooks.console.pages.objects import address_of
 from payhooks.console.pages.receipts import named
 from payhooks.control import connectors, expectations
+from payhooks.dialects.reading import decode_members
 from payhooks.model.connector import Connector
 from payhooks.model.expectation import Expectation
 from payhooks.model.key import Scope
@@ -80,8 +81,11 @@ async def _usual(visit: Visit, one: Expectation, connector: Connector | None) ->
 def _is_delay(stored: StoredEvent) -> bool:
     if stored.expunged:
         return False
-    data: object = msgspec.json.decode(stored.event.data)
-    return isinstance(data, dict) and data.get("delayed") is True
+    try:
+        said = decode_members(stored.event.data)
+    except msgspec.DecodeError:
+        return False  # it is no object
+    return said.get("delayed") == msgspec.Raw(b"true")
 
 
 def _spelled(span: timedelta) -> str:
