@@ -315,7 +315,9 @@ async def test_a_reprocessed_receipt_is_free_to_be_read_as_it_is_judged_now(
     forged, other = inbound.forged(connector), inbound.forged(connector)
     await inbound.receive(forged, other)
 
-    judged = msgspec.structs.replace(forged, verdict=Verdict.VERIFIED, reason=None)
+    judged = msgspec.structs.replace(
+        forged, verdict=Verdict.VERIFIED, reason=None, put_back_at=inbound.world.now()
+    )
     audit = inbound.world.audit(connector.merchant_id, "receipt.reprocessed")
     assert await inbound.store.reprocess([judged, judged], audit=audit) == 1
 

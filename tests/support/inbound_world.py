@@ -11,11 +11,13 @@ from tests.support.api_world import Answer, World
 from payhooks import ids
 from payhooks.control import connectors
 from payhooks.control.connector_draft import ConnectorDraft
+from payhooks.control.secrets import opener
 from payhooks.dialects import registry as dialects
 from payhooks.errors import UnavailableError
 from payhooks.flow.ask import Asker
 from payhooks.flow.expect import Expecter
 from payhooks.flow.normalise import Normaliser
+from payhooks.flow.routing import Directory
 from payhooks.flow.tell import Teller
 from payhooks.model.connector import Connector
 from payhooks.model.endpoint import Endpoint, EndpointStatus
@@ -36,7 +38,7 @@ class InboundWorld(World):
     def __init__(self) -> None:
         super().__init__()
         self.asker = self._another_asker()
-        self.normaliser = self._normaliser(self.asker)
+        self.normaliser = self._normaliser(self.asker, self.directory)
         self.expecter = Expecter(
             self.control,
             self.services.acceptor,
@@ -47,17 +49,18 @@ class InboundWorld(World):
 
     def another_normaliser(self) -> Normaliser:
         """Return one as another process on the same store has."""
-        return self._normaliser(self._another_asker())
+        theirs = Directory(self.store, opener(self.control.keyring), self.clock)
+        return self._normaliser(self._another_asker(), theirs)
 
     def _another_asker(self) -> Asker:
         return Asker(self.control, fetcher=self.fetcher, telemetry=self.telemetry, owner=1)
 
-    def _normaliser(self, asker: Asker) -> Normaliser:
+    def _normaliser(self, asker: Asker, directory: Directory) -> Normaliser:
         book = self.services.book
         teller = Teller(self.control, self.services.acceptor, book, telemetry=self.telemetry)
         return Normaliser(
             self.control,
-            self.directory,
+            directory,
             book,
             asker=asker,
             teller=teller,

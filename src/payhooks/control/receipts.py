@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -116,6 +117,7 @@ async def reprocess(
     """
     judges: dict[bytes, _Judge] = {}
     anew = []
+    now = control.clock.now()
     for receipt in receipts:
         _demand_state(receipt, despite_conflict=despite_conflict)
         if receipt.connector_id not in judges:
@@ -123,7 +125,7 @@ async def reprocess(
         found = await judges[receipt.connector_id].look(receipt)
         if found.verdict is Verdict.UNVERIFIED:
             raise WrongStateError(f"It is still not verified. {found.reason or ''}".strip())
-        anew.append(_anew(receipt, found.verdict, despite_conflict=despite_conflict))
+        anew.append(_anew(receipt, found.verdict, now, despite_conflict=despite_conflict))
     if not anew:
         return 0
     target = (
@@ -158,6 +160,7 @@ async def reprocess_all(  # noqa: PLR0913 - every part is named at the call site
     judge = await _Judge.with_keys(control, merchant, connector)
     which = ReceiptFilter(connector_id=connector.id, states=tuple(states))
     anew: list[Receipt] = []
+    now = control.clock.now()
     held_bytes = looked_at = unverified = 0
     after: bytes | None = None
     more = True
@@ -176,7 +179,7 @@ async def reprocess_all(  # noqa: PLR0913 - every part is named at the call site
             if found.verdict is Verdict.UNVERIFIED:
                 unverified += 1
                 continue
-            anew.append(_anew(receipt, found.verdict, despite_conflict=False))
+            anew.append(_anew(receipt, found.verdict, now, despite_conflict=False))
             held_bytes += len(receipt.body)
     done = 0
     if anew:
@@ -199,7 +202,7 @@ def _demand_state(receipt: Receipt, *, despite_conflict: bool) -> None:
         )
 
 
-def _anew(receipt: Receipt, verdict: Verdict, *, despite_conflict: bool) -> Receipt:
+def _anew(receipt: Receipt, verdict: Verdict, now: datetime, *, despite_conflict: bool) -> Receipt:
     return msgspec.structs.replace(
         receipt,
         state=ReceiptState.RECEIVED,
@@ -207,6 +210,7 @@ def _anew(receipt: Receipt, verdict: Verdict, *, despite_conflict: bool) -> Rece
         reason=None,
         detail=None,
         despite_conflict=receipt.despite_conflict or despite_conflict,
+        put_back_at=now,
     )
 
 

@@ -100,8 +100,13 @@ class Normaliser:
             await self._teller.conclude(account, ended(receipt, ReceiptState.UNDECODABLE, words))
 
     async def account(self, brought: Receipt | Expectation) -> Account:
-        """Return by whose connector it came."""
-        table = await self._directory.find(to_text(MERCHANT, brought.merchant_id))
+        """Return by whose connector it came, as that is now: another process may have edited it."""
+        merchant = to_text(MERCHANT, brought.merchant_id)
+        # Whoever puts one back has mended something a moment ago, and it is read but once by that.
+        if isinstance(brought, Receipt) and brought.put_back_at is not None:
+            table = await self._directory.current(merchant)
+        else:
+            table = await self._directory.confirmed(merchant)
         connector = table.connector(brought.connector_id)
         if connector is None:  # deleted meanwhile; what was stored is told all the same
             stored = await self._control.store.connector(brought.merchant_id, brought.connector_id)

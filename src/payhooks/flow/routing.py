@@ -19,7 +19,7 @@ from payhooks.control.secrets import signer_of
 from payhooks.dialects import registry
 from payhooks.dialects.contract import Carried, Dialect, SigningSecret
 from payhooks.errors import DamagedError, InvalidError, NotFoundError
-from payhooks.ids import MERCHANT, ConnectorId, EndpointId, MerchantId, from_text
+from payhooks.ids import MERCHANT, ConnectorId, EndpointId, MerchantId, from_text, to_text
 from payhooks.model.connector import Connector, ConnectorStatus
 from payhooks.model.endpoint import Endpoint, EndpointStatus, SignatureType
 from payhooks.model.key import ApiKey
@@ -31,7 +31,7 @@ from payhooks.ports.controlling import ControlStore
 # A table is a few KiB plus 1 KiB per endpoint; this many fit beside everything else.
 TABLES_MAX: Final = 10_000
 ENDPOINTS_CACHED_MAX: Final = 100_000
-# So long may a connector that another process has changed be heard as it was.
+# So long may a connector that another process has changed be heard, and read, as it was.
 CONFIRMED_S: Final = 1.0
 
 _RECEIVES: Final = frozenset({EndpointStatus.ACTIVE, EndpointStatus.PAUSED})
@@ -203,6 +203,7 @@ class Directory:
         self._endpoints_cached = 0
         self._ids_by_reference: dict[str, MerchantId] = {}
         self._confirmed_at_s: dict[MerchantId, float] = {}
+        self._confirming: dict[MerchantId, asyncio.Task[RoutingTable]] = {}
         self._loading: dict[MerchantId, asyncio.Task[RoutingTable]] = {}
 
     async def find(self, id_or_reference: str) -> RoutingTable:
@@ -229,15 +230,23 @@ class Directory:
         """
         table = await self.find(id_or_reference)
         merchant_id, now_s = table.merchant.id, self._clock.monotonic_s()
-        if now_s - self._confirmed_at_s.get(merchant_id, -CONFIRMED_S) < CONFIRMED_S:
-            return table
-        # Who comes meanwhile goes by the table of before, as he would have a moment ago.
-        self._confirmed_at_s[merchant_id] = now_s
-        try:
-            version = await self._store.routing_version(merchant_id)
-        except BaseException:
-            self._confirmed_at_s.pop(merchant_id, None)
-            raise
+        if now_s - self._confirmed_at_s.get(merchant_id, -CONFIRMED_S) >= CONFIRMED_S:
+            self._confirmed_at_s[merchant_id] = now_s
+            self._confirming[merchant_id] = asyncio.create_task(self._confirm(merchant_id))
+        # Who comes meanwhile waits for the same answer: of many receipts at once, all but the
+        # first would be read by a table that may be hours old.
+        confirming = self._confirming.get(merchant_id)
+        return table if confirming is None else await asyncio.shield(confirming)
+
+    async def current(self, id_or_reference: str) -> RoutingTable:
+        """Return the table as it is now, whichever process has changed it: a statement each time.
+
+        Raises:
+            NotFoundError: No such merchant.
+
+        """
+        merchant_id = (await self.find(id_or_reference)).merchant.id
+        version = await self._store.routing_version(merchant_id)
         if version is None:
             return await self.reload(merchant_id)  # which finds none either
         return await self.at_least(merchant_id, version)
@@ -276,6 +285,16 @@ class Directory:
         self._forget(merchant_id)
         # A load under way may have read what was before.
         self._loading.pop(merchant_id, None)
+
+    async def _confirm(self, merchant_id: MerchantId) -> RoutingTable:
+        try:
+            return await self.current(to_text(MERCHANT, merchant_id))
+        except BaseException:
+            self._confirmed_at_s.pop(merchant_id, None)
+            raise
+        finally:
+            if self._confirming.get(merchant_id) is asyncio.current_task():
+                del self._confirming[merchant_id]
 
     async def _load(self, merchant_id: MerchantId) -> RoutingTable:
         try:

@@ -70,6 +70,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     object_id: str | None = None
     # A person has said that this conflicting one is to be told as well.
     despite_conflict: bool = False
+    put_back_at: datetime | None = None  # when a person had it read again, the last time
 
     @property
     def is_answer(self) -> bool:

@@ -210,7 +210,7 @@ class ReceivingStore(Protocol):
         ...
 
     async def reprocess(self, receipts: Sequence[Receipt], *, audit: AuditEntry) -> int:
-        """Put receipts back to RECEIVED, held by nobody, as these say of verdict and conflict.
+        """Put receipts back to RECEIVED, held by nobody, with what is decided anew of these.
 
         Each only where its stored state is one of REPROCESSABLE; a quarantined one leaves the
         quarantine's counts. Returns how many; the audit entry is written if any.

@@ -159,6 +159,7 @@ class MemoryReceive:
                 verdict=wanted.verdict,
                 reason=wanted.reason,
                 despite_conflict=wanted.despite_conflict,
+                put_back_at=wanted.put_back_at,
                 detail=None,
                 word=None,
                 object_type=None,

@@ -279,6 +279,7 @@ def _put_back(db: apsw.Connection, wanted: Receipt) -> int:
         verdict=wanted.verdict,
         reason=wanted.reason,
         despite_conflict=wanted.despite_conflict,
+        put_back_at=wanted.put_back_at,
     )
     return run(db, _SQL["put_back"], (*place, stored_receipts.encode(judged)))
 
