@@ -90,6 +90,32 @@ async def test_what_a_provider_does_not_know_is_kept_and_told_once_the_key_is_me
 
 
 @pytest.mark.shows("N06")
+async def test_what_was_given_up_and_is_put_back_is_tried_for_a_day_again() -> None:
+    """Of many put back at once most would be given up again: their provider is busy with others."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "mollie", secrets=(), credential=mollie.LIVE.credential)
+    world.fetcher.script = lambda _asked: Fetched(status=401, body=b"{}")
+    await world.hears(merchant, "mollie", {}, f"id={mollie.ID}".encode())
+    world.advance(_DAY_S)
+    await world.process()
+    receipt = await _only(world, merchant)
+    assert receipt.state is ReceiptState.UNDECODABLE
+
+    path = f"/v1/merchants/{merchant}/receipts/{to_text(RECEIPT, receipt.id)}"
+    assert (await world.call("POST", f"{path}/reprocess")).status == 202
+    world.receipts.append(await _only(world, merchant))
+    world.fetcher.script = lambda _asked: Fetched(status=429, body=b"{}")
+    await world.process()
+    world.advance(_DAY_S - 1)
+    await world.process()
+    assert (await _only(world, merchant)).state is ReceiptState.RECEIVED
+    world.advance(1)
+    await world.process()
+    assert (await _only(world, merchant)).state is ReceiptState.UNDECODABLE
+
+
+@pytest.mark.shows("N06")
 async def test_what_fails_by_a_bug_for_a_day_is_kept_and_told_once_that_is_mended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

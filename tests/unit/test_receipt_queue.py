@@ -140,7 +140,10 @@ async def test_a_queue_that_is_broken_off_leaves_nothing_under_way() -> None:
 
 
 @pytest.mark.parametrize("error", [LookupError("a bug"), NotFetchedError("he answers 401")])
-async def test_what_cannot_be_processed_rests_as_long_as_it_has_waited(error: Exception) -> None:
+@pytest.mark.parametrize("put_back", [False, True], ids=["as it came", "put back a day later"])
+async def test_what_cannot_be_processed_rests_as_long_as_it_has_waited(
+    error: Exception, *, put_back: bool
+) -> None:
     """Nobody holds it after seven seconds: thousands would be claimed, and nothing younger."""
     clock = ManualClock()
     store = _Resting(clock=clock)
@@ -155,9 +158,14 @@ async def test_what_cannot_be_processed_rests_as_long_as_it_has_waited(error: Ex
     ages_s = [1, 100, 100_000]
     queue = ReceiptQueue(process, store=store, clock=clock, telemetry=QuietTelemetry(), owner=1)
     receipt = _receipt(1, 1)
-    receipt = msgspec.structs.replace(receipt, id=ReceiptId(TimeOrderedIds(clock, Random(1)).new()))
+    receipt = msgspec.structs.replace(
+        receipt,
+        id=ReceiptId(TimeOrderedIds(clock, Random(1)).new()),
+        put_back_at=clock.now() + timedelta(days=1) if put_back else None,
+    )
     for age_s in ages_s:
-        clock.advance(receipt.received_at + timedelta(seconds=age_s) - clock.now())
+        since = receipt.put_back_at or receipt.received_at
+        clock.advance(since + timedelta(seconds=age_s) - clock.now())
         queue.offer(receipt)
         await queue.step()
     queue.offer(receipt)

@@ -93,7 +93,7 @@ class Normaliser:
         except UnavailableError:
             raise
         except Exception as error:
-            if self._control.clock.now() - receipt.received_at < GIVE_UP:
+            if self._control.clock.now() - receipt.tried_since < GIVE_UP:
                 raise
             self._telemetry.bug_caught("normalise", error, about=to_text(RECEIPT, receipt.id))
             words = "Payhooks could not read it for a day, which is its fault and not the sender's."
@@ -167,7 +167,7 @@ class Normaliser:
             return ended(call, ReceiptState.PROCESSED, NOTHING_TOLD)
         [about] = abouts
         demand_keepable(about)
-        waited = self._control.clock.now() - call.received_at
+        waited = self._control.clock.now() - call.tried_since
         try:
             outcome = await self.ask(account, about)
         except NotFetchedError as error:

@@ -177,7 +177,7 @@ class ReceiptQueue:
             self._rest(receipt)
 
     def _rest(self, receipt: Receipt) -> None:
-        waited_s = (self._clock.now() - receipt.received_at).total_seconds()
+        waited_s = (self._clock.now() - receipt.tried_since).total_seconds()
         self._rests.append(
             Rest(
                 merchant_id=receipt.merchant_id,

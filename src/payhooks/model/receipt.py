@@ -81,3 +81,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     def received_at(self) -> datetime:
         """When it came, to the millisecond."""
         return made_at(self.id)
+
+    @property
+    def tried_since(self) -> datetime:
+        """From when on it is tried: since it came, or since a person had it read again."""
+        return self.put_back_at or self.received_at
