@@ -264,6 +264,30 @@ async def test_receipts_are_listed_newest_first_and_narrowed(inbound: Inbound) -
     assert await inbound.store.receipts(stranger.id, theirs, ALL) == []
 
 
+async def test_what_may_be_read_again_is_found_from_the_oldest_on(inbound: Inbound) -> None:
+    """In the order in which it came, of that connector and those states alone, page by page."""
+    merchant = await inbound.world.merchant()
+    connector = await inbound.connector(merchant)
+    other = await inbound.connector(merchant, name="other")
+    states = (ReceiptState.QUARANTINED, ReceiptState.UNMAPPED)
+    expected = []
+    for _ in range(3):
+        expected.append(inbound.forged(connector))
+        await inbound.receive(expected[-1], inbound.forged(other))
+        received = await inbound.received(connector)
+        expected.append(await inbound.concluded(received, state=ReceiptState.UNMAPPED))
+        await inbound.concluded(await inbound.received(connector), state=ReceiptState.IGNORED)
+
+    async def page(after: ReceiptId | None) -> list[Receipt]:
+        whose = (merchant.id, connector.id)
+        return await inbound.store.reprocessable(*whose, [*states, *states], after=after, limit=4)
+
+    first = await page(None)
+    assert first == expected[:4]
+    assert await page(first[-1].id) == expected[4:]
+    assert await page(expected[-1].id) == []
+
+
 async def test_old_receipts_are_retired_in_slices_with_their_links(inbound: Inbound) -> None:
     connector = await inbound.connector(await inbound.world.merchant())
     old = [await inbound.heard(connector, "t-1", "paid 1 EUR") for _ in range(3)]

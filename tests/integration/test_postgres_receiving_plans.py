@@ -148,6 +148,20 @@ async def test_a_list_of_receipts_reads_about_as_many_rows_as_it_shows(
     await _read_few(explained)
 
 
+async def test_what_is_to_be_read_again_is_found_from_the_oldest_on(explained: Explained) -> None:
+    """A quarantine of ten thousand is walked through page by page, others' receipts beside it."""
+    states = [_UNMAPPED, _QUARANTINE]
+    after: bytes | None = None
+    for _ in range(2):
+        rows = await explained.run(
+            _SQL["reprocessable"], _MERCHANT, _CONNECTOR, states, after, _PAGE
+        )
+        assert len(rows) == _PAGE
+        after = rows[-1]["id"]
+    await _read_few(explained)
+    assert "receipts_listed" in explained.indexes()
+
+
 async def test_receipts_about_an_object_and_its_names_are_found_by_index(
     explained: Explained,
 ) -> None:

@@ -152,6 +152,7 @@ def _walks(plan: list[str]) -> list[str]:
         ("receiving", "all_ids", 0, ["sqlite_autoindex_receipts_1 (merchant_id=? AND id<?)"]),
         ("receiving", "ids_in_state", 0, ["receipts_state (merchant_id=? AND state=? AND id<?)"]),
         ("receiving", "ids_of_connector", 0, ["connector_id=? AND state=? AND id<?)"]),
+        ("receiving", "oldest_of_connector", 0, ["connector_id=? AND state=? AND id>?)"]),
         ("receiving", "with_ids", 0, ["sqlite_autoindex_receipts_1 (merchant_id=? AND id=?)"]),
         ("concluding", "conclude", 7, ["receipts_state (merchant_id=? AND state=? AND id=?)"]),
         ("concluding", "heard_before", 0, ["h USING PRIMARY KEY", "state=? AND id=?)"]),

@@ -23,6 +23,7 @@ from payhooks.ids import (
     UserId,
 )
 from payhooks.model.audit import AuditEntry
+from payhooks.model.receipt import ReceiptState
 from payhooks.ports.controlling import Cancelled, Window
 from payhooks.ports.reading import DeliveryFilter, EventFacts, EventFilter
 from payhooks.ports.receiving import ReceiptFilter
@@ -122,6 +123,16 @@ _METHODS: Mapping[str, tuple[_Ask, object]] = {
     "receipt": (
         lambda a, m, o: a.store.receipt(m.merchant_id, ReceiptId(o.raw("receipt_id"))),
         None,
+    ),
+    "reprocessable": (
+        lambda a, m, o: a.store.reprocessable(
+            m.merchant_id,
+            ConnectorId(o.raw("connector_id")),
+            tuple(ReceiptState),
+            after=None,
+            limit=10,
+        ),
+        [],
     ),
     "receipts_about": (
         lambda a, m, o: a.store.receipts_about(

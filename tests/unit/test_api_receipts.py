@@ -2,142 +2,17 @@
 
 import hashlib
 from base64 import b64decode
-from dataclasses import dataclass
 from datetime import timedelta
 
 import msgspec
 import pytest
-from tests.connectors import signed_by_paypal as paypal
-from tests.support.api_world import Answer, World
-from tests.support.owlpay_sender import OTHER_SECRET, SECRET, message, signed
+from tests.support.api_world import World
+from tests.support.owlpay_sender import OTHER_SECRET, SECRET
+from tests.support.receipts_shop import PAID, Shop
 
-from payhooks.control import receipts
-from payhooks.ids import (
-    CONNECTOR,
-    MERCHANT,
-    RECEIPT,
-    ConnectorId,
-    MerchantId,
-    ReceiptId,
-    from_text,
-    to_text,
-)
-from payhooks.limits import MIB
-from payhooks.model.expectation import Expectation
-from payhooks.model.receipt import Receipt, ReceiptState, Verdict
-from payhooks.ports.fetching import Fetched
-from payhooks.ports.receiving import Conclusion, Wait
+from payhooks.model.receipt import ReceiptState
 
 pytestmark = pytest.mark.shows("N06")
-
-PAID = message("payment_intent.succeeded", {"uuid": "pi_1", "status": "succeeded", "amount": 1})
-
-
-@dataclass(frozen=True)
-class Shop:
-    """A merchant with a connector, and its provider."""
-
-    world: World
-    merchant: str
-    connector_id: str
-    url: str
-
-    @classmethod
-    async def open(cls, world: World, name: str = "owlpay") -> "Shop":
-        merchant = await world.merchant()
-        said = {"name": name, "dialect": "owlpay", "secrets": [SECRET]}
-        made = await world.call("POST", f"/v1/merchants/{merchant}/connectors", said)
-        assert made.status == 201, made.body
-        path = "/" + made.json["url"].split("/", 3)[3]
-        return cls(world, merchant, made.json["id"], path)
-
-    async def hear(self, body: bytes = PAID, secret: str = SECRET) -> str:
-        """Send a message; return the id of its receipt."""
-        headers = signed(body, self.world.clock.now(), secret)
-        await self.world.call("POST", self.url, raw=body, key=None, headers=headers)
-        [newest] = (await self.get("/receipts?limit=1")).json["data"]
-        self.world.clock.advance(timedelta(seconds=1))
-        found: str = newest["id"]
-        return found
-
-    async def get(self, rest: str) -> Answer:
-        return await self.world.call("GET", f"/v1/merchants/{self.merchant}{rest}")
-
-    async def post(self, rest: str, body: object = None) -> Answer:
-        return await self.world.call("POST", f"/v1/merchants/{self.merchant}{rest}", body)
-
-    async def mend(self) -> None:
-        """Give the connector the secret that the provider signs with."""
-        rotated = await self.post(
-            f"/connectors/{self.connector_id}/rotate-secret", {"secret": OTHER_SECRET}
-        )
-        assert rotated.status == 200, rotated.body
-
-    async def stored(self, receipt: str) -> Receipt:
-        """Return the receipt as the store has it."""
-        found = await self.world.store.receipt(self._merchant_id, ReceiptId(_raw(RECEIPT, receipt)))
-        assert found is not None
-        return found
-
-    async def end(self, receipt: str, state: ReceiptState) -> None:
-        """Conclude a receipt, as who processes it would."""
-        conclusion = Conclusion(
-            merchant_id=self._merchant_id,
-            receipt_id=ReceiptId(_raw(RECEIPT, receipt)),
-            connector_id=ConnectorId(_raw(CONNECTOR, self.connector_id)),
-            state=state,
-            detail="In words.",
-            word="payment_intent.succeeded",
-            object_type="payment_intent",
-            object_id="pi_1",
-        )
-        await self.world.store.conclude([conclusion])
-
-    async def keep(self, *receipts: Receipt) -> str:
-        """Store receipts like these under ids of their own; return that of the newest."""
-        kept = [
-            msgspec.structs.replace(one, id=ReceiptId(self.world.ids.new())) for one in receipts
-        ]
-        await self.world.store.receive(
-            kept, owner=1, for_s=1, quarantine_max=1_000, quarantine_bytes_max=64 * MIB
-        )
-        return to_text(RECEIPT, kept[-1].id)
-
-    async def overdue(self, object_id: str) -> None:
-        """Let an object wait for too long."""
-        now = self.world.clock.now()
-        waiting = Expectation(
-            id=self.world.ids.new(),
-            merchant_id=self._merchant_id,
-            connector_id=ConnectorId(_raw(CONNECTOR, self.connector_id)),
-            object_type="payment",
-            object_id=object_id,
-            heard_type="payment_intent",
-            heard_id=f"pi_{object_id}",
-            since=now - timedelta(days=1),
-            due_at=now,
-        )
-        receipt = await self.hear()
-        conclusion = Conclusion(
-            merchant_id=self._merchant_id,
-            receipt_id=ReceiptId(_raw(RECEIPT, receipt)),
-            connector_id=waiting.connector_id,
-            state=ReceiptState.PROCESSED,
-            waits=(Wait(expectation=waiting, due_in_s=0.0),),
-        )
-        await self.world.store.conclude([conclusion])
-        late = msgspec.structs.replace(waiting, overdue=True)
-        await self.world.store.write_expectation(late, due_in_s=3_600)
-
-    @property
-    def _merchant_id(self) -> MerchantId:
-        return MerchantId(_raw(MERCHANT, self.merchant))
-
-
-def _raw(prefix: str, text: str) -> bytes:
-    found = from_text(prefix, text)
-    assert found is not None
-    return found
 
 
 @pytest.fixture
@@ -239,81 +114,6 @@ async def test_a_quarantined_receipt_is_read_again_once_the_secret_is_mended(sho
     assert (await shop.world.audit_actions(shop.merchant))[-1] == "receipt.reprocessed"
     health = (await shop.get("/connectors/owlpay")).json["health"]
     assert health["quarantined"] == health["quarantined_bytes"] == 0
-
-
-async def test_all_of_a_quarantine_are_read_again_but_what_was_forged(shop: Shop) -> None:
-    """Among what a wrong secret turned away is what nobody should believe."""
-    real = [await shop.hear(secret=OTHER_SECRET) for _ in range(25)]
-    forged = await shop.hear(secret="whs_0000000000")
-    unmapped = await shop.hear()
-    await shop.end(unmapped, ReceiptState.UNMAPPED)
-    await shop.mend()
-    at = "/connectors/owlpay/reprocess"
-
-    first = await shop.post(at, {"states": ["quarantined"]})
-    assert first.status == 202
-    assert first.json == {"reprocessed": len(real), "unverified": 1, "has_more": False}
-    assert (await shop.stored(real[0])).verdict is Verdict.VERIFIED
-    assert (await shop.stored(forged)).state is ReceiptState.QUARANTINED
-    assert (await shop.stored(unmapped)).state is ReceiptState.UNMAPPED
-    again = await shop.post(at, {"states": ["quarantined", "unmapped"]})
-    assert again.json == {"reprocessed": 1, "unverified": 1, "has_more": False}
-    actions = await shop.world.audit_actions(shop.merchant)
-    assert actions.count("receipt.reprocessed") == 2
-
-
-@pytest.mark.parametrize(
-    ("count", "body", "done"),
-    [
-        pytest.param(receipts.REPROCESSED_MAX + 10, PAID, receipts.REPROCESSED_MAX, id="many"),
-        pytest.param(170, PAID + b" " * 250_000, 80, id="large"),
-    ],
-)
-async def test_what_is_read_again_at_once_is_bounded(
-    shop: Shop, count: int, body: bytes, done: int
-) -> None:
-    """A quarantine is up to 64 MiB; one call must not hold all of it, and says that it did not."""
-    stored = await shop.stored(await shop.hear(body, secret=OTHER_SECRET))
-    await shop.keep(*[stored] * (count - 1))
-    await shop.mend()
-    at, said = "/connectors/owlpay/reprocess", {"states": ["quarantined"]}
-
-    first = await shop.post(at, said)
-    assert first.json == {"reprocessed": done, "unverified": 0, "has_more": True}
-    left = count - done
-    while left:
-        again = (await shop.post(at, said)).json
-        assert (again["reprocessed"], again["has_more"]) == (min(left, done), left > done)
-        left -= again["reprocessed"]
-
-
-async def test_who_forges_does_not_have_us_ask_for_whatever_he_names(shop: Shop) -> None:
-    """Each forged request names a certificate; all of them together are a flood of requests."""
-    said = {"name": "paypal", "dialect": "paypal", "options": paypal.OPTIONS}
-    made = await shop.post("/connectors", said)
-    world, url = shop.world, "/" + made.json["url"].split("/", 3)[3]
-    world.fetcher.script = lambda _request: Fetched(status=200, body=b"none")
-    for number in range(15):
-        named = f"https://api.paypal.com/v1/notifications/certs/CERT-{number:08x}-0-0"
-        made_up = paypal.signed(b"{}", url=named)
-        sent = await world.call("POST", url, raw=b"{}", key=None, headers=made_up.headers)
-        assert sent.status == 401, sent.body
-    asked = len(world.fetcher.asked)
-    assert asked == 15
-    again = await shop.post("/connectors/paypal/reprocess", {"states": ["quarantined"]})
-    assert again.json == {"reprocessed": 0, "unverified": 15, "has_more": False}
-    assert len(world.fetcher.asked) - asked == 10
-    [one] = (await shop.get("/receipts?connector_id=paypal&limit=1")).json["data"]
-    world.fetcher.script = lambda _request: None
-    assert (await shop.post(f"/receipts/{one['id']}/reprocess")).status == 503
-    world.fetcher.script = lambda _request: Fetched(status=503, body=b"")
-    assert (await shop.post(f"/receipts/{one['id']}/reprocess")).status == 503
-    world.fetcher.script = lambda _request: Fetched(status=404, body=b"")
-    refused = await shop.post(f"/receipts/{one['id']}/reprocess")
-    assert (refused.status, "nothing at the certificate" in refused.json["detail"]) == (409, True)
-    # What it is signed with is nobody's to see: the body is signed as a checksum alone.
-    headers = dict((await shop.get(f"/receipts/{one['id']}")).json["headers"])
-    assert headers["paypal-transmission-sig"] == "(kept, not shown)"
 
 
 @pytest.mark.parametrize(

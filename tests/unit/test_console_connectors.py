@@ -2,6 +2,7 @@
 
 import re
 
+import msgspec
 import pytest
 from tests.support.browsing import read
 from tests.support.hearing_console import LIST, NAME, HearingConsole
@@ -10,6 +11,8 @@ from tests.support.inbound_world import SECRET
 from payhooks import ids
 from payhooks.connectors import registry
 from payhooks.control import connectors
+from payhooks.control.receipts import REPROCESSED_MAX
+from payhooks.limits import MIB
 from payhooks.model.connector import Connector, ConnectorStatus
 from payhooks.model.merchant import Merchant, Mode
 from payhooks.model.user import Role
@@ -269,6 +272,33 @@ async def test_a_connector_whose_last_request_was_not_verified_says_why(
     await world.normaliser.process(receipt)
     [event] = await world.events(ids.to_text(ids.MERCHANT, merchant.id))
     assert event.type == "payment_succeeded"
+
+
+async def test_a_quarantine_of_many_is_gone_through_from_where_the_last_press_ended(
+    world: HearingConsole,
+) -> None:
+    """Begun anew, what is forged would be met again at each press, and nothing behind it."""
+    merchant = await world.tenant()
+    _made, at = await connected(world, merchant)
+    browser = await world.signed_in(merchant)
+    like = await world.says(merchant, secret=CANARY)
+    kept = [
+        msgspec.structs.replace(like, id=ids.ReceiptId(world.ids.new()))
+        for _ in range(REPROCESSED_MAX)
+    ]
+    bounds = {"quarantine_max": 1_000, "quarantine_bytes_max": 64 * MIB}
+    await world.store.receive(kept, owner=1, for_s=1, **bounds)
+    await browser.post(f"{at}/rotate", {"secret": CANARY, "grace": "3600"})
+    seen = await browser.post(f"{at}/read-again")
+    assert seen.goes_to == f"{at}?after={ids.to_text(ids.RECEIPT, kept[-2].id)}"
+    shown = await browser.get(seen.goes_to)
+    assert "There are more: go on with the next ones." in read(shown.text)
+    assert "Verify and read the next ones" in read(shown.text)
+    [after] = re.findall(r'name="after" value="([^"]+)"', shown.text)
+    seen = await browser.post(f"{at}/read-again", {"after": after})
+    assert seen.goes_to == at
+    said = read((await browser.get(at)).text)
+    assert "1 is verified and will be read in a moment; 0 are still not." in said
 
 
 async def test_whoever_may_only_look_finds_no_buttons(world: HearingConsole) -> None:

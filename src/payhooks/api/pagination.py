@@ -21,7 +21,7 @@ from payhooks.ports.controlling import Window
 
 _ID_BYTES: Final = 16
 _SEAL_BYTES: Final = 16
-_CURSOR_CHARS_MAX: Final = 64
+CURSOR_CHARS_MAX: Final = 64
 
 Item = TypeVar("Item")
 
@@ -33,7 +33,7 @@ class PageQuery:
         self,
         request: Request,
         limit: Annotated[int, Query(ge=1, le=PAGE_SIZE_MAX)] = PAGE_SIZE_DEFAULT,
-        after: Annotated[str | None, Query(max_length=_CURSOR_CHARS_MAX)] = None,
+        after: Annotated[str | None, Query(max_length=CURSOR_CHARS_MAX)] = None,
     ) -> None:
         self.limit = limit
         self._request = request
@@ -72,26 +72,43 @@ class PageQuery:
         return members, {"link": f'<{target}>; rel="next"'}
 
     def _opened(self) -> bytes | None:
-        if self._after is None:
-            return None
-        try:
-            raw = base64.urlsafe_b64decode(self._after.encode("ascii"))
-        except (UnicodeEncodeError, binascii.Error, ValueError):
-            raw = b""
-        last, seal = raw[:_ID_BYTES], raw[_ID_BYTES:]
-        if not hmac.compare_digest(seal, self._seal(last)):
-            raise InvalidError.at("?after", "invalid_cursor", "This is not a cursor of this list.")
-        return last
+        return None if self._after is None else opened(self._key, self._list, self._after, "?after")
 
     def _sealed(self, last: bytes) -> str:
-        assert len(last) == _ID_BYTES
-        return base64.urlsafe_b64encode(last + self._seal(last)).decode("ascii")
+        return sealed(self._key, self._list, last)
 
-    def _seal(self, last: bytes) -> bytes:
+    @property
+    def _list(self) -> str:
         parameters = sorted(
             (name, value)
             for name, value in self._request.query_params.multi_items()
             if name not in {"after", "limit"}
         )
-        list_ = f"{self._request.url.path}?{urlencode(parameters)}".encode()
-        return hmac.digest(self._key, last + list_, hashlib.sha256)[:_SEAL_BYTES]
+        return f"{self._request.url.path}?{urlencode(parameters)}"
+
+
+def sealed(key: bytes, list_: str, last: bytes) -> str:
+    """Return the cursor that goes on after *last* in the list of this name."""
+    assert len(last) == _ID_BYTES
+    return base64.urlsafe_b64encode(last + _seal(key, list_, last)).decode("ascii")
+
+
+def opened(key: bytes, list_: str, cursor: str, pointer: str) -> bytes:
+    """Return after what a cursor goes on.
+
+    Raises:
+        InvalidError: The cursor, which the caller gave at *pointer*, is not ours or another list's.
+
+    """
+    try:
+        raw = base64.urlsafe_b64decode(cursor.encode("ascii"))
+    except (UnicodeEncodeError, binascii.Error, ValueError):
+        raw = b""
+    last, seal = raw[:_ID_BYTES], raw[_ID_BYTES:]
+    if not hmac.compare_digest(seal, _seal(key, list_, last)):
+        raise InvalidError.at(pointer, "invalid_cursor", "This is not a cursor of this list.")
+    return last
+
+
+def _seal(key: bytes, list_: str, last: bytes) -> bytes:
+    return hmac.digest(key, last + list_.encode(), hashlib.sha256)[:_SEAL_BYTES]

@@ -44,12 +44,13 @@ def receipt(value: Receipt) -> View:
     }
 
 
-def reprocessed(value: Reprocessed) -> View:
-    """Return what became of many that were to be read again."""
+def reprocessed(value: Reprocessed, *, following: str | None) -> View:
+    """Return what became of many that were to be read again; *following* is the next cursor."""
     return {
         "reprocessed": value.done,
         "unverified": value.unverified,
-        "has_more": value.more,
+        "has_more": following is not None,
+        "next": following,
     }
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from payhooks.cli.client import connect, segment
+from payhooks.cli.client import Api, connect, segment
 from payhooks.cli.output import (
     AsJson,
     ConnectorName,
@@ -98,13 +98,23 @@ def reprocess(  # noqa: PLR0913 - one option per choice
         words = f"{receipt} is read again."
     else:
         place = api.of_merchant(f"/connectors/{segment(connector or '')}/reprocess")
-        found = api.post(place, {"states": state})
-        words = f"{found['reprocessed']} are read again, {found['unverified']} are not verified"
-        words += "; there are more, ask again." if found["has_more"] else "."
+        found = reprocess_all(api, place, state)
+        words = f"{found['reprocessed']} are read again, {found['unverified']} are not verified."
     if json:
         as_json(found)
     else:
         say(words)
+
+
+def reprocess_all(api: Api, place: str, states: list[str] | None) -> dict[str, Any]:
+    """Ask from the oldest on until all were looked at; return what became of them together."""
+    found: dict[str, Any] = api.post(place, {"states": states})
+    while found["has_more"]:
+        following: dict[str, Any] = api.post(place, {"states": states, "after": found["next"]})
+        for name in ("reprocessed", "unverified"):
+            following[name] += found[name]
+        found = following
+    return found
 
 
 def _row(found: dict[str, Any]) -> dict[str, Any]:

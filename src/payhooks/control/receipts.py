@@ -61,7 +61,9 @@ class Reprocessed(msgspec.Struct, frozen=True, kw_only=True):
 
     done: int
     unverified: int  # still; they stay in the quarantine
-    more: bool  # not all were looked at: ask again
+    # The last that was looked at, where there are more: to go on after it. Who begins anew instead
+    # meets first those again that stayed, and those that are in the same state once more.
+    following: ReceiptId | None
 
 
 async def find(control: Control, merchant: Merchant, text: str) -> Receipt:
@@ -144,9 +146,10 @@ async def reprocess_all(  # noqa: PLR0913 - every part is named at the call site
     connector: Connector,
     *,
     states: Sequence[ReceiptState],
+    after: ReceiptId | None = None,
     limit: int = LOOKED_AT_MAX,
 ) -> Reprocessed:
-    """Have the connector's receipts in these states read again, of the newest *limit*.
+    """Have the connector's receipts in these states read again, *limit* at most, oldest first.
 
     Those that are still not verified stay where they are.
 
@@ -158,35 +161,25 @@ async def reprocess_all(  # noqa: PLR0913 - every part is named at the call site
         detail = f"There are: {', '.join(sorted(_WITHOUT_ASKING))}."
         raise InvalidError.at("/states", "not_reprocessable", detail)
     judge = await _Judge.with_keys(control, merchant, connector)
-    which = ReceiptFilter(connector_id=connector.id, states=tuple(states))
-    anew: list[Receipt] = []
-    now = control.clock.now()
-    held_bytes = looked_at = unverified = 0
-    after: bytes | None = None
+    walk = _Walk(judge, control.clock.now(), after=after, limit=limit)
     more = True
-    while more and looked_at < limit and held_bytes < _HELD_BYTES_MAX:
-        room = min(_AT_ONCE, limit - looked_at, REPROCESSED_MAX - len(anew))
-        if not room:
-            break
-        page = await listed(control, merchant, which, Window(limit=room, after=after))
+    while more and (room := walk.room):
+        # News of money in the order in which it came: what it means depends on what was before.
+        page = await control.store.reprocessable(
+            merchant.id, connector.id, states, after=walk.last, limit=room
+        )
         more = len(page) == room
-        looked_at += len(page)
-        after = page[-1].id if page else after
         for receipt in page:
             # Each may be a megabyte that is hashed; others come to work in between.
             await asyncio.sleep(0)
-            found = await judge.look_or_leave(receipt)
-            if found.verdict is Verdict.UNVERIFIED:
-                unverified += 1
-                continue
-            anew.append(_anew(receipt, found.verdict, now, despite_conflict=False))
-            held_bytes += len(receipt.body)
+            await walk.look(receipt)
     done = 0
-    if anew:
+    if walk.anew:
         target = ids.to_text(ids.CONNECTOR, connector.id)
-        entry = _entry(control, caller, merchant, anew, target=target)
-        done = await control.store.reprocess(anew, audit=entry)
-    return Reprocessed(done=done, unverified=unverified, more=more)
+        entry = _entry(control, caller, merchant, walk.anew, target=target)
+        done = await control.store.reprocess(walk.anew, audit=entry)
+    following = walk.last if more else None
+    return Reprocessed(done=done, unverified=walk.unverified, following=following)
 
 
 def _demand_state(receipt: Receipt, *, despite_conflict: bool) -> None:
@@ -230,6 +223,39 @@ def _entry(
         target=target,
         changes={"receipts": [None, len(receipts)]},
     )
+
+
+class _Walk:
+    """Goes through receipts as far as one call may, and remembers how far that was."""
+
+    def __init__(
+        self, judge: "_Judge", now: datetime, *, after: ReceiptId | None, limit: int
+    ) -> None:
+        self.anew: list[Receipt] = []
+        self.unverified = 0
+        self.last = after
+        self._judge = judge
+        self._now = now
+        self._left = limit
+        self._held_bytes = 0
+
+    @property
+    def room(self) -> int:
+        """How many more it takes now; 0: no more."""
+        if self._held_bytes >= _HELD_BYTES_MAX:
+            return 0
+        return min(_AT_ONCE, self._left, REPROCESSED_MAX - len(self.anew))
+
+    async def look(self, receipt: Receipt) -> None:
+        """Look at the next one."""
+        found = await self._judge.look_or_leave(receipt)
+        self.last = receipt.id
+        self._left -= 1
+        if found.verdict is Verdict.UNVERIFIED:
+            self.unverified += 1
+            return
+        self.anew.append(_anew(receipt, found.verdict, self._now, despite_conflict=False))
+        self._held_bytes += len(receipt.body)
 
 
 class _Judge:

@@ -209,6 +209,18 @@ class ReceivingStore(Protocol):
         """Return receipts linked to the object, whatever connector they came by, newest first."""
         ...
 
+    async def reprocessable(
+        self,
+        merchant_id: MerchantId,
+        connector_id: ConnectorId,
+        states: Sequence[ReceiptState],
+        *,
+        after: ReceiptId | None,
+        limit: int,
+    ) -> list[Receipt]:
+        """Return the connector's receipts in these states, oldest first, that came after one."""
+        ...
+
     async def reprocess(self, receipts: Sequence[Receipt], *, audit: AuditEntry) -> int:
         """Put receipts back to RECEIVED, held by nobody, with what is decided anew of these.
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from payhooks.api import receipt_views, views
 from payhooks.api.auth import Granted
-from payhooks.api.pagination import PageQuery
+from payhooks.api.pagination import PageQuery, opened, sealed
 from payhooks.api.routes.common import PROBLEMS, ConnectorsRead, ConnectorsWrite, TextId
 from payhooks.api.schemas.receipts import (
     OverduePage,
@@ -17,6 +17,7 @@ from payhooks.api.schemas.receipts import (
     ReprocessedView,
 )
 from payhooks.control import connectors, expectations, receipts
+from payhooks.ids import CONNECTOR, ReceiptId, to_text
 from payhooks.model.connector import Connector
 from payhooks.model.receipt import ReceiptState
 from payhooks.ports.receiving import ReceiptFilter
@@ -85,15 +86,22 @@ async def reprocess(
 async def reprocess_all(
     granted: ConnectorsWrite, connector_id: TextId, body: ReprocessAllBody
 ) -> Response:
-    """Have all in these states read again; those that are still not verified stay."""
+    """Have those in these states read again, oldest first; what is still not verified stays."""
+    connector = await connectors.find(granted.control, granted.merchant, connector_id)
+    key = granted.services.cursor_key
+    # Of other states it would pass over some.
+    list_ = " ".join([to_text(CONNECTOR, connector.id), "reprocess", *sorted(set(body.states))])
+    after = None if body.after is None else opened(key, list_, body.after, "/after")
     done = await receipts.reprocess_all(
         granted.control,
         granted.caller,
         granted.merchant,
-        await connectors.find(granted.control, granted.merchant, connector_id),
+        connector,
         states=body.states,
+        after=None if after is None else ReceiptId(after),
     )
-    return views.reply(receipt_views.reprocessed(done), status=202)
+    following = None if done.following is None else sealed(key, list_, done.following)
+    return views.reply(receipt_views.reprocessed(done, following=following), status=202)
 
 
 @router.get("/overdue", response_model=OverduePage, summary="List what is overdue")

@@ -2,6 +2,7 @@
 
 from pydantic import Field, StrictBool
 
+from payhooks.api.pagination import CURSOR_CHARS_MAX
 from payhooks.api.schemas.base import Body, Page, View
 from payhooks.api.schemas.responses import FindingView, ObjectView
 from payhooks.model.receipt import ReceiptState, Verdict
@@ -19,6 +20,11 @@ class ReprocessAllBody(Body):
     """Which of a connector's receipts are to be read again."""
 
     states: list[ReceiptState] = Field(min_length=1)
+    after: str | None = Field(
+        default=None,
+        max_length=CURSOR_CHARS_MAX,
+        description="What `next` of the call before said, with the same states.",
+    )
 
 
 class ReprocessedView(View):
@@ -26,7 +32,8 @@ class ReprocessedView(View):
 
     reprocessed: int = Field(description="Are read again now.")
     unverified: int = Field(description="Still: they stay in the quarantine.")
-    has_more: bool = Field(description="Not all were looked at: ask again.")
+    has_more: bool = Field(description="Not all were looked at.")
+    next: str | None = Field(description="Ask again with this as `after`, for those that follow.")
 
 
 class ReceiptSummaryView(View):

@@ -5,7 +5,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from payhooks import limits
+from payhooks import ids, limits
 from payhooks.connectors import registry
 from payhooks.connectors.contract import Source
 from payhooks.console.forms import NO_MESSAGES, Messages
@@ -18,6 +18,7 @@ from payhooks.control import connectors, receipts, secrets
 from payhooks.control.connector_draft import ConnectorDraft
 from payhooks.control.receipts import Reprocessed
 from payhooks.errors import InvalidError, StaleVersionError, WrongStateError
+from payhooks.ids import ReceiptId
 from payhooks.model.connector import Connector, ConnectorStatus
 from payhooks.model.key import Scope
 from payhooks.model.receipt import Receipt, ReceiptState
@@ -151,8 +152,12 @@ async def read_again(visit: Visit) -> Response:
         visit.merchant,
         found,
         states=(ReceiptState.QUARANTINED,),
+        after=_after(visit.form.text("after")),
     )
-    return visit.go(place_of(found), said=_words_of(again))
+    place = place_of(found)
+    if again.following is not None:
+        place += f"?after={ids.to_text(ids.RECEIPT, again.following)}"
+    return visit.go(place, said=_words_of(again))
 
 
 async def _found(visit: Visit) -> Connector:
@@ -165,7 +170,13 @@ def _words_of(again: Reprocessed) -> str:
     verified = "1 is verified" if again.done == 1 else f"{again.done:,} are verified"
     still = "1 is still not" if again.unverified == 1 else f"{again.unverified:,} are still not"
     said = f"{verified} and will be read in a moment; {still}."
-    return f"{said} There are more: press it again." if again.more else said
+    return said if again.following is None else f"{said} There are more: go on with the next ones."
+
+
+def _after(text: str) -> ReceiptId | None:
+    """Return the one after which to go on, as a form or a URL says; None: from the oldest on."""
+    raw = ids.from_text(ids.RECEIPT, text)
+    return None if raw is None else ReceiptId(raw)
 
 
 async def _refused(visit: Visit, found: Connector, error: InvalidError) -> Response:
@@ -203,6 +214,7 @@ async def _show(
         overdue=await overdue_count(visit, found),
         overdue_max=OVERDUE_COUNTED_MAX,
         receipts=newest,
+        after=_after(visit.query.get("after", "")),
         states=STATES,
         graces=GRACES,
         messages=messages,

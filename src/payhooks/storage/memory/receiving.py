@@ -143,6 +143,26 @@ class MemoryReceive:
         linked = self._tables.links.get((merchant_id, object_type, object_id), {})
         return page((self._tables.receipts[id_] for id_ in linked), window)
 
+    async def reprocessable(
+        self,
+        merchant_id: MerchantId,
+        connector_id: ConnectorId,
+        states: Sequence[ReceiptState],
+        *,
+        after: ReceiptId | None,
+        limit: int,
+    ) -> list[Receipt]:
+        """See ReceivingStore."""
+        found = (
+            receipt
+            for receipt in self._tables.receipts.values()
+            if receipt.merchant_id == merchant_id
+            and receipt.connector_id == connector_id
+            and receipt.state in states
+            and (after is None or receipt.id > after)
+        )
+        return sorted(found, key=lambda receipt: receipt.id)[:limit]
+
     async def reprocess(self, receipts: Sequence[Receipt], *, audit: AuditEntry) -> int:
         """See ReceivingStore."""
         count = 0

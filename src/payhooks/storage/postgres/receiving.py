@@ -8,7 +8,7 @@ from payhooks.errors import DamagedError
 from payhooks.ids import ConnectorId, MerchantId, ReceiptId, first_id_at
 from payhooks.model.audit import AuditEntry
 from payhooks.model.connector import Connector
-from payhooks.model.receipt import REPROCESSABLE, Receipt, Verdict
+from payhooks.model.receipt import REPROCESSABLE, Receipt, ReceiptState, Verdict
 from payhooks.ports.controlling import Window
 from payhooks.ports.receiving import (
     TOLD_MAX,
@@ -140,6 +140,23 @@ class PostgresReceive:
         rows = await self._control.call(
             _SQL["receipts_about"],
             *(merchant_id, window.after, window.limit, key(object_type), key(object_id)),
+        )
+        return [_receipt(row) for row in rows]
+
+    async def reprocessable(
+        self,
+        merchant_id: MerchantId,
+        connector_id: ConnectorId,
+        states: Sequence[ReceiptState],
+        *,
+        after: ReceiptId | None,
+        limit: int,
+    ) -> list[Receipt]:
+        """See ReceivingStore."""
+        # Each once: a state that is asked for twice would give its receipts twice.
+        codes = [CODES[state] for state in dict.fromkeys(states)]
+        rows = await self._control.call(
+            _SQL["reprocessable"], merchant_id, connector_id, codes, after, limit
         )
         return [_receipt(row) for row in rows]
 

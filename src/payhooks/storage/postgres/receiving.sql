@@ -77,6 +77,20 @@ SELECT r.* FROM (
 ) r
 ORDER BY l.id DESC
 
+-- name: reprocessable
+SELECT r.* FROM (
+  SELECT l.id FROM unnest($3::smallint[]) s(state) CROSS JOIN LATERAL (
+    SELECT r.id FROM receipts r
+    WHERE r.merchant_id = $1 AND r.connector_id = $2 AND r.state = s.state
+      AND r.id > coalesce($4::uuid, '00000000-0000-0000-0000-000000000000')
+    ORDER BY r.id LIMIT $5
+  ) l
+  ORDER BY l.id LIMIT $5
+) l CROSS JOIN LATERAL (
+  SELECT * FROM receipts r WHERE r.merchant_id = $1 AND r.id = l.id LIMIT 1
+) r
+ORDER BY l.id
+
 -- name: receipts_about
 SELECT r.* FROM (
   SELECT l.receipt_id AS id FROM connector_health h CROSS JOIN (VALUES (true), (false)) p(processed)

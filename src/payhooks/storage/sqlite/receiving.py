@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from heapq import nlargest
+from heapq import nlargest, nsmallest
 from typing import Any, Final
 
 import apsw
@@ -157,6 +157,31 @@ class SqliteReceive(Part):
             return rows(db, _SQL["with_ids"], (merchant_id, blobs(ids)))
 
         return [as_receipt(row) for row in await self._read(read)]
+
+    async def reprocessable(
+        self,
+        merchant_id: MerchantId,
+        connector_id: ConnectorId,
+        states: Sequence[ReceiptState],
+        *,
+        after: ReceiptId | None,
+        limit: int,
+    ) -> list[Receipt]:
+        """See ReceivingStore."""
+        whose = (merchant_id, connector_id)
+
+        def read(db: apsw.Connection) -> list[Row]:
+            ids = (
+                id_
+                for state in set(states)
+                for (id_,) in rows(
+                    db, _SQL["oldest_of_connector"], (*whose, state, after or b"", limit)
+                )
+            )
+            oldest = nsmallest(limit, ids)
+            return rows(db, _SQL["with_ids"], (merchant_id, blobs(oldest)))
+
+        return [as_receipt(row) for row in reversed(await self._read(read))]
 
     async def reprocess(self, receipts: Sequence[Receipt], *, audit: AuditEntry) -> int:
         """See ReceivingStore."""

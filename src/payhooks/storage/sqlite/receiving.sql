@@ -72,6 +72,10 @@ WHERE merchant_id = ? AND state = ? AND id < ? ORDER BY id DESC LIMIT ?;
 SELECT id FROM receipts INDEXED BY receipts_connector
 WHERE merchant_id = ? AND connector_id = ? AND state = ? AND id < ? ORDER BY id DESC LIMIT ?;
 
+-- name: oldest_of_connector
+SELECT id FROM receipts INDEXED BY receipts_connector
+WHERE merchant_id = ? AND connector_id = ? AND state = ? AND id > ? ORDER BY id LIMIT ?;
+
 -- name: with_ids
 SELECT document, body, state, detail, word, object_type, object_id FROM receipts
 WHERE merchant_id = ? AND id IN (SELECT value FROM carray(?)) ORDER BY id DESC;
