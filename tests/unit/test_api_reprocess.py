@@ -103,9 +103,15 @@ async def test_who_forges_does_not_have_us_ask_for_whatever_he_names(shop: Shop)
         assert sent.status == 401, sent.body
     asked = len(world.fetcher.asked)
     assert asked == 15
-    again = await shop.post("/connectors/paypal/reprocess", {"states": ["quarantined"]})
-    assert (again.json["reprocessed"], again.json["unverified"]) == (0, 15)
+    at, states = "/connectors/paypal/reprocess", {"states": ["quarantined"]}
+    again = (await shop.post(at, states)).json
+    assert (again["reprocessed"], again["unverified"], again["has_more"]) == (0, 10, True)
     assert len(world.fetcher.asked) - asked == 10
+    # What PayPal has sent may be behind them, and is reached by who goes on.
+    again = (await shop.post(at, {**states, "after": again["next"]})).json
+    assert (again["reprocessed"], again["unverified"], again["has_more"]) == (0, 5, False)
+    assert len(world.fetcher.asked) - asked == 15
+    assert len(set(world.fetcher.asked[-15:])) == 15, "each was looked at"
     [one] = (await shop.get("/receipts?connector_id=paypal&limit=1")).json["data"]
     world.fetcher.script = lambda _request: None
     assert (await shop.post(f"/receipts/{one['id']}/reprocess")).status == 503

@@ -48,7 +48,8 @@ LOOKED_AT_MAX: Final = 10_000  # as many as a quarantine holds
 REPROCESSED_MAX: Final = SLICE_ROWS_MAX
 _HELD_BYTES_MAX: Final = 16 * MIB
 _AT_ONCE: Final = 20  # of the largest size, 20 MiB
-# Whoever forges names what is to be fetched; more of it is not asked for in one go.
+# Whoever forges names what is to be fetched; more of it is not asked for in one go, and with the
+# first that names more a walk ends.
 _MATERIALS_MAX: Final = 10
 # Whether one that conflicts is news a person decides, of each by itself.
 _WITHOUT_ASKING: Final = REPROCESSABLE - {ReceiptState.CONFLICTING}
@@ -169,10 +170,15 @@ async def reprocess_all(  # noqa: PLR0913 - every part is named at the call site
             merchant.id, connector.id, states, after=walk.last, limit=room
         )
         more = len(page) == room
-        for receipt in page:
-            # Each may be a megabyte that is hashed; others come to work in between.
-            await asyncio.sleep(0)
-            await walk.look(receipt)
+        try:
+            for receipt in page:
+                # Each may be a megabyte that is hashed; others come to work in between.
+                await asyncio.sleep(0)
+                await walk.look(receipt)
+        except _SpentError:
+            # It was not looked at: to call it unverified would hide what comes behind forgeries.
+            more = True
+            break
     done = 0
     if walk.anew:
         target = ids.to_text(ids.CONNECTOR, connector.id)
@@ -225,6 +231,10 @@ def _entry(
     )
 
 
+class _SpentError(UnavailableError):
+    """What a receipt is verified with is one more than are asked for in one go."""
+
+
 class _Walk:
     """Goes through receipts as far as one call may, and remembers how far that was."""
 
@@ -247,7 +257,12 @@ class _Walk:
         return min(_AT_ONCE, self._left, REPROCESSED_MAX - len(self.anew))
 
     async def look(self, receipt: Receipt) -> None:
-        """Look at the next one."""
+        """Look at the next one.
+
+        Raises:
+            _SpentError: Not in this call.
+
+        """
         found = await self._judge.look_or_leave(receipt)
         self.last = receipt.id
         self._left -= 1
@@ -314,9 +329,16 @@ class _Judge:
         return judged(self._provider, incoming, keys, receipt.received_at, self._options)
 
     async def look_or_leave(self, receipt: Receipt) -> Judged:
-        """Return the verdict; where it cannot be had now, it is not verified."""
+        """Return the verdict; where it cannot be had now, it is not verified.
+
+        Raises:
+            _SpentError: It was not looked for.
+
+        """
         try:
             return await self.look(receipt)
+        except _SpentError:
+            raise
         except UnavailableError as error:
             return Judged(Verdict.UNVERIFIED, str(error))
 
@@ -341,8 +363,10 @@ class _Judge:
 
         """
         if url not in self._materials:
-            if len(self._materials) >= _MATERIALS_MAX or self._control.fetcher is None:
-                raise UnavailableError("too many certificates are named; try again later")
+            if self._control.fetcher is None:
+                raise UnavailableError("nothing can be fetched from here")
+            if len(self._materials) >= _MATERIALS_MAX:
+                raise _SpentError("too many certificates are named; try again later")
             try:
                 answer = await self._control.fetcher.fetch(Fetch(url=url))
                 self._materials[url] = material_in(answer.status, answer.body)
