@@ -6,7 +6,7 @@ import msgspec
 
 from payhooks import ids
 from payhooks.api.views import View, time
-from payhooks.control.receipts import Reprocessed, is_masked, shown_headers
+from payhooks.control.receipts import Reprocessed, is_masked, shown_body, shown_headers
 from payhooks.model.expectation import Expectation
 from payhooks.model.receipt import Receipt
 
@@ -33,13 +33,14 @@ def summary(value: Receipt) -> View:
 
 
 def receipt(value: Receipt) -> View:
-    """Return a receipt as it is kept."""
+    """Return a receipt as it is kept, but for signatures that somebody could use again."""
+    body = shown_body(value)
     return {
         **summary(value),
         "query": value.query,
         "headers": shown_headers(value),
-        "body": _text(value.body),
-        "body_base64": b64encode(value.body).decode(),
+        "body": _text(body),
+        "body_base64": b64encode(body).decode(),
         "masked": is_masked(value),
     }
 

@@ -8,6 +8,7 @@ receipt that it is the provider's, only show it with the right secret.
 import asyncio
 import hashlib
 import hmac
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
@@ -55,6 +56,12 @@ _MATERIALS_MAX: Final = 10
 _WITHOUT_ASKING: Final = REPROCESSABLE - {ReceiptState.CONFLICTING}
 # With it, and PayPal's way to sign, whoever reads could have what he wrote taken for PayPal's.
 _NOT_SHOWN: Final = frozenset({"paypal-transmission-sig"})
+_HIDDEN: Final = "(kept, not shown)"
+# Adyen's and Treezor's stand in the body and are of a part of it alone: with one, whoever reads
+# could have the rest, a capture's reason and its time, be what he wrote.
+_SIGNATURES_IN_BODIES: Final = re.compile(
+    rb'("(?:hmacSignature|object_payload_signature)"\s*:\s*)"(?:[^"\\]|\\.)*"'
+)
 
 
 class Reprocessed(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,9 +104,13 @@ def is_masked(receipt: Receipt) -> bool:
 def shown_headers(receipt: Receipt) -> tuple[tuple[str, str], ...]:
     """Return the headers as anybody may see them who may see the receipt."""
     return tuple(
-        (name, "(kept, not shown)" if name in _NOT_SHOWN else value)
-        for name, value in receipt.headers
+        (name, _HIDDEN if name in _NOT_SHOWN else value) for name, value in receipt.headers
     )
+
+
+def shown_body(receipt: Receipt) -> bytes:
+    """Return the body as anybody may see it who may see the receipt."""
+    return _SIGNATURES_IN_BODIES.sub(rb'\1"%b"' % _HIDDEN.encode(), receipt.body)
 
 
 async def reprocess(

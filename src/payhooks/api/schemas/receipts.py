@@ -67,8 +67,10 @@ class ReceiptView(ReceiptSummaryView):
 
     query: str
     headers: list[tuple[str, str]] = Field(description="Without credentials.")
-    body: str | None = Field(description="null: it is no UTF-8 text.")
-    body_base64: str
+    body: str | None = Field(
+        description="null: it is no UTF-8 text. A signature of but a part of it is hidden."
+    )
+    body_base64: str = Field(description="Of `body`.")
     masked: bool = Field(description="Card data was masked: these are not the bytes that came.")
 
 

@@ -164,7 +164,7 @@ async def _show(visit: Visit, found: Receipt, messages: Messages) -> Response:
         waits=found.state is ReceiptState.RECEIVED,
         line=_line(found),
         head=spelled(evidence.head(receipts.shown_headers(found))),
-        body=body_of(found.body),
+        body=body_of(receipts.shown_body(found)),
         masked=receipts.is_masked(found),
         sha256=found.body_sha256.hex(),
         told=await _told(visit, found),
