@@ -386,7 +386,7 @@ def _change(  # noqa: PLR0913 - every part of a change is named at the call site
         target=ids.to_text(ids.ENDPOINT, after.id),
         changes=changes,
     )
-    chosen = before is None or before.signature != after.signature
+    chosen = before is None or before.signature.key_id != after.signature.key_id
     return Change(
         audit=entry,
         endpoint=after,
