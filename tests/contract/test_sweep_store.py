@@ -9,6 +9,7 @@ from payhooks.model.attempt import Reason
 from payhooks.model.delivery import State
 from payhooks.model.endpoint import Endpoint, EndpointStatus, OnFailed, Ordering
 from payhooks.model.merchant import Merchant
+from payhooks.ports.accepting import StaleRouting
 from payhooks.ports.controlling import Cancelled, Change
 from payhooks.ports.leasing import LaneNews, Lease, Trial
 from payhooks.ports.sweeping import Announcement, Expired, FailingLane
@@ -202,6 +203,34 @@ async def test_what_is_being_sent_is_not_cancelled_under_the_sender(world: World
     await world.edit(endpoint, status=EndpointStatus.DELETED)
     assert await world.store.cancel_orphans(limit=10) == 0
     await world.deliver(leased)
+
+
+async def test_what_comes_back_to_a_deleted_endpoint_is_cancelled_though_nothing_was_there_before(
+    world: World,
+) -> None:
+    """Its sender was killed. Of a lane that was found empty the store may look no more."""
+    merchant, endpoint = await _lane(world)
+    event = await world.publish(merchant, endpoint)
+    await world.lease_one()
+    await world.edit(endpoint, status=EndpointStatus.DELETED)
+    assert await world.store.cancel_orphans(limit=10) == 0
+    await world.advance(LEASE_S + 1)
+    await world.store.expire(limit=10)
+    assert [await world.store.cancel_orphans(limit=10) for _ in range(2)] == [1, 0]
+    assert (await world.delivery(event, endpoint)).state is State.CANCELLED
+
+
+async def test_nothing_comes_to_a_deleted_endpoint_that_was_found_empty(world: World) -> None:
+    """Neither from a publisher who planned by what was, nor from a replay: nobody would see it."""
+    merchant, endpoint = await _lane(world)
+    ended = await world.publish(merchant, endpoint)
+    await world.deliver(await world.lease_one())
+    planned = await world.arrival(world.event(merchant), endpoint)
+    await world.edit(endpoint, status=EndpointStatus.DELETED)
+    assert await world.store.cancel_orphans(limit=10) == 0
+    assert await world.accept(planned) == [StaleRouting()]
+    assert await world.requeue(world.again(ended, endpoint)) == 0
+    assert sum(count for _, count in (await world.store.pending()).states) == 0
 
 
 async def test_a_lane_with_nothing_but_failure_is_found_when_it_lasts(world: World) -> None:

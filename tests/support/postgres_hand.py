@@ -50,6 +50,11 @@ class Hand:
         """Run what expire runs."""
         await self._call("expire_v1", 100, 3)
 
+    async def cancel_orphans(self) -> int:
+        """Run what the sweep runs for deleted endpoints; return how many it cancelled."""
+        [row] = await self._call("cancel_orphans_v1", 500)
+        return int(row["cancel_orphans_v1"])
+
     async def hold_lane(self, endpoint_id: EndpointId) -> None:
         """Lock a lane, as the first statement of every look does."""
         await self.run("SELECT 1 FROM lanes WHERE endpoint_id = $1 FOR UPDATE", endpoint_id)

@@ -104,6 +104,8 @@ class PostgresReplay:
 
         async def once() -> bool:
             async with self._control.transaction() as connection:
+                # Before the replay itself, as a change of it locks them.
+                await _hold_routing(connection, items)
                 advanced = await connection.fetchrow(_SQL["advance"], *bindings)
                 if advanced is None:
                     return False
@@ -149,6 +151,7 @@ async def put_again(
     """Put deliveries (back) on their way inside a transaction; return how many."""
     if not items:
         return 0
+    await _hold_routing(connection, items)
     await connection.execute(
         _SQL["forget_of_another"],
         [item.merchant_id for item in items],
@@ -162,6 +165,10 @@ async def put_again(
     )
     assert row is not None
     return int(row["count"])
+
+
+async def _hold_routing(connection: Connection, items: Sequence[Requeue]) -> None:
+    await connection.execute(_SQL["hold_routing"], list({item.merchant_id for item in items}))
 
 
 def _columns(items: Sequence[Requeue]) -> tuple[list[object], ...]:

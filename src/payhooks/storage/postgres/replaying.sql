@@ -18,6 +18,11 @@ SELECT endpoint_id FROM freed
 -- name: cancel
 SELECT cancel_v1($1, $2) AS ids
 
+-- Shared, as accept shares it: who makes deliveries ends before an endpoint is deleted, or sees it.
+
+-- name: hold_routing
+SELECT FROM routing WHERE merchant_id = ANY ($1) ORDER BY merchant_id FOR SHARE
+
 -- The body kept of an earlier pin is in another dialect than what goes out now.
 
 -- name: forget_of_another

@@ -68,7 +68,7 @@ class PostgresSweep:
         rows = await self._control.persist(
             lambda: self._control.call(_SQL["cancel_orphans"], limit)
         )
-        return len(rows[0]["ids"] or ())
+        return int(rows[0]["count"])
 
     async def retire(self, *, before: datetime, limit: int) -> int:
         """See SweepStore. Whole days go as partitions, so *before* is best a midnight."""

@@ -46,16 +46,7 @@ SELECT f.endpoint_id, f.order_key, payhooks_now() FROM freed f
 SELECT * FROM mend_lanes_v2($1, $2)
 
 -- name: cancel_orphans
-WITH old AS MATERIALIZED (
-  SELECT q.merchant_id, q.id FROM lanes l CROSS JOIN LATERAL (
-    (SELECT s.merchant_id, s.id FROM queue s
-      WHERE s.endpoint_id = l.endpoint_id AND s.state = 0 LIMIT $1)
-    UNION ALL
-    (SELECT b.merchant_id, b.id FROM queue b
-      WHERE b.endpoint_id = l.endpoint_id AND b.state = 2 LIMIT $1)) q
-  WHERE l.state = 3 LIMIT $1
-)
-SELECT cancel_v1(array_agg(o.merchant_id), array_agg(o.id)) AS ids FROM old o
+SELECT cancel_orphans_v1($1) AS count
 
 -- name: cancel_old
 WITH old AS MATERIALIZED (
