@@ -1,8 +1,10 @@
 """What every port promises of order: one at a time, as accepted, whatever becomes of the first."""
 
+import msgspec
 import pytest
 from tests.support.world import World, events_of
 
+from payhooks.ids import delivery_id
 from payhooks.model.delivery import State
 from payhooks.model.endpoint import EndpointStatus, OnFailed, Ordering
 from payhooks.ports.controlling import Cancelled
@@ -33,6 +35,28 @@ async def test_other_objects_do_not_wait(world: World) -> None:
     await world.publish(merchant, endpoint, order_key=OBJECT)
     other = await world.publish(merchant, endpoint, order_key=OTHER_OBJECT)
     assert sorted(events_of(await world.lease())) == sorted([first.id, other.id])
+
+
+async def test_an_object_does_not_wait_behind_the_many_of_another_endpoint(world: World) -> None:
+    """An endpoint that lets thousands go at once must not hold up everybody's ordered events."""
+    crowded = await world.merchant()
+    endpoint = await world.endpoint(crowded)
+    template = await world.arrival(world.event(crowded), endpoint)
+    [planned] = template.deliveries
+    arrivals = []
+    for number in range(1_200):
+        event = world.event(crowded)
+        delivery = msgspec.structs.replace(
+            planned,
+            id=delivery_id(event.id, endpoint.number),
+            order_key=number.to_bytes(16, "big"),
+        )
+        arrivals.append(msgspec.structs.replace(template, event=event, deliveries=(delivery,)))
+    for at in range(0, len(arrivals), 400):
+        await world.accept(*arrivals[at : at + 400])
+    other = await world.merchant()
+    event = await world.publish(other, await world.endpoint(other), order_key=OBJECT)
+    assert event.id in events_of(await world.lease(per_lane_max=1))
 
 
 async def test_the_same_object_at_two_endpoints_is_two_orders(world: World) -> None:

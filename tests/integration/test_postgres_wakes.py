@@ -15,6 +15,12 @@ from tests.support.world import LEASE_S, World, events_of
 from payhooks.ids import event_id_of
 
 _KEY = b"k" * 16
+# Two looks take less than that, and a third what is left.
+_MANY = 5_000
+_WAKE = """
+INSERT INTO wakes (endpoint_id, order_key, due_at)
+SELECT $1, lpad(to_hex(n), 32, '0')::uuid, now() FROM generate_series(1, $2::int) n
+"""
 
 
 @pytest.fixture(scope="module")
@@ -153,3 +159,39 @@ async def test_the_next_of_an_object_goes_when_it_commits_after_its_head_ended(
     await hand.commit()
 
     assert events_of(await world.lease()) == [follower.id]
+
+
+async def test_many_wakes_of_one_endpoint_keep_no_other_waiting(world: World, hand: Hand) -> None:
+    """A look folds no more than it can, but of every endpoint that has something to tell."""
+    crowded, other = await world.merchant(), await world.merchant()
+    await hand.run(_WAKE, (await world.endpoint(crowded)).id, _MANY)
+    await hand.commit()
+    event = await world.publish(other, await world.endpoint(other), order_key=_KEY)
+
+    assert events_of(await world.lease()) == [event.id]
+
+
+async def test_a_look_that_leaves_wakes_is_repeated_at_once(world: World, hand: Hand) -> None:
+    """A second later each, ten thousand of one endpoint took the others 20 seconds."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    await hand.run(_WAKE, endpoint.id, _MANY)
+    await hand.commit()
+
+    soon = [(await world.look()).look_again_s for _ in range(3)]
+
+    assert soon == [0, 0, None]
+
+
+async def test_a_look_that_only_meets_wakes_of_a_lane_that_is_held_is_not(
+    world: World, hand: Hand
+) -> None:
+    """Whoever holds it may have stopped: the others would look in circles until it ends."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    await hand.run(_WAKE, endpoint.id, _MANY)
+    await hand.commit()
+    await hand.begin()
+    await hand.hold_lane(endpoint.id)
+
+    assert (await world.look()).look_again_s is None

@@ -42,7 +42,7 @@ class Hand:
     async def lease(self, *, together_max: int = 0) -> list[DeliveryId]:
         """Run what lease runs; return the ids that it brought."""
         rows = await self._call(
-            "lease_v3", OWNER + 1, 100, 100, [], None, 500, 500, 2, 2, 3, together_max, 2
+            "lease_v4", OWNER + 1, 100, 100, [], None, 500, 500, 2, 2, 3, together_max, 2
         )
         return [DeliveryId(row["id"]) for row in rows if row["id"] is not None]
 

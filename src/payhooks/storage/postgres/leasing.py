@@ -1,4 +1,4 @@
-"""The schedule: one call of lease_v3 folds wakes, claims lanes and leases deliveries."""
+"""The schedule: one call of lease_v4 folds wakes, claims lanes and leases deliveries."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -11,8 +11,9 @@ from payhooks.storage.postgres.connections import Connections, Row
 from payhooks.storage.postgres.rows import event
 from payhooks.storage.trials import BANDS, EVERY, FREE
 
-_LEASE: Final = "SELECT * FROM lease_v3($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+_LEASE: Final = "SELECT * FROM lease_v4($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 _REPORT: Final = "SELECT report_v1($1, $2, $3)"
+_WAKES_MAX: Final = 2_000  # folded in one look; the next look is at once where more wait
 _NEWS: Final = {
     LaneNews.FAILING: 0,
     LaneNews.RECOVERED: 1,
@@ -45,7 +46,7 @@ class PostgresLease:
             lambda: connections.call(
                 _LEASE,
                 *(owner, lanes_max, per_lane_max, list(skip), only),
-                *(limits.SLICE_ROWS_MAX, limits.SLICE_ROWS_MAX),
+                *(limits.SLICE_ROWS_MAX, _WAKES_MAX),
                 *(freely.below, tried.at_least, tried.below, tried.together_max, PROBATION_AFTER),
             )
         )
