@@ -39,7 +39,7 @@ async def test_taken_back_at_an_endpoint_that_blocks_no_more_it_holds_nothing_up
     again = [world.again(head, endpoint, OBJECT)]
     assert await world.store.advance_replay(queued, after=job, items=again, bulk=True)
     await world.edit(endpoint, **edit)
-    assert await world.store.cancel_replay_backlog(job.id) == 1
+    assert await world.store.cancel_replay_backlog(merchant.id, job.id, limit=10) == 1
     assert events_of(await world.lease()) == [behind.id]
 
 

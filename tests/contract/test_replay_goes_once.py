@@ -59,7 +59,7 @@ async def test_what_was_taken_back_never_gets_a_lease_of_the_same_number_again(
     assert await world.store.advance_replay(job, after=job, items=[item], bulk=True)
     first = await world.lease_one()
     await world.settle(world.failed(first, delay_s=3_600))
-    assert await world.store.cancel_replay_backlog(job.id) == 1
+    assert await world.store.cancel_replay_backlog(merchant.id, job.id, limit=10) == 1
     assert await world.requeue(item) == 1
     second = await world.lease_one()
     assert second.fence > first.fence

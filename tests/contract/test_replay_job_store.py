@@ -169,11 +169,43 @@ async def test_a_cancelled_job_takes_back_what_still_waits(world: World) -> None
     job = await _job(world, merchant)
     items = [world.again(one, endpoint) for one in (failed, succeeded, missed)]
     assert await world.store.advance_replay(job, after=job, items=items, bulk=True)
-    assert await world.store.cancel_replay_backlog(job.id) == 3
+    assert await world.store.cancel_replay_backlog(merchant.id, job.id, limit=10) == 3
     assert [await world.delivery(one, endpoint) for one in (failed, succeeded)] == ended
     assert (await world.delivery(missed, endpoint)).state is State.CANCELLED
     assert await world.store.replay_backlog(job.id) == []
     assert await world.lease() == []
+
+
+async def test_a_cancelled_job_is_taken_back_in_slices(world: World) -> None:
+    """A hundred thousand may wait; in one statement they would be too much for the store."""
+    merchant, endpoint = await lane(world)
+    events = [await all_failed(world, merchant, endpoint) for _ in range(5)]
+    ended = [await world.delivery(one, endpoint) for one in events]
+    job = await _job(world, merchant)
+    items = [world.again(one, endpoint) for one in events]
+    assert await world.store.advance_replay(job, after=job, items=items, bulk=True)
+    take_back = world.store.cancel_replay_backlog
+    assert [await take_back(merchant.id, job.id, limit=2) for _ in range(4)] == [2, 2, 1, 0]
+    assert [await world.delivery(one, endpoint) for one in events] == ended
+    assert await world.lease() == []
+
+
+async def test_a_cancelled_job_is_claimed_until_all_of_it_is_taken_back(world: World) -> None:
+    """Who cancelled it may have died half-way; what waits would go out by and by."""
+    merchant, endpoint = await lane(world)
+    events = [await all_failed(world, merchant, endpoint) for _ in range(3)]
+    job = await _job(world, merchant)
+    items = [world.again(one, endpoint) for one in events]
+    assert await world.store.advance_replay(job, after=job, items=items, bulk=True)
+    over = msgspec.structs.replace(job, state=ReplayState.CANCELLED, finished_at=world.now())
+    await world.store.apply(Change(audit=world.audit(merchant.id), replay=over))
+    assert await world.store.cancel_replay_backlog(merchant.id, job.id, limit=2) == 2
+    claim = world.store.claim_replays
+    assert await claim(owner=OWNER, limit=10, for_s=30) == [over]
+    assert await claim(owner=OTHER_OWNER, limit=10, for_s=30) == []
+    assert await world.store.cancel_replay_backlog(merchant.id, job.id, limit=2) == 1
+    await world.advance(31)
+    assert await claim(owner=OTHER_OWNER, limit=10, for_s=30) == []
 
 
 async def test_taking_a_job_back_leaves_what_is_being_sent(world: World) -> None:
@@ -185,7 +217,7 @@ async def test_taking_a_job_back_leaves_what_is_being_sent(world: World) -> None
     )
     leased = await world.lease_one()
     assert not leased.replay_bulk
-    assert await world.store.cancel_replay_backlog(job.id) == 0
+    assert await world.store.cancel_replay_backlog(merchant.id, job.id, limit=10) == 0
     await world.deliver(leased)
 
 
@@ -199,7 +231,7 @@ async def test_taking_a_job_back_lets_those_behind_it_go(world: World) -> None:
     await world.settle(world.failed(await world.lease_one(), delay_s=3_600))
     behind = await world.publish(merchant, endpoint, order_key=OBJECT)
     assert await world.lease() == []
-    assert await world.store.cancel_replay_backlog(job.id) == 1
+    assert await world.store.cancel_replay_backlog(merchant.id, job.id, limit=10) == 1
     assert events_of(await world.lease()) == [behind.id]
 
 
@@ -214,7 +246,7 @@ async def test_a_head_that_is_taken_back_holds_its_object_up_again(world: World)
     item = world.again(head, endpoint, OBJECT)
     assert await world.store.advance_replay(job, after=job, items=[item], bulk=True)
     await world.settle(world.failed(await world.lease_one(), delay_s=3_600))
-    assert await world.store.cancel_replay_backlog(job.id) == 1
+    assert await world.store.cancel_replay_backlog(merchant.id, job.id, limit=10) == 1
     assert msgspec.structs.replace(await world.delivery(head, endpoint), fence=ended.fence) == ended
     assert await world.lease() == []
     assert await world.requeue(item) == 1
@@ -236,7 +268,7 @@ async def test_a_head_that_is_taken_back_from_another_order_holds_nothing_up(
     job = await _job(world, merchant)
     item = world.again(head, endpoint, key)
     assert await world.store.advance_replay(job, after=job, items=[item], bulk=True)
-    assert await world.store.cancel_replay_backlog(job.id) == 1
+    assert await world.store.cancel_replay_backlog(merchant.id, job.id, limit=10) == 1
     assert events_of(await world.lease()) == [behind.id]
 
 
@@ -250,7 +282,7 @@ async def test_a_head_that_held_nothing_up_holds_nothing_up_when_it_is_taken_bac
     item = world.again(head, endpoint, OBJECT)
     assert await world.store.advance_replay(job, after=job, items=[item], bulk=True)
     behind = await world.publish(merchant, endpoint, order_key=OBJECT)
-    assert await world.store.cancel_replay_backlog(job.id) == 1
+    assert await world.store.cancel_replay_backlog(merchant.id, job.id, limit=10) == 1
     assert events_of(await world.lease()) == [behind.id]
 
 

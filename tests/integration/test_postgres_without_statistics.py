@@ -17,6 +17,7 @@ from payhooks.ports.settling import Settlement
 _ROWS = 3_000
 _LEASED = 100
 _MERCHANT = _LANE = "lpad('1', 32, '0')::uuid"
+_JOB = "lpad('2', 32, '0')::uuid"
 _ID = "(lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint), 12, '0')"
 
 _FILL = f"""
@@ -40,12 +41,12 @@ DELETE FROM queue;
 ANALYZE deliveries, queue;
 """
 
-_SEND_AGAIN = """
+_SEND_AGAIN = f"""
 SELECT requeue_v1(array_agg(d.merchant_id), array_agg(d.id), array_agg(d.endpoint_id),
   array_agg(d.event_type), array_agg(NULL::uuid), array_agg(d.dialect),
-  array_agg(d.dialect_version), NULL, true) AS made
+  array_agg(d.dialect_version), {_JOB}, true) AS made
 FROM (SELECT * FROM deliveries ORDER BY merchant_id DESC, id DESC LIMIT $1) d
-"""
+"""  # noqa: S608 - our own words only
 
 
 @pytest.fixture
@@ -115,6 +116,20 @@ async def test_sending_again_reads_its_own_rows_of_a_long_history(hand: Hand) ->
     assert row["made"] == _LEASED
     # Once to pick it, once to see whether it was made before, once for how it ended.
     assert await _read_of_history(hand) - before <= 4 * _LEASED
+
+
+async def test_taking_back_reads_its_own_rows_of_a_long_history(hand: Hand) -> None:
+    """A replay could not be cancelled: what each delivery was before was looked for in them all."""
+    await hand.script(_FILL)
+    await hand.script(_END_ALL)
+    await hand.run(_SEND_AGAIN, 2 * _LEASED)
+    of_history, of_queue = await _read_of_history(hand), await _read_of_queue(hand)
+    [row] = await hand.run(f"SELECT take_back_v2({_MERCHANT}, {_JOB}, {_LEASED}) AS back")
+    assert row["back"] == _LEASED
+    # For its fence, and to see that nothing is new.
+    assert await _read_of_history(hand) - of_history <= 2 * _LEASED
+    # Once to pick it, once to lock it, once to look at it, once to take it out.
+    assert await _read_of_queue(hand) - of_queue <= 5 * _LEASED
 
 
 async def _read_of_history(hand: Hand) -> int:

@@ -29,7 +29,7 @@ _BOUND = re.compile(
     r"\(subquery-\d+\)|temp\.settling|s|arrived|wanted|ended|woken|w|old|"
     r"m USING INDEX sqlite_autoindex_merchants_2|"
     r"(l|lanes) USING COVERING INDEX lanes_deleted|receipts USING INDEX receipts_waiting|"
-    r"replays USING INDEX replays_running|turns)(?!\w)"
+    r"replays USING INDEX replays_open|turns)(?!\w)"
 )
 
 _MERCHANT = MerchantId(bytes(15) + b"\x11")
@@ -171,7 +171,8 @@ def _walks(plan: list[str]) -> list[str]:
         ("expecting", "overdue", 0, ["expectations_overdue (merchant_id=? AND id<?)"]),
         ("replaying", "standing", 0, ["q USING PRIMARY KEY", "d USING PRIMARY KEY"]),
         ("replaying", "replay_backlog", 0, ["q USING INDEX queue_replay", "a USING INDEX queue_a"]),
-        ("replaying", "free_replays", 0, ["replays USING INDEX replays_running"]),
+        ("replaying", "replay_waiting", 0, ["q USING INDEX queue_replay", "d USING PRIMARY"]),
+        ("replaying", "free_replays", 0, ["replays USING INDEX replays_open"]),
         ("controlling", "endpoints", 0, ["endpoints USING INDEX endpoints_merchant"]),
         ("controlling", "key_by_digest", 0, ["api_keys USING INDEX sqlite_autoindex_api_keys_2"]),
         ("reading", "unnumbered_final", 0, ["d USING COVERING INDEX deliveries_endpoint"]),

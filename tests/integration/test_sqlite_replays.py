@@ -35,6 +35,6 @@ async def test_a_replay_after_a_restart_never_gets_its_old_place_by_chance(tmp_p
     item = after.again(failed, endpoint, OBJECT)
     assert await after.store.advance_replay(job, after=job, items=[item], bulk=True)
     behind = await after.publish(merchant, endpoint, order_key=OBJECT)
-    assert await after.store.cancel_replay_backlog(job.id) == 1
+    assert await after.store.cancel_replay_backlog(merchant.id, job.id, limit=10) == 1
     assert events_of(await after.lease()) == [behind.id]
     await after.store.close()

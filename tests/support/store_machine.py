@@ -249,7 +249,8 @@ class Actors(RuleBasedStateMachine):
             assert job.state is not ReplayState.RUNNING
         else:
             self.jobs[self.jobs.index(job)] = over
-        await self.world.store.cancel_replay_backlog(job.id)
+        # All at once: which are taken back first is left open.
+        await self.world.store.cancel_replay_backlog(job.merchant_id, job.id, limit=500)
 
     # --- publishers -------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import pytest
 from tests.support.api_world import OWNER, World, finish
 
 from payhooks.control.context import SYSTEM, audit_entry
-from payhooks.control.replay import Replayer
+from payhooks.control.replay import HELD_S, Replayer
 from payhooks.model.attempt import Reason
 from payhooks.model.delivery import Trigger
 from payhooks.model.replay import ReplayState
@@ -182,8 +182,8 @@ async def test_a_cancelled_replay_takes_back_what_still_waits(world: World) -> N
     assert (again.status, again.json) == (200, cancelled.json)
 
 
-async def test_a_cancel_that_broke_off_half_way_can_be_repeated(world: World) -> None:
-    """The job had stopped when the connection broke; what it had put on its way still waited."""
+async def _stopped_half_way(world: World) -> tuple[str, dict[str, Any]]:
+    """Return a merchant and its job: whoever cancelled it died before anything was taken back."""
     merchant = await world.merchant()
     await world.endpoint(merchant)
     for _ in range(2):
@@ -203,9 +203,26 @@ async def test_a_cancel_that_broke_off_half_way_can_be_repeated(world: World) ->
     )
     await store.apply(Change(audit=entry, replay=stopped))
     assert await _statuses(world, merchant) == ["failed", "scheduled"]
+    return merchant, made
+
+
+async def test_a_cancel_that_broke_off_half_way_can_be_repeated(world: World) -> None:
+    """The job had stopped when the connection broke; what it had put on its way still waited."""
+    merchant, made = await _stopped_half_way(world)
     target = f"/v1/merchants/{merchant}/replays/{made['id']}/cancel"
     assert (await world.call("POST", target)).status == 200
     assert await _statuses(world, merchant) == ["failed", "failed"]
+
+
+async def test_a_cancel_that_broke_off_half_way_is_finished_by_a_worker(world: World) -> None:
+    """The job reads as cancelled, so nobody would; and its endpoint is resumed some day."""
+    merchant, made = await _stopped_half_way(world)
+    world.clock.advance(timedelta(seconds=HELD_S))
+    replayer = Replayer(world.control, owner=OWNER)
+    assert await replayer.step() == 0
+    assert await _statuses(world, merchant) == ["failed", "failed"]
+    job = await world.call("GET", f"/v1/merchants/{merchant}/replays/{made['id']}")
+    assert (job.json["state"], job.json["queued"]) == ("cancelled", 1)
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ async def find(control: Control, merchant: Merchant, text: str) -> Replay:
 async def cancel(control: Control, caller: Caller, replay: Replay) -> Replay:
     """Return the job, stopped; what it had put on its way and still waits is taken back.
 
-    May be repeated: a first call whose answer was lost may have left what waits.
+    May be repeated; where it ends half-way, a worker takes back what is left.
 
     Raises:
         WrongStateError: It has sent all it was to send.
@@ -154,9 +154,16 @@ async def cancel(control: Control, caller: Caller, replay: Replay) -> Replay:
         raise WrongStateError(f"This replay is {replay.state} already.")
     if replay.state is ReplayState.RUNNING:
         replay = await _stopped(control, caller, replay)
-    await control.store.cancel_replay_backlog(replay.id)
+    while await _take_back(control, replay):
+        pass
     # A slice may have been put on its way between reading the job and stopping it.
     return await control.store.replay(replay.merchant_id, replay.id) or replay
+
+
+async def _take_back(control: Control, replay: Replay) -> int:
+    return await control.store.cancel_replay_backlog(
+        replay.merchant_id, replay.id, limit=limits.SLICE_ROWS_MAX
+    )
 
 
 async def _stopped(control: Control, caller: Caller, replay: Replay) -> Replay:
@@ -261,6 +268,10 @@ class Replayer:
 
     async def _advance(self, held: _Held) -> int:
         job = held.job
+        if job.state is ReplayState.CANCELLED:
+            if not await _take_back(self._control, job):
+                del self._held[job.id]
+            return 0
         advanced = await advance(self._control, job, held.pace, budget=int(held.credit))
         if advanced is None:
             # Cancelled; or the answer to a slice of ours was lost, and the store is further on.

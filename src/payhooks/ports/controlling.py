@@ -217,8 +217,9 @@ class ControlStore(Protocol):
         ...
 
     async def claim_replays(self, *, owner: int, limit: int, for_s: float) -> list[Replay]:
-        """Take running jobs that nobody holds, for so long; one owner at a time advances one.
+        """Take jobs that nobody holds, for so long; one owner at a time advances one.
 
+        Those that run; and those that are cancelled, while what waits of them is not taken back.
         Merchants in turn, and of one those first that nobody has held for longest: with more of
         them than are held at once, each has its turn, and nobody waits for all of another's.
         """
@@ -239,9 +240,12 @@ class ControlStore(Protocol):
         """Return per lane how many deliveries of the job are undone, by endpoint."""
         ...
 
-    async def cancel_replay_backlog(self, replay_id: ReplayId) -> int:
+    async def cancel_replay_backlog(
+        self, merchant_id: MerchantId, replay_id: ReplayId, *, limit: int
+    ) -> int:
         """Take the job's waiting deliveries back to how they ended before; return how many.
 
+        At most *limit*, so that it takes no longer where more wait: call it until nothing is left.
         Those that had never been sent before end cancelled. One that had held its object up
         holds it up again, where its endpoint is still ordered so.
         """

@@ -7,7 +7,7 @@ import msgspec
 
 from payhooks.clock import Clock
 from payhooks.dialects.deadlines import lease_s
-from payhooks.ids import EndpointId
+from payhooks.ids import EndpointId, MerchantId, ReplayId
 from payhooks.model.attempt import Reason
 from payhooks.model.delivery import State, Trigger
 from payhooks.model.endpoint import Endpoint, EndpointStatus
@@ -197,9 +197,11 @@ class DeafReplay(WatchedStore):
 class KeptBacklog(WatchedStore):
     """A job that is called off leaves what it had put on its way."""
 
-    async def cancel_replay_backlog(self, replay_id: bytes) -> int:
+    async def cancel_replay_backlog(
+        self, merchant_id: MerchantId, replay_id: ReplayId, *, limit: int
+    ) -> int:
         """See ControlStore, but do nothing."""
-        self._auditor.record.job_leased.setdefault(replay_id, set())  # type: ignore[arg-type] # as the right one does
+        self._auditor.record.job_leased.setdefault(replay_id, set())  # as the right one does
         return 0
 
 

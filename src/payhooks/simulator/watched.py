@@ -172,9 +172,11 @@ class WatchedStore(MemoryStore):
                 self._auditor.mark("job taken over")
         return jobs
 
-    async def cancel_replay_backlog(self, replay_id: ReplayId) -> int:
+    async def cancel_replay_backlog(
+        self, merchant_id: MerchantId, replay_id: ReplayId, *, limit: int
+    ) -> int:
         """See ControlStore."""
-        taken_back = await super().cancel_replay_backlog(replay_id)
+        taken_back = await super().cancel_replay_backlog(merchant_id, replay_id, limit=limit)
         leased = self._auditor.record.job_leased.setdefault(replay_id, set())
         for row in self._tables.queue.rows.values():
             if row.replay_id == replay_id and row.state is State.LEASED:

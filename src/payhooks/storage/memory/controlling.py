@@ -252,6 +252,8 @@ class MemoryControl:
         self._tables.replays[replay.id] = msgspec.structs.replace(
             replay, queued=stored.queued, cursor=stored.cursor, behind=stored.behind
         )
+        if replay.state is ReplayState.CANCELLED:
+            self._tables.replays_stopping.add(replay.id)
 
     def _raise_versions(self, change: Change) -> None:
         """Raise the routing version of the merchant whose routing this change touches."""

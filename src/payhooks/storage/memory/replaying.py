@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import msgspec
 
@@ -84,15 +85,15 @@ class MemoryReplay:
     async def claim_replays(self, *, owner: int, limit: int, for_s: float) -> list[Replay]:
         """See ControlStore."""
         now = self._tables.now()
-        running = sorted(
+        open_ = sorted(
             (self._claimed_until(id_) <= now, self._claimed_until(id_), id_)
             for id_, replay in self._tables.replays.items()
-            if replay.state is ReplayState.RUNNING
+            if replay.state is ReplayState.RUNNING or id_ in self._tables.replays_stopping
         )
         # By turns: as many of a merchant's go before one as are held already, or wait for longer.
         before = Counter[MerchantId]()
         turns = []
-        for is_free, until, id_ in running:
+        for is_free, until, id_ in open_:
             replay = self._tables.replays[id_]
             if is_free:
                 turns.append((before[replay.merchant_id], until, id_))
@@ -126,13 +127,20 @@ class MemoryReplay:
             for lane, count in sorted(undone.items())
         ]
 
-    async def cancel_replay_backlog(self, replay_id: ReplayId) -> int:
+    async def cancel_replay_backlog(
+        self, merchant_id: MerchantId, replay_id: ReplayId, *, limit: int
+    ) -> int:
         """See ControlStore."""
-        waiting = [
+        all_waiting = (
             row
             for row in self._tables.queue.rows.values()
-            if row.replay_id == replay_id and row.state is not State.LEASED
-        ]
+            if row.merchant_id == merchant_id
+            and row.replay_id == replay_id
+            and row.state is not State.LEASED
+        )
+        waiting = list(islice(all_waiting, limit))
+        if len(waiting) < limit:
+            self._tables.replays_stopping.discard(replay_id)
         for row in waiting:
             self._take_back(row)
         self._tables.publish()

@@ -79,6 +79,8 @@ class Tables:
     api_keys: dict[KeyId, ApiKey] = field(default_factory=dict)
     event_types: dict[tuple[str, str], EventType] = field(default_factory=dict)
     replays: dict[ReplayId, Replay] = field(default_factory=dict)
+    # Cancelled, and what waits of them is not all taken back.
+    replays_stopping: set[ReplayId] = field(default_factory=set)
     replay_claims: dict[ReplayId, tuple[int, int]] = field(default_factory=dict)  # owner, until
     runs: dict[RunId, SandboxRun] = field(default_factory=dict)
     run_claims: dict[RunId, tuple[int, int]] = field(default_factory=dict)  # owner, until

@@ -13,7 +13,7 @@ from payhooks.model.endpoint import Endpoint, EndpointStatus
 from payhooks.model.event_type import EventType
 from payhooks.model.key import ApiKey
 from payhooks.model.merchant import Merchant
-from payhooks.model.replay import Replay
+from payhooks.model.replay import Replay, ReplayState
 from payhooks.model.secret import SealedSecret
 from payhooks.policy import throttle
 from payhooks.ports.controlling import Change
@@ -32,6 +32,7 @@ _LANE_STATES: Final = {
     EndpointStatus.DELETED: 3,
 }
 _LISTENING: Final = 4
+_STOPPING: Final = "stopping"
 
 
 async def write(connection: Connection, change: Change) -> None:
@@ -208,8 +209,10 @@ async def _key(connection: Connection, key: ApiKey) -> None:
 
 async def _replay(connection: Connection, replay: Replay) -> None:
     document = documents.encode(replay).decode()
+    # What waits of it has to be taken back: see replaying.sql.
+    state = _STOPPING if replay.state is ReplayState.CANCELLED else replay.state
     found = await connection.fetchrow(
-        _SQL["replay_put"], replay.merchant_id, replay.id, replay.state, document
+        _SQL["replay_put"], replay.merchant_id, replay.id, state, document
     )
     if found is None:
         raise WrongStateError("the replay is over")

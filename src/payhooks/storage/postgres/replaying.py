@@ -124,9 +124,12 @@ class PostgresReplay:
             for row in rows
         ]
 
-    async def cancel_replay_backlog(self, replay_id: ReplayId) -> int:
+    async def cancel_replay_backlog(
+        self, merchant_id: MerchantId, replay_id: ReplayId, *, limit: int
+    ) -> int:
         """See ControlStore."""
-        rows = await self._control.persist(lambda: self._control.call(_SQL["take_back"], replay_id))
+        bindings = (merchant_id, replay_id, limit)
+        rows = await self._control.persist(lambda: self._control.call(_SQL["take_back"], *bindings))
         return int(rows[0]["count"])
 
 

@@ -77,11 +77,11 @@ ORDER BY id DESC LIMIT $3
 WITH turns AS MATERIALIZED (
   SELECT r.merchant_id, r.id, row_number() OVER (PARTITION BY r.merchant_id
     ORDER BY r.held_until <= payhooks_now(), r.held_until, r.id) AS turn
-  FROM replays r WHERE r.state = 'running'
+  FROM replays r WHERE r.state IN ('running', 'stopping')
 ), free AS MATERIALIZED (
   SELECT r.merchant_id, r.id FROM turns t
   JOIN replays r ON r.merchant_id = t.merchant_id AND r.id = t.id
-  WHERE r.state = 'running' AND r.held_until <= payhooks_now()
+  WHERE r.state IN ('running', 'stopping') AND r.held_until <= payhooks_now()
   ORDER BY t.turn, r.held_until, r.id LIMIT $2 FOR UPDATE OF r SKIP LOCKED
 ), claimed AS (
   UPDATE replays r SET owner = $1, held_until = payhooks_now() + make_interval(secs => $3)
@@ -112,29 +112,5 @@ SELECT q.endpoint_id, count(*) AS undone, count(*) FILTER (WHERE CASE q.state
 FROM queue q CROSS JOIN (SELECT payhooks_now() AS now) c WHERE q.replay_id = $1
 GROUP BY q.endpoint_id ORDER BY q.endpoint_id
 
--- Those that ended before read so again. But their leases were given since then, and the next one
--- has another number. Only what held its object up was put at its old place; it holds it up again,
--- unless its endpoint is ordered otherwise now, or blocks no more.
-
 -- name: take_back
-WITH waiting AS MATERIALIZED (
-  SELECT q.merchant_id, q.id, q.fence, q.order_key, q.position FROM queue q
-  WHERE q.replay_id = $1 AND q.replay_id IS NOT NULL AND q.state <> 1
-  ORDER BY q.merchant_id, q.id FOR UPDATE
-), fenced AS (
-  UPDATE deliveries d SET fence = w.fence FROM waiting w
-  WHERE d.merchant_id = w.merchant_id AND d.id = w.id
-  RETURNING d.merchant_id, d.id, d.endpoint_id, w.order_key,
-    w.order_key = d.order_key AND w.position = d.position AS holds
-), blocked AS (
-  INSERT INTO order_blocks (endpoint_id, order_key, delivery_id)
-  SELECT f.endpoint_id, f.order_key, f.id FROM fenced f
-  JOIN endpoints e ON e.merchant_id = f.merchant_id AND e.id = f.endpoint_id
-  WHERE f.holds AND e.status <> 'deleted'
-    AND e.document::jsonb ->> 'on_failed' = 'block'
-    AND e.document::jsonb ->> 'ordering' <> 'none'
-  ON CONFLICT DO NOTHING
-), done AS (
-  SELECT count(*) FROM fenced
-)
-SELECT take_back_v1($1) AS count FROM done
+SELECT take_back_v2($1, $2, $3) AS count

@@ -33,6 +33,8 @@ from payhooks.storage.sqlite.parts import LaneState
 
 _SQL: Final = statements.load(__package__, "controlling.sql")
 OPERATOR_CHAIN: Final = bytes(16)
+# What waits of a job that is cancelled has to be taken back: see replaying.sql.
+_RUNNING: Final = {ReplayState.DONE: 0, ReplayState.RUNNING: 1, ReplayState.CANCELLED: 2}
 
 
 def write_change(db: apsw.Connection, change: Change, *, now: int) -> None:
@@ -247,8 +249,7 @@ def _write_key(db: apsw.Connection, key: ApiKey) -> None:
 
 
 def _write_replay(db: apsw.Connection, replay: Replay) -> None:
-    running = int(replay.state is ReplayState.RUNNING)
-    values = (replay.id, replay.merchant_id, running, encode(replay))
+    values = (replay.id, replay.merchant_id, _RUNNING[replay.state], encode(replay))
     if run(db, _SQL["write_replay"], values) == 0:
         raise WrongStateError("the replay is over")
 

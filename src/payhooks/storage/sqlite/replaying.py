@@ -138,11 +138,18 @@ class SqliteReplay(Part):
             for endpoint_id, undone, ahead in found
         ]
 
-    async def cancel_replay_backlog(self, replay_id: ReplayId) -> int:
+    async def cancel_replay_backlog(
+        self, merchant_id: MerchantId, replay_id: ReplayId, *, limit: int
+    ) -> int:
         """See ControlStore."""
-        return await self._write(
-            Kind.SLOW, lambda db: _cancel_backlog(db, replay_id, self._now_us())
-        )
+
+        def work(db: apsw.Connection) -> int:
+            count = _take_back(db, replay_id, limit, self._now_us())
+            if count < limit:
+                run(db, _SQL["stopped"], (replay_id, merchant_id))
+            return count
+
+        return await self._write(Kind.SLOW, work)
 
 
 def _call_off(
@@ -252,8 +259,8 @@ def _put(  # noqa: PLR0913 - the row's new members, and what it was
     return freed
 
 
-def _cancel_backlog(db: apsw.Connection, replay_id: ReplayId, now: int) -> int:
-    waiting = rows(db, _SQL["replay_waiting"], (replay_id,))
+def _take_back(db: apsw.Connection, replay_id: ReplayId, limit: int, now: int) -> int:
+    waiting = rows(db, _SQL["replay_waiting"], (replay_id, limit))
     new = [Undone(*row[:4]) for row in waiting if not row[5]]
     back = [row for row in waiting if row[5]]
     end(db, new, Trigger.CANCEL, now=now)

@@ -78,7 +78,7 @@ SELECT document FROM replays WHERE merchant_id = ? AND id < ? ORDER BY id DESC L
 SELECT r.id, r.document FROM (
   SELECT id, claimed_until, row_number() OVER (PARTITION BY merchant_id
     ORDER BY claimed_until <= ?1, claimed_until, id) AS turn
-  FROM replays INDEXED BY replays_running WHERE running = 1) AS turns
+  FROM replays INDEXED BY replays_open WHERE running > 0) AS turns
 CROSS JOIN replays AS r ON r.id = turns.id
 WHERE turns.claimed_until <= ?1 ORDER BY turns.turn, turns.claimed_until, turns.id LIMIT ?2;
 
@@ -101,11 +101,14 @@ SELECT q.endpoint_id, count(*), sum(CASE q.state WHEN 0 THEN q.due_at <= ?2 WHEN
 FROM queue AS q INDEXED BY queue_replay
 WHERE q.replay_id = ?1 AND q.replay_id IS NOT NULL GROUP BY q.endpoint_id ORDER BY q.endpoint_id;
 
+-- name: stopped
+UPDATE replays SET running = 0 WHERE id = ? AND merchant_id = ? AND running = 2;
+
 -- name: replay_waiting
 SELECT q.merchant_id, q.id, q.endpoint_id, q.fence, q.order_key, d.id IS NOT NULL
 FROM queue AS q INDEXED BY queue_replay
 LEFT JOIN deliveries AS d ON d.merchant_id = q.merchant_id AND d.id = q.id
-WHERE q.replay_id = ? AND q.replay_id IS NOT NULL AND q.state <> 1;
+WHERE q.replay_id = ? AND q.replay_id IS NOT NULL AND q.state <> 1 LIMIT ?;
 
 -- Only what held its object up was put at its old place; it holds it up again, unless its endpoint
 -- is ordered otherwise now, or blocks no more.
