@@ -13,9 +13,11 @@ from tests.support.stores import postgres_database
 from payhooks.ids import DeliveryId, EndpointId, MerchantId
 from payhooks.model.delivery import Trigger
 from payhooks.ports.settling import Settlement
+from payhooks.storage import statements
 
 _ROWS = 3_000
 _LEASED = 100
+_CUSTOM_PLANS = 6  # the next one is kept, whatever it is asked
 _MERCHANT = _LANE = "lpad('1', 32, '0')::uuid"
 _JOB = "lpad('2', 32, '0')::uuid"
 _ID = "(lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint), 12, '0')"
@@ -130,6 +132,27 @@ async def test_taking_back_reads_its_own_rows_of_a_long_history(hand: Hand) -> N
     assert await _read_of_history(hand) - of_history <= 2 * _LEASED
     # Once to pick it, once to lock it, once to look at it, once to take it out.
     assert await _read_of_queue(hand) - of_queue <= 5 * _LEASED
+
+
+async def test_a_page_of_facts_reads_its_own_rows_though_the_queue_was_empty_before(
+    hand: Hand,
+) -> None:
+    """A replay fills the queue that it looks into; with the plan of before it read it all."""
+    facts = statements.load("payhooks.storage.postgres", "reading.sql")["facts_deliveries"]
+    await hand.script(_FILL)
+    await hand.script(_END_ALL)
+    await hand.script("TRUNCATE queue; ANALYZE queue")
+    ids = await hand.run("SELECT merchant_id, id FROM events ORDER BY id LIMIT $1", _LEASED)
+    asked = (ids[0]["merchant_id"], ids[0]["id"], ids[-1]["id"])
+    for _ in range(_CUSTOM_PLANS):
+        await hand.run(facts, *asked)
+    await hand.run(_SEND_AGAIN, _ROWS)
+    before = await _read_of_queue(hand), await _read_of_history(hand)
+    assert len(await hand.run(facts, *asked)) == _LEASED
+    after = await _read_of_queue(hand), await _read_of_history(hand)
+    # Once where it waits, once to see that its history is none yet.
+    assert after[0] - before[0] <= 2 * _LEASED
+    assert after[1] - before[1] <= _LEASED
 
 
 async def _read_of_history(hand: Hand) -> int:

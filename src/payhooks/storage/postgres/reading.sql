@@ -144,5 +144,4 @@ WHERE ($2::uuid IS NULL OR id < $2) AND document::jsonb -> 'families' ? $1
 ORDER BY id DESC LIMIT $3
 
 -- name: facts_deliveries
-SELECT id, state, reason FROM deliveries_all
-WHERE merchant_id = $1 AND id > $2 AND id <= payhooks_last_of($3) ORDER BY id
+SELECT id, state, reason FROM facts_deliveries_v1($1, $2, $3)

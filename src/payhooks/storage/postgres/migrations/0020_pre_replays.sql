@@ -75,3 +75,24 @@ BEGIN
     cancel_v1(array_fill(p_merchant, ARRAY[cardinality(v_new)]), v_new));
 END
 $$;
+
+-- The deliveries of a merchant's events behind p_after, up to those of p_last. A plan that was made
+-- while the queue was empty is kept as it fills: then it was read from one end to the other, for
+-- each delivery of the history. So both are read by their key, and a scalar subquery looks for each.
+CREATE FUNCTION facts_deliveries_v1(p_merchant uuid, p_after uuid, p_last uuid)
+RETURNS TABLE (id uuid, state smallint, reason text) LANGUAGE plpgsql STABLE
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+#variable_conflict use_column
+DECLARE
+  v_last uuid := payhooks_last_of(p_last);
+BEGIN
+  RETURN QUERY
+    SELECT q.id, q.state, q.reason FROM queue q
+    WHERE q.merchant_id = p_merchant AND q.id > p_after AND q.id <= v_last
+    UNION ALL
+    SELECT d.id, d.state, d.reason FROM deliveries d
+    WHERE d.merchant_id = p_merchant AND d.id > p_after AND d.id <= v_last
+      AND (SELECT true FROM queue q WHERE q.merchant_id = d.merchant_id AND q.id = d.id) IS NULL
+    ORDER BY 1;
+END
+$$;
