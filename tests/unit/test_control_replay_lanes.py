@@ -1,6 +1,7 @@
 """Replays to several endpoints: each at its own pace, whatever becomes of the others."""
 
 from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from random import Random
 from typing import Any
@@ -124,6 +125,39 @@ async def test_a_job_that_only_waits_writes_nothing(world: World) -> None:
     await world.call("POST", f"{paused}/resume")
     await _run(world, replayer, seconds=5)
     assert len(written) == 1
+
+
+async def test_a_job_that_only_waits_looks_at_nothing_but_its_lanes(world: World) -> None:
+    """A merchant's 5,000 endpoints were read and decoded five times a second, for days."""
+    merchant = await world.merchant()
+    count = AHEAD_PER_LANE_MIN + 5
+    [paused] = await _all_failed(world, merchant, endpoints=1, events=count)
+    await world.call("POST", f"{paused}/pause")
+    job = await _replay(world, merchant, rate_per_s=100)
+    replayer = Replayer(world.control, owner=OWNER)
+    await _run(world, replayer, seconds=3)
+    asked: list[str] = []
+    for name in ("routing", "subscriptions", "event_facts"):
+        world.break_store(name, _counted(asked, name, getattr(world.store, name)))
+    for _ in range(5):
+        await replayer.step()
+        world.clock.advance(timedelta(seconds=1))
+    assert asked == []
+    await world.call("POST", f"{paused}/resume")
+    asked.clear()
+    assert await _run(world, replayer, seconds=5) == count
+    assert asked.count("subscriptions") == 1
+    assert (await _progress(world, job))[0] == "done"
+
+
+def _counted(
+    asked: list[str], name: str, method: Callable[..., Awaitable[object]]
+) -> Callable[..., Awaitable[object]]:
+    async def counted(*args: object, **named: object) -> object:
+        asked.append(name)
+        return await method(*args, **named)
+
+    return counted
 
 
 async def test_a_job_does_not_wait_for_an_endpoint_that_is_deleted(world: World) -> None:

@@ -24,7 +24,7 @@ from payhooks.model.endpoint import EndpointStatus
 from payhooks.model.merchant import Merchant
 from payhooks.model.replay import Include, Replay, ReplayFilter, ReplayState
 from payhooks.policy.match import is_valid_pattern
-from payhooks.ports.controlling import Change
+from payhooks.ports.controlling import Change, LaneBacklog
 
 RATE_PER_S_MIN: Final = 0.1
 RATE_PER_S_MAX: Final = 1_000.0
@@ -192,6 +192,9 @@ class _Held:
     reckoned_s: float
     pace: Pace
     waits_since_s: float | None = None  # it had nothing that a lane would take
+    # What there was to know then: while it is the same, it has nothing that one would take now.
+    waits_for: tuple[Scope, list[LaneBacklog]] | None = None
+    scope: Scope | None = None  # as it was last
 
 
 class Replayer:
@@ -272,7 +275,7 @@ class Replayer:
             if not await _take_back(self._control, job):
                 del self._held[job.id]
             return 0
-        advanced = await advance(self._control, job, held.pace, budget=int(held.credit))
+        advanced = await self._send_slice(held)
         if advanced is None:
             # Cancelled; or the answer to a slice of ours was lost, and the store is further on.
             advanced = await self._control.store.replay(job.merchant_id, job.id)
@@ -289,24 +292,37 @@ class Replayer:
         held.credit -= queued
         return queued
 
+    async def _send_slice(self, held: _Held) -> Replay | None:
+        """Return the job after one slice: no more than it has earned, and no lane overfilled.
 
-async def advance(control: Control, replay: Replay, pace: Pace, *, budget: int) -> Replay | None:
-    """Return the job after one slice: at most *budget* deliveries, and no lane overfilled.
+        None where it was cancelled, or stands elsewhere by now: nothing was put on its way.
+        """
+        store, replay = self._control.store, held.job
+        held.scope = scope = await self._scope(held)
+        backlog = await store.replay_backlog(replay.id)
+        if held.waits_for == (scope, backlog):
+            return replay
+        room = held.pace.room(backlog, scope.rate_limits)
+        budget = int(held.credit)
+        advanced, items = await Slice(self._control, replay, scope, room, budget=budget).walk()
+        if advanced == replay:
+            # It waits for lanes, perhaps for days: that is not written each time.
+            held.waits_for = (scope, backlog)
+            return replay
+        held.waits_for = None
+        went = await store.advance_replay(advanced, after=replay, items=items, bulk=True)
+        if not went:
+            return None
+        held.pace.note(backlog, items)
+        return advanced
 
-    None where it was cancelled, or stands elsewhere by now: nothing was put on its way.
-    """
-    assert budget >= 1
-    scope = await Scope.load(control, replay.merchant_id, replay.filter, replay.include)
-    backlog = await control.store.replay_backlog(replay.id)
-    room = pace.room(backlog, scope.rate_limits)
-    advanced, items = await Slice(control, replay, scope, room, budget=budget).walk()
-    if advanced == replay:
-        return replay  # it waits for lanes, perhaps for days: that is not written each time
-    went = await control.store.advance_replay(advanced, after=replay, items=items, bulk=True)
-    if not went:
-        return None
-    pace.note(backlog, items)
-    return advanced
+    async def _scope(self, held: _Held) -> Scope:
+        """Return what the job is about now. A merchant may have thousands of endpoints."""
+        merchant_id = held.job.merchant_id
+        version = await self._control.store.routing_version(merchant_id)
+        if held.scope is not None and held.scope.version == version:
+            return held.scope
+        return await Scope.load(self._control, merchant_id, held.job.filter, held.job.include)
 
 
 async def _check(control: Control, merchant: Merchant, draft: ReplayDraft) -> None:

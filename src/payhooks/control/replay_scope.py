@@ -35,6 +35,7 @@ class Scope:
         include: Sequence[Include],
         history: History,
     ) -> None:
+        self.version = routing.version  # what was selected when is at least as new
         self._control = control
         self._merchant = routing.merchant
         self._filter = filter_
