@@ -208,6 +208,18 @@ async def test_a_cancelled_job_is_claimed_until_all_of_it_is_taken_back(world: W
     assert await claim(owner=OTHER_OWNER, limit=10, for_s=30) == []
 
 
+async def test_a_job_is_taken_back_by_its_own_merchant_only(world: World) -> None:
+    merchant, endpoint = await lane(world)
+    stranger, _ = await lane(world)
+    event = await all_failed(world, merchant, endpoint)
+    job = await _job(world, merchant)
+    items = [world.again(event, endpoint)]
+    assert await world.store.advance_replay(job, after=job, items=items, bulk=True)
+    take_back = world.store.cancel_replay_backlog
+    assert await take_back(stranger.id, job.id, limit=10) == 0
+    assert await take_back(merchant.id, job.id, limit=10) == 1
+
+
 async def test_taking_a_job_back_leaves_what_is_being_sent(world: World) -> None:
     merchant, endpoint = await lane(world)
     event = await all_failed(world, merchant, endpoint)

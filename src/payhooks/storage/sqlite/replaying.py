@@ -144,10 +144,10 @@ class SqliteReplay(Part):
         """See ControlStore."""
 
         def work(db: apsw.Connection) -> int:
-            count = _take_back(db, replay_id, limit, self._now_us())
-            if count < limit:
+            waiting = rows(db, _SQL["replay_waiting"], (replay_id, merchant_id, limit))
+            if len(waiting) < limit:
                 run(db, _SQL["stopped"], (replay_id, merchant_id))
-            return count
+            return _take_back(db, waiting, self._now_us())
 
         return await self._write(Kind.SLOW, work)
 
@@ -259,8 +259,7 @@ def _put(  # noqa: PLR0913 - the row's new members, and what it was
     return freed
 
 
-def _take_back(db: apsw.Connection, replay_id: ReplayId, limit: int, now: int) -> int:
-    waiting = rows(db, _SQL["replay_waiting"], (replay_id, limit))
+def _take_back(db: apsw.Connection, waiting: Sequence[Row], now: int) -> int:
     new = [Undone(*row[:4]) for row in waiting if not row[5]]
     back = [row for row in waiting if row[5]]
     end(db, new, Trigger.CANCEL, now=now)

@@ -108,7 +108,7 @@ UPDATE replays SET running = 0 WHERE id = ? AND merchant_id = ? AND running = 2;
 SELECT q.merchant_id, q.id, q.endpoint_id, q.fence, q.order_key, d.id IS NOT NULL
 FROM queue AS q INDEXED BY queue_replay
 LEFT JOIN deliveries AS d ON d.merchant_id = q.merchant_id AND d.id = q.id
-WHERE q.replay_id = ? AND q.replay_id IS NOT NULL AND q.state <> 1 LIMIT ?;
+WHERE q.replay_id = ? AND q.replay_id IS NOT NULL AND q.merchant_id = ? AND q.state <> 1 LIMIT ?;
 
 -- Only what held its object up was put at its old place; it holds it up again, unless its endpoint
 -- is ordered otherwise now, or blocks no more.
