@@ -370,4 +370,6 @@ def test_a_receipt_knows_from_its_id_when_it_came() -> None:
         verdict=Verdict.VERIFIED,
         answered=200,
     )
-    assert receipt.received_at == at
+    assert receipt.received_at == receipt.tried_since == at
+    put_back = at + timedelta(days=3)
+    assert msgspec.structs.replace(receipt, put_back_at=put_back).tried_since == put_back
