@@ -2,11 +2,15 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable, Sequence
 from itertools import cycle
 
 import pytest
 from tests.support.inbound_world import HEARD_AT, InboundWorld, later
 
+from payhooks.errors import PayhooksError
+from payhooks.flow.publication import Publication, Published
+from payhooks.flow.routing import RoutingTable
 from payhooks.model.event import Event
 
 
@@ -93,3 +97,37 @@ async def test_what_two_messages_mean_together_is_told_though_neither_saw_the_ot
     await _hear(world, merchant, "payout_failed", 2)
     await world.process()
     assert _times(await world.events(merchant)) == told
+
+
+@pytest.mark.shows("N12")
+async def test_what_a_receipt_told_before_it_read_again_is_known_as_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Read again it meant another message by that word, and no receipt said that it was told."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "owlpay")
+    for word, minutes in (("request_settle", 5), ("request_settle", 3)):
+        await _hear(world, merchant, word, minutes)
+        await world.process()
+    await _hear(world, merchant, "request_settle", 1)
+    await _hear(world, merchant, "payout_failed", 4)
+    earlier, failed = world.receipts
+    publish, other = world.services.acceptor.publish, world.another_normaliser()
+
+    async def and_more_is_heard(
+        of: str, said: Sequence[Publication], *, authorise: Callable[[RoutingTable], None]
+    ) -> Sequence[Published | PayhooksError]:
+        done = await publish(of, said, authorise=authorise)
+        monkeypatch.setattr(world.services.acceptor, "publish", publish)
+        await other.process(earlier)
+        return done
+
+    monkeypatch.setattr(world.services.acceptor, "publish", and_more_is_heard)
+    await world.normaliser.process(failed)
+    world.receipts.clear()
+    for word, minutes in (("payout_failed", 2), ("payout_finished", 6)):
+        await _hear(world, merchant, word, minutes)
+        await world.process()
+    told = Counter(event.type for event in await world.events(merchant))
+    assert told == {"payout_initiated": 3, "payout_failed": 2, "payout_success": 1}

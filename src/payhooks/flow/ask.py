@@ -19,11 +19,11 @@ from payhooks.errors import InvalidError, NotFetchedError, UnavailableError
 from payhooks.flow.messages import Account, pointer
 from payhooks.flow.receipt_guard import guarded
 from payhooks.flow.receive import keep
-from payhooks.ids import ReceiptId
+from payhooks.ids import RECEIPT, ReceiptId, to_text
 from payhooks.model.merchant import Mode
 from payhooks.model.receipt import ASKED, Receipt, ReceiptState, Verdict
 from payhooks.ports.fetching import Fetch, Fetcher
-from payhooks.ports.receiving import HeardBefore, Subject
+from payhooks.ports.receiving import Conclusion, HeardBefore, Subject
 from payhooks.ports.telemetry import Telemetry
 
 _NOT_THERE: Final = 404
@@ -35,6 +35,16 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     state: ReceiptState
     detail: str | None
+
+
+def outcome_of(end: Conclusion) -> Outcome:
+    """Return what became of an answer that ended so."""
+    words = end.detail
+    if end.state is ReceiptState.PROCESSED:
+        words = f"The provider was asked; his answer is {to_text(RECEIPT, end.receipt_id)}."
+    elif end.state is ReceiptState.DUPLICATE:
+        words = "The provider was asked, and answers what he did before."
+    return Outcome(state=end.state, detail=words)
 
 
 class _Questions:

@@ -24,6 +24,15 @@ NO_NEWS: Final = "Nothing follows from it: it is no news of what it is about."
 EXPECTED_AFTER: Final = timedelta(minutes=1)
 
 
+class TakenError(Exception):
+    """As this word another message was told."""
+
+    def __init__(self, word: Word, identity: bytes) -> None:
+        super().__init__(word.text)
+        self.heard = word.message.heard
+        self.said, self.identity = word.said_of(identity), identity
+
+
 class Due(msgspec.Struct, frozen=True, kw_only=True):
     """One object of a receipt: all that was heard of it, and what is to be told now."""
 
@@ -31,6 +40,9 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
     seen: Seen  # what was heard of it before
     past: History
     words: tuple[Word, ...]
+    # What was told of it as another message than is meant now. That may have been by a receipt that
+    # does not end with it: this one, before more was heard, or one that ended without it.
+    taken: tuple[str, ...]
     repeated: bool  # nothing of it is new
 
 
@@ -100,7 +112,7 @@ def conclusion_of(  # noqa: PLR0913 - what goes into one transaction
         own = Link(
             object_type=heard.object_type,
             object_id=heard.object_id,
-            said=tuple(word.said for word in due.words),
+            said=(*due.taken, *(word.said for word in due.words)),
         )
         links[heard.object_type, heard.object_id] = own
     for due in dues:

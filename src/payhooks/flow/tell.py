@@ -31,11 +31,12 @@ from payhooks.errors import (
     UnavailableError,
 )
 from payhooks.flow.accept import Acceptor
-from payhooks.flow.ask import Outcome
+from payhooks.flow.ask import Outcome, outcome_of
 from payhooks.flow.conclude import (
     FAMILY,
     HISTORY_MAX,
     Due,
+    TakenError,
     conclusion_of,
     drawn_from,
     ended,
@@ -55,7 +56,7 @@ from payhooks.flow.messages import (
     subject_of,
 )
 from payhooks.flow.publication import Publication, Published
-from payhooks.ids import MERCHANT, RECEIPT, to_text
+from payhooks.ids import MERCHANT, to_text
 from payhooks.model.receipt import Receipt, ReceiptState
 from payhooks.ports.receiving import Conclusion, Seen, Subject
 from payhooks.ports.telemetry import Telemetry
@@ -69,14 +70,6 @@ _FOLD_AGAIN_S: Final = 0.02
 
 class ContradictedError(Exception):
     """The provider said otherwise before, under the same id."""
-
-
-class TakenError(Exception):
-    """As this word another message was told."""
-
-    def __init__(self, word: Word, identity: bytes) -> None:
-        super().__init__(word.text)
-        self.said, self.identity = word.said_of(identity), identity
 
 
 class Telling(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,13 +113,13 @@ class Teller:
         An answer that is *unkept* is kept if it is news. None where another one was told since the
         question, and so nobody knows which is the newer.
         """
-        taken: dict[str, bytes] = {}  # of which message, by what was said
+        taken: dict[Subject, dict[str, bytes]] = {}  # of which message, by what was said
         is_kept, is_newest = unkept is None, True
         async with self._turn({subject_of(account, group[0]) for group in told.groups}):
             for fold in range(_FOLDS_MAX):
                 telling = await self._telling(account, receipt, told, taken)
                 if not is_kept and telling.conclusion.state is not ReceiptState.PROCESSED:
-                    return _outcome(telling.conclusion)
+                    return outcome_of(telling.conclusion)
                 if unkept is not None and is_newest:
                     end = drawn_from(telling.conclusion, unkept.seen)
                     telling = msgspec.structs.replace(telling, conclusion=end)
@@ -137,21 +130,30 @@ class Teller:
                     ended_as = await self._publish(account, receipt, telling, sure=fold > 0)
                 except TakenError as error:
                     # By a receipt that ends with that, or that has more to tell before its end.
-                    taken[error.said] = error.identity
+                    taken.setdefault(subject_of(account, error.heard), {})[error.said] = (
+                        error.identity
+                    )
                 except HistoryMovedError:
                     # In another process: what follows from both, whoever is second tells.
                     is_newest = unkept is None
                 else:
                     if ended_as is not None:
-                        return _outcome(ended_as) if is_newest else None
+                        return outcome_of(ended_as) if is_newest else None
                 await asyncio.sleep(_FOLD_AGAIN_S)
         raise UnavailableError("others tell of the same object all the time")
 
     async def _telling(
-        self, account: Account, receipt: Receipt, told: Wanted, taken: Mapping[str, bytes]
+        self,
+        account: Account,
+        receipt: Receipt,
+        told: Wanted,
+        taken: Mapping[Subject, Mapping[str, bytes]],
     ) -> Telling:
         """Return what is to be told of all of it; nothing, if the merchant takes no such event."""
-        dues = [await self._due(account, receipt, group, taken) for group in told.groups]
+        dues = [
+            await self._due(account, receipt, group, taken.get(subject_of(account, group[0]), {}))
+            for group in told.groups
+        ]
         if receipt.is_answer:
             # It says all that there is, of each refund of a payment: most of that is known.
             dues = [due for due in dues if due.words or not due.repeated] or dues
@@ -195,7 +197,8 @@ class Teller:
         before = await self._control.store.heard_before(
             subject_of(account, about), limit=HISTORY_MAX
         )
-        kept = [word for each in before.heard for word in each.said]
+        # Each once: what was taken by another receipt is kept with both.
+        kept = list(dict.fromkeys(word for each in before.heard for word in each.said))
         said = set(kept)
         others = [each.receipt for each in before.heard if each.receipt.id != receipt.id]
         once_told = {history.message_in(word) for word in (*said, *before.ancient)}
@@ -218,7 +221,11 @@ class Teller:
         # Told with a receipt that is there, of messages whose own are not any more.
         gone = history.told_of_others(kept, heard)
         past = await self._folded(
-            account, messages, receipt.id, said=[*said, *taken], ancient=[*before.ancient, *gone]
+            account,
+            messages,
+            receipt.id,
+            said=[*said, *taken],
+            ancient=list(dict.fromkeys([*before.ancient, *gone])),
         )
         # One that is not heard yet may change what is due, and is waited for. Unless it comes no
         # more: it was told in part, and then nobody was to hear of it.
@@ -240,6 +247,7 @@ class Teller:
             seen=seen_of(about, before),
             past=past,
             words=history.untold(past.words, said, ancient),
+            taken=tuple(taken),
             repeated=all(identity_of(message.heard).hex() in known for message in new),
         )
 
@@ -379,16 +387,6 @@ class Teller:
         self._telemetry.receipt_concluded(
             account.connector.dialect, conclusion.state, waited_s=waited_s
         )
-
-
-def _outcome(end: Conclusion) -> Outcome:
-    """Return what became of an answer that ended so."""
-    words = end.detail
-    if end.state is ReceiptState.PROCESSED:
-        words = f"The provider was asked; his answer is {to_text(RECEIPT, end.receipt_id)}."
-    elif end.state is ReceiptState.DUPLICATE:
-        words = "The provider was asked, and answers what he did before."
-    return Outcome(state=end.state, detail=words)
 
 
 def _unavailable(error: PayhooksError) -> UnavailableError:

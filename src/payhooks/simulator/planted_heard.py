@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from payhooks.connectors.contract import Heard
-from payhooks.flow.conclude import Due
+from payhooks.flow.conclude import Due, TakenError
 from payhooks.flow.messages import Account
-from payhooks.flow.tell import TakenError, Teller, Telling
+from payhooks.flow.tell import Teller, Telling
 from payhooks.model.receipt import Receipt
 from payhooks.ports.receiving import Conclusion
 
