@@ -1,5 +1,7 @@
 """What is expunged is in no file of the embedded store any more; who has the disk finds nothing."""
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
@@ -135,4 +137,28 @@ async def test_whole_pages_are_overwritten_for_what_is_to_be_erased_alone(path: 
     with pytest.raises(ArithmeticError):
         await writer.submit(Kind.ERASING, fails)
     assert await writer.submit(Kind.SLOW, overwritten) == where_it_costs_no_write
+    await writer.close()
+
+
+async def test_what_erases_takes_its_turn_among_slices_that_always_wait(path: Path) -> None:
+    """Two consumers that pull without pause have a slice waiting whenever another ends."""
+    ran: list[str] = []
+    all_wait = threading.Event()
+    writer = Writer(path, prepare=lambda _: None)
+
+    def submit(kind: Kind, name: str) -> asyncio.Task[None]:
+        return asyncio.create_task(writer.submit(kind, lambda _: ran.append(name)))
+
+    before = asyncio.create_task(writer.submit(Kind.QUICK, lambda _: all_wait.wait(5)))
+    waiting = [
+        submit(Kind.SLOW, "one's slice"),
+        submit(Kind.ERASING, "what erases"),
+        submit(Kind.SLOW, "the other's slice"),
+        submit(Kind.SLOW, "one's next slice"),
+    ]
+    await asyncio.sleep(0)  # let them reach the writer
+    all_wait.set()
+    await asyncio.gather(before, *waiting)
+
+    assert ran == ["one's slice", "what erases", "the other's slice", "one's next slice"]
     await writer.close()

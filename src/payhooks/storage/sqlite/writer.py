@@ -212,7 +212,9 @@ def is_environment(error: BaseException) -> bool:
 
 def _take(waiting: list[_Job]) -> list[_Job]:
     """Remove and return the jobs of the next transaction, in the order in which they run."""
-    waiting.sort(key=lambda job: job.kind)  # stable: within a kind, as they came
+    # Stable: within a kind, as they came. What erases takes its turn among what is slow: of that
+    # there may always be more waiting, and one kind would never come to the other.
+    waiting.sort(key=lambda job: min(job.kind, Kind.SLOW))
     batch: list[_Job] = []
     later: list[_Job] = []
     slow = 0
