@@ -173,6 +173,45 @@ async def test_what_is_heard_again_while_it_is_judged_stays_as_it_is(inbound: In
     assert await inbound.store.overdue(connector.merchant_id, None, ALL) == []
 
 
+async def test_who_reads_it_anew_has_seen_what_was_heard_before_and_no_more(
+    inbound: Inbound,
+) -> None:
+    """Who judges asks the provider, whose answer is heard: it must not keep him from judging."""
+    connector = await inbound.connector(await inbound.world.merchant())
+    await inbound.expects(inbound.expectation(connector, "pay_1"))
+    await inbound.expects(inbound.expectation(connector, "pay_2"))
+    await inbound.world.advance(1)
+    [claimed, _] = await inbound.store.claim_expectations(limit=2, for_s=FOR_S)
+    again = inbound.expectation(connector, claimed.object_id)
+    await inbound.expects(again)
+
+    reread = await inbound.store.reread_expectation(claimed)
+    assert reread is not None
+    assert _same([reread], [msgspec.structs.replace(claimed, heard_again=1)])
+    await inbound.expects(again)
+    overdue = msgspec.structs.replace(reread, overdue=True)
+    await inbound.store.write_expectation(overdue, due_in_s=HOUR_S)
+    assert await inbound.store.overdue(connector.merchant_id, None, ALL) == []
+    reread = await inbound.store.reread_expectation(reread)
+    assert reread is not None
+    overdue = msgspec.structs.replace(reread, overdue=True)
+    await inbound.store.write_expectation(overdue, due_in_s=HOUR_S)
+    assert _same(await inbound.store.overdue(connector.merchant_id, None, ALL), [overdue])
+
+
+async def test_what_is_gone_is_not_read_anew_nor_another_in_its_place(inbound: Inbound) -> None:
+    """Another judged it; what stands there now has a time of its own."""
+    connector = await inbound.connector(await inbound.world.merchant())
+    old = await _overdue(inbound, connector, "pay_1")
+    await inbound.store.forget_expectation(old)
+    assert await inbound.store.reread_expectation(old) is None
+    new = await inbound.expects(inbound.expectation(connector, "pay_1"))
+    assert await inbound.store.reread_expectation(old) is None
+    reread = await inbound.store.reread_expectation(new)
+    assert reread is not None
+    assert _same([reread], [new])
+
+
 async def test_what_a_deleted_connector_waited_for_makes_room_for_anothers(
     inbound: Inbound,
 ) -> None:

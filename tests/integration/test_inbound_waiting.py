@@ -178,6 +178,42 @@ async def test_who_can_be_asked_is_asked_before_anybody_is_alarmed() -> None:
 
 
 @pytest.mark.shows("N07")
+async def test_what_waits_on_by_an_answer_that_is_news_is_overdue_and_asked_for_hourly() -> None:
+    """By the question, a part of judging it, it is heard again while it is judged."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "foloosi", secrets=(), credential="sk_of_an_account_at_foloosi")
+
+    def foloosi(_: Fetch) -> Fetched:
+        details = {
+            "transaction_no": "TESTFLSAPI1",
+            "status": "pending",
+            "transaction_amount": f"12.{50 + len(world.fetcher.asked)}",
+            "currency": "AED",
+        }
+        return Fetched(status=200, body=json.dumps({"data": details}).encode())
+
+    world.fetcher.script = foloosi
+    transfer = {"transaction_no": "TESTFLSAPI1", "transaction_status": "pending"}
+    body = json.dumps({"data": {"transfer": transfer}}).encode()
+    await world.hears(merchant, "foloosi", {}, body)
+    await world.process()
+    world.advance(timedelta(hours=25).total_seconds())
+    before = len(world.fetcher.asked)
+    whose = (await world.merchant_itself(merchant)).id
+
+    for _ in range(3):
+        await world.expecter.step()
+        world.advance(31.0)
+
+    assert len(world.fetcher.asked) - before == 1
+    assert len(await world.store.overdue(whose, None, Window(limit=10))) == 1
+    world.advance(3_600.0)
+    await world.expecter.step()
+    assert len(world.fetcher.asked) - before == 2
+
+
+@pytest.mark.shows("N07")
 async def test_a_provider_who_is_silent_delays_nobody_elses_news() -> None:
     """Hundreds of one merchant's payments were overdue first, and each waits for an answer."""
     world = InboundWorld()

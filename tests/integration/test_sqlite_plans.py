@@ -167,6 +167,7 @@ def _walks(plan: list[str]) -> list[str]:
         ("concluding", "make_room", 3, ["expectations USING PRIMARY KEY", "c USING PRIMARY KEY"]),
         ("expecting", "due", 0, ["expectations USING INDEX expectations_due (due_at<?)"]),
         ("expecting", "claim", 3, ["expectations USING PRIMARY KEY"]),
+        ("expecting", "reread", 0, ["expectations USING PRIMARY KEY"]),
         ("expecting", "write", 0, ["expectations USING PRIMARY KEY"]),
         ("expecting", "overdue", 0, ["expectations_overdue (merchant_id=? AND id<?)"]),
         ("replaying", "standing", 0, ["q USING PRIMARY KEY", "d USING PRIMARY KEY"]),

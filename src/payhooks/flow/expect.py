@@ -129,7 +129,13 @@ class Expecter:
         seen: list[Seen] = []
         if left_s is not None and left_s <= 0:
             await self._ask(account, expectation)
-            # Before the look that is told of: what is heard from here on keeps it from being told.
+            # The answer may be that it waits, by which it was heard again.
+            reread = await self._control.store.reread_expectation(expectation)
+            if reread is None:
+                return  # somebody else judged it meanwhile
+            expectation = reread
+            # Before the look that is told of: what is heard from here on keeps it from being told,
+            # and the expectation from being written.
             seen = await self._seen(account, expectation)
             story = await self._story(expectation)
             left_s = self._left_s(story, awaits)

@@ -262,6 +262,13 @@ class ReceivingStore(Protocol):
         """
         ...
 
+    async def reread_expectation(self, expectation: Expectation) -> Expectation | None:
+        """Return it as it is by now: what was heard of its object before counts as seen.
+
+        None where it is gone, also where another of the same object stands in its place.
+        """
+        ...
+
     async def write_expectation(self, expectation: Expectation, *, due_in_s: float) -> None:
         """Write it where it is still there, due in so many seconds of the store's time.
 

@@ -33,6 +33,11 @@ class MemoryExpect:
             self._write_due(one, now + span_us(for_s))
         return taken
 
+    async def reread_expectation(self, expectation: Expectation) -> Expectation | None:
+        """See ReceivingStore."""
+        stored = self._tables.expectations.get(_subject(expectation))
+        return stored if stored is not None and stored.id == expectation.id else None
+
     async def write_expectation(self, expectation: Expectation, *, due_in_s: float) -> None:
         """See ReceivingStore."""
         if self._is_there(expectation):

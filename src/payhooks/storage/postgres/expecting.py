@@ -34,6 +34,12 @@ class PostgresExpect:
                 continue  # It must not hold up the others; the log says that there is one.
         return found
 
+    async def reread_expectation(self, expectation: Expectation) -> Expectation | None:
+        """See ReceivingStore."""
+        bindings = (*_subject(expectation), expectation.id)
+        rows = await self._hearing.call(_SQL["reread"], *bindings)
+        return _expectation(rows[0]) if rows else None
+
     async def write_expectation(self, expectation: Expectation, *, due_in_s: float) -> None:
         """See ReceivingStore."""
         document = documents.encode(expectation).decode()
@@ -61,8 +67,12 @@ class PostgresExpect:
 
 
 def _place(expectation: Expectation) -> tuple[object, ...]:
+    return (*_subject(expectation), expectation.id, expectation.heard_again)
+
+
+def _subject(expectation: Expectation) -> tuple[object, ...]:
     names = (key(expectation.object_type), key(expectation.object_id))
-    return (expectation.merchant_id, *names, expectation.id, expectation.heard_again)
+    return (expectation.merchant_id, *names)
 
 
 def _expectation(row: Row) -> Expectation:

@@ -3,6 +3,10 @@ What is waited for.
 -- name: claim
 SELECT * FROM claim_expectations_v2($1, $2, $3)
 
+-- name: reread
+SELECT document, due_at, overdue, heard_again FROM expectations
+WHERE merchant_id = $1 AND object_type = $2 AND object_id = $3 AND id = $4
+
 -- By its id too: a later one of the same object is none of the caller's, and of one that was heard
 -- again he has not seen all.
 

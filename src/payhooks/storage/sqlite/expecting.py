@@ -12,7 +12,16 @@ from payhooks.model.expectation import Expectation
 from payhooks.ports.controlling import Window
 from payhooks.storage import statements
 from payhooks.storage.documents import decode, encode
-from payhooks.storage.sqlite.connection import Row, blobs, delay_us, from_us, rows, run, run_many
+from payhooks.storage.sqlite.connection import (
+    Row,
+    blobs,
+    delay_us,
+    first,
+    from_us,
+    rows,
+    run,
+    run_many,
+)
 from payhooks.storage.sqlite.controlling import NEWEST
 from payhooks.storage.sqlite.parts import Part
 from payhooks.storage.sqlite.writer import Kind
@@ -39,6 +48,12 @@ class SqliteExpect(Part):
 
         # Mostly there is none, and to look for one nobody need write.
         return await self._write(Kind.QUICK, work) if await self._read(look) else []
+
+    async def reread_expectation(self, expectation: Expectation) -> Expectation | None:
+        """See ReceivingStore."""
+        bindings = (*_subject(expectation), expectation.id)
+        row = await self._read(lambda db: first(db, _SQL["reread"], bindings))
+        return None if row is None else _expectation(row)
 
     async def write_expectation(self, expectation: Expectation, *, due_in_s: float) -> None:
         """See ReceivingStore."""
@@ -77,8 +92,11 @@ def document(expectation: Expectation, due_at: int) -> bytes:
 
 
 def _place(expectation: Expectation) -> Row:
-    subject = (expectation.merchant_id, expectation.object_type, expectation.object_id)
-    return (*subject, expectation.id, expectation.heard_again)
+    return (*_subject(expectation), expectation.id, expectation.heard_again)
+
+
+def _subject(expectation: Expectation) -> Row:
+    return (expectation.merchant_id, expectation.object_type, expectation.object_id)
 
 
 def _expectation(row: Row) -> Expectation:

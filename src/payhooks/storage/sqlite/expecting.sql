@@ -9,6 +9,10 @@ ORDER BY due_at, id LIMIT ?;
 UPDATE expectations SET due_at = ?
 WHERE (merchant_id, object_type, object_id) IN (VALUES :rows);
 
+-- name: reread
+SELECT heard_again, document FROM expectations
+WHERE merchant_id = ? AND object_type = ? AND object_id = ? AND id = ?;
+
 -- By its id as well: a later one of the same object is none of the caller's, and of one that was
 -- heard again he has not seen all.
 -- name: write
