@@ -214,11 +214,22 @@ async def test_what_waits_on_by_an_answer_that_is_news_is_overdue_and_asked_for_
 
 
 @pytest.mark.shows("N07")
-async def test_a_provider_who_is_silent_delays_nobody_elses_news() -> None:
-    """Hundreds of one merchant's payments were overdue first, and each waits for an answer."""
+@pytest.mark.parametrize(
+    ("merchants", "asked_at_once"),
+    [
+        pytest.param(1, 8, id="one merchant has few places"),
+        pytest.param(8, 48 + 2, id="who comes late has one of the last places"),
+        pytest.param(20, 48 + 14, id="as each of many has"),
+    ],
+)
+async def test_a_provider_who_is_silent_delays_nobody_elses_news(
+    merchants: int, asked_at_once: int
+) -> None:
+    """Hundreds of payments were overdue first, and each waits for an answer."""
     world = InboundWorld()
-    silent, other = await world.merchant(), await world.merchant()
-    await world.connector(silent, "mollie", secrets=(), credential=mollie.LIVE.credential)
+    silent, other = [await world.merchant() for _ in range(merchants)], await world.merchant()
+    for merchant in silent:
+        await world.connector(merchant, "mollie", secrets=(), credential=mollie.LIVE.credential)
     await world.connector(other, "owngateway")
     pending = {**mollie.PAYMENT, "status": "pending", "createdAt": "2026-10-20T12:00:00Z"}
 
@@ -227,9 +238,9 @@ async def test_a_provider_who_is_silent_delays_nobody_elses_news() -> None:
         return Fetched(status=200, body=json.dumps({**pending, "id": id_}).encode())
 
     world.fetcher.script = answer
-    payments = [f"tr_{number}" for number in range(30)]
-    for id_ in payments:
-        await world.hears(silent, "mollie", {}, f"id={id_}".encode())
+    payments = [(merchant, f"tr_{number}") for merchant in silent for number in range(10)]
+    for merchant, id_ in payments:
+        await world.hears(merchant, "mollie", {}, f"id={id_}".encode())
     await world.process()
     await _hears(world, other, "payment_processing", 0)
     world.advance(timedelta(hours=25).total_seconds())
@@ -238,7 +249,7 @@ async def test_a_provider_who_is_silent_delays_nobody_elses_news() -> None:
     step = asyncio.create_task(world.expecter.step())
     for _ in range(1_000):
         await asyncio.sleep(0)
-    assert len(world.fetcher.asked) - len(payments) == 8, "asked at once, for one merchant"
+    assert len(world.fetcher.asked) - len(payments) == asked_at_once
     assert await _types(world, other) == [
         ("payment_processing", None),
         ("payment_processing", True),

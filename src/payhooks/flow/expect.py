@@ -44,6 +44,9 @@ CLAIM_MAX: Final = 4
 # his none are claimed, so that he has no more than these.
 AT_ONCE_MAX: Final = 64
 AT_ONCE_OF_ONE_MAX: Final = 2 * CLAIM_MAX
+# The last places are for merchants of whom nothing is under way, one each: a provider is silent to
+# all of his merchants at once.
+RESERVED: Final = 16
 CLAIM_EVERY_S: Final = 1.0
 # What is overdue is looked at again so often, and asked for again.
 AGAIN_S: Final = 3_600.0
@@ -81,7 +84,7 @@ class Expecter:
                 judged += begun
                 if not self._under_way:
                     return judged
-                if begun < CLAIM_MAX:  # there is no more, or no room for more
+                if not begun:  # there is no more, or no room for more
                     await asyncio.wait(
                         list(self._under_way),
                         timeout=CLAIM_EVERY_S,
@@ -92,12 +95,16 @@ class Expecter:
 
     async def _begin(self) -> int:
         """Begin as many as there is room for; return how many."""
-        room = min(AT_ONCE_MAX - len(self._under_way), CLAIM_MAX)
+        room = AT_ONCE_MAX - len(self._under_way)
         if not room:
             return 0
         busy = Counter(self._under_way.values())
-        full = [id_ for id_, count in busy.items() if count > AT_ONCE_OF_ONE_MAX - CLAIM_MAX]
-        due = await self._control.store.claim_expectations(limit=room, for_s=CLAIMED_S, skip=full)
+        if room > RESERVED:
+            limit = min(room - RESERVED, CLAIM_MAX)
+            skip = [id_ for id_, count in busy.items() if count > AT_ONCE_OF_ONE_MAX - CLAIM_MAX]
+        else:
+            limit, skip = 1, list(busy)
+        due = await self._control.store.claim_expectations(limit=limit, for_s=CLAIMED_S, skip=skip)
         for expectation in due:
             task = asyncio.create_task(self._end(expectation))
             self._under_way[task] = expectation.merchant_id
