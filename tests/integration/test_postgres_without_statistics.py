@@ -51,6 +51,12 @@ FROM (SELECT * FROM deliveries ORDER BY merchant_id DESC, id DESC LIMIT $1) d
 """  # noqa: S608 - our own words only
 
 
+_WAKES = f"""
+INSERT INTO wakes (endpoint_id, order_key, due_at)
+SELECT {_LANE}, NULL, now() FROM generate_series(1, {_ROWS});
+"""  # noqa: S608 - our own words only
+
+
 @pytest.fixture
 def database() -> Iterator[str]:
     with postgres_database() as url:
@@ -155,6 +161,39 @@ async def test_a_page_of_facts_reads_its_own_rows_though_the_queue_was_empty_bef
     assert after[1] - before[1] <= _LEASED
 
 
+async def test_folding_reads_each_wake_a_few_times_though_there_was_none_when_they_were_counted(
+    hand: Hand,
+) -> None:
+    """Counted in a quiet moment; a burst of them then kept everybody's deliveries from going."""
+    await hand.script(_FILL)
+    await hand.script(_WAKES)
+    await hand.script("DELETE FROM wakes; ANALYZE wakes")
+    await hand.script(_WAKES)
+    before = await _read(hand, "wakes")
+    [row] = await hand.run("SELECT fold_v2(NULL, $1, $1) AS more", _LEASED)
+    assert row["more"]
+    # The oldest, twice; each lane's; those that go.
+    assert await _read(hand, "wakes") - before <= 5 * _LEASED
+
+
+async def test_cancelling_reads_its_own_rows_though_none_waited_when_they_were_counted(
+    hand: Hand,
+) -> None:
+    """What waits for deleted endpoints, and what a cancelled replay made, was never taken away."""
+    await hand.script(_FILL)
+    await hand.script("CREATE TEMP TABLE kept ON COMMIT DROP AS SELECT * FROM queue")
+    await hand.script("DELETE FROM queue; ANALYZE queue; INSERT INTO queue SELECT * FROM kept")
+    before = await _read_of_queue(hand)
+    [row] = await hand.run(
+        "SELECT cardinality(cancel_v1(array_agg(k.merchant_id), array_agg(k.id))) AS gone"
+        " FROM (SELECT * FROM kept ORDER BY id LIMIT $1) k",
+        _LEASED,
+    )
+    assert row["gone"] == _LEASED
+    # Once to lock it, once to find it, once to take it out.
+    assert await _read_of_queue(hand) - before <= 4 * _LEASED
+
+
 async def _read_of_history(hand: Hand) -> int:
     [row] = await hand.run(
         "SELECT sum(idx_tup_fetch + seq_tup_read)::int AS read"
@@ -165,9 +204,14 @@ async def _read_of_history(hand: Hand) -> int:
 
 
 async def _read_of_queue(hand: Hand) -> int:
+    return await _read(hand, "queue")
+
+
+async def _read(hand: Hand, table: str) -> int:
     [row] = await hand.run(
         "SELECT (idx_tup_fetch + seq_tup_read)::int AS read"
-        " FROM pg_stat_xact_user_tables WHERE relname = 'queue'"
+        " FROM pg_stat_xact_user_tables WHERE relname = $1",
+        table,
     )
     read: int = row["read"]
     return read

@@ -95,17 +95,19 @@ BEGIN
   -- A delivery and its wake commit together: the wakes deleted here were visible, so their
   -- deliveries are visible to this snapshot too; the others stay for the next look.
   WITH seen AS (
+    -- By an array, and not by a join: where the statistics say that there are no wakes, one would
+    -- read all of them for each.
     DELETE FROM wakes w
-    USING (
+    WHERE w.n = ANY (ARRAY(
       SELECT x.n FROM (
         SELECT s.n, 0 AS rank FROM unnest(v_lanes) v(lane) CROSS JOIN LATERAL (
-          SELECT ww.n FROM wakes ww WHERE ww.endpoint_id = v.lane ORDER BY ww.n LIMIT v_share) s
+          SELECT ww.n FROM wakes ww WHERE ww.endpoint_id = v.lane
+          ORDER BY ww.endpoint_id, ww.n LIMIT v_share) s
         UNION ALL
         SELECT o.n, 1 FROM (
           SELECT ww.n, ww.endpoint_id FROM wakes ww ORDER BY ww.n LIMIT p_wakes_max) o
         WHERE p_only IS NULL AND o.endpoint_id = ANY (v_lanes)) x
-      GROUP BY x.n ORDER BY min(x.rank), x.n LIMIT p_wakes_max) old
-    WHERE w.n = old.n
+      GROUP BY x.n ORDER BY min(x.rank), x.n LIMIT p_wakes_max))
     RETURNING w.endpoint_id, w.order_key, w.due_at
   ), head AS MATERIALIZED (
     SELECT h.merchant_id, h.id FROM (
