@@ -132,8 +132,11 @@ async def test_a_rotation_that_is_always_overtaken_says_to_try_again(api: ApiWor
     """A bound: nobody waits for others without end, and nothing is half done."""
     shown, rotate = await _signer(api, endpoints_own=True)
     read = api.store.secrets
+    tries = 0
 
     async def overtaken(merchant_id: MerchantId, owner_id: bytes) -> list[SealedSecret]:
+        nonlocal tries
+        tries += 1
         found = await read(merchant_id, owner_id)
         api.break_store("secrets", read)
         assert (await api.call("POST", rotate, {"grace_s": 0})).status == 200
@@ -145,6 +148,7 @@ async def test_a_rotation_that_is_always_overtaken_says_to_try_again(api: ApiWor
     api.break_store("secrets", read)
     assert refused.status == 409
     assert "try again" in refused.json["detail"]
+    assert tries == limits.EDIT_TRIES_MAX
     assert len((await api.call("GET", shown)).json["data"]) == 1
 
 

@@ -16,9 +16,9 @@ import pyotp
 
 from payhooks import ids, limits
 from payhooks.control import lockout, secrets, sessions
-from payhooks.control.context import Caller, Control, audit_entry
+from payhooks.control.context import Caller, Control, audit_entry, upon_what_is_there
 from payhooks.control.lockout import Tried
-from payhooks.errors import InvalidError, StaleVersionError, WrongStateError
+from payhooks.errors import InvalidError, WrongStateError
 from payhooks.model.audit import AuditEntry
 from payhooks.model.secret import SealedSecret, SecretPurpose
 from payhooks.model.user import NO_MERCHANT, User
@@ -31,7 +31,6 @@ _CODE_DIGITS: Final = 6
 _SEED_BYTES: Final = 20  # RFC 4226: as long as the hash
 _RECOVERY_BYTES: Final = 10  # 80 random bits: 16 characters of base 32
 _RECOVERY_GROUP: Final = 4
-_TURNS: Final = 3  # of a change that others may overtake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,12 +124,14 @@ async def verify(control: Control, caller: Caller, signed_in: SignedIn, code: st
         RateLimitedError: After too many tries.
         WrongStateError: There is no second factor to give.
         NotFoundError: The session has ended meanwhile.
+        StaleVersionError: Others change the user all the time; try again.
 
     """
     tried = lockout.subjects(Tried.CODE, signed_in.user.id, caller.ip)
     await lockout.begin(control, tried)
     given = _normal(code)
-    for _ in range(_TURNS):
+
+    async def use() -> User:
         # Read anew each time: a code that somebody else used in this moment is used.
         user = await _as_it_is(control, signed_in.user)
         used = await _used(control, user, given)
@@ -145,13 +146,12 @@ async def verify(control: Control, caller: Caller, signed_in: SignedIn, code: st
             user=used,
             factor_given=(signed_in.session.id, control.clock.now()),
         )
-        try:
-            await control.store.apply_identity(change)
-        except StaleVersionError:
-            continue
-        await control.store.end_try(tried)
+        await control.store.apply_identity(change)
         return used
-    raise StaleVersionError("The user changes all the time; try again.")
+
+    used = await upon_what_is_there(use)
+    await control.store.end_try(tried)
+    return used
 
 
 async def renew_recovery_codes(

@@ -8,13 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final
 
 import msgspec
 
 from payhooks import ids, limits
 from payhooks.control import announcements
-from payhooks.control.context import Caller, Control, audit_entry
+from payhooks.control.context import Caller, Control, audit_entry, upon_what_is_there
 from payhooks.control.keyring import Keyring, SealContext
 from payhooks.dialects import registry
 from payhooks.dialects.contract import SECRET_RANDOM_BYTES
@@ -24,9 +23,6 @@ from payhooks.model.endpoint import Endpoint, Signature, SignatureType
 from payhooks.model.merchant import Merchant
 from payhooks.model.secret import SealedSecret, SecretPurpose
 from payhooks.ports.controlling import Change
-
-# Others may be rotating the same secret in this moment; a few looks are plenty.
-_TRIES: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,17 +224,20 @@ async def _rotate(  # noqa: PLR0913 - every part is named at the call site
     if not 0 <= grace_s <= limits.ROTATION_GRACE_S_MAX:
         detail = f"A grace is between 0 and {limits.ROTATION_GRACE_S_MAX} seconds."
         raise InvalidError.at("/grace_s", "out_of_range", detail)
-    for _ in range(_TRIES):
+
+    async def rotate() -> Revealed:
         # Anew each time: a secret that another rotation made in this moment has to end as well.
         known = await control.store.secrets(merchant_id, owner_id)
         new = seal(control, text, merchant_id=merchant_id, owner_id=owner_id, purpose=purpose)
         change = _rotation(control, caller, known, new, grace_s=grace_s, endpoint=endpoint)
-        try:
-            await control.store.apply(change)
-        except StaleVersionError:
-            continue
+        await control.store.apply(change)
         return _revealed(new, text)
-    raise WrongStateError("Others rotate it in this moment; try again.")
+
+    try:
+        return await upon_what_is_there(rotate)
+    except StaleVersionError as error:
+        # Whoever rotates has named no version, and has none to read again.
+        raise WrongStateError("Others rotate it in this moment; try again.") from error
 
 
 def _rotation(  # noqa: PLR0913 - every part is named at the call site

@@ -1,31 +1,29 @@
 """Changes that nobody asked for by hand: what receivers' answers, failure and silence bring."""
 
+from contextlib import suppress
+
 from payhooks.control import endpoints, listen
-from payhooks.control.context import SYSTEM, Control
+from payhooks.control.context import SYSTEM, Control, upon_what_is_there
 from payhooks.control.endpoints import Move
 from payhooks.errors import NotFoundError, StaleVersionError, WrongStateError
 from payhooks.ids import EndpointId, MerchantId
 from payhooks.model.endpoint import DisabledReason
-
-# Somebody may be editing the endpoint at the same moment; a few looks are plenty.
-_TRIES: int = 5
 
 
 async def disable(
     control: Control, merchant_id: MerchantId, endpoint_id: EndpointId, reason: DisabledReason
 ) -> None:
     """Disable the endpoint, audited as the system's doing; no word if it is gone or disabled."""
-    for _ in range(_TRIES):
+
+    async def move() -> None:
         endpoint = await control.store.endpoint(merchant_id, endpoint_id)
-        if endpoint is None:
-            return
-        try:
+        if endpoint is not None:
             await endpoints.move(control, SYSTEM, endpoint, Move.DISABLE, reason=reason)
-        except StaleVersionError:
-            continue
-        except WrongStateError:
-            pass  # Deleted meanwhile: there is nothing left to stop.
-        return
+
+    # Deleted meanwhile, there is nothing left to stop; edited all the time, the next answer or
+    # sweep that finds it so asks for the same again.
+    with suppress(WrongStateError, StaleVersionError):
+        await upon_what_is_there(move)
 
 
 async def forget_listener(
