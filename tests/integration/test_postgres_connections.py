@@ -2,14 +2,11 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from random import Random
 
 import pytest
 from tests.support.postgres_hand import Hand, open_hand
-from tests.support.stores import open_store, postgres_database
 from tests.support.world import OWNER, World, events_of
 
 from payhooks.clock import SystemClock
@@ -25,18 +22,6 @@ _TERMINATE = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
 )
-
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[str]:
-    with postgres_database() as url:
-        yield url
-
-
-@pytest.fixture
-async def world(database: str, tmp_path: Path) -> AsyncIterator[World]:
-    async with open_store("postgres", tmp_path, database) as opened:
-        yield World(opened)
 
 
 class SkewedClock(SystemClock):

@@ -4,15 +4,12 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from random import Random
 
 import msgspec
-import pytest
 from tests.support.postgres_hand import open_hand
-from tests.support.stores import open_store, postgres_database
 from tests.support.world import OWNER, World
 
 from payhooks.clock import SystemClock
@@ -34,18 +31,6 @@ _KEYS = 20
 _KEYS_MET = 200
 # On a machine that is busy with other tests, who holds a lock may come to stand for 250 ms.
 _ROLLBACKS_MAX = 2
-
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[str]:
-    with postgres_database() as url:
-        yield url
-
-
-@pytest.fixture
-async def world(database: str, tmp_path: Path) -> AsyncIterator[World]:
-    async with open_store("postgres", tmp_path, database) as opened:
-        yield World(opened)
 
 
 def _key(number: int) -> bytes:

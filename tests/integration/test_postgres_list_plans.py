@@ -4,16 +4,10 @@ One merchant has 60,000 events, of which three fail and six are of a rare type. 
 how common types are on average, not which one is asked for.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
-from tests.support.postgres_plans import (
-    Explained,
-    explaining,
-    filled_database,
-    id_text,
-    small_id,
-)
+from tests.support.postgres_plans import Explained, filled_database, id_text, small_id
 
 from payhooks.ids import MerchantId
 from payhooks.model.attempt import Reason
@@ -52,14 +46,6 @@ ANALYZE;
 def database() -> Iterator[str]:
     with filled_database(_FILL) as url:
         yield url
-
-
-@pytest.fixture(params=["force_generic_plan", "force_custom_plan"])
-async def explained(database: str, request: pytest.FixtureRequest) -> AsyncIterator[Explained]:
-    """Yield a hand, once as the first calls are planned and once as all later ones may be."""
-    async with explaining(database) as hand:
-        await hand.script(f"SET LOCAL plan_cache_mode = {request.param}")
-        yield hand
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,7 @@
 """What waits for a deleted endpoint is found, whoever else has a backlog, and nothing is missed."""
 
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
-
 import pytest
-from tests.support.postgres_hand import Hand, open_hand
-from tests.support.stores import open_store, postgres_database
+from tests.support.postgres_hand import Hand
 from tests.support.world import World
 
 from payhooks.errors import UnavailableError
@@ -29,28 +25,6 @@ SELECT merchant_id, (left(id::text, 24) || lpad(to_hex(n), 7, '0') || '00001')::
   due_at, 0, dialect_version, shard, event_type, dialect
 FROM queue, generate_series(1, $1::int) n
 """
-_READ = """
-SELECT (idx_tup_fetch + seq_tup_read)::int AS read FROM pg_stat_xact_user_tables
-WHERE relname = $1
-"""
-
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[str]:
-    with postgres_database() as url:
-        yield url
-
-
-@pytest.fixture
-async def world(database: str, tmp_path: Path) -> AsyncIterator[World]:
-    async with open_store("postgres", tmp_path, database) as opened:
-        yield World(opened)
-
-
-@pytest.fixture
-async def hand(database: str, world: World) -> AsyncIterator[Hand]:
-    async with open_hand(database) as other:
-        yield other
 
 
 async def test_the_backlog_of_one_endpoint_is_not_read_for_those_that_were_deleted(
@@ -66,12 +40,12 @@ async def test_the_backlog_of_one_endpoint_is_not_read_for_those_that_were_delet
     await world.edit(gone, status=EndpointStatus.DELETED)
     await hand.script("ANALYZE queue, lanes")
     await hand.begin()
-    before = await _read(hand, "queue")
+    before = await hand.read_of("queue")
 
     turns = [await hand.cancel_orphans() for _ in range(2)]
 
     assert turns == [1, 0]
-    assert await _read(hand, "queue") - before < _DELETED
+    assert await hand.read_of("queue") - before < _DELETED
     await hand.commit()
     assert (await world.delivery(late, gone)).state is State.CANCELLED
 
@@ -85,11 +59,11 @@ async def test_a_deleted_endpoint_with_nothing_undone_is_looked_at_once(
     await hand.run(_DELETE, merchant.id, _DELETED)
     assert await hand.cancel_orphans() == 0
     await hand.begin()
-    before = await _read(hand, "lanes")
+    before = await hand.read_of("lanes")
 
     assert await hand.cancel_orphans() == 0
 
-    assert await _read(hand, "lanes") == before
+    assert await hand.read_of("lanes") == before
 
 
 async def test_an_endpoint_is_deleted_before_a_replay_or_after_it_and_not_meanwhile(
@@ -113,9 +87,3 @@ async def test_an_endpoint_is_deleted_before_a_replay_or_after_it_and_not_meanwh
     await world.edit(endpoint, status=EndpointStatus.DELETED)
 
     assert await world.store.cancel_orphans(limit=10) == 1
-
-
-async def _read(hand: Hand, table: str) -> int:
-    [row] = await hand.run(_READ, table)
-    read: int = row["read"]
-    return read

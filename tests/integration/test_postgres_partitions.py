@@ -1,12 +1,11 @@
 """History by day: partitions are there before their day, found alone, and dropped whole."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from tests.support.postgres_hand import Hand, open_hand
-from tests.support.stores import open_store, postgres_database
+from tests.support.postgres_hand import Hand
+from tests.support.stores import postgres_database
 from tests.support.world import World
 
 from payhooks import limits
@@ -25,18 +24,6 @@ def database() -> Iterator[str]:
     """Yield a database for one test: partitions outlive the rows in them."""
     with postgres_database() as url:
         yield url
-
-
-@pytest.fixture
-async def world(database: str, tmp_path: Path) -> AsyncIterator[World]:
-    async with open_store("postgres", tmp_path, database) as opened:
-        yield World(opened)
-
-
-@pytest.fixture
-async def hand(database: str) -> AsyncIterator[Hand]:
-    async with open_hand(database) as other:
-        yield other
 
 
 async def _partitions(database: str, table: str) -> list[Partition]:

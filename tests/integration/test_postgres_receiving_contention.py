@@ -4,14 +4,12 @@ Statements are run bare: the store tries again what lost to another, and would h
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import msgspec
 import pytest
 from tests.support.inbound import FOR_S, PAYMENT, Inbound, after
 from tests.support.postgres_hand import Hand, open_hand
-from tests.support.stores import open_store, postgres_database
 from tests.support.world import OWNER, World
 
 from payhooks.ids import first_id_at
@@ -41,16 +39,9 @@ _COUNTED = (
 )
 
 
-@pytest.fixture(scope="module")
-def database() -> Iterator[str]:
-    with postgres_database() as url:
-        yield url
-
-
 @pytest.fixture
-async def inbound(database: str, tmp_path: Path) -> AsyncIterator[Inbound]:
-    async with open_store("postgres", tmp_path, database) as opened:
-        yield Inbound(World(opened))
+def inbound(world: World) -> Inbound:
+    return Inbound(world)
 
 
 async def _conclude(hand: Hand, *conclusions: Conclusion) -> None:

@@ -5,11 +5,11 @@ provider told of 3,000 times. The planner knows how common things are on average
 asked for.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import pytest
-from tests.support.postgres_plans import Explained, explaining, filled_database, id_text, small_id
+from tests.support.postgres_plans import Explained, filled_database, id_text, small_id
 
 from payhooks.ids import ConnectorId, EventId, MerchantId, ReceiptId
 from payhooks.model.event import Event
@@ -79,14 +79,6 @@ ANALYZE;
 def database() -> Iterator[str]:
     with filled_database(_FILL) as url:
         yield url
-
-
-@pytest.fixture(params=["force_generic_plan", "force_custom_plan"])
-async def explained(database: str, request: pytest.FixtureRequest) -> AsyncIterator[Explained]:
-    """Yield a hand, once as the first calls are planned and once as all later ones may be."""
-    async with explaining(database) as hand:
-        await hand.script(f"SET LOCAL plan_cache_mode = {request.param}")
-        yield hand
 
 
 async def _read_few(explained: Explained) -> None:

@@ -4,12 +4,8 @@ Each test is one interleaving that loses a delivery when lanes are lowered by ac
 a lane is locked and read in one statement. Lost means: nobody ever looks at it again.
 """
 
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
-
 import pytest
 from tests.support.postgres_hand import Hand, open_hand
-from tests.support.stores import open_store, postgres_database
 from tests.support.world import LEASE_S, World, events_of
 
 from payhooks.ids import event_id_of
@@ -23,23 +19,11 @@ SELECT $1, lpad(to_hex(n), 32, '0')::uuid, now() FROM generate_series(1, $2::int
 """
 
 
-@pytest.fixture(scope="module")
-def database() -> Iterator[str]:
-    with postgres_database() as url:
-        yield url
-
-
 @pytest.fixture
-async def world(database: str, tmp_path: Path) -> AsyncIterator[World]:
-    async with open_store("postgres", tmp_path, database) as opened:
-        yield World(opened)
-
-
-@pytest.fixture
-async def hand(database: str, world: World) -> AsyncIterator[Hand]:
-    async with open_hand(database) as other:
-        await other.begin()
-        yield other
+async def hand(hand: Hand) -> Hand:
+    """Return the hand with a transaction open, as every interleaving begins."""
+    await hand.begin()
+    return hand
 
 
 async def test_an_accept_that_commits_after_a_look_is_found_by_the_next(

@@ -76,11 +76,7 @@ async def test_leasing_reads_each_event_once_though_nothing_was_counted(hand: Ha
     await hand.script(_FILL)
     leased = await hand.lease()
     assert len(leased) == _LEASED
-    [row] = await hand.run(
-        "SELECT sum(idx_tup_fetch + seq_tup_read)::int AS read"
-        " FROM pg_stat_xact_user_tables WHERE relname LIKE 'events%'"
-    )
-    assert row["read"] <= _LEASED
+    assert await hand.read_of("events%") <= _LEASED
 
 
 async def test_settling_reads_its_own_rows_though_none_was_leased_when_they_were_counted(
@@ -93,7 +89,7 @@ async def test_settling_reads_its_own_rows_though_none_was_leased_when_they_were
         "UPDATE queue SET state = 1, owner = 1, fence = 1, lease_until = now() + interval '1 h'"
     )
     rows = await hand.run("SELECT merchant_id, id, endpoint_id FROM queue LIMIT $1", _LEASED)
-    before = await _read_of_queue(hand)
+    before = await hand.read_of("queue")
     await hand.settle(
         *(
             Settlement(
@@ -112,18 +108,18 @@ async def test_settling_reads_its_own_rows_though_none_was_leased_when_they_were
         )
     )
     # Once to lock it, once to see whether it ends, once to put it back.
-    assert await _read_of_queue(hand) - before <= 4 * _LEASED
+    assert await hand.read_of("queue") - before <= 4 * _LEASED
 
 
 async def test_sending_again_reads_its_own_rows_of_a_long_history(hand: Hand) -> None:
     """A slice of a replay read every delivery that its merchant ever had, for each of its rows."""
     await hand.script(_FILL)
     await hand.script(_END_ALL)
-    before = await _read_of_history(hand)
+    before = await hand.read_of("deliveries%")
     [row] = await hand.run(_SEND_AGAIN, _LEASED)
     assert row["made"] == _LEASED
     # Once to pick it, once to see whether it was made before, once for how it ended.
-    assert await _read_of_history(hand) - before <= 4 * _LEASED
+    assert await hand.read_of("deliveries%") - before <= 4 * _LEASED
 
 
 async def test_taking_back_reads_its_own_rows_of_a_long_history(hand: Hand) -> None:
@@ -131,13 +127,13 @@ async def test_taking_back_reads_its_own_rows_of_a_long_history(hand: Hand) -> N
     await hand.script(_FILL)
     await hand.script(_END_ALL)
     await hand.run(_SEND_AGAIN, 2 * _LEASED)
-    of_history, of_queue = await _read_of_history(hand), await _read_of_queue(hand)
+    of_history, of_queue = await hand.read_of("deliveries%"), await hand.read_of("queue")
     [row] = await hand.run(f"SELECT take_back_v2({_MERCHANT}, {_JOB}, {_LEASED}) AS back")
     assert row["back"] == _LEASED
     # For its fence, and to see that nothing is new.
-    assert await _read_of_history(hand) - of_history <= 2 * _LEASED
+    assert await hand.read_of("deliveries%") - of_history <= 2 * _LEASED
     # Once to pick it, once to lock it, once to look at it, once to take it out.
-    assert await _read_of_queue(hand) - of_queue <= 5 * _LEASED
+    assert await hand.read_of("queue") - of_queue <= 5 * _LEASED
 
 
 async def test_a_page_of_facts_reads_its_own_rows_though_the_queue_was_empty_before(
@@ -153,9 +149,9 @@ async def test_a_page_of_facts_reads_its_own_rows_though_the_queue_was_empty_bef
     for _ in range(_CUSTOM_PLANS):
         await hand.run(facts, *asked)
     await hand.run(_SEND_AGAIN, _ROWS)
-    before = await _read_of_queue(hand), await _read_of_history(hand)
+    before = await hand.read_of("queue"), await hand.read_of("deliveries%")
     assert len(await hand.run(facts, *asked)) == _LEASED
-    after = await _read_of_queue(hand), await _read_of_history(hand)
+    after = await hand.read_of("queue"), await hand.read_of("deliveries%")
     # Once where it waits, once to see that its history is none yet.
     assert after[0] - before[0] <= 2 * _LEASED
     assert after[1] - before[1] <= _LEASED
@@ -169,11 +165,11 @@ async def test_folding_reads_each_wake_a_few_times_though_there_was_none_when_th
     await hand.script(_WAKES)
     await hand.script("DELETE FROM wakes; ANALYZE wakes")
     await hand.script(_WAKES)
-    before = await _read(hand, "wakes")
+    before = await hand.read_of("wakes")
     [row] = await hand.run("SELECT fold_v2(NULL, $1, $1) AS more", _LEASED)
     assert row["more"]
     # The oldest, twice; each lane's; those that go.
-    assert await _read(hand, "wakes") - before <= 5 * _LEASED
+    assert await hand.read_of("wakes") - before <= 5 * _LEASED
 
 
 async def test_cancelling_reads_its_own_rows_though_none_waited_when_they_were_counted(
@@ -183,7 +179,7 @@ async def test_cancelling_reads_its_own_rows_though_none_waited_when_they_were_c
     await hand.script(_FILL)
     await hand.script("CREATE TEMP TABLE kept ON COMMIT DROP AS SELECT * FROM queue")
     await hand.script("DELETE FROM queue; ANALYZE queue; INSERT INTO queue SELECT * FROM kept")
-    before = await _read_of_queue(hand)
+    before = await hand.read_of("queue")
     [row] = await hand.run(
         "SELECT cardinality(cancel_v1(array_agg(k.merchant_id), array_agg(k.id))) AS gone"
         " FROM (SELECT * FROM kept ORDER BY id LIMIT $1) k",
@@ -191,27 +187,4 @@ async def test_cancelling_reads_its_own_rows_though_none_waited_when_they_were_c
     )
     assert row["gone"] == _LEASED
     # Once to lock it, once to find it, once to take it out.
-    assert await _read_of_queue(hand) - before <= 4 * _LEASED
-
-
-async def _read_of_history(hand: Hand) -> int:
-    [row] = await hand.run(
-        "SELECT sum(idx_tup_fetch + seq_tup_read)::int AS read"
-        " FROM pg_stat_xact_user_tables WHERE relname LIKE 'deliveries%'"
-    )
-    read: int = row["read"]
-    return read
-
-
-async def _read_of_queue(hand: Hand) -> int:
-    return await _read(hand, "queue")
-
-
-async def _read(hand: Hand, table: str) -> int:
-    [row] = await hand.run(
-        "SELECT (idx_tup_fetch + seq_tup_read)::int AS read"
-        " FROM pg_stat_xact_user_tables WHERE relname = $1",
-        table,
-    )
-    read: int = row["read"]
-    return read
+    assert await hand.read_of("queue") - before <= 4 * _LEASED

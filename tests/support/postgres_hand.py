@@ -12,6 +12,11 @@ from payhooks.ports.settling import Settlement
 from payhooks.storage.postgres import accepting, settling
 from payhooks.storage.postgres.connections import Connection, Target
 
+_READ = (
+    "SELECT sum(idx_tup_fetch + seq_tup_read) AS read FROM pg_stat_xact_user_tables"
+    " WHERE relname LIKE $1"
+)
+
 
 class Hand:
     """One connection with one open transaction. Nothing is committed until told."""
@@ -58,6 +63,14 @@ class Hand:
     async def hold_lane(self, endpoint_id: EndpointId) -> None:
         """Lock a lane, as the first statement of every look does."""
         await self.run("SELECT 1 FROM lanes WHERE endpoint_id = $1 FOR UPDATE", endpoint_id)
+
+    async def read_of(self, tables: str) -> int:
+        """Return how many rows this transaction has read so far of tables whose names are LIKE it.
+
+        Whatever looked at them, inside our functions too; a table with days has one for each.
+        """
+        [row] = await self.run(_READ, tables)
+        return int(row["read"])
 
     async def run(self, statement: str, *arguments: object) -> list[Any]:
         """Run anything."""
