@@ -17,6 +17,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from payhooks import __version__
 from payhooks.cli import spelled
 from payhooks.cli.exits import TimedOutError
+from payhooks.cli.inputs import url_parts
 from payhooks.errors import InvalidError, UnauthenticatedError, UnavailableError
 from payhooks.publisher.answers import RefusedError
 
@@ -226,15 +227,7 @@ def _connection(url: str, timeout_s: float) -> http.client.HTTPConnection:
 
 
 def _checked_url(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        # What no request could be made of: its line has no spaces, and names are looked up as IDNA.
-        (parts.hostname or "").encode("idna")
-        plain = url.isprintable() and " " not in url and parts.path.isascii()
-        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and plain
-    except ValueError:
-        good = False
-    if not good:
+    if url_parts(url) is None:
         raise InvalidError.at(
             "PAYHOOKS_API_URL", "malformed", "It is a URL, as in http://127.0.0.1:8420."
         )

@@ -5,6 +5,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Final
+from urllib.parse import SplitResult, urlsplit
 
 import typer
 
@@ -102,6 +103,19 @@ def read_idempotency_key(text: str | None) -> str | None:
         detail = f"A key has 1 to {IDEMPOTENCY_KEY_CHARS_MAX} printable ASCII characters."
         raise InvalidError.at("--idempotency-key", "malformed", detail)
     return text
+
+
+def url_parts(url: str) -> SplitResult | None:
+    """Return the parts of a URL of HTTP; None where no request can be made to it."""
+    try:
+        parts = urlsplit(url)
+        # The line of a request has no spaces and is ASCII, and names are looked up as IDNA.
+        (parts.hostname or "").encode("idna")
+        plain = url.isprintable() and " " not in url and f"{parts.path}{parts.query}".isascii()
+        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and plain
+    except ValueError:
+        return None
+    return parts if good else None
 
 
 def is_local(host: str) -> bool:

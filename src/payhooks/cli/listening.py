@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from payhooks.cli.client import Api, segment
 from payhooks.cli.exits import sentence_of
-from payhooks.cli.inputs import is_local
+from payhooks.cli.inputs import is_local, url_parts
 from payhooks.cli.output import line, say
 from payhooks.clock import SystemClock
 from payhooks.errors import InvalidError, PayhooksError, UnavailableError
@@ -45,14 +44,11 @@ def target_of(text: str, *, allow_external: bool) -> Target:
         InvalidError: It is none, or on another machine.
 
     """
-    url = text if "://" in text else f"http://{text}"
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        parts, port = urlsplit(""), None
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise InvalidError.at("--forward-to", "malformed", "It is a URL: localhost:8000/webhooks.")
+    parts = url_parts(text if "://" in text else f"http://{text}")
+    if parts is None:
+        detail = "It is a URL without spaces, ASCII after its host: localhost:8000/webhooks."
+        raise InvalidError.at("--forward-to", "malformed", detail)
+    assert parts.hostname is not None
     if not allow_external and not is_local(parts.hostname):
         raise InvalidError.at(
             "--forward-to",
@@ -61,7 +57,11 @@ def target_of(text: str, *, allow_external: bool) -> Target:
         )
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Target(
-        secure=parts.scheme == "https", host=parts.hostname, port=port, path=path, shown=text
+        secure=parts.scheme == "https",
+        host=parts.hostname,
+        port=parts.port,
+        path=path,
+        shown=text,
     )
 
 
