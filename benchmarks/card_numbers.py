@@ -5,25 +5,26 @@
 Beside the time, what it is for 1,000 bytes, and as a ratio to reading the same bytes: with msgspec,
 or as a form. Of what is made to be slow, the largest that is let in.
 
-At most 5 us for 1 KB is the bound of what is usual. All of it together has to keep it on whatever
-machine this is; each document for itself where msgspec reads 1 KB of a payment in 2 us, as on the
-machine whose figures the bound was set by: that is 2.5 times what reading takes, `in_payments`.
-
-Measuring it taught: what is dear are stops, not bytes. A pass over 1 KB with a table costs 0.5 us,
-and a search that never stops 0.3; each stop at an escape or a run of digits costs 0.03 to 0.4, and
-a body has a hundred. So what is usual there has a pattern of its own, that passes it over; the next
-run of digits is sought as bytes, for a pattern is slow to find nothing; base64 is seen in what was
-made of the document for the other looks, where the five capitals that matter are one; and escapes
-of forms are read as quoted-printable, in C (0.6 us), where to stop at each cost 3 to 9.
+Measuring it taught: with patterns of the standard library what is dear are stops, not bytes. Each
+stop at an escape or a run of digits costs 0.03 to 0.4 us, a body has a hundred, and so the time was
+2.7 to 6.5 us for 1 KB, by what stood in it, and 17 us with an IBAN in it. One automaton of all
+patterns takes 2 us whatever stands there. What is dear to it is a state that no document has led
+to before (1 us), so payments that nobody has seen yet are among the ways; patterns that begin
+anywhere in a run of digits made a state of nearly every digit. Escapes of forms are read as
+quoted-printable, in C (0.6 us), where to stop at each cost 3 to 9.
 """
 
+import base64
 import json
 import statistics
+import string
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode
+from uuid import UUID
 
 import msgspec
 
@@ -34,12 +35,11 @@ from payhooks.policy import card_text
 from payhooks.policy.card_numbers import found
 
 ROUNDS: Final = 101
-_LOOKS: Final = 100  # of a round
-PAYMENT: Final = "the load's payment"
+_LOOKS: Final = 100  # of a round, where it is the same document each time
+_UNSEEN: Final = 100  # documents of a round, where each is another
 # What is made to be slow, or has something to be found; all else is usual.
 UNUSUAL: Final = frozenset({"a card", "256 KiB of digits", "256 KiB of digits apart"})
 US_FOR_A_KB_MAX: Final = 5.0
-READING_US_FOR_A_KB: Final = 2.0  # of a payment, where the bound is of
 _CARD: Final = "4111111111111111"
 _SHORT: Final = {
     "id": "pi_3f2a9c0de1b24f6a9d31",
@@ -55,7 +55,7 @@ _LONG: Final = {"reference": "2026000817264413", "at_ms": 1732186800000, "batch"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """The median of the rounds, for each look."""
+    """Of each look, in the faster quarter of the rounds: what else runs can only add to it."""
 
     name: str
     us: float
@@ -78,50 +78,57 @@ class Cost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Way:
-    """Bytes that are looked at."""
+    """Documents that are looked at: of each round others, or one again and again."""
 
-    raw: bytes
+    raws: Sequence[bytes]
     is_form: bool = False
 
-    def look(self) -> int:
+    def round(self, number: int) -> Sequence[bytes]:
+        """Return the documents of a round."""
+        if len(self.raws) == 1:
+            times = _LOOKS if len(self.raws[0]) < limits.KIB * 8 else 1
+            return [*self.raws] * times
+        begin = number * _UNSEEN % len(self.raws)
+        return self.raws[begin : begin + _UNSEEN]
+
+    def look(self, raw: bytes) -> int:
         """Return how many places have card data."""
         if self.is_form:
-            return len(card_text.masked(self.raw, is_form=True)[1])
-        return len(found(self.raw, "/data", at_most=limits.EVENT_FINDINGS_MAX))
+            return len(card_text.masked(raw, is_form=True)[1])
+        return len(found(raw, "/data", at_most=limits.EVENT_FINDINGS_MAX))
 
-    def read(self) -> object:
+    def read(self, raw: bytes) -> object:
         """Return what the bytes say."""
         if self.is_form:
-            return parse_qsl(self.raw, keep_blank_values=True, max_num_fields=len(self.raw))
-        return msgspec.json.decode(self.raw)
+            return parse_qsl(raw, keep_blank_values=True, max_num_fields=len(raw))
+        return msgspec.json.decode(raw)
 
 
 def measure(rounds: int = ROUNDS) -> list[Cost]:
-    """Return what each look costs; they take turns, so that a slow minute is everybody's."""
+    """Return what each look costs; what is usual takes turns, a slow minute is everybody's."""
     ways = _ways()
+    usual = {name: way for name, way in ways.items() if name not in UNUSUAL}
+    # Apart: 40 ms at 256 KiB leave nothing of the others in the processor's caches.
+    unusual = {name: way for name, way in ways.items() if name in UNUSUAL}
+    return [*_costs(usual, rounds), *_costs(unusual, rounds)]
+
+
+def _costs(ways: Mapping[str, _Way], rounds: int) -> Iterator[Cost]:
     looks: list[list[float]] = [[] for _ in ways]
     readings: list[list[float]] = [[] for _ in ways]
-    for _ in range(rounds):
+    for number in range(rounds):
         for way, looked, read in zip(ways.values(), looks, readings, strict=True):
-            count = _LOOKS if len(way.raw) < limits.KIB * 8 else 1
-            looked.append(_timed_us(way.look, times=count))
-            read.append(_timed_us(way.read, times=count))
-    return [
-        Cost(
+            raws = way.round(number)
+            looked.append(_timed_us(way.look, raws))
+            read.append(_timed_us(way.read, raws))
+    for (name, way), looked, read in zip(ways.items(), looks, readings, strict=True):
+        yield Cost(
             name=name,
-            us=statistics.median(looked),
-            reading_us=statistics.median(read),
-            kb=len(way.raw) / 1_000,
-            places=way.look(),
+            us=statistics.quantiles(looked, n=4)[0],
+            reading_us=statistics.quantiles(read, n=4)[0],
+            kb=statistics.mean(map(len, way.raws)) / 1_000,
+            places=sum(map(way.look, way.raws)),
         )
-        for (name, way), looked, read in zip(ways.items(), looks, readings, strict=True)
-    ]
-
-
-def in_payments(costs: Sequence[Cost]) -> dict[str, float]:
-    """Return what 1 KB of each takes, in what it takes to read 1 KB of a payment."""
-    [payment_] = [cost for cost in costs if cost.name == PAYMENT]
-    return {cost.name: cost.us_for_a_kb * payment_.kb / payment_.reading_us for cost in costs}
 
 
 def _ways() -> dict[str, _Way]:
@@ -131,21 +138,50 @@ def _ways() -> dict[str, _Way]:
     members = dict(_members(json.loads(short)))
     flat = {name.replace("[", "_").replace("]", ""): value for name, value in members.items()}
     return {
-        "no long runs of digits": _Way(raw=short),
-        "some long runs": _Way(raw=_grown({"items": [_SHORT, _SHORT | _LONG]})),
-        PAYMENT: _Way(raw=payment("payment_succeeded")),
-        "escapes": _Way(raw=escaped),
-        "the catalogue's examples, 4 KiB": _Way(raw=_examples()),
-        "a form": _Way(raw=urlencode(flat).encode(), is_form=True),
-        "a form with brackets": _Way(raw=urlencode(members).encode(), is_form=True),
+        "no long runs of digits": _Way(raws=[short]),
+        "some long runs": _Way(raws=[_grown({"items": [_SHORT, _SHORT | _LONG]})]),
+        "payments, each seen once": _Way(raws=_unseen(ROUNDS * _UNSEEN)),
+        "the load's payment": _Way(raws=[payment("payment_succeeded")]),
+        "escapes": _Way(raws=[escaped]),
+        "the catalogue's examples, 4 KiB": _Way(raws=[_examples()]),
+        "a form": _Way(raws=[urlencode(flat).encode()], is_form=True),
+        "a form with brackets": _Way(raws=[urlencode(members).encode()], is_form=True),
         "a form, every space escaped": _Way(
-            raw=urlencode(members, quote_via=quote).encode(), is_form=True
+            raws=[urlencode(members, quote_via=quote).encode()], is_form=True
         ),
-        "a form with JSON in it": _Way(raw=b"data=" + quote(short).encode(), is_form=True),
-        "a card": _Way(raw=_grown({"items": [_SHORT, _SHORT], "card": _CARD})),
-        "256 KiB of digits": _Way(raw=b'{"a":"%b"}' % (b"4" * largest)),
-        "256 KiB of digits apart": _Way(raw=b'{"a":"%b"}' % (b"4 " * (largest // 2))),
+        "a form with JSON in it": _Way(raws=[b"data=" + quote(short).encode()], is_form=True),
+        "a card": _Way(raws=[_grown({"items": [_SHORT, _SHORT], "card": _CARD})]),
+        "256 KiB of digits": _Way(raws=[b'{"a":"%b"}' % (b"4" * largest)]),
+        "256 KiB of digits apart": _Way(raws=[b'{"a":"%b"}' % (b"4 " * (largest // 2))]),
     }
+
+
+def _unseen(count: int) -> list[bytes]:
+    """Return payments that have ids, numbers and times of their own."""
+    random = Random(4)
+
+    def digits(number: int) -> str:
+        return "".join(random.choices(string.digits, k=number))
+
+    return [
+        _grown(
+            {
+                **_SHORT,
+                "id": f"pi_{random.randbytes(10).hex()}",
+                "amount": random.randrange(1_000_000),
+                "status": random.choice(("authorised", "captured", "refunded")),
+                "created_at": f"2026-11-{digits(2)}T12:{digits(2)}:{digits(2)}.{digits(6)}Z",
+                "customer": {"phone": f"+34 {digits(3)} {digits(3)} {digits(3)}"},
+                "iban": f"ES{digits(22)}",
+                "reference": f"2026{digits(12)}",
+                "at_ms": 1_732_186_800_000 + random.randrange(10**9),
+                "batch": digits(10),
+                "trace": str(UUID(bytes=random.randbytes(16))),
+                "token": base64.urlsafe_b64encode(random.randbytes(30)).decode(),
+            }
+        )
+        for _ in range(count)
+    ]
 
 
 def _examples() -> bytes:
@@ -177,17 +213,13 @@ def _grown(value: dict[str, object]) -> bytes:
     return raw[:-1] + b',"note":"%b"}' % (b"words " * 200)[: limits.KIB - len(raw) - 10]
 
 
-def _timed_us(do: Callable[[], object], *, times: int) -> float:
+def _timed_us(do: Callable[[bytes], object], raws: Sequence[bytes]) -> float:
     """Return the microseconds of CPU for each: a busy neighbour costs nothing."""
     began_ns = time.process_time_ns()
-    for _ in range(times):
-        do()
-    return (time.process_time_ns() - began_ns) / times / 1_000
+    for raw in raws:
+        do(raw)
+    return (time.process_time_ns() - began_ns) / len(raws) / 1_000
 
 
 if __name__ == "__main__":
-    measured = measure()
-    shares = in_payments(measured)
-    for cost in measured:
-        as_fast_us = shares[cost.name] * READING_US_FOR_A_KB
-        print(f"{cost}  {as_fast_us:7.2f} us where a KB is read in {READING_US_FOR_A_KB:g}")
+    print(*measure(), sep="\n")

@@ -119,3 +119,42 @@ def test_of_a_document_nothing_is_passed_over(monkeypatch: pytest.MonkeyPatch) -
         raw for raw, *both in zip(documents, looked, closely, strict=True) if both[0] != both[1]
     ]
     assert passed == []
+
+
+@pytest.mark.parametrize("number", _NUMBERS)
+def test_wherever_a_number_is_parted_it_is_seen(number: str) -> None:
+    """However many of its digits stand before, and whatever stands before these."""
+    for at in range(1, len(number)):
+        for before in ("", "/", "\u00a0"):
+            said = [f"{before}{number[:at]} {number[at:]}"]
+            assert found(json.dumps(said, ensure_ascii=False).encode(), "", at_most=1), said
+
+
+@pytest.mark.parametrize("before", ["\u00e9", "\u2460", "\u0301", "\U0001f600", "\\", "\n"])
+def test_whatever_stands_before_a_number_it_is_seen(before: str) -> None:
+    """However it is spelt, too: an escape may end in a digit."""
+    for ensure_ascii in (False, True):
+        raw = json.dumps([f"{before}4111111111111111"], ensure_ascii=ensure_ascii).encode()
+        assert found(raw, "", at_most=1), raw
+
+
+@pytest.mark.parametrize("before", ["%20", "%C3%A9", "&#32;", "\\u00e9", "\\u0039\\u00e9"])
+def test_whatever_spells_what_stands_before_a_number_it_is_seen(before: str) -> None:
+    """Escapes of forms, XML and JSON in what is no JSON."""
+    for is_form in (False, True):
+        raw = f"a={before}4111111111111111".encode()
+        assert card_text.masked(raw, is_form=is_form)[1], raw
+
+
+def test_a_stripe_behind_other_digits_is_seen() -> None:
+    """Its number may have as many digits as a number has, and is no run by itself."""
+    for separator in "=D":
+        said = [f"00006200000000000000000{separator}27121010000000000"]
+        assert found(json.dumps(said).encode(), "", at_most=1), said
+
+
+def test_escapes_of_escapes_are_no_reason_to_read_a_document_in_earnest() -> None:
+    """JSON within JSON has them wherever a text within has one."""
+    assert not card_numbers.is_suspect(
+        json.dumps({"a": json.dumps("R&D").replace("&", "\\u0026")}).encode()
+    )

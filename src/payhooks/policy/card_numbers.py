@@ -180,12 +180,12 @@ def is_suspect(raw: bytes, *, is_form: bool = False) -> bool:
     if suspected is None:
         return False
     match suspected:
-        case Suspicion.DIGITS:
+        case Suspicion.NUMBERS:
             # Of a part of something else it is told apart later.
             text = raw.decode(errors="replace")
             text = text.replace("+", " ") if is_form else text
             text = unescaped(text, is_form=is_form) if "\\u" in text else text
-            return next(_numbers(text, [GROUPS_MAX]), None) is not None or bool(_tracks_in(text))
+            return next(_numbers(text, [GROUPS_MAX]), None) is not None
         case Suspicion.ANYTHING:
             return True
         case _ as never:
