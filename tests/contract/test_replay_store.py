@@ -208,6 +208,21 @@ async def test_an_ordered_replay_comes_last_of_its_object(world: World) -> None:
     assert events_of(await world.lease()) == [old.id]
 
 
+async def test_what_is_sent_again_together_goes_in_the_order_in_which_it_was_given(
+    world: World,
+) -> None:
+    """Whatever the order in which the store takes hold of it."""
+    merchant, endpoint = await lane(world)
+    events = [await world.publish(merchant, endpoint) for _ in range(3)]
+    await world.fail(*await world.lease())
+    given = [events[1], events[2], events[0]]
+    assert await world.requeue(*(world.again(event, endpoint, OBJECT) for event in given)) == 3
+    for event in given:
+        leased = await world.lease_one()
+        assert leased.event.id == event.id
+        await world.deliver(leased)
+
+
 async def test_nothing_is_sent_again_to_a_deleted_endpoint(world: World) -> None:
     merchant, endpoint = await lane(world)
     event = await world.publish(merchant, endpoint)

@@ -4,13 +4,13 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 
 import msgspec
-from tests.support.postgres_hand import open_hand
-from tests.support.world import OWNER, World
+from tests.support.postgres_hand import Hand, open_hand
+from tests.support.world import OWNER, World, events_of
 
 from payhooks.clock import SystemClock
 from payhooks.ids import MerchantId, TimeOrderedIds, delivery_id, endpoint_number_of
@@ -23,6 +23,7 @@ from payhooks.ports.accepting import (
     Repeated,
     StaleRouting,
 )
+from payhooks.ports.controlling import Requeue
 from payhooks.storage.postgres import PostgresStore
 
 _ROUNDS = 100
@@ -62,6 +63,54 @@ async def test_two_processes_with_the_same_keys_in_any_order_do_not_deadlock(
     after = await _transactions(database, at_least=before["commits"] + 2 * _ROUNDS)
     # A deadlock, or a lock waited for until the time-out, rolls back and is tried in halves.
     assert after["rollbacks"] - before["rollbacks"] <= _ROLLBACKS_MAX
+
+
+async def test_two_slices_over_the_same_deliveries_in_opposite_order_do_not_deadlock(
+    world: World, database: str
+) -> None:
+    """Two replays by filters that overlap, or a person who resends what a replay has reached."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    events = [await world.publish(merchant, endpoint) for _ in range(3)]
+    await world.fail(*await world.lease())
+    again = [world.again(event, endpoint) for event in events]
+    async with (
+        open_hand(database) as holding,
+        open_hand(database) as one,
+        open_hand(database) as other,
+    ):
+        # Who holds the middle one keeps both until each has begun at its own end, if it does.
+        await holding.begin()
+        assert await holding.requeue(again[1]) == 1
+        slices = [
+            asyncio.create_task(_slice(hand, items))
+            for hand, items in ((one, again), (other, again[::-1]))
+        ]
+        await _wait_for_others(database, 2)
+        await holding.roll_back()
+        counts = await asyncio.gather(*slices)
+    assert sorted(counts) == [0, 3]
+    leased = await world.lease()
+    first = events if counts == [3, 0] else events[::-1]
+    assert events_of(leased) == [event.id for event in first]
+
+
+async def test_what_another_has_put_back_meanwhile_is_hastened_where_it_stands_now(
+    world: World, database: str
+) -> None:
+    """A slice finds its rows before they are its own: they may have moved while it waited."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    event = await world.publish(merchant, endpoint)
+    leased = await world.lease_one()
+    async with open_hand(database) as settling, open_hand(database) as hand:
+        await settling.begin()
+        await settling.settle(world.failed(leased, delay_s=3_600.0))
+        slice_ = asyncio.create_task(_slice(hand, [world.again(event, endpoint)]))
+        await _wait_for_others(database, 1)
+        await settling.commit()
+        assert await slice_ == 1
+    assert events_of(await world.lease()) == [event.id]
 
 
 async def test_a_contested_key_costs_its_own_event_and_not_its_batch(
@@ -132,6 +181,16 @@ async def test_a_process_that_is_stopped_holds_nothing_that_others_want(
         await child.wait()
 
 
+async def _slice(hand: Hand, items: Sequence[Requeue]) -> int:
+    """Run one slice of a replay; return how many it put on their way."""
+    # Longer than the server takes to see a deadlock, and shorter than the statement may.
+    await hand.script("SET lock_timeout = '1900ms'")
+    await hand.begin()
+    count = await hand.requeue(*items)
+    await hand.commit()
+    return count
+
+
 @asynccontextmanager
 async def _another_process(database: str) -> AsyncIterator[PostgresStore]:
     store = await PostgresStore.open(database, clock=SystemClock(), random=Random(2))
@@ -152,6 +211,19 @@ async def _transactions(database: str, *, at_least: int) -> dict[str, int]:
             if row["commits"] >= at_least:
                 return dict(row)
         raise AssertionError("the server does not count our commits")
+
+
+async def _wait_for_others(database: str, count: int) -> None:
+    """Return when so many statements wait for a lock that somebody else holds."""
+    async with open_hand(database) as hand:
+        for _ in range(10_000):
+            [row] = await hand.run(
+                "SELECT count(*)::int AS waiting FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            if row["waiting"] == count:
+                return
+        raise AssertionError("a statement that should wait for another does not")
 
 
 async def _all_connections_idle(database: str) -> None:

@@ -12,11 +12,13 @@ from tests.support.stores import postgres_database
 
 from payhooks.ids import DeliveryId, EndpointId, MerchantId
 from payhooks.model.delivery import Trigger
+from payhooks.ports.controlling import Requeue
 from payhooks.ports.settling import Settlement
 from payhooks.storage import statements
 
 _ROWS = 3_000
 _LEASED = 100
+_LANES = 1_000
 _CUSTOM_PLANS = 6  # the next one is kept, whatever it is asked
 _MERCHANT = _LANE = "lpad('1', 32, '0')::uuid"
 _JOB = "lpad('2', 32, '0')::uuid"
@@ -43,8 +45,48 @@ DELETE FROM queue;
 ANALYZE deliveries, queue;
 """
 
+# Counted while there was one, of those to whom nothing is sent yet.
+_MANY_LANES = f"""
+ANALYZE lanes;
+INSERT INTO lanes (endpoint_id, merchant_id, state, look_at, lease_s, shard)
+SELECT lpad(to_hex(n), 32, '0')::uuid, {_MERCHANT}, 0, now(), 30, 0
+FROM generate_series(2, {_LANES}) n;
+"""  # noqa: S608 - our own words only
+
+# Of all that was accepted, to an endpoint each; deliveries of the newer half have their numbers.
+_MISSED = f"""
+CREATE TEMP TABLE missed ON COMMIT DROP AS
+SELECT q.merchant_id, q.id, lpad(to_hex(1 + row_number() OVER (ORDER BY q.id) % {_LANES}), 32,
+  '0')::uuid AS endpoint_id, q.event_type, q.dialect, q.dialect_version FROM queue q;
+DELETE FROM queue;
+ANALYZE queue;
+INSERT INTO feed_entries (endpoint_id, sequence, delivery_id)
+SELECT m.endpoint_id, row_number() OVER (ORDER BY m.id), m.id FROM missed m;
+UPDATE lanes SET sequence_last = {_ROWS};
+CREATE TEMP TABLE numbered ON COMMIT DROP AS SELECT * FROM feed_entries;
+DELETE FROM feed_entries;
+ANALYZE feed_entries;
+INSERT INTO feed_entries SELECT * FROM numbered ORDER BY delivery_id DESC LIMIT {_ROWS} / 2;
+"""  # noqa: S608 - our own words only
+
+_SEND_MISSED = """
+SELECT requeue_v2(array_agg(m.merchant_id), array_agg(m.id), array_agg(m.endpoint_id),
+  array_agg(m.event_type), array_agg(NULL::uuid), array_agg(m.dialect),
+  array_agg(m.dialect_version), NULL, true) AS made
+FROM (SELECT * FROM missed ORDER BY id OFFSET $1 LIMIT $2) m
+"""
+
+_KEEP_BODIES = """
+CREATE TEMP TABLE kept ON COMMIT DROP AS
+SELECT merchant_id, id AS delivery_id, 0 AS fence, 0 AS kind, '{}'::bytea AS body FROM deliveries;
+INSERT INTO bodies (merchant_id, delivery_id, fence, kind, body) SELECT * FROM kept;
+DELETE FROM bodies;
+ANALYZE bodies;
+INSERT INTO bodies (merchant_id, delivery_id, fence, kind, body) SELECT * FROM kept;
+"""
+
 _SEND_AGAIN = f"""
-SELECT requeue_v1(array_agg(d.merchant_id), array_agg(d.id), array_agg(d.endpoint_id),
+SELECT requeue_v2(array_agg(d.merchant_id), array_agg(d.id), array_agg(d.endpoint_id),
   array_agg(d.event_type), array_agg(NULL::uuid), array_agg(d.dialect),
   array_agg(d.dialect_version), {_JOB}, true) AS made
 FROM (SELECT * FROM deliveries ORDER BY merchant_id DESC, id DESC LIMIT $1) d
@@ -122,6 +164,87 @@ async def test_sending_again_reads_its_own_rows_of_a_long_history(hand: Hand) ->
     assert await hand.read_of("deliveries%") - before <= 4 * _LEASED
 
 
+async def test_sending_again_finds_its_history_by_key_though_there_was_none_when_it_was_counted(
+    hand: Hand,
+) -> None:
+    """An index by type begins with the merchant too: all of theirs was gone through for each."""
+    await hand.script(_FILL)
+    await hand.script(_END_ALL)
+    await hand.script("CREATE TEMP TABLE kept ON COMMIT DROP AS SELECT * FROM deliveries")
+    await hand.script("DELETE FROM deliveries; ANALYZE deliveries")
+    await hand.script("INSERT INTO deliveries SELECT * FROM kept")
+    before = await _looks_into_history_by_other_indexes(hand)
+    [row] = await hand.run(_SEND_AGAIN, _LEASED)
+    assert row["made"] == _LEASED
+    assert await _looks_into_history_by_other_indexes(hand) == before
+
+
+async def test_sending_to_many_endpoints_reads_its_own_rows_though_none_waited_when_counted(
+    hand: Hand,
+) -> None:
+    """Each slice read for each of its rows what the slices before had put there, and all lanes."""
+    await hand.script(_FILL)
+    await hand.script(_MANY_LANES)
+    await hand.script(_MISSED)
+    for slice_ in range(_CUSTOM_PLANS):
+        before = [await hand.read_of(table) for table in ("queue", "lanes", "feed_entries")]
+        [row] = await hand.run(_SEND_MISSED, slice_ * _LEASED, _LEASED)
+        assert row["made"] == _LEASED
+        after = [await hand.read_of(table) for table in ("queue", "lanes", "feed_entries")]
+        # Whether it waits already, twice before it is put there.
+        assert after[0] - before[0] <= 3 * _LEASED
+        # Its lane is locked, asked for its state, and moved where it is numbered.
+        assert after[1] - before[1] <= 4 * _LEASED
+        # The next one of its feed.
+        assert after[2] - before[2] <= 2 * _LEASED
+    [row] = await hand.run("SELECT count(*)::int AS numbered FROM feed_entries")
+    assert row["numbered"] == _ROWS // 2 + _CUSTOM_PLANS * _LEASED
+
+
+async def test_hastening_reads_its_own_rows_though_none_waited_when_they_were_counted(
+    hand: Hand,
+) -> None:
+    """What waits for a retry is sent again too: it was looked for in all that waits."""
+    await hand.script(_FILL)
+    await hand.script(_END_ALL)
+    await hand.run(_SEND_AGAIN, _ROWS)
+    before = await hand.read_of("queue")
+    [row] = await hand.run(_SEND_AGAIN, _LEASED)
+    assert row["made"] == _LEASED
+    # Before its lane is locked, to lock it, to hasten it, and to see that it waits.
+    assert await hand.read_of("queue") - before <= 5 * _LEASED
+
+
+async def test_a_body_of_another_dialect_is_found_by_key_though_none_was_kept_when_counted(
+    hand: Hand,
+) -> None:
+    """Where an endpoint had moved to another dialect, each slice read every body that is kept."""
+    await hand.script(_FILL)
+    await hand.script(_END_ALL)
+    await hand.script(_KEEP_BODIES)
+    rows = await hand.run("SELECT * FROM deliveries ORDER BY id LIMIT $1", _LEASED)
+    again = [
+        Requeue(
+            delivery_id=DeliveryId(row["id"]),
+            merchant_id=MerchantId(row["merchant_id"]),
+            endpoint_id=EndpointId(row["endpoint_id"]),
+            event_type=row["event_type"],
+            order_key=None,
+            dialect="stripe",
+            dialect_version=1,
+        )
+        for row in rows
+    ]
+    before = await hand.read_of("bodies%"), await hand.read_of("deliveries%")
+    assert await hand.requeue(*again) == _LEASED
+    after = await hand.read_of("bodies%"), await hand.read_of("deliveries%")
+    assert after[0] - before[0] <= 2 * _LEASED
+    # Whether it was made before, how it ended, and in which dialect.
+    assert after[1] - before[1] <= 4 * _LEASED
+    [row] = await hand.run("SELECT count(*)::int AS kept FROM bodies")
+    assert row["kept"] == _ROWS - _LEASED
+
+
 async def test_taking_back_reads_its_own_rows_of_a_long_history(hand: Hand) -> None:
     """A replay could not be cancelled: what each delivery was before was looked for in them all."""
     await hand.script(_FILL)
@@ -188,3 +311,14 @@ async def test_cancelling_reads_its_own_rows_though_none_waited_when_they_were_c
     assert row["gone"] == _LEASED
     # Once to lock it, once to find it, once to take it out.
     assert await hand.read_of("queue") - before <= 4 * _LEASED
+
+
+async def _looks_into_history_by_other_indexes(hand: Hand) -> int:
+    """Return how often deliveries were looked for otherwise than by their keys."""
+    [row] = await hand.run(
+        "SELECT sum(pg_stat_get_xact_numscans(i.indexrelid))::int AS looks"
+        " FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid"
+        " WHERE c.relname LIKE 'deliveries%' AND NOT i.indisprimary"
+    )
+    looks: int = row["looks"]
+    return looks

@@ -8,9 +8,11 @@ from tests.support.world import OWNER
 
 from payhooks.ids import DeliveryId, EndpointId
 from payhooks.ports.accepting import Arrival
+from payhooks.ports.controlling import Requeue
 from payhooks.ports.settling import Settlement
 from payhooks.storage.postgres import accepting, settling
 from payhooks.storage.postgres.connections import Connection, Target
+from payhooks.storage.postgres.replaying import put_again
 
 _READ = (
     "SELECT sum(idx_tup_fetch + seq_tup_read) AS read FROM pg_stat_xact_user_tables"
@@ -54,6 +56,10 @@ class Hand:
     async def expire(self) -> None:
         """Run what expire runs."""
         await self._call("expire_v1", 100, 3)
+
+    async def requeue(self, *items: Requeue) -> int:
+        """Run what a slice of a replay runs; return how many it put on their way."""
+        return await put_again(self._connection, items, replay_id=None, bulk=True)
 
     async def cancel_orphans(self) -> int:
         """Run what the sweep runs for deleted endpoints; return how many it cancelled."""

@@ -155,13 +155,6 @@ async def put_again(
     if not items:
         return 0
     await _hold_routing(connection, items)
-    await connection.execute(
-        _SQL["forget_of_another"],
-        [item.merchant_id for item in items],
-        [item.delivery_id for item in items],
-        [item.dialect for item in items],
-        [item.dialect_version for item in items],
-    )
     order_keys = [item.order_key for item in items]
     row = await connection.fetchrow(
         _SQL["requeue"], *_columns(items), order_keys, *(replay_id, bulk)

@@ -23,22 +23,11 @@ SELECT cancel_v1($1, $2) AS ids
 -- name: hold_routing
 SELECT FROM routing WHERE merchant_id = ANY ($1) ORDER BY merchant_id FOR SHARE
 
--- The body kept of an earlier pin is in another dialect than what goes out now.
-
--- name: forget_of_another
-DELETE FROM bodies b
-USING unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[])
-  AS i (merchant_id, id, dialect, dialect_version), deliveries d
-WHERE d.merchant_id = i.merchant_id AND d.id = i.id
-  AND (d.dialect <> i.dialect OR d.dialect_version <> i.dialect_version)
-  AND b.merchant_id = i.merchant_id AND b.delivery_id = i.id AND b.kind = 0
-  AND NOT EXISTS (SELECT FROM queue q WHERE q.merchant_id = i.merchant_id AND q.id = i.id)
-
 -- name: requeue
-SELECT requeue_v1($1, $2, $3, $4, $7, $5, $6, $8, $9) AS count
+SELECT requeue_v2($1, $2, $3, $4, $7, $5, $6, $8, $9) AS count
 
 -- What put nothing on its way, and stands nowhere. It has no place in any order. Scalar subqueries,
--- as in requeue_v1: one row by its key each, whatever the planner believes of the tables.
+-- as in requeue_v2: one row by its key each, whatever the planner believes of the tables.
 
 -- name: write_off
 INSERT INTO deliveries (merchant_id, id, endpoint_id, event_type, dialect, dialect_version,
