@@ -12,6 +12,7 @@ import pytest
 
 from payhooks.policy import card_numbers, card_text
 from payhooks.policy.card_numbers import found
+from payhooks.policy.card_suspicion import suspicion
 
 _ROUNDS: Final = 2_000  # half a second
 _NUMBERS: Final = (
@@ -32,7 +33,8 @@ _NAMES: Final = (
     "cvv", "CVV2", "cvc", "cvn", "cvd", "csc", "cav", "securityCode", "security_code",
     "Security Code", "card-code", "card_cid", "cardVerificationValue", "card verification number",
     "SECURITYCODE", "CARD_CID", "CardCode", "CARDVERIFICATIONVALUE", "CardVerificationNUMBER",
-    "CVN", "pin_block", "PINBLOCK", "pin-block", "card[cvc]", "card.cvv2",
+    "CVN", "cvv_2", "SECURITY_CODE 2", "card-cid.2", "pin_block", "PINBLOCK", "pin-block",
+    "card[cvc]", "card.cvv2",
 )  # fmt: skip
 _TO_VALUE: Final = (
     "=", ":", '":"', '": ', '\\":\\"', ">", ' value="', "\n\n", "\r\n\r\n", " ", "  ", "=>", "'=>'",
@@ -146,11 +148,58 @@ def test_whatever_spells_what_stands_before_a_number_it_is_seen(before: str) -> 
         assert card_text.masked(raw, is_form=is_form)[1], raw
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("<note>\u043a\u0430\u0440\u0442\u0430{}</note>", "cp1251"),
+        ("Ma\u00df{}", "cp1252"),
+        ("\u5361\u53f7{}", "gbk"),
+        ("{}\u043a", "koi8_r"),
+    ],
+)
+@pytest.mark.parametrize("number", ["4111111111111111", "4111 1111 1111 1111"])
+def test_in_encodings_of_old_it_is_seen(text: str, encoding: str, number: str) -> None:
+    """Their letters are bytes with which digits of other scripts begin in UTF-8."""
+    assert card_text.masked(text.format(number).encode(encoding), is_form=False)[1]
+
+
+@pytest.mark.parametrize("at", range(16))
+def test_one_digit_of_another_script_hides_nothing(at: int) -> None:
+    """Wherever it stands, the last place too."""
+    number = "4111111111111111"
+    said = [f"{number[:at]}{chr(0x660 + int(number[at]))}{number[at + 1 :]}"]
+    assert found(json.dumps(said, ensure_ascii=False).encode(), "", at_most=1)
+
+
+@pytest.mark.parametrize("name", ["P\u0130N_BLOCK", "p\u0131n_block", "PINBLOC\u212a"])
+def test_names_in_letters_that_case_makes_equal_are_seen(name: str) -> None:
+    """As whoever speaks Turkish writes PIN in capitals."""
+    for ensure_ascii in (False, True):
+        raw = json.dumps([f"{name}=0123456789abcdef"], ensure_ascii=ensure_ascii).encode()
+        assert found(raw, "", at_most=1), raw
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1732186800.123456",
+        "0049 30 1234-5678",
+        "2026-11-22 18.00.29",
+        "0.9234567890123",
+        "\u0662" * 3,
+    ],
+)
+def test_what_begins_as_no_number_is_no_reason_to_read_a_document_in_earnest(text: str) -> None:
+    """Though it has as many digits: that would take ten times as long."""
+    assert suspicion(json.dumps([text], ensure_ascii=False).encode()) is None
+
+
 def test_a_stripe_behind_other_digits_is_seen() -> None:
     """Its number may have as many digits as a number has, and is no run by itself."""
     for separator in "=D":
-        said = [f"00006200000000000000000{separator}27121010000000000"]
-        assert found(json.dumps(said).encode(), "", at_most=1), said
+        text = f"00006200000000000000000{separator}27121010000000000"
+        assert found(json.dumps([text]).encode(), "", at_most=1), text
+        assert card_text.masked(f"{text}&a=%20".encode(), is_form=False)[1], text
 
 
 def test_escapes_of_escapes_are_no_reason_to_read_a_document_in_earnest() -> None:

@@ -105,7 +105,7 @@ _BYTES_MIN: Final = _NAMED_CHARS_MIN + len('""')
 _SECURITY_CODE: Final = re.compile(r" *\d{3,4}\s*")
 _PIN_BLOCK: Final = re.compile(r" *[0-9a-fA-F]{16}\s*", re.ASCII)
 _POINTER_CHARS_MAX: Final = 200  # what goes beyond has no room in a pointer
-_NOT_IN_NAMES: Final = re.compile(r"[ _.\-]")  # as much as the quick look takes out
+_NOT_IN_NAMES: Final = re.compile(r"[ _.\-]")  # as much as the quick look lets stand between
 
 
 def found(raw: bytes, root: str, *, at_most: int) -> list[Place]:
