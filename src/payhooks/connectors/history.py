@@ -327,6 +327,7 @@ class _Place(msgspec.Struct, frozen=True, kw_only=True):
     entry: Entry
     standing: Standing
     is_news: bool  # whatever state it leaves
+    is_same: bool  # all that it says was said before, under another id
 
     @property
     def moves_whole(self) -> bool:
@@ -339,6 +340,7 @@ def _places(
     state: ObjectState, of_event: Mapping[EventId, Message], captures: Captures
 ) -> Iterator[_Place]:
     known, version = {""}, ""  # of news, and the last
+    said: set[tuple[str, bytes]] = set()
     for entry in state.entries:
         message = of_event[entry.event.id]
         heard = message.heard
@@ -348,7 +350,9 @@ def _places(
             entry=entry,
             standing=captures.hear(heard),
             is_news=is_other or heard.news not in known,
+            is_same=(heard.type, heard.data) in said,
         )
+        said.add((heard.type, heard.data))
         known, version = known | {heard.news}, heard.version or version
 
 
@@ -358,7 +362,11 @@ def _meaning(provider: Provider, place: _Place, options: Options) -> str | None:
     is_repeat = Mark.REPEATED in place.entry.marks and not place.is_news
     if is_repeat or place.standing.again:
         return None
-    return provider.means(place.entry, options, captured=place.standing.after)
+    unified = provider.means(place.entry, options, captured=place.standing.after)
+    # Parts that were captured may be equal, where nothing says what was captured so far.
+    is_part = place.message.heard.each_time or unified == "payment_captured"
+    is_again = place.is_same and not place.entry.moved and not place.is_news
+    return None if is_again and not is_part else unified
 
 
 def _told(
