@@ -26,6 +26,9 @@ _QUERY_CHARS_MAX: Final = 2_048
 # A provider is told 503 within two seconds. So long may the store take in all, to find whom a
 # request is for and to keep it; a little longer than whoever keeps it waits for itself.
 PATIENCE_S: Final = 1.6
+# A stranger is told no sooner that there is nobody: to look up a merchant takes longer than to know
+# him, and the difference would tell whose names are merchants'.
+NOBODY_S: Final = 0.05
 
 
 class ConnectorIntake:
@@ -65,6 +68,9 @@ class ConnectorIntake:
                 table, connector = await self._find(scope)
         except TimeoutError:
             raise UnavailableError("the store does not answer") from None
+        except NotFoundError:
+            await asyncio.sleep(began_s + NOBODY_S - loop.time())
+            raise
         left_s = PATIENCE_S - (loop.time() - began_s)
         provider = registry.bound(connector, table.merchant)
         if scope["method"] not in provider.methods:
