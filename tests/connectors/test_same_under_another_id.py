@@ -18,6 +18,8 @@ from payhooks.catalogue import CATALOGUE
 from payhooks.connectors.contract import Heard
 from payhooks.connectors.history import Message, folded
 
+pytestmark = pytest.mark.shows("N04")
+
 
 def _heard(family: str, type_name: str) -> Heard | None:
     provider, options = provider_of(family)
