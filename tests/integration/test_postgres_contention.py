@@ -24,6 +24,7 @@ from payhooks.ports.accepting import (
     StaleRouting,
 )
 from payhooks.ports.controlling import Requeue
+from payhooks.storage import statements
 from payhooks.storage.postgres import PostgresStore
 
 _ROUNDS = 100
@@ -32,6 +33,7 @@ _KEYS = 20
 _KEYS_MET = 200
 # On a machine that is busy with other tests, who holds a lock may come to stand for 250 ms.
 _ROLLBACKS_MAX = 2
+_REPLAYING = statements.load("payhooks.storage.postgres", "replaying.sql")
 
 
 def _key(number: int) -> bytes:
@@ -111,6 +113,48 @@ async def test_what_another_has_put_back_meanwhile_is_hastened_where_it_stands_n
         await settling.commit()
         assert await slice_ == 1
     assert events_of(await world.lease()) == [event.id]
+
+
+async def test_what_is_sent_again_while_it_is_expunged_does_not_go(
+    world: World, database: str
+) -> None:
+    """It went out, signed, with nothing in it: a receiver took that for what had happened."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    event = await world.publish(merchant, endpoint)
+    await world.fail(*await world.lease())
+    async with open_hand(database) as expunging, open_hand(database) as hand:
+        await expunging.begin()
+        for name in ("expunge", "expunge_undone", "expunge_bodies"):
+            await expunging.run(_REPLAYING[name], merchant.id, event.id)
+        slice_ = asyncio.create_task(_slice(hand, [world.again(event, endpoint)]))
+        await _wait_for_others(database, 1)
+        await expunging.commit()
+        assert await slice_ == 0
+    assert await world.lease() == []
+
+
+async def test_what_is_expunged_while_it_is_sent_again_does_not_go(
+    world: World, database: str
+) -> None:
+    """Whoever expunges did not see what a slice had put there a moment before."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    event = await world.publish(merchant, endpoint)
+    await world.fail(*await world.lease())
+    async with open_hand(database) as hand:
+        await hand.begin()
+        assert await hand.requeue(world.again(event, endpoint)) == 1
+        expunged = asyncio.create_task(
+            world.store.expunge(merchant.id, event.id, world.audit(merchant.id))
+        )
+        await _wait_for_others(database, 1)
+        # Meanwhile publishers are not kept waiting, nor told to plan anew.
+        arrival = await world.arrival(world.event(merchant))
+        assert await world.accept(arrival) == [Accepted(leased=())]
+        await hand.commit()
+        assert await expunged
+    assert await world.lease() == []
 
 
 async def test_a_contested_key_costs_its_own_event_and_not_its_batch(

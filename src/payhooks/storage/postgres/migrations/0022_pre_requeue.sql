@@ -1,7 +1,8 @@
 -- requeue_v2 is requeue_v1, but that it finds each row by its whole key whatever was counted, takes
 -- all in one order, and forgets bodies itself. Where the queue had been counted while it was empty,
 -- the planner made a join that read all of it for each row. And two slices over the same deliveries
--- in opposite order each waited for what the other had just put there.
+-- in opposite order each waited for what the other had just put there. It holds the events too: one
+-- that was expunged at the same moment went out without its payload.
 
 -- Puts deliveries on their way (again), in this order; returns how many. The body kept of an
 -- earlier pin is forgotten where it is in another dialect than what goes out now.
@@ -26,6 +27,12 @@ DECLARE
   v_late uuid[];
   v_last bigint;
 BEGIN
+  -- Shared, and first, as an event is expunged: who expunges one calls off what is made here, or is
+  -- done before it is looked at. Their routing would do too, but publishers could not accept while
+  -- it is held; and an event may have 10,000 deliveries to be called off.
+  PERFORM (SELECT 1 FROM events e WHERE e.merchant_id = u.merchant AND e.id = u.event FOR SHARE)
+  FROM (SELECT DISTINCT x.merchant, payhooks_event_of(x.id) AS event
+    FROM unnest(p_merchants, p_ids) x(merchant, id) ORDER BY x.merchant, event) u;
   -- What is made now for the first time may have to be numbered in the feed, which is read
   -- under the lane's lock. Lanes go before queue rows, as in fold and lease.
   -- Scalar subqueries, here and below, and ordered ones behind LATERAL: the planner makes a join
