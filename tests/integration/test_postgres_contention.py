@@ -14,6 +14,7 @@ from tests.support.world import OWNER, World, events_of
 
 from payhooks.clock import SystemClock
 from payhooks.ids import MerchantId, TimeOrderedIds, delivery_id, endpoint_number_of
+from payhooks.model.delivery import State
 from payhooks.model.event import Event
 from payhooks.ports.accepting import (
     Accepted,
@@ -155,6 +156,35 @@ async def test_what_is_expunged_while_it_is_sent_again_does_not_go(
         await hand.commit()
         assert await expunged
     assert await world.lease() == []
+
+
+async def test_what_went_while_a_slice_waited_is_leased_under_a_new_fence(
+    world: World, database: str
+) -> None:
+    """A fence was given twice: who repeated the word of the lease before ended the next one."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    events = [await world.publish(merchant, endpoint) for _ in range(2)]
+    await world.fail(*await world.lease())
+    again = [world.again(event, endpoint) for event in events]
+    async with open_hand(database) as holding, open_hand(database) as hand:
+        await holding.begin()
+        assert await holding.requeue(again[0]) == 1
+        slice_ = asyncio.create_task(_slice(hand, again))
+        await _wait_for_others(database, 1)
+        # The slice has read how both ended. Somebody resends the second one, and it arrives.
+        assert await world.requeue(again[1]) == 1
+        before = await world.lease_one()
+        await world.deliver(before)
+        delivered_at = (await world.delivery(events[1], endpoint)).delivered_at
+        assert delivered_at is not None
+        await holding.roll_back()
+        assert await slice_ == 2
+    [once_more] = [one for one in await world.lease() if one.id == before.id]
+    assert once_more.fence > before.fence
+    await world.deliver(before)  # said again, as nobody had answered
+    delivery = await world.delivery(events[1], endpoint)
+    assert (delivery.state, delivery.delivered_at) == (State.LEASED, delivered_at)
 
 
 async def test_a_contested_key_costs_its_own_event_and_not_its_batch(

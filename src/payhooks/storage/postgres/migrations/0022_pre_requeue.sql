@@ -21,8 +21,8 @@ DECLARE
   v_lanes uuid[];
   v_dialects text[];
   v_dialect_versions int[];
-  v_merchant uuid;
-  v_id uuid;
+  v_fences int[];
+  v_one record;
   v_lane uuid;
   v_late uuid[];
   v_last bigint;
@@ -96,7 +96,7 @@ BEGIN
     -- In the order of keys: each may have to wait for whoever is just putting the same one there.
     ORDER BY p.merchant, p.id
     ON CONFLICT DO NOTHING
-    RETURNING merchant_id, id, endpoint_id, order_key, dialect, dialect_version
+    RETURNING merchant_id, id, endpoint_id, order_key, dialect, dialect_version, fence
   ), freed AS (
     DELETE FROM order_blocks b WHERE b.ctid = ANY (ARRAY(
       SELECT o.place FROM made m CROSS JOIN LATERAL (
@@ -110,8 +110,8 @@ BEGIN
     UNION SELECT f.endpoint_id, f.order_key, v_now FROM freed f
   )
   SELECT array_agg(m.merchant_id), array_agg(m.id), array_agg(m.endpoint_id),
-      array_agg(m.dialect), array_agg(m.dialect_version)
-    INTO v_merchants, v_ids, v_lanes, v_dialects, v_dialect_versions
+      array_agg(m.dialect), array_agg(m.dialect_version), array_agg(m.fence)
+    INTO v_merchants, v_ids, v_lanes, v_dialects, v_dialect_versions, v_fences
   FROM made m;
 
   -- Behind where the feed looks for new ones: see docs/adr/0007.
@@ -133,17 +133,29 @@ BEGIN
     FROM unnest(v_late) WITH ORDINALITY t(id, n);
   END LOOP;
 
-  -- After the queue rows, as an event is expunged: whoever began with the bodies could meet that.
-  FOR v_merchant, v_id IN
-    SELECT m.merchant, m.id
-    FROM unnest(v_merchants, v_ids, v_dialects, v_dialect_versions)
-      m(merchant, id, dialect, dialect_version)
-    CROSS JOIN LATERAL (SELECT d.dialect, d.dialect_version FROM deliveries d
+  FOR v_one IN
+    SELECT m.merchant, m.id, d.fence, d.delivered_at, d.reason, d.fence > m.fence AS went_between,
+      (d.dialect, d.dialect_version) <> (m.dialect, m.dialect_version) AS spoke_another
+    FROM unnest(v_merchants, v_ids, v_dialects, v_dialect_versions, v_fences)
+      m(merchant, id, dialect, dialect_version, fence)
+    CROSS JOIN LATERAL (SELECT d.* FROM deliveries d
       WHERE d.merchant_id = m.merchant AND d.id BETWEEN m.id AND m.id ORDER BY d.id LIMIT 1) d
-    WHERE (d.dialect, d.dialect_version) <> (m.dialect, m.dialect_version)
+    WHERE d.fence > m.fence OR (d.dialect, d.dialect_version) <> (m.dialect, m.dialect_version)
   LOOP
-    DELETE FROM bodies b
-    WHERE b.merchant_id = v_merchant AND b.delivery_id = v_id AND b.kind = 0;
+    IF v_one.went_between THEN
+      -- Its history was read before the INSERT above waited for another slice, and meanwhile it
+      -- was sent again and ended. A fence is given once: given again, what is repeated of the
+      -- lease before would end the next one.
+      UPDATE queue q SET (fence, delivered_at, reason) =
+        (v_one.fence, v_one.delivered_at, v_one.reason)
+      WHERE q.merchant_id = v_one.merchant AND q.id = v_one.id;
+    END IF;
+    IF v_one.spoke_another THEN
+      -- After the queue rows, as an event is expunged: whoever began with the bodies could meet
+      -- that.
+      DELETE FROM bodies b
+      WHERE b.merchant_id = v_one.merchant AND b.delivery_id = v_one.id AND b.kind = 0;
+    END IF;
   END LOOP;
   RETURN v_hastened + coalesce(cardinality(v_ids), 0);
 END
