@@ -233,6 +233,41 @@ async def test_taking_a_job_back_leaves_what_is_being_sent(world: World) -> None
     await world.deliver(leased)
 
 
+@pytest.mark.parametrize(
+    "pin", [("stripe", 1), ("standard", 2)], ids=["another dialect", "another version"]
+)
+async def test_what_is_taken_back_leaves_no_body_that_is_not_its_own(
+    world: World, pin: tuple[str, int]
+) -> None:
+    """Sent again later it went out as the replay had written it, which nobody reads there."""
+    merchant, endpoint = await lane(world)
+    event = await world.publish(merchant, endpoint)
+    await world.deliver(await world.lease_one())
+    job = await _job(world, merchant)
+    item = world.again(event, endpoint)
+    moved = msgspec.structs.replace(item, dialect=pin[0], dialect_version=pin[1])
+    assert await world.store.advance_replay(job, after=job, items=[moved], bulk=True)
+    await world.settle(world.failed(await world.lease_one(), delay_s=3_600, rendered=b"as moved"))
+    assert await world.store.cancel_replay_backlog(merchant.id, job.id, limit=10) == 1
+    assert await world.requeue(item) == 1
+    again = await world.lease_one()
+    assert (again.dialect, again.dialect_version, again.rendered) == ("standard", 1, None)
+
+
+async def test_what_is_taken_back_keeps_the_body_that_is_its_own(world: World) -> None:
+    """What a receiver has been sent once is sent to it so again, to the byte."""
+    merchant, endpoint = await lane(world)
+    event = await world.publish(merchant, endpoint)
+    await world.settle(world.failed(await world.lease_one(), delay_s=0, rendered=b"as sent"))
+    await world.fail(await world.lease_one())
+    job = await _job(world, merchant)
+    item = world.again(event, endpoint)
+    assert await world.store.advance_replay(job, after=job, items=[item], bulk=True)
+    assert await world.store.cancel_replay_backlog(merchant.id, job.id, limit=10) == 1
+    assert await world.requeue(item) == 1
+    assert (await world.lease_one()).rendered == b"as sent"
+
+
 async def test_taking_a_job_back_lets_those_behind_it_go(world: World) -> None:
     merchant, endpoint = await lane(world)
     old = await world.publish(merchant, endpoint, order_key=OBJECT)

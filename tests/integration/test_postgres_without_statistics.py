@@ -251,7 +251,7 @@ async def test_taking_back_reads_its_own_rows_of_a_long_history(hand: Hand) -> N
     await hand.script(_END_ALL)
     await hand.run(_SEND_AGAIN, 2 * _LEASED)
     of_history, of_queue = await hand.read_of("deliveries%"), await hand.read_of("queue")
-    [row] = await hand.run(f"SELECT take_back_v2({_MERCHANT}, {_JOB}, {_LEASED}) AS back")
+    [row] = await hand.run(f"SELECT take_back_v3({_MERCHANT}, {_JOB}, {_LEASED}) AS back")
     assert row["back"] == _LEASED
     # For its fence, and to see that nothing is new.
     assert await hand.read_of("deliveries%") - of_history <= 2 * _LEASED

@@ -173,6 +173,7 @@ def _walks(plan: list[str]) -> list[str]:
         ("replaying", "standing", 0, ["q USING PRIMARY KEY", "d USING PRIMARY KEY"]),
         ("replaying", "replay_backlog", 0, ["q USING INDEX queue_replay", "a USING INDEX queue_a"]),
         ("replaying", "replay_waiting", 0, ["q USING INDEX queue_replay", "d USING PRIMARY"]),
+        ("replaying", "forget_sent", 1, ["rendered USING COVERING INDEX sqlite_autoindex_r"]),
         ("replaying", "free_replays", 0, ["replays USING INDEX replays_open"]),
         ("controlling", "endpoints", 0, ["endpoints USING INDEX endpoints_merchant"]),
         ("controlling", "key_by_digest", 0, ["api_keys USING INDEX sqlite_autoindex_api_keys_2"]),

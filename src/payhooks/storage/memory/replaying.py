@@ -251,6 +251,8 @@ class MemoryReplay:
             return
         # Its leases were given, though it reads as before: the next one has another number.
         final.fence = row.fence
+        if (row.dialect, row.dialect_version) != (final.dialect, final.dialect_version):
+            self._tables.rendered.pop(row.id, None)
         if self._held_up(row, final):
             assert row.order_key is not None
             self._tables.order_blocks[row.endpoint_id, row.order_key] = row.id

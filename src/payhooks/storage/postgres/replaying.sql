@@ -102,4 +102,4 @@ FROM queue q CROSS JOIN (SELECT payhooks_now() AS now) c WHERE q.replay_id = $1
 GROUP BY q.endpoint_id ORDER BY q.endpoint_id
 
 -- name: take_back
-SELECT take_back_v2($1, $2, $3) AS count
+SELECT take_back_v3($1, $2, $3) AS count

@@ -267,6 +267,8 @@ def _take_back(db: apsw.Connection, waiting: Sequence[Row], now: int) -> int:
     # the next one has another number.
     run_many(db, _SQL["block_again"], [row[:2] for row in back])
     run_many(db, _SQL["keep_fences"], [row[:2] for row in back])
+    # What is kept of those in another dialect is what the replay sent, and not theirs.
+    run_many(db, _SQL["forget_sent"], [row[1:2] for row in back if row[6]])
     run_many(db, _SQL["drop"], [row[:2] for row in back])
     wakes = {(row[2], row[4]): None for row in back if row[4] is not None}
     run_many(db, _SQL["insert_wakes"], [(*wake, now) for wake in wakes])

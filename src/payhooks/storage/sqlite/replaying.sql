@@ -105,7 +105,8 @@ WHERE q.replay_id = ?1 AND q.replay_id IS NOT NULL GROUP BY q.endpoint_id ORDER 
 UPDATE replays SET running = 0 WHERE id = ? AND merchant_id = ? AND running = 2;
 
 -- name: replay_waiting
-SELECT q.merchant_id, q.id, q.endpoint_id, q.fence, q.order_key, d.id IS NOT NULL
+SELECT q.merchant_id, q.id, q.endpoint_id, q.fence, q.order_key, d.id IS NOT NULL,
+  d.dialect <> q.dialect OR d.dialect_version <> q.dialect_version
 FROM queue AS q INDEXED BY queue_replay
 LEFT JOIN deliveries AS d ON d.merchant_id = q.merchant_id AND d.id = q.id
 WHERE q.replay_id = ? AND q.replay_id IS NOT NULL AND q.merchant_id = ? AND q.state <> 1 LIMIT ?;
@@ -127,6 +128,9 @@ ON CONFLICT DO NOTHING;
 UPDATE deliveries SET fence = (SELECT q.fence FROM queue AS q
   WHERE q.merchant_id = deliveries.merchant_id AND q.id = deliveries.id)
 WHERE (merchant_id, id) IN (VALUES :rows);
+
+-- name: forget_sent
+DELETE FROM rendered WHERE delivery_id IN (VALUES :rows);
 
 -- name: drop
 DELETE FROM queue WHERE (merchant_id, id) IN (VALUES :rows);

@@ -160,3 +160,86 @@ BEGIN
   RETURN v_hastened + coalesce(cardinality(v_ids), 0);
 END
 $$;
+
+-- take_back_v3 is take_back_v2, but that it leaves no body in another dialect than the delivery's:
+-- that was sent as the delivery's own later.
+
+-- Takes waiting deliveries of a replay back to how they ended before, p_limit at most; returns how
+-- many. Where there were fewer, nothing of it waits any more.
+-- Row by row, each by its whole key. Of a join the planner made one that read all of the history,
+-- or all of the queue, wherever it believed that there were few rows of one and many of the other.
+CREATE FUNCTION take_back_v3(p_merchant uuid, p_replay uuid, p_limit int)
+RETURNS int LANGUAGE plpgsql VOLATILE
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+DECLARE
+  v_now timestamptz;
+  v_picked uuid[];
+  v_one queue;
+  v_order_key uuid;
+  v_position bigint;
+  v_spoke_another boolean;
+  v_lanes uuid[] := '{}';
+  v_order_keys uuid[] := '{}';
+  v_new uuid[] := '{}';
+  v_back int := 0;
+BEGIN
+  -- One at a time: another would wait for the very rows of this one, and then find them gone.
+  PERFORM FROM replays r WHERE r.merchant_id = p_merchant AND r.id = p_replay FOR NO KEY UPDATE;
+  SELECT coalesce(array_agg(x.id), '{}') INTO v_picked FROM (
+    SELECT q.id FROM queue q
+    WHERE q.replay_id = p_replay AND q.replay_id IS NOT NULL AND q.state <> 1 LIMIT p_limit) x;
+  IF cardinality(v_picked) < p_limit THEN
+    UPDATE replays r SET state = 'cancelled'
+    WHERE r.merchant_id = p_merchant AND r.id = p_replay AND r.state = 'stopping';
+  END IF;
+  PERFORM (SELECT 1 FROM queue q WHERE q.merchant_id = p_merchant AND q.id = u.id FOR UPDATE)
+  FROM (SELECT x.id FROM unnest(v_picked) x(id) ORDER BY x.id) u;
+  v_now := payhooks_now();
+  FOR v_one IN
+    SELECT q.* FROM unnest(v_picked) u(id)
+    CROSS JOIN LATERAL (SELECT * FROM queue qq
+      WHERE qq.merchant_id = p_merchant AND qq.id = u.id OFFSET 0) q
+    -- Before it was locked it may have been leased, or have gone and come again.
+    WHERE q.replay_id = p_replay AND q.state <> 1
+  LOOP
+    -- Those that ended before read so again. But their leases were given since then, and the next
+    -- one has another number.
+    UPDATE deliveries d SET fence = v_one.fence
+    WHERE d.merchant_id = v_one.merchant_id AND d.id = v_one.id
+    RETURNING d.order_key, d.position,
+      (d.dialect, d.dialect_version) <> (v_one.dialect, v_one.dialect_version)
+      INTO v_order_key, v_position, v_spoke_another;
+    IF NOT FOUND THEN
+      v_new := v_new || v_one.id;
+      CONTINUE;
+    END IF;
+    -- Only what held its object up was put at its old place; it holds it up again, unless its
+    -- endpoint is ordered otherwise now, or blocks no more.
+    IF v_one.order_key = v_order_key AND v_one.position = v_position THEN
+      INSERT INTO order_blocks (endpoint_id, order_key, delivery_id)
+      SELECT e.id, v_order_key, v_one.id FROM endpoints e
+      WHERE e.merchant_id = v_one.merchant_id AND e.id = v_one.endpoint_id
+        AND e.status <> 'deleted'
+        AND e.document::jsonb ->> 'on_failed' = 'block'
+        AND e.document::jsonb ->> 'ordering' <> 'none'
+      ON CONFLICT DO NOTHING;
+    END IF;
+    DELETE FROM queue q WHERE q.merchant_id = v_one.merchant_id AND q.id = v_one.id;
+    -- What is kept is what the replay sent. Sent again as it ended, it has to be rendered anew.
+    IF v_spoke_another THEN
+      DELETE FROM bodies b
+      WHERE b.merchant_id = v_one.merchant_id AND b.delivery_id = v_one.id AND b.kind = 0;
+    END IF;
+    v_back := v_back + 1;
+    IF v_one.order_key IS NOT NULL THEN
+      v_lanes := v_lanes || v_one.endpoint_id;
+      v_order_keys := v_order_keys || v_one.order_key;
+    END IF;
+  END LOOP;
+  INSERT INTO wakes (endpoint_id, order_key, due_at)
+  SELECT DISTINCT w.lane, w.order_key, v_now FROM unnest(v_lanes, v_order_keys) w(lane, order_key);
+  -- What was made for the first time has no earlier end: it is called off.
+  RETURN v_back + cardinality(
+    cancel_v1(array_fill(p_merchant, ARRAY[cardinality(v_new)]), v_new));
+END
+$$;
