@@ -91,16 +91,21 @@ class Hearing:
     def kept(self) -> tuple[int, ...]:
         """Return how many receipts there are on the disk, and how many of them are about what.
 
-        Counted once all of them were read that nobody has to be asked about: a receipt of the test
-        before may still be.
+        Of connectors about whose receipts nobody has to be asked, once all of these were read: a
+        receipt of the test before may be read yet, and an answer may come at any time.
         """
         unread, *kept = until(self._counts, lambda counts: counts[0] == 0)
         assert unread == 0
         return tuple(kept)
 
     def _counts(self) -> tuple[int, ...]:
-        unread = "state = 'received' AND CAST(document AS TEXT) ->> '$.verdict' <> 'fetch'"
-        tables = (f"receipts WHERE {unread}", "receipts", "heard")
+        fetched = "CAST(document AS TEXT) ->> '$.verdict' = 'fetch'"
+        quiet = f"connector_id NOT IN (SELECT connector_id FROM receipts WHERE {fetched})"  # noqa: S608 - ours
+        tables = (
+            f"receipts WHERE {quiet} AND state = 'received'",
+            f"receipts WHERE {quiet}",
+            f"heard WHERE {quiet}",
+        )
         uri = f"file:{self.ground.server.sqlite_path}?mode=ro"
         with contextlib.closing(sqlite3.connect(uri, uri=True)) as database:
             database.execute("BEGIN")  # one state of the file, whatever is written between two

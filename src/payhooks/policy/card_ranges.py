@@ -67,11 +67,12 @@ def pattern() -> bytes:
     lengths: dict[str, set[int]] = {}
     for prefix, known in _ISSUED.items():
         lengths.setdefault(prefix[:_TELLING_DIGITS], set()).update(known)
-    others = {
-        begin: "|".join(f"[0-9]{{{length - _TELLING_DIGITS}}}" for length in sorted(known))
-        for begin, known in lengths.items()
-    }
-    return "|".join(f"{begin}(?:{other})" for begin, other in others.items()).encode()
+    # Once for all that are alike: an automaton is in as many states as are spelt.
+    begins: dict[str, list[str]] = {}
+    for begin, alike in lengths.items():
+        others = "|".join(f"[0-9]{{{length - _TELLING_DIGITS}}}" for length in sorted(alike))
+        begins.setdefault(others, []).append(begin)
+    return "|".join(f"(?:{'|'.join(each)})(?:{others})" for others, each in begins.items()).encode()
 
 
 def is_card_number(digits: str) -> bool:
