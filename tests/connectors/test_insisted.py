@@ -7,8 +7,10 @@ from tests.support.dialect_events import MERCHANT
 
 from payhooks.catalogue import CATALOGUE
 from payhooks.connectors.contract import Source
-from payhooks.connectors.history import Message, folded, untold
+from payhooks.connectors.history import folded
 from payhooks.connectors.registry import PROVIDERS
+from payhooks.connectors.untold import untold
+from payhooks.connectors.words import Message
 
 # Those who tell each capture, known by its id: under another it is another capture.
 _TOLD_EACH_TIME = frozenset({"paypal"})

@@ -12,9 +12,9 @@ from tests.connectors.answered_by_mollie import ID, LIVE, NOW, PAID, PAYMENT, TE
 from tests.support.heard_histories import words_of
 
 from payhooks.connectors.contract import Heard, Keys
-from payhooks.connectors.history import Message, distinct
 from payhooks.connectors.judging import judged
 from payhooks.connectors.mollie import MOLLIE
+from payhooks.connectors.words import Message, distinct
 from payhooks.errors import InvalidError, SignatureError
 from payhooks.model.receipt import Verdict
 

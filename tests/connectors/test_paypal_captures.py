@@ -11,8 +11,10 @@ from tests.support.dialect_events import MERCHANT
 
 from payhooks.catalogue import CATALOGUE
 from payhooks.connectors.contract import Heard
-from payhooks.connectors.history import Message, Word, distinct, folded, untold
+from payhooks.connectors.history import folded
 from payhooks.connectors.paypal import PAYPAL
+from payhooks.connectors.untold import untold
+from payhooks.connectors.words import Message, Word, distinct
 
 _FIRST, _SECOND = "2019-02-14T21:50:03Z", "2019-02-14T21:50:04Z"
 

@@ -17,10 +17,11 @@ from tests.support.dialect_events import MERCHANT
 from payhooks.catalogue import CATALOGUE
 from payhooks.catalogue.validation import faults
 from payhooks.connectors.contract import Heard, Incoming, Keys, Source
-from payhooks.connectors.history import Message, folded
+from payhooks.connectors.history import folded
 from payhooks.connectors.judging import judged
 from payhooks.connectors.registry import PROVIDERS
 from payhooks.connectors.unified import FAMILY, object_of, written
+from payhooks.connectors.words import Message
 from payhooks.errors import InvalidError, SignatureError
 from payhooks.limits import OBJECT_ID_CHARS_MAX
 from payhooks.model.receipt import Verdict

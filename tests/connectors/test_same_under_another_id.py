@@ -16,7 +16,8 @@ from tests.support.heard_histories import (
 
 from payhooks.catalogue import CATALOGUE
 from payhooks.connectors.contract import Heard
-from payhooks.connectors.history import Message, folded
+from payhooks.connectors.history import folded
+from payhooks.connectors.words import Message
 
 pytestmark = pytest.mark.shows("N04")
 

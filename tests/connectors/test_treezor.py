@@ -11,9 +11,9 @@ from tests.support.heard_histories import KEYS, NOW, event_of, request_of, words
 from tests.support.inbound_world import InboundWorld
 
 from payhooks.connectors.contract import Heard, Incoming, Keys
-from payhooks.connectors.history import identity_of
 from payhooks.connectors.judging import judged
 from payhooks.connectors.treezor import LEGACY, PAYINS, TREEZOR
+from payhooks.connectors.words import identity_of
 from payhooks.dialects import php_json
 from payhooks.limits import KIB
 from payhooks.model.receipt import Verdict

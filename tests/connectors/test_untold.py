@@ -5,8 +5,10 @@ from tests.support.heard_histories import NOW
 
 from payhooks.catalogue import CATALOGUE
 from payhooks.connectors.contract import NO_OPTIONS, Incoming
-from payhooks.connectors.history import Message, Word, folded, identity_of, untold
+from payhooks.connectors.history import folded
 from payhooks.connectors.owlpay import OWLPAY
+from payhooks.connectors.untold import untold
+from payhooks.connectors.words import Message, Word, identity_of
 from payhooks.ids import MerchantId
 
 

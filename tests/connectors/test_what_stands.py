@@ -15,8 +15,10 @@ from tests.support.inbound_world import InboundWorld
 
 from payhooks.catalogue import CATALOGUE
 from payhooks.connectors.contract import Heard
-from payhooks.connectors.history import Message, Word, distinct, folded, untold
+from payhooks.connectors.history import folded
 from payhooks.connectors.paypal import PAYPAL
+from payhooks.connectors.untold import untold
+from payhooks.connectors.words import Message, Word, distinct
 
 _ENDS = ["CANCELLATION", "TECHNICAL_CANCEL", "EXPIRE", "OFFER_CLOSED"]
 _RETENTION = timedelta(days=30)

@@ -10,8 +10,8 @@ from tests.support.heard_histories import KEYS, NOW, event_of, provider_of, requ
 
 from payhooks.connectors import custom, registry
 from payhooks.connectors.contract import Incoming, Keys, Options, Provider, Source
-from payhooks.connectors.history import identity_of
 from payhooks.connectors.judging import judged
+from payhooks.connectors.words import identity_of
 from payhooks.errors import InvalidError, SignatureError
 from payhooks.model.custom_dialect import CustomDialect
 from payhooks.model.receipt import Verdict

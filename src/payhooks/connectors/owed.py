@@ -8,6 +8,8 @@ money was told of the object, that may be the same money, and nothing is owed.
 from collections.abc import Collection
 from typing import Final
 
+from payhooks.connectors.words import Word, event_in, identity_of, message_in
+
 _MONEY: Final = frozenset(
     {"payment_captured", "payment_succeeded", "refund_succeeded", "payout_success"}
 )
@@ -16,9 +18,10 @@ _MONEY: Final = frozenset(
 class Owed:
     """What is owed of one object. Ask it in the provider's time, of what is not over by then."""
 
-    def __init__(self, *, told: Collection[str], events: Collection[str]) -> None:
-        """Begin with nothing; *told* are the messages that were told, and *events* as what."""
-        self._told, self._events = frozenset(told), frozenset(events)
+    def __init__(self, said: Collection[str]) -> None:
+        """Begin with nothing; *said* is what was kept of the words that were told."""
+        self._told = frozenset(map(message_in, said))
+        self._events = frozenset(map(event_in, said))
         self._owed: set[str] = set()
 
     def __bool__(self) -> bool:
@@ -29,10 +32,12 @@ class Owed:
         """Whether something was told of a message."""
         return message in self._told
 
-    def note(self, unified: str, message: str) -> None:
-        """Take in that a message means the event."""
-        if message in self._told and unified not in self._events and not self._events & _MONEY:
-            self._owed.add(unified)
+    def note(self, word: Word) -> None:
+        """Take in what a message means; what is news each time is not owed."""
+        was_told = identity_of(word.message.heard).hex() in self._told
+        is_news = word.unified not in self._events and not self._events & _MONEY
+        if was_told and is_news and not word.each_time:
+            self._owed.add(word.unified)
 
     def settle(self, unified: str | None, message: str) -> bool:
         """Return whether a message that says the event once more is the one to tell it."""

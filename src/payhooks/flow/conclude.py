@@ -9,7 +9,8 @@ import msgspec
 
 from payhooks.connectors import unified
 from payhooks.connectors.contract import Heard, Provider
-from payhooks.connectors.history import History, Word, identity_of
+from payhooks.connectors.history import History
+from payhooks.connectors.words import Word, identity_of
 from payhooks.flow.publication import Publication
 from payhooks.ids import CONNECTOR, RECEIPT, ReceiptId, to_text
 from payhooks.model.connector import Connector

@@ -8,8 +8,8 @@ import msgspec
 from payhooks import limits
 from payhooks.catalogue import Catalogue
 from payhooks.connectors.contract import Heard, Keys, Options, Provider, Source
-from payhooks.connectors.history import Message, identity_of
 from payhooks.connectors.judging import incoming_of
+from payhooks.connectors.words import Message, identity_of
 from payhooks.errors import InvalidError
 from payhooks.flow.conclude import FAMILY, ended
 from payhooks.flow.routing import RoutingTable

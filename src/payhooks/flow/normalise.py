@@ -14,6 +14,7 @@ from payhooks.errors import (
     NotFetchedError,
     UnavailableError,
 )
+from payhooks.flow.agree import ContradictedError
 from payhooks.flow.ask import Asker, Outcome
 from payhooks.flow.conclude import HISTORY_MAX, ended, seen_of
 from payhooks.flow.messages import (
@@ -27,7 +28,7 @@ from payhooks.flow.messages import (
     wanted,
 )
 from payhooks.flow.routing import Directory
-from payhooks.flow.tell import ContradictedError, Teller, Unkept
+from payhooks.flow.tell import Teller, Unkept
 from payhooks.ids import MERCHANT, RECEIPT, to_text
 from payhooks.model.expectation import Expectation
 from payhooks.model.receipt import Receipt, ReceiptState
@@ -80,10 +81,9 @@ class Normaliser:
                 await self._teller.conclude(account, told)
             else:
                 await self._teller.tell(account, receipt, told)
-        except ContradictedError:
-            words = "The provider said otherwise under the same id before; nothing was told."
+        except ContradictedError as error:
             await self._teller.conclude(
-                account, ended(receipt, ReceiptState.CONFLICTING, words, heards[0])
+                account, ended(receipt, ReceiptState.CONFLICTING, str(error), heards[0])
             )
             self._telemetry.alarmed("conflicting_receipt", to_text(RECEIPT, receipt.id))
         except InvalidError as error:

@@ -16,9 +16,16 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from payhooks import ids
-from payhooks.connectors import history
 from payhooks.connectors.contract import Heard
-from payhooks.connectors.history import History, Message, Word, identity_of
+from payhooks.connectors.untold import untold
+from payhooks.connectors.words import (
+    Word,
+    distinct,
+    identity_of,
+    meaning_in,
+    message_in,
+    told_of_others,
+)
 from payhooks.control.context import Control
 from payhooks.control.event_types import TypeBook
 from payhooks.errors import (
@@ -31,6 +38,7 @@ from payhooks.errors import (
     UnavailableError,
 )
 from payhooks.flow.accept import Acceptor
+from payhooks.flow.agree import Folding, demand_one_amount, demand_one_meaning
 from payhooks.flow.ask import Outcome, outcome_of
 from payhooks.flow.conclude import (
     FAMILY,
@@ -47,11 +55,7 @@ from payhooks.flow.examine import examined
 from payhooks.flow.messages import (
     Account,
     Wanted,
-    by_identity,
-    insisted,
-    message_of,
     messages_of,
-    read,
     said_of,
     subject_of,
 )
@@ -66,10 +70,6 @@ _FOLDS_MAX: Final = 20
 # What was told and is not heard for so long comes no more.
 _NOT_HEARD_GIVE_UP: Final = timedelta(minutes=10)
 _FOLD_AGAIN_S: Final = 0.02
-
-
-class ContradictedError(Exception):
-    """The provider said otherwise before, under the same id."""
 
 
 class Telling(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,11 +201,17 @@ class Teller:
         kept = list(dict.fromkeys(word for each in before.heard for word in each.said))
         said = set(kept)
         others = [each.receipt for each in before.heard if each.receipt.id != receipt.id]
-        once_told = {history.message_in(word) for word in (*said, *before.ancient)}
+        once_told = {message_in(word) for word in (*said, *before.ancient)}
         once_told |= {identity.hex() for identity in taken.values()}
         told = said_of(account, others, about, once_told)
+        folding = Folding(
+            account=account,
+            receipt=receipt,
+            catalogue=await self._book.current(),
+            now=self._control.clock.now(),
+        )
         if receipt.despite_conflict:
-            group = await self._insisted(account, receipt, group, messages_of(told), before.ancient)
+            group = folding.insisted(group, messages_of(told), before.ancient)
         told.append((receipt, group))
         if receipt.is_answer:  # In another process the question before it may have ended later.
             told.sort(key=lambda each: each[0].id)
@@ -214,117 +220,41 @@ class Teller:
         new = [message for message in every if message.receipt_id == receipt.id]
         known = {identity_of(message.heard).hex() for message in earlier}
         if not receipt.is_answer:  # It comes with all that was known already, and names nothing.
-            known |= {history.message_in(word) for word in before.ancient}
-            await self._demand_agreement(account, earlier, new)
-        messages = history.distinct(every)
+            known |= {message_in(word) for word in before.ancient}
+            demand_one_meaning(folding, earlier, new)
+        messages = distinct(every)
         heard = {identity_of(message.heard) for message in messages}
         # Told with a receipt that is there, of messages whose own are not any more.
-        gone = history.told_of_others(kept, heard)
-        past = await self._folded(
-            account,
+        gone = told_of_others(kept, heard)
+        past = folding.history(
             messages,
-            receipt.id,
             said=[*said, *taken],
             ancient=list(dict.fromkeys([*before.ancient, *gone])),
         )
+        if not receipt.is_answer:
+            demand_one_amount(past, new, known)
         # One that is not heard yet may change what is due, and is waited for. Unless it comes no
         # more: it was told in part, and then nobody was to hear of it.
         waited = self._control.clock.now() - receipt.received_at
         is_late = receipt.is_answer or waited >= _NOT_HEARD_GIVE_UP
         each_time = {word.meaning for word in past.words if word.each_time}
         # An equal one of now is another than those.
-        other_parts = [word for word in gone if history.meaning_in(word) in each_time]
+        other_parts = [word for word in gone if meaning_in(word) in each_time]
         said, ancient = said.difference(other_parts), [*before.ancient, *other_parts]
         for word, identity in taken.items():
             if identity in heard:
                 said.add(word)
             elif is_late:
                 # What is news each time is another than that one, and has the next number.
-                is_other = history.meaning_in(word) in each_time and not receipt.is_answer
+                is_other = meaning_in(word) in each_time and not receipt.is_answer
                 (ancient.append if is_other else said.add)(word)
         return Due(
             heard=about,
             seen=seen_of(about, before),
             past=past,
-            words=history.untold(past.words, said, ancient),
+            words=untold(past.words, said, ancient),
             taken=tuple(taken),
             repeated=all(identity_of(message.heard).hex() in known for message in new),
-        )
-
-    async def _demand_agreement(
-        self, account: Account, earlier: Sequence[Message], new: Sequence[Message]
-    ) -> None:
-        """Return if what is said twice under one id is the same.
-
-        Raises:
-            ContradictedError: It means another event, or another amount.
-
-        """
-        known = by_identity(earlier)
-        for message in new:
-            other = known.get(identity_of(message.heard))
-            if other is not None and await self._contradicts(account, message, other):
-                raise ContradictedError
-
-    async def _contradicts(self, account: Account, message: Message, other: Message) -> bool:
-        if other.heard.data == message.heard.data:
-            return False
-        newest = message.receipt_id
-        said = await self._meanings(account, message, newest)
-        return said != await self._meanings(account, other, newest)
-
-    async def _insisted(
-        self,
-        account: Account,
-        receipt: Receipt,
-        group: Sequence[Heard],
-        earlier: Sequence[Message],
-        ancient: Sequence[str],
-    ) -> Sequence[Heard]:
-        """Return what a receipt says that a person has told all the same.
-
-        Of a batch he insists on what conflicts, and the rest is what it was.
-        """
-        if len(read(account, receipt)) == 1:
-            return [insisted(receipt, heard, alone=True) for heard in group]
-        known = by_identity(earlier)
-        found = []
-        for heard in group:
-            message, identity = message_of(receipt, heard), identity_of(heard)
-            if identity in known:
-                conflicts = await self._contradicts(account, message, known[identity])
-            else:
-                # What was told of it is known. Another option makes another event of that money.
-                told = [word for word in ancient if history.message_in(word) == identity.hex()]
-                meant = await self._meanings(account, message, receipt.id) if told else []
-                known_money = {history.money_in(history.meaning_in(word)) for word in told}
-                conflicts = not known_money.issuperset(map(history.money_in, meant))
-            found.append(insisted(receipt, heard, alone=False) if conflicts else heard)
-        return found
-
-    async def _meanings(self, account: Account, message: Message, newest: bytes) -> list[str]:
-        alone = await self._folded(account, [message], newest)
-        return [word.meaning for word in alone.words]
-
-    async def _folded(
-        self,
-        account: Account,
-        messages: Sequence[Message],
-        newest: bytes,
-        *,
-        said: Sequence[str] = (),
-        ancient: Sequence[str] = (),
-    ) -> History:
-        return history.folded(
-            account.provider,
-            messages,
-            account.options,
-            catalogue=await self._book.current(),
-            merchant_id=account.table.merchant.id,
-            now=self._control.clock.now(),
-            said=said,
-            ancient=ancient,
-            newest=newest,
         )
 
     async def _publish(

@@ -9,8 +9,8 @@ import msgspec
 from payhooks.catalogue import CATALOGUE
 from payhooks.connectors import history
 from payhooks.connectors.contract import NO_OPTIONS, Heard, Incoming
-from payhooks.connectors.history import Message, identity_of
 from payhooks.connectors.owlpay import OWLPAY
+from payhooks.connectors.words import Message, identity_of
 from payhooks.flow.conclude import FAMILY
 from payhooks.ids import RECEIPT, ReceiptId, from_text, to_text
 from payhooks.model.connector import Connector

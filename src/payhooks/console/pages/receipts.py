@@ -6,7 +6,7 @@ from typing import Final
 from starlette.responses import Response
 
 from payhooks import ids
-from payhooks.connectors import history
+from payhooks.connectors.words import object_of
 from payhooks.console import evidence
 from payhooks.console.foreign import body_of, spelled
 from payhooks.console.forms import NO_MESSAGES, Messages
@@ -36,7 +36,7 @@ STATES: Final[Mapping[ReceiptState, tuple[str, str]]] = {
     ReceiptState.DUPLICATE: ("plain", "The provider had said so before; nothing is told twice."),
     ReceiptState.CONFLICTING: (
         "bad",
-        "The provider had said something else under the same id. Ask there which is right.",
+        "The provider had said something else before. Ask there which is right.",
     ),
     ReceiptState.IGNORED: ("plain", "The connector does not hear such events, or it was a test."),
     ReceiptState.UNMAPPED: ("wait", "It is the provider's, but nothing is known of this event."),
@@ -193,7 +193,7 @@ async def _told(visit: Visit, found: Receipt) -> list[StoredEvent]:
     said = [word for one in before.heard for word in one.said]
     text = ids.to_text(ids.RECEIPT, found.id)
     told: list[StoredEvent] = []
-    for _object_type, object_id in dict.fromkeys(history.object_of(word) for word in said):
+    for _object_type, object_id in dict.fromkeys(object_of(word) for word in said):
         events = await objects.read(
             visit.control, visit.merchant.id, object_id, bytes_max=_EVENTS_BYTES_MAX
         )

@@ -1,0 +1,133 @@
+"""Whether a receipt says what its provider said before; where not, a person decides. Pure."""
+
+from collections.abc import Collection, Container, Sequence
+from datetime import datetime
+
+import msgspec
+
+from payhooks.catalogue import Catalogue
+from payhooks.connectors import history
+from payhooks.connectors.contract import Heard
+from payhooks.connectors.history import History
+from payhooks.connectors.words import (
+    Message,
+    distinct,
+    identity_of,
+    meaning_in,
+    message_in,
+    money_in,
+)
+from payhooks.flow.messages import Account, by_identity, insisted, message_of, read
+from payhooks.model.receipt import Receipt
+
+
+class ContradictedError(Exception):
+    """The provider said otherwise before. Its text is a sentence for people."""
+
+
+class Folding(msgspec.Struct, frozen=True, kw_only=True):
+    """How the messages of an account are folded while a receipt is brought to its end."""
+
+    account: Account
+    receipt: Receipt
+    catalogue: Catalogue
+    now: datetime
+
+    def history(
+        self,
+        messages: Sequence[Message],
+        *,
+        said: Collection[str] = (),
+        ancient: Sequence[str] = (),
+    ) -> History:
+        """Return what follows from distinct messages; *said* and *ancient* are as in ``untold``.
+
+        Raises:
+            InvalidError: The receipt brought one that lacks what it has to say.
+
+        """
+        return history.folded(
+            self.account.provider,
+            messages,
+            self.account.options,
+            catalogue=self.catalogue,
+            merchant_id=self.account.table.merchant.id,
+            now=self.now,
+            said=said,
+            ancient=ancient,
+            newest=self.receipt.id,
+        )
+
+    def contradicts(self, message: Message, other: Message) -> bool:
+        """Return whether of two messages with one id each means something else."""
+        if other.heard.data == message.heard.data:
+            return False
+        return self._meanings(message) != self._meanings(other)
+
+    def _meanings(self, message: Message) -> list[str]:
+        return [word.meaning for word in self.history([message]).words]
+
+    def insisted(
+        self, group: Sequence[Heard], earlier: Sequence[Message], ancient: Sequence[str]
+    ) -> Sequence[Heard]:
+        """Return what the receipt says, of which a person has said that it is told all the same.
+
+        Of a batch he insists on what conflicts, and the rest is what it was.
+        """
+        receipt = self.receipt
+        if len(read(self.account, receipt)) == 1:
+            return [insisted(receipt, heard, alone=True) for heard in group]
+        known = by_identity(earlier)
+        new = [message_of(receipt, heard) for heard in group]
+        past = self.history(distinct([*earlier, *new]), ancient=ancient)
+        disputed = {identity for one in past.disagreements for identity in one.messages}
+        found = []
+        for heard, message in zip(group, new, strict=True):
+            identity = identity_of(heard)
+            if identity in known:
+                conflicts = self.contradicts(message, known[identity])
+            else:
+                conflicts = identity in disputed or self._is_other_money(message, ancient)
+            found.append(insisted(receipt, heard, alone=False) if conflicts else heard)
+        return found
+
+    def _is_other_money(self, message: Message, ancient: Sequence[str]) -> bool:
+        # What was told of it is known. Another option makes another event of that money.
+        identity = identity_of(message.heard).hex()
+        told = [word for word in ancient if message_in(word) == identity]
+        meant = self._meanings(message) if told else []
+        return not {money_in(meaning_in(word)) for word in told}.issuperset(map(money_in, meant))
+
+
+def demand_one_meaning(
+    folding: Folding, earlier: Sequence[Message], new: Sequence[Message]
+) -> None:
+    """Return if what is said twice under one id is the same.
+
+    Raises:
+        ContradictedError: It means another event, or another amount.
+
+    """
+    known = by_identity(earlier)
+    for message in new:
+        other = known.get(identity_of(message.heard))
+        if other is not None and folding.contradicts(message, other):
+            words = "The provider said otherwise under the same id before; nothing was told."
+            raise ContradictedError(words)
+
+
+def demand_one_amount(past: History, new: Sequence[Message], known: Container[str]) -> None:
+    """Return if what came of each object is said with one amount, as far as that is new.
+
+    *known* are identities, in hexadecimal: what was heard before stays as it was judged.
+
+    Raises:
+        ContradictedError: It is said with two.
+
+    """
+    asked = [identity_of(message.heard) for message in new if not message.insisted]
+    fresh = {identity for identity in asked if identity.hex() not in known}
+    for disagreement in past.disagreements:
+        if not disagreement.messages.isdisjoint(fresh):
+            words = f"The provider says {disagreement.words}, and of nothing that undid the first"
+            raise ContradictedError(f"{words}; nothing was told.")
