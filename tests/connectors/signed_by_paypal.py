@@ -26,6 +26,7 @@ CERTIFICATE_URL: Final = (
     "https://api.paypal.com/v1/notifications/certs/CERT-360caa42-fca2a594-a5cafa77"
 )
 HOST: Final = "messageverificationcerts.paypal.com"
+AUTHORITY: Final = "Test Authority"
 OPTIONS: Final = {"webhook_id": WEBHOOK_ID}
 AMOUNT: Final = {"currency_code": "USD", "value": "5.00"}
 
@@ -77,7 +78,7 @@ def chain(
     *,
     bits: int = 2048,
     days: tuple[int, int] = (-30, 30),
-    authority: str = "Test Authority",
+    authority: str = AUTHORITY,
 ) -> Chain:
     """Return a chain for *host*, good for *days* around NOW; no bits: a key of another kind."""
     root_key, between_key = _authority_keys(authority)
@@ -87,17 +88,15 @@ def chain(
     key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey = (
         rsa.generate_private_key(65_537, bits) if bits else ec.generate_private_key(ec.SECP256R1())
     )
-    leaf = (
-        _builder(_name(host), between_name, key.public_key(), days=days)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-        .add_extension(
-            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]),
-            critical=False,
-        )
-        .add_extension(_signed_by(between_key), critical=False)
-        .sign(between_key, SHA256())
-    )
+    leaf = _leaf(host, key.public_key(), between, between_key, days=days)
     return Chain(key=key, leaf=leaf, between=between, root=root)
+
+
+def certified(key: rsa.RSAPublicKey) -> bytes:
+    """Return a certificate that the authority gives for a key of somebody else's."""
+    _root_key, between_key = _authority_keys(AUTHORITY)
+    between = chain().between
+    return pem_of(_leaf(HOST, key, between, between_key, days=(-30, 30)), between)
 
 
 def provider() -> PayPal:
@@ -168,6 +167,26 @@ def _authority(
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(_signed_by(signed_by), critical=False)
         .sign(signed_by, SHA256())
+    )
+
+
+def _leaf(
+    host: str,
+    key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey,
+    issuer: x509.Certificate,
+    issuer_key: ec.EllipticCurvePrivateKey,
+    *,
+    days: tuple[int, int],
+) -> x509.Certificate:
+    return (
+        _builder(_name(host), issuer.subject, key, days=days)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .add_extension(
+            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]),
+            critical=False,
+        )
+        .add_extension(_signed_by(issuer_key), critical=False)
+        .sign(issuer_key, SHA256())
     )
 
 
