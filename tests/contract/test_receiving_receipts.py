@@ -1,7 +1,7 @@
 """What every store must do with receipts: kept once, claimed by one, bounded, listed, retired."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 import pytest
@@ -262,6 +262,32 @@ async def test_receipts_are_listed_newest_first_and_narrowed(inbound: Inbound) -
     assert await inbound.store.receipts(stranger.id, EVERY, ALL) == []
     theirs = ReceiptFilter(connector_id=till.id, states=unread)
     assert await inbound.store.receipts(stranger.id, theirs, ALL) == []
+
+
+async def test_receipts_in_a_state_are_counted_since_a_time_and_no_further(
+    inbound: Inbound,
+) -> None:
+    merchant, stranger = await inbound.world.merchant(), await inbound.world.merchant()
+    shops = [await inbound.connector(merchant, name=name) for name in ("till", "shop")]
+    unmapped = ReceiptState.UNMAPPED
+    old = await inbound.concluded(await inbound.received(shops[0]), state=unmapped)
+    await inbound.world.advance(DAY_S)
+    since = old.received_at + timedelta(hours=1)
+    for shop in shops:
+        await inbound.concluded(await inbound.received(shop), state=unmapped)
+    await inbound.concluded(await inbound.received(shops[0]), state=ReceiptState.UNDECODABLE)
+    theirs = await inbound.connector(stranger)
+    await inbound.concluded(await inbound.received(theirs), state=unmapped)
+
+    async def count(at_most: int = 100, *, from_: datetime = since) -> int:
+        return await inbound.store.count_receipts(
+            merchant.id, unmapped, since=from_, at_most=at_most
+        )
+
+    assert await count() == 2
+    assert await count(from_=old.received_at) == 3
+    assert await count(1) == 1
+    assert await count(2, from_=old.received_at) == 2
 
 
 async def test_what_may_be_read_again_is_found_from_the_oldest_on(inbound: Inbound) -> None:

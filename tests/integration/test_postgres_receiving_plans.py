@@ -140,6 +140,18 @@ async def test_a_list_of_receipts_reads_about_as_many_rows_as_it_shows(
     await _read_few(explained)
 
 
+@pytest.mark.parametrize("state", [_CONFLICTING, _PROCESSED])
+async def test_receipts_are_counted_no_further_than_is_asked_for(
+    explained: Explained, state: int
+) -> None:
+    """Two that a person has to look at, and all that went well."""
+    least = bytes(16)
+    [row] = await explained.run(_SQL["count_receipts"], _MERCHANT, state, least, _PAGE)
+    assert 0 < row["count"] <= _PAGE
+    await _read_few(explained)
+    assert "receipts_listed" in explained.indexes()
+
+
 async def test_what_is_to_be_read_again_is_found_from_the_oldest_on(explained: Explained) -> None:
     """A quarantine of ten thousand is walked through page by page, others' receipts beside it."""
     states = [_UNMAPPED, _QUARANTINE]

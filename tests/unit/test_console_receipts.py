@@ -280,3 +280,22 @@ async def test_a_reference_that_was_left_as_it_came_is_not_called_masked(
     assert "is not kept" not in words
     assert "As it is kept" in words
     assert "As it came" not in words
+
+
+async def test_what_waits_for_a_person_stands_on_the_overview(world: HearingConsole) -> None:
+    """An alarm goes to whoever runs the installation; the merchant looks here."""
+    merchant, browser = await hearing(world, Role.VIEWER)
+    heading = "News that waits for you"
+    receipt = await world.says(merchant)
+    assert heading not in (await browser.get("/console/overview")).text
+    for _ in range(2):
+        await kept(world, receipt, state=ReceiptState.CONFLICTING)
+    await kept(world, receipt, state=ReceiptState.REFUSED)
+    seen = await browser.get("/console/overview")
+    told = read(seen.text.partition(f"<h2>{heading}")[2])
+    assert "Conflicting 2 The provider had said something else before." in told
+    assert "Refused 1 It was read" in told
+    assert "Undecodable" not in told
+    assert 'href="/console/receipts?state=conflicting"' in seen.text
+    stranger = await world.signed_in(await world.tenant("Other"), Role.OWNER)
+    assert heading not in (await stranger.get("/console/overview")).text

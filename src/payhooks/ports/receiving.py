@@ -203,6 +203,12 @@ class ReceivingStore(Protocol):
         """Return receipts, newest first."""
         ...
 
+    async def count_receipts(
+        self, merchant_id: MerchantId, state: ReceiptState, *, since: datetime, at_most: int
+    ) -> int:
+        """Return how many that came since are in this state, counting no further than *at_most*."""
+        ...
+
     async def receipts_about(
         self, merchant_id: MerchantId, object_type: str, object_id: str, window: Window
     ) -> list[Receipt]:

@@ -13,7 +13,7 @@ from payhooks.catalogue import CATALOGUE
 from payhooks.console.listing import Filters, labelled, recovery
 from payhooks.console.metrics import Span, bars, within
 from payhooks.console.page import ROOT, Factor, Visit, page
-from payhooks.console.pages import connectors
+from payhooks.console.pages import connectors, receipts
 from payhooks.control import statistics
 from payhooks.limits import WORKER_SILENT_S
 from payhooks.model.attempt import REASON_SENTENCES, Reason
@@ -21,6 +21,7 @@ from payhooks.model.delivery import Delivery, State
 from payhooks.model.endpoint import Endpoint, EndpointStatus
 from payhooks.model.key import Scope
 from payhooks.model.merchant import Merchant
+from payhooks.model.receipt import ReceiptState
 from payhooks.ports.controlling import Window
 from payhooks.ports.reading import DeliveryFilter, EventFilter
 
@@ -32,6 +33,9 @@ _SAMPLE: Final = 200
 _FAILING_MAX: Final = 5
 _SLOWEST_MAX: Final = 5
 _CONNECTORS_MAX: Final = 50  # the newest are looked at
+# A person decides, or mends something, and has them read again.
+_UNTOLD: Final = (ReceiptState.CONFLICTING, ReceiptState.UNDECODABLE, ReceiptState.REFUSED)
+_UNTOLD_COUNTED_MAX: Final = 100
 # Longer than the standard policy tries, so that what has just been given up is among them.
 _FAILED_DAYS: Final = 7
 _ONE: Final = Window(limit=1)
@@ -58,6 +62,16 @@ class Failing:
     recover: str
     reason: Reason | None  # of the last, if it is given up
     recover_alike: str  # what failed with this reason alone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Untold:
+    """Receipts in a state in which nothing was told of them."""
+
+    state: ReceiptState
+    count: str
+    tone: str
+    words: str  # why, and what to do
 
 
 _SPANS: Final[Mapping[str, Span]] = {
@@ -108,6 +122,7 @@ async def overview(visit: Visit) -> Response:
         failing=await _failing(visit, undone, since),
         unheard=await _unheard(visit),
         overdue_max=connectors.OVERDUE_COUNTED_MAX,
+        untold=await _untold(visit, since),
         within=within(statistics.p95_ms(buckets)),
         slowest=await _slowest(visit),
         slowest_hours=statistics.FITNESS_HOURS,
@@ -152,6 +167,23 @@ async def _unheard(visit: Visit) -> Sequence[connectors.Shown]:
     found = await visit.control.store.connectors(visit.merchant.id, newest)
     every = await connectors.shown(visit, found)
     return [one for one in every if one.health.quarantined or one.overdue]
+
+
+async def _untold(visit: Visit, since: datetime) -> Sequence[Untold]:
+    """Return in which states there are receipts of news that is told when somebody sees to it."""
+    if not visit.may(Scope.CONNECTORS_READ):
+        return ()
+    store, merchant_id = visit.control.store, visit.merchant.id
+    found = []
+    for state in _UNTOLD:
+        count = await store.count_receipts(
+            merchant_id, state, since=since, at_most=_UNTOLD_COUNTED_MAX
+        )
+        if count:
+            more = "+" if count == _UNTOLD_COUNTED_MAX else ""
+            tone, words = receipts.STATES[state]
+            found.append(Untold(state=state, count=f"{count}{more}", tone=tone, words=words))
+    return found
 
 
 async def _slowest(visit: Visit) -> Sequence[Slow]:

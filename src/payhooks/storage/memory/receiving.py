@@ -136,6 +136,17 @@ class MemoryReceive:
         )
         return page(shown, window)
 
+    async def count_receipts(
+        self, merchant_id: MerchantId, state: ReceiptState, *, since: datetime, at_most: int
+    ) -> int:
+        """See ReceivingStore."""
+        first = first_id_at(since)
+        count = sum(
+            receipt.merchant_id == merchant_id and receipt.state is state and receipt.id >= first
+            for receipt in self._tables.receipts.values()
+        )
+        return min(count, at_most)
+
     async def receipts_about(
         self, merchant_id: MerchantId, object_type: str, object_id: str, window: Window
     ) -> list[Receipt]:

@@ -133,6 +133,15 @@ class PostgresReceive:
             name = "receipts_which"
         return [_receipt(row) for row in await self._control.call(_SQL[name], *bindings)]
 
+    async def count_receipts(
+        self, merchant_id: MerchantId, state: ReceiptState, *, since: datetime, at_most: int
+    ) -> int:
+        """See ReceivingStore."""
+        [row] = await self._control.call(
+            _SQL["count_receipts"], merchant_id, CODES[state], first_id_at(since), at_most
+        )
+        return int(row["count"])
+
     async def receipts_about(
         self, merchant_id: MerchantId, object_type: str, object_id: str, window: Window
     ) -> list[Receipt]:

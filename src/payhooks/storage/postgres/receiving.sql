@@ -77,6 +77,17 @@ SELECT r.* FROM (
 ) r
 ORDER BY l.id DESC
 
+-- name: count_receipts
+SELECT count(*) FROM (
+  SELECT FROM connector_health h CROSS JOIN LATERAL (
+    SELECT FROM receipts r
+    WHERE r.merchant_id = $1 AND r.connector_id = h.connector_id AND r.state = $2 AND r.id >= $3
+    ORDER BY r.id DESC LIMIT $4
+  ) r
+  WHERE h.merchant_id = $1
+  LIMIT $4
+) counted
+
 -- name: reprocessable
 SELECT r.* FROM (
   SELECT l.id FROM unnest($3::smallint[]) s(state) CROSS JOIN LATERAL (

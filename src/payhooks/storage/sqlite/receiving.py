@@ -158,6 +158,14 @@ class SqliteReceive(Part):
 
         return [as_receipt(row) for row in await self._read(read)]
 
+    async def count_receipts(
+        self, merchant_id: MerchantId, state: ReceiptState, *, since: datetime, at_most: int
+    ) -> int:
+        """See ReceivingStore."""
+        place = (merchant_id, state, first_id_at(since), at_most)
+        [[count]] = await self._read(lambda db: rows(db, _SQL["count_in_state"], place))
+        return int(count)
+
     async def reprocessable(
         self,
         merchant_id: MerchantId,

@@ -68,6 +68,12 @@ SELECT id FROM receipts WHERE merchant_id = ? AND id < ? ORDER BY id DESC LIMIT 
 SELECT id FROM receipts INDEXED BY receipts_state
 WHERE merchant_id = ? AND state = ? AND id < ? ORDER BY id DESC LIMIT ?;
 
+-- name: count_in_state
+SELECT count(*) FROM (
+  SELECT 1 FROM receipts INDEXED BY receipts_state
+  WHERE merchant_id = ? AND state = ? AND id >= ? LIMIT ?
+);
+
 -- name: ids_of_connector
 SELECT id FROM receipts INDEXED BY receipts_connector
 WHERE merchant_id = ? AND connector_id = ? AND state = ? AND id < ? ORDER BY id DESC LIMIT ?;
