@@ -2,7 +2,8 @@
 
 When no signature matches, the usual culprits are tried one by one: what a framework, a proxy
 or an editor does to a body, and whether the headers look like another dialect's. It is for
-people at a command line; a server must not do this.
+people, at a command line or with one request before them that is kept; what takes requests must
+not do this.
 """
 
 import json
@@ -92,6 +93,32 @@ def speaks(headers: Headers, body: bytes) -> list[str]:
     ]
 
 
+def suspects(body: bytes) -> list[tuple[str, bytes]]:
+    """Return what the body may have been before a framework, a proxy or an editor changed it.
+
+    Each with words that end the sentence "It verifies …", and none that is the body as it is.
+    """
+    before = [
+        ("without the line feed at the end", body.removesuffix(b"\n")),
+        ("without the CR LF at the end", body.removesuffix(b"\r\n")),
+        ("with a line feed at the end", body + b"\n"),
+        ("with LF instead of CR LF", body.replace(b"\r\n", b"\n")),
+        ("with CR LF instead of LF", body.replace(b"\n", b"\r\n")),
+        ("without the byte order mark", body.removeprefix(b"\xef\xbb\xbf")),
+        ("without white space around it", body.strip()),
+    ]
+    try:
+        content = json.loads(body)
+        for as_ascii in (False, True):
+            compact = json.dumps(content, ensure_ascii=as_ascii, separators=(",", ":"))
+            encoded = compact.encode("utf-8", "surrogatepass")
+            before.append(("after writing the JSON again without spaces", encoded))
+    # How deep content may be nested to be read, and to be written, is the interpreter's affair.
+    except (ValueError, RecursionError):
+        pass
+    return [(words, candidate) for words, candidate in before if candidate != body]
+
+
 def _step(name: str, look: Callable[[], str]) -> Step:
     try:
         return Step(name=name, passed=True, words=look())
@@ -136,8 +163,8 @@ def _signature(verifier: Verifier, values: Values, body: bytes) -> str:
     except VerificationError as error:
         if error.code is not Code.NO_MATCH:
             raise
-        for words, candidate in _suspects(body):
-            if candidate != body and _would_match(verifier, values, candidate):
+        for words, candidate in suspects(body):
+            if _would_match(verifier, values, candidate):
                 hint = f"No signature matches, but one does {words}: {_CHANGED} Use the raw bytes."
                 raise _CulpritError(Code.NO_MATCH, hint) from None
         raise
@@ -150,27 +177,6 @@ def _would_match(verifier: Verifier, values: Values, body: bytes) -> bool:
     except VerificationError:
         return False
     return True
-
-
-def _suspects(body: bytes) -> list[tuple[str, bytes]]:
-    suspects = [
-        ("without the line feed at the end", body.removesuffix(b"\n")),
-        ("without the CR LF at the end", body.removesuffix(b"\r\n")),
-        ("with a line feed at the end", body + b"\n"),
-        ("with LF instead of CR LF", body.replace(b"\r\n", b"\n")),
-        ("with CR LF instead of LF", body.replace(b"\n", b"\r\n")),
-        ("without the byte order mark", body.removeprefix(b"\xef\xbb\xbf")),
-        ("without white space around it", body.strip()),
-    ]
-    try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
-        return suspects
-    for as_ascii in (False, True):
-        compact = json.dumps(content, ensure_ascii=as_ascii, separators=(",", ":"))
-        encoded = compact.encode("utf-8", "surrogatepass")
-        suspects.append(("after writing the JSON again without spaces", encoded))
-    return suspects
 
 
 def _with_another(steps: Sequence[Step], dialect: str, headers: Headers, body: bytes) -> list[Step]:
