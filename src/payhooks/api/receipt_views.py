@@ -1,6 +1,7 @@
 """From receipts and expectations to what callers read."""
 
 from base64 import b64encode
+from collections.abc import Sequence
 
 import msgspec
 
@@ -32,7 +33,7 @@ def summary(value: Receipt) -> View:
     }
 
 
-def receipt(value: Receipt) -> View:
+def receipt(value: Receipt, diagnosis: Sequence[str]) -> View:
     """Return a receipt as it is kept, but for signatures that somebody could use again."""
     body = shown_body(value)
     return {
@@ -42,6 +43,7 @@ def receipt(value: Receipt) -> View:
         "body": _text(body),
         "body_base64": b64encode(body).decode(),
         "masked": is_masked(value),
+        "diagnosis": diagnosis,
     }
 
 

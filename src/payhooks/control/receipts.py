@@ -99,6 +99,18 @@ def is_masked(receipt: Receipt) -> bool:
     return not hmac.compare_digest(hashlib.sha256(receipt.body).digest(), receipt.body_sha256)
 
 
+def lost(receipt: Receipt, provider: Provider) -> str | None:
+    """Return in words what a second look lacks; None: it sees what the first one saw."""
+    if is_masked(receipt):
+        return (
+            "Card data in it was masked before it was kept, and the signature is of what came;"
+            " have the provider send it again."
+        )
+    if provider.source is Source.CREDENTIALS:
+        return "The credentials that came with it are not kept; have the provider send it again."
+    return None
+
+
 def shown_headers(receipt: Receipt) -> tuple[tuple[str, str], ...]:
     """Return the headers as anybody may see them who may see the receipt."""
     return tuple(
@@ -315,9 +327,9 @@ class _Judge:
         """
         if receipt.state is not ReceiptState.QUARANTINED:
             return Judged(receipt.verdict)
-        lost = self._lost(receipt)
-        if lost is not None:
-            return Judged(Verdict.UNVERIFIED, lost)
+        lacking = lost(receipt, self._provider)
+        if lacking is not None:
+            return Judged(Verdict.UNVERIFIED, lacking)
         incoming = incoming_of(receipt)
         try:
             url = self._provider.needs(incoming, self._options)
@@ -344,19 +356,6 @@ class _Judge:
             raise
         except UnavailableError as error:
             return Judged(Verdict.UNVERIFIED, str(error))
-
-    def _lost(self, receipt: Receipt) -> str | None:
-        """Return in words what a second look lacks; None: it sees what the first one saw."""
-        if is_masked(receipt):
-            return (
-                "Card data in it was masked before it was kept, and the signature is of what came;"
-                " have the provider send it again."
-            )
-        if self._provider.source is Source.CREDENTIALS:
-            return (
-                "The credentials that came with it are not kept; have the provider send it again."
-            )
-        return None
 
     async def _material(self, url: str) -> bytes | None:
         """Return what is at a URL; None: nothing. Each is asked for once.

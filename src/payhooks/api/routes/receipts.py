@@ -17,9 +17,10 @@ from payhooks.api.schemas.receipts import (
     ReprocessedView,
 )
 from payhooks.control import connectors, expectations, receipts
+from payhooks.control.diagnosis import diagnosis
 from payhooks.ids import CONNECTOR, ReceiptId, to_text
 from payhooks.model.connector import Connector
-from payhooks.model.receipt import ReceiptState
+from payhooks.model.receipt import Receipt, ReceiptState
 from payhooks.ports.receiving import ReceiptFilter
 
 router = APIRouter(prefix="/v1/merchants/{m}", tags=["connectors"], responses=PROBLEMS)
@@ -50,9 +51,12 @@ async def list_(
 
 @router.get("/receipts/{receipt_id}", response_model=ReceiptView, summary="Read a receipt")
 async def read(granted: ConnectorsRead, receipt_id: TextId) -> Response:
-    """As it is kept: without credentials, and with card data masked."""
+    """As it is kept: without credentials, and with card data masked.
+
+    Of one in quarantine it is tried why its signature does not fit.
+    """
     found = await receipts.find(granted.control, granted.merchant, receipt_id)
-    return views.reply(receipt_views.receipt(found))
+    return views.reply(await _shown(granted, found))
 
 
 @router.post(
@@ -74,7 +78,7 @@ async def reprocess(
         despite_conflict=(body or ReprocessBody()).despite_conflict,
     )
     found = await receipts.find(granted.control, granted.merchant, receipt_id)
-    return views.reply(receipt_views.receipt(found), status=202)
+    return views.reply(await _shown(granted, found), status=202)
 
 
 @router.post(
@@ -115,6 +119,11 @@ async def list_overdue(
     found = await expectations.overdue(granted.control, granted.merchant, connector, page.window())
     members, headers = page.page(found, receipt_views.overdue, id_of=lambda one: one.id)
     return views.reply(members, headers=headers)
+
+
+async def _shown(granted: Granted, receipt: Receipt) -> views.View:
+    known = await diagnosis(granted.control, granted.merchant, receipt)
+    return receipt_views.receipt(receipt, known)
 
 
 async def _connector(granted: Granted, text: str | None) -> Connector | None:

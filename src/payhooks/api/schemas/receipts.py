@@ -72,6 +72,10 @@ class ReceiptView(ReceiptSummaryView):
     )
     body_base64: str = Field(description="Of `body`.")
     masked: bool = Field(description="Card data was masked: these are not the bytes that came.")
+    diagnosis: list[str] = Field(
+        description="Of one in quarantine: what was tried just now to find out why it is not "
+        "verified, in sentences, the most certain first. Empty where `reason` says all."
+    )
 
 
 class OverdueView(View):
