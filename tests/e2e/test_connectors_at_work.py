@@ -103,11 +103,14 @@ def test_a_connector_is_set_up_mended_and_taken_down_on_the_command_line(
     assert (listed["health"]["unverified"], listed["health"]["quarantined"]) == (1, 1)
     filtered = ("receipts", "list", "--connector", "owl", "--state", "quarantined")
     [receipt] = shell.json(*filtered)
-    assert receipt["reason"] in shell.said("receipts", "show", receipt["id"])
+    shown = shell.said("receipts", "show", receipt["id"])
+    assert receipt["reason"] in shown
+    assert "\nDiagnosis\nNothing fits that was tried: the connector's secret, " in shown
     assert shell.ended("receipts", "reprocess", receipt["id"])[0] == ExitCode.CONFLICT
     secret_file.write_text(SECRET, encoding="utf-8")
     rotated = shell.said("connectors", "rotate-secret", "owl", "--secret", f"@{secret_file}")
     assert "verifies with the new secret" in rotated
+    assert "have it read again" in shell.said("receipts", "show", receipt["id"])
     assert "is read again" in shell.said("receipts", "reprocess", receipt["id"])
 
     events = until(lambda: list(tenant.api.pages(f"{tenant.path}/events")), bool)

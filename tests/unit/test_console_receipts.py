@@ -262,9 +262,26 @@ async def test_a_receipt_in_quarantine_says_how_it_gets_out(world: HearingConsol
     merchant, browser = await hearing(world)
     receipt = await world.says(merchant, secret="whs_of_somebody_else")
     words = read((await browser.get(at(receipt))).text)
-    assert "give the connector the secret that it is signed with" in words
+    assert "mend the cause and have it verified again" in words
     looking = await world.signed_in(merchant, Role.VIEWER)
-    assert "give the connector" not in read((await looking.get(at(receipt))).text)
+    assert "mend the cause" not in read((await looking.get(at(receipt))).text)
+
+
+async def test_a_receipt_in_quarantine_says_what_was_tried_beside_its_reason(
+    world: HearingConsole,
+) -> None:
+    """No signature matches: that is what nearly every mistake of whoever sets up looks like."""
+    merchant, browser = await hearing(world)
+    text = ids.to_text(ids.MERCHANT, merchant.id)
+    await world.connector(text, NAME, name="lisbon", secrets=["whs_of_somebody_else"])
+    receipt = await world.says(merchant, secret="whs_of_somebody_else")
+    words = "No signature matches. It is signed for another connector of yours, lisbon: "
+    assert words in read((await browser.get(at(receipt))).text)
+    looking = await world.signed_in(merchant, Role.VIEWER)
+    assert words in read((await looking.get(at(receipt))).text)
+    assert "lisbon:" not in read((await browser.get(PAGE)).text)
+    fine = await world.says(merchant, minutes=1)
+    assert "It is signed for" not in read((await browser.get(at(fine))).text)
 
 
 async def test_a_reference_that_was_left_as_it_came_is_not_called_masked(

@@ -53,14 +53,19 @@ def show(
     merchant: MerchantName = None,
     json: AsJson = False,
 ) -> None:
-    """Show one receipt as it is kept: verdict, headers, body."""
+    """Show one receipt as it is kept, and why it is not verified: verdict, headers, body."""
     api = connect(merchant)
     found = api.get(api.of_merchant(f"/receipts/{segment(receipt)}"))
     if json:
         as_json(found)
         return
     headers, body, encoded = found.pop("headers"), found.pop("body"), found.pop("body_base64")
+    diagnosis = found.pop("diagnosis")
     record(_row(found))
+    if diagnosis:
+        line("\nDiagnosis")
+    for words in diagnosis:
+        line(words)
     line("\nHeaders")
     for name, value in headers:
         line(f"{name}: {value}")

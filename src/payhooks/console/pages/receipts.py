@@ -13,6 +13,7 @@ from payhooks.console.forms import NO_MESSAGES, Messages
 from payhooks.console.listing import Filters, Listed, address, listed, window_of
 from payhooks.console.page import Factor, Visit, page
 from payhooks.control import objects, receipts, trails
+from payhooks.control.diagnosis import diagnosis
 from payhooks.errors import WrongStateError
 from payhooks.ids import ConnectorId
 from payhooks.limits import PAGE_SIZE_MAX
@@ -161,6 +162,7 @@ async def _show(visit: Visit, found: Receipt, messages: Messages) -> Response:
         state=STATES[found.state],
         verdict=VERDICTS[found.verdict],
         reason=sentence(found.reason),
+        diagnosis=await diagnosis(visit.control, visit.merchant, found),
         waits=found.state is ReceiptState.RECEIVED,
         line=_line(found),
         head=spelled(evidence.head(receipts.shown_headers(found))),
