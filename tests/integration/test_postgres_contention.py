@@ -15,7 +15,9 @@ from tests.support.world import OWNER, World, events_of
 from payhooks.clock import SystemClock
 from payhooks.ids import MerchantId, TimeOrderedIds, delivery_id, endpoint_number_of
 from payhooks.model.delivery import State
+from payhooks.model.endpoint import Endpoint
 from payhooks.model.event import Event
+from payhooks.model.merchant import Merchant
 from payhooks.ports.accepting import (
     Accepted,
     Arrival,
@@ -120,10 +122,7 @@ async def test_what_is_sent_again_while_it_is_expunged_does_not_go(
     world: World, database: str
 ) -> None:
     """It went out, signed, with nothing in it: a receiver took that for what had happened."""
-    merchant = await world.merchant()
-    endpoint = await world.endpoint(merchant)
-    event = await world.publish(merchant, endpoint)
-    await world.fail(*await world.lease())
+    merchant, endpoint, [event] = await _failed(world)
     async with open_hand(database) as expunging, open_hand(database) as hand:
         await expunging.begin()
         for name in ("expunge", "expunge_undone", "expunge_bodies"):
@@ -139,10 +138,7 @@ async def test_what_is_expunged_while_it_is_sent_again_does_not_go(
     world: World, database: str
 ) -> None:
     """Whoever expunges did not see what a slice had put there a moment before."""
-    merchant = await world.merchant()
-    endpoint = await world.endpoint(merchant)
-    event = await world.publish(merchant, endpoint)
-    await world.fail(*await world.lease())
+    merchant, endpoint, [event] = await _failed(world)
     async with open_hand(database) as hand:
         await hand.begin()
         assert await hand.requeue(world.again(event, endpoint)) == 1
@@ -162,10 +158,7 @@ async def test_what_went_while_a_slice_waited_is_leased_under_a_new_fence(
     world: World, database: str
 ) -> None:
     """A fence was given twice: who repeated the word of the lease before ended the next one."""
-    merchant = await world.merchant()
-    endpoint = await world.endpoint(merchant)
-    events = [await world.publish(merchant, endpoint) for _ in range(2)]
-    await world.fail(*await world.lease())
+    _merchant, endpoint, events = await _failed(world, count=2)
     again = [world.again(event, endpoint) for event in events]
     async with open_hand(database) as holding, open_hand(database) as hand:
         await holding.begin()
@@ -253,6 +246,15 @@ async def test_a_process_that_is_stopped_holds_nothing_that_others_want(
     finally:
         child.kill()
         await child.wait()
+
+
+async def _failed(world: World, *, count: int = 1) -> tuple[Merchant, Endpoint, list[Event]]:
+    """Return events whose deliveries to an endpoint are over, and can be sent again."""
+    merchant = await world.merchant()
+    endpoint = await world.endpoint(merchant)
+    events = [await world.publish(merchant, endpoint) for _ in range(count)]
+    await world.fail(*await world.lease())
+    return merchant, endpoint, events
 
 
 async def _slice(hand: Hand, items: Sequence[Requeue]) -> int:

@@ -89,7 +89,7 @@ def suspicion(raw: bytes, *, is_form: bool = False) -> Suspicion | None:
         return None
     signs = {_SIGNS[index] for index in matched}
     if _Sign.ESCAPE in signs:
-        raw = unescaped(raw.decode(errors="replace"), is_form=is_form).encode()
+        raw = unescaped(raw.decode(), is_form=is_form).encode()
         signs = {_SIGNS[index] for index in look.Match(raw) or ()} - {_Sign.ESCAPE}
     if signs == {_Sign.NUMBER} and not _has_number(raw):
         return None
