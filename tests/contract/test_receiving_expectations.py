@@ -2,13 +2,13 @@
 
 import msgspec
 import pytest
-from tests.support.inbound import Inbound
+from tests.support.inbound import PAYMENT, Inbound
 from tests.support.world import World
 
 from payhooks.model.connector import Connector, ConnectorStatus
 from payhooks.model.expectation import Expectation
 from payhooks.ports.controlling import Window
-from payhooks.ports.receiving import Wait
+from payhooks.ports.receiving import Moved, Seen, Wait
 
 pytestmark = pytest.mark.shows("N11")
 
@@ -171,6 +171,89 @@ async def test_what_is_heard_again_while_it_is_judged_stays_as_it_is(inbound: In
     [shown] = await inbound.store.overdue(connector.merchant_id, None, ALL)
     await inbound.store.forget_expectation(shown)
     assert await inbound.store.overdue(connector.merchant_id, None, ALL) == []
+
+
+async def test_what_is_overdue_is_due_at_once_when_its_object_moves(inbound: Inbound) -> None:
+    """It would be listed for an hour more. Of others nothing was told; most wait as is usual."""
+    merchant, stranger = await inbound.world.merchant(), await inbound.world.merchant()
+    connector, theirs = await inbound.connector(merchant), await inbound.connector(stranger)
+    usual = inbound.expectation(connector, "pay_2")
+    for one in (usual, inbound.expectation(connector, "pay_1", object_type="refund")):
+        await inbound.expects(one, due_in_s=HOUR_S)
+    moved = await _overdue(inbound, connector, "pay_1")
+    for whose, object_id in ((connector, "pay_3"), (theirs, "pay_1")):
+        await _overdue(inbound, whose, object_id)
+
+    await inbound.moves(usual, moved, inbound.expectation(connector, "unknown"), moved)
+
+    assert await _claim(inbound) == [moved.id]
+    assert await inbound.store.reread_expectation(usual) is not None
+    await inbound.store.forget_expectation(usual)
+    assert await inbound.store.reread_expectation(usual) is None
+
+
+async def test_news_that_is_told_with_its_event_makes_the_object_due_or_nothing_does(
+    inbound: Inbound,
+) -> None:
+    """One transaction: whoever judges it then reads the event."""
+    merchant = await inbound.world.merchant()
+    connector = await inbound.connector(merchant)
+    overdue = await _overdue(inbound, connector, "pay_1")
+    receipt = await inbound.received(connector)
+    moved = (Moved(object_type=overdue.object_type, object_id=overdue.object_id),)
+    seen = (Seen(object_type=PAYMENT, object_id="t-1", count=1),)
+    stale = inbound.conclusion(receipt, moved=moved, seen=seen)
+
+    await inbound.tell(inbound.world.event(merchant), stale)
+    assert await _claim(inbound) == []
+    conclusion = inbound.conclusion(receipt, moved=moved)
+    await inbound.tell(inbound.world.event(merchant), conclusion)
+    assert await _claim(inbound) == [overdue.id]
+    await inbound.tell(inbound.world.event(merchant), conclusion)
+    assert await _claim(inbound) == []
+
+
+@pytest.mark.parametrize("overdue", [False, True], ids=["for the first time", "once more"])
+async def test_who_judges_an_object_without_its_news_does_not_write_over_that(
+    inbound: Inbound, *, overdue: bool
+) -> None:
+    """He would list it for an hour, as what it is no more. His claim may be over: he is slow."""
+    connector = await inbound.connector(await inbound.world.merchant())
+    waiting = await inbound.expects(inbound.expectation(connector, "pay_1"))
+    if overdue:
+        late = msgspec.structs.replace(waiting, overdue=True)
+        await inbound.store.write_expectation(late, due_in_s=0.0)
+    await inbound.world.advance(1)
+    for slow_s in (1, FOR_S + 1):
+        [judged] = await inbound.store.claim_expectations(limit=1, for_s=FOR_S)
+        await inbound.world.advance(slow_s)
+
+        await inbound.moves(judged)
+        late = msgspec.structs.replace(judged, overdue=True)
+        await inbound.store.write_expectation(late, due_in_s=HOUR_S)
+        await inbound.store.forget_expectation(judged)
+
+        shown = await inbound.store.overdue(connector.merchant_id, None, ALL)
+        assert len(shown) == overdue
+    [again] = await inbound.store.claim_expectations(limit=1, for_s=FOR_S)
+    assert again.heard_again == 2
+    await inbound.store.forget_expectation(again)
+    assert await inbound.store.overdue(connector.merchant_id, None, ALL) == []
+
+
+async def test_what_moves_and_waits_for_something_else_is_judged_anew(inbound: Inbound) -> None:
+    """It was overdue in processing; authorised it has another time. What is new has its own."""
+    connector = await inbound.connector(await inbound.world.merchant())
+    old = await _overdue(inbound, connector, "pay_2")
+    expected = [inbound.expectation(connector, f"pay_{number}") for number in (1, 2, 3)]
+    objects = [Moved(object_type=one.object_type, object_id=one.object_id) for one in expected]
+    waits = tuple(Wait(expectation=one, due_in_s=FOR_S / 2) for one in expected)
+
+    await inbound.concluded(await inbound.received(connector), moved=tuple(objects), waits=waits)
+
+    assert await _claim(inbound) == [old.id]
+    await inbound.world.advance(FOR_S / 2 + 1)
+    assert set(await _claim(inbound)) == {expected[0].id, expected[2].id}
 
 
 async def test_who_reads_it_anew_has_seen_what_was_heard_before_and_no_more(

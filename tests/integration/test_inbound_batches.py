@@ -1,6 +1,7 @@
 """Batches: several messages in one receipt, of which a connector may not hear each."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -11,8 +12,10 @@ from tests.support.inbound_world import InboundWorld
 
 from payhooks.control import connectors, receipts
 from payhooks.control.connector_draft import ConnectorDraft
+from payhooks.errors import UnavailableError
 from payhooks.model.connector import Connector
 from payhooks.model.receipt import ReceiptState
+from payhooks.ports.accepting import Acceptance, Arrival
 
 _PAYMENT = PAYMENT["pspReference"]
 
@@ -94,6 +97,39 @@ async def test_what_a_connector_hears_later_of_a_batch_is_told_with_what_comes_n
         ("payment_captured", 5000),
         ("payment_captured", 5000),
     ]
+
+
+@pytest.mark.shows("N07")
+async def test_what_half_a_batch_has_told_before_its_process_died_is_overdue_no_more() -> None:
+    """The same capture under another id waits for the batch, and ends when that does not come."""
+    world, merchant, _connector = await _world(capture="manual")
+    await _says(world, merchant, _authorised(5000))
+    world.advance(120)
+    await world.expecter.step()
+    assert await world.store.overdue_counts() == [("adyen", 1)]
+    accept = world.store.accept
+
+    async def dies(arrivals: Sequence[Arrival], *, owner: int) -> list[Acceptance]:
+        if any(arrival.conclusion is not None for arrival in arrivals):
+            raise UnavailableError("the process dies")
+        return await accept(arrivals, owner=owner)
+
+    world.break_store("accept", dies)
+    await _says(world, merchant, _captured("A"), {**_captured("C"), "originalReference": "another"})
+    world.break_store("accept", accept)
+    batched = world.receipts.pop()
+    await _says(world, merchant, _captured("B"))
+    world.advance(timedelta(minutes=11).total_seconds())
+    await world.process()
+    assert await world.expecter.step() == 1
+    assert await world.store.overdue_counts() == []
+
+    world.receipts.append(batched)
+    await world.process()
+    assert Counter(type_ for type_, _amount in await _told(world, merchant)) == {
+        "payment_authorized": 1,
+        "payment_succeeded": 2,
+    }
 
 
 async def _insists(world: InboundWorld, merchant: str) -> None:

@@ -75,7 +75,7 @@ async def test_a_payment_that_waits_for_too_long_is_overdue_and_says_so_once() -
 
 @pytest.mark.shows("N07")
 async def test_what_goes_on_at_last_is_overdue_no_more() -> None:
-    """Though it happened before anybody said that it was late."""
+    """Though it happened before anybody said that it was late; at the next look, a second later."""
     world = InboundWorld()
     merchant = await world.merchant()
     await world.connector(merchant, "owngateway")
@@ -83,12 +83,60 @@ async def test_what_goes_on_at_last_is_overdue_no_more() -> None:
     world.advance(timedelta(hours=25).total_seconds())
     await world.expecter.step()
     await _hears(world, merchant, "payment_succeeded", 5, status="succeeded", amount_received=1250)
-    world.advance(3_700.0)
-    await world.expecter.step()
+    world.advance(1.0)
+    assert await world.expecter.step() == 1
     whose = (await world.merchant_itself(merchant)).id
     assert await world.store.overdue(whose, None, Window(limit=10)) == []
     answer = await world.call("GET", f"/v1/merchants/{merchant}/objects/payment/pay_1")
     assert answer.json["state"] == "succeeded"
+
+
+@pytest.mark.shows("N07")
+async def test_what_goes_on_by_what_a_call_has_us_ask_for_is_overdue_no_more() -> None:
+    """Where a provider signs nothing, his answer is the news."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "foloosi", secrets=(), credential="sk_of_an_account_at_foloosi")
+    details = {"transaction_no": "TESTFLSAPI1", "transaction_amount": "12.50", "currency": "AED"}
+
+    async def calls(status: str) -> None:
+        answered = json.dumps({"data": {**details, "status": status}}).encode()
+        world.fetcher.script = lambda _: Fetched(status=200, body=answered)
+        transfer = {"transaction_no": "TESTFLSAPI1", "transaction_status": status}
+        body = json.dumps({"data": {"transfer": transfer}}).encode()
+        await world.hears(merchant, "foloosi", {}, body)
+        await world.process()
+
+    await calls("pending")
+    world.advance(timedelta(hours=25).total_seconds())
+    await world.expecter.step()
+    assert await world.store.overdue_counts() == [("foloosi", 1)]
+    await calls("success")
+    world.advance(1.0)
+    assert await world.expecter.step() == 1
+    assert await world.store.overdue_counts() == []
+
+
+@pytest.mark.shows("N07")
+async def test_what_goes_on_and_waits_again_is_overdue_when_that_takes_too_long() -> None:
+    """Where it waits for the same, and that is said once more, nobody looks, nor asks, for that."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "owngateway")
+    await _hears(world, merchant, "payment_processing", 0)
+    world.advance(timedelta(hours=25).total_seconds())
+    await world.expecter.step()
+    await _hears(world, merchant, "payment_processing", 1, amount=1300)
+    assert [type_ for type_, _ in await _types(world, merchant)] == ["payment_processing"] * 3
+    assert await world.expecter.step() == 0
+    assert await world.store.overdue_counts() == [("owngateway", 1)]
+
+    await _hears(world, merchant, "payment_authorized", 1_440, status="requires_capture")
+    assert await world.expecter.step() == 1
+    assert await world.store.overdue_counts() == []
+    world.advance(timedelta(days=7).total_seconds())
+    assert await world.expecter.step() == 1
+    assert await world.store.overdue_counts() == [("owngateway", 1)]
 
 
 @pytest.mark.shows("N07")

@@ -14,17 +14,19 @@ from tests.support.world import OWNER, World
 
 from payhooks.ids import first_id_at
 from payhooks.model.connector import Connector
+from payhooks.model.expectation import Expectation
 from payhooks.model.receipt import Receipt, ReceiptState
 from payhooks.ports.accepting import Accepted, Arrival, KeyBusy
 from payhooks.ports.controlling import Window
-from payhooks.ports.receiving import Conclusion, Link, ReceiptFilter, Reference, Wait
-from payhooks.storage import statements
+from payhooks.ports.receiving import Conclusion, Link, Moved, ReceiptFilter, Reference, Wait
+from payhooks.storage import documents, statements
 from payhooks.storage.postgres import accepting, concluding
 from payhooks.storage.postgres.concluding import CODES
 from payhooks.storage.postgres.receiving import received
 
 _SQL = statements.load("payhooks.storage.postgres", "receiving.sql")
 _ACCEPT = statements.load("payhooks.storage.postgres", "accepting.sql")["accept_heard"]
+_WRITE = statements.load("payhooks.storage.postgres", "expecting.sql")["write"]
 _ROUNDS = 40
 # Enough that the two statements overlap; unsorted, they then deadlock within these rounds.
 _MET = 60
@@ -100,6 +102,61 @@ async def test_two_processes_that_conclude_the_same_receipts_do_not_deadlock(
             await _conclude(one, *alone)
     done = await inbound.store.receipts(connector.merchant_id, ReceiptFilter(), _ALL)
     assert {receipt.state for receipt in done} == {ReceiptState.PROCESSED}
+
+
+async def test_two_processes_that_hear_of_the_same_overdue_payments_do_not_deadlock(
+    inbound: Inbound, database: str
+) -> None:
+    """A provider was away; of each payment one connector says that it waits, one that it moved."""
+    connector = await inbound.connector(await inbound.world.merchant())
+    expected = [inbound.expectation(connector, f"t-{number}") for number in range(_MET)]
+    for one in expected[::2]:
+        await inbound.expects(one, due_in_s=3_600.0)
+        overdue = msgspec.structs.replace(one, overdue=True)
+        await inbound.store.write_expectation(overdue, due_in_s=3_600.0)
+
+    async def ends(moved: Sequence[Expectation], waits: Sequence[Expectation]) -> list[Conclusion]:
+        receipts = [await inbound.received(connector) for _ in range(2)]
+        conclusion = inbound.conclusion(
+            receipts[0],
+            moved=tuple(
+                Moved(object_type=one.object_type, object_id=one.object_id) for one in moved
+            ),
+        )
+        waiting = tuple(Wait(expectation=one, due_in_s=3_600.0) for one in waits)
+        return [conclusion, inbound.conclusion(receipts[1], waits=waiting)]
+
+    async with open_hand(database) as here, open_hand(database) as there:
+        for _ in range(_ROUNDS):
+            early, late = expected[: _MET // 2], expected[_MET // 2 :]
+            mine, theirs = await ends(late, early), await ends(early, late)
+            await asyncio.gather(_conclude(here, *mine), _conclude(there, *theirs))
+    due = await inbound.store.claim_expectations(limit=2 * _MET, for_s=FOR_S)
+    assert {one.id for one in expected[::2]} <= {one.id for one in due}
+
+
+async def test_news_that_comes_while_its_payment_is_written_as_overdue_is_not_lost(
+    inbound: Inbound, database: str
+) -> None:
+    """What is not overdue yet, where whoever brings the news looks, is so a moment later."""
+    connector = await inbound.connector(await inbound.world.merchant())
+    expected = await inbound.expects(inbound.expectation(connector))
+    await inbound.world.advance(1)
+    assert await inbound.store.claim_expectations(limit=1, for_s=FOR_S)
+    place = (expected.merchant_id, expected.object_type, expected.object_id, expected.id, 0)
+    overdue = msgspec.structs.replace(expected, overdue=True)
+    async with open_hand(database) as judging:
+        await judging.begin()
+        await judging.run(
+            _WRITE, *place, 3_600.0, overdue.overdue, documents.encode(overdue).decode()
+        )
+        told = asyncio.create_task(inbound.moves(expected))
+        await _is_waited_for(judging)
+        await judging.commit()
+        await told
+
+    [due] = await inbound.store.claim_expectations(limit=1, for_s=FOR_S)
+    assert due.overdue
 
 
 async def test_the_counts_of_a_quarantine_stay_true_whoever_takes_from_it(

@@ -16,7 +16,7 @@ from payhooks.model.event import Event
 from payhooks.model.expectation import Expectation
 from payhooks.model.receipt import Receipt, ReceiptState, Verdict
 from payhooks.ports.accepting import Arrival
-from payhooks.ports.receiving import Conclusion, Link, Reference, Wait
+from payhooks.ports.receiving import Conclusion, Link, Moved, Reference, Wait
 from payhooks.storage import statements
 from payhooks.storage.postgres import accepting, concluding
 from payhooks.storage.postgres.concluding import CODES
@@ -227,6 +227,27 @@ async def test_concluding_with_an_event_and_alone_reads_its_own_rows(explained: 
     assert [row["state"] for row in rows] == [_PROCESSED, _PROCESSED]
 
 
+async def test_what_moved_is_found_among_all_that_is_expected_by_its_key(
+    explained: Explained,
+) -> None:
+    """With each news that is told, though mostly nothing is overdue, nor due soon."""
+    first, second = await _two(explained, _RECEIVED)
+    overdue, usual = [Moved(object_type="payment", object_id=n) for n in ("1000", "1001")]
+    await explained.run(
+        _SQL["conclude"],
+        *concluding.parameters([_conclusion(first, usual), _conclusion(second, usual, overdue)]),
+    )
+
+    await _read_few(explained)
+    assert "expectations_pkey" in explained.indexes()
+    assert not {"expectations_due", "expectations_overdue"} & explained.indexes()
+    rows = await explained.run(
+        "SELECT object_id, due_at <= payhooks_now() AS due, heard_again FROM expectations"
+        " WHERE object_id IN ('1000', '1001') ORDER BY object_id"
+    )
+    assert [tuple(row) for row in rows] == [("1000", True, 1), ("1001", False, 0)]
+
+
 async def test_reading_again_and_retiring_read_their_own_rows(explained: Explained) -> None:
     """Retention runs beside the traffic, a slice at a time."""
     states = ([_MERCHANT] * 2, await _two(explained, _QUARANTINE), ["{}"] * 2, [_QUARANTINE])
@@ -262,7 +283,7 @@ def _receipt(number: int, state: ReceiptState) -> Receipt:
     )
 
 
-def _conclusion(receipt_id: ReceiptId) -> Conclusion:
+def _conclusion(receipt_id: ReceiptId, *moved: Moved) -> Conclusion:
     object_id = receipt_id.hex()
     reference = Reference(reference="order-7", object_type="payment", object_id=object_id)
     return Conclusion(
@@ -273,6 +294,7 @@ def _conclusion(receipt_id: ReceiptId) -> Conclusion:
         links=(Link(object_type="charge", object_id=object_id, said=("payment_captured",)),),
         references=(reference,),
         waits=(Wait(expectation=_expectation(object_id), due_in_s=0.0),),
+        moved=moved,
     )
 
 

@@ -99,6 +99,28 @@ SELECT {_LANE}, NULL, now() FROM generate_series(1, {_ROWS});
 """  # noqa: S608 - our own words only
 
 
+_EXPECT = f"""
+ANALYZE expectations;
+INSERT INTO expectations (merchant_id, object_type, object_id, id, connector_id, due_at, overdue,
+  document)
+SELECT {_MERCHANT}, 'payment', n::text, {_ID} || lpad(to_hex(n), 15, '0') || '00000')::uuid,
+  {_LANE}, now() + interval '1 hour', true, '{{}}' FROM generate_series(1, {_ROWS}) n;
+INSERT INTO receipts (merchant_id, id, connector_id, state, document, body)
+SELECT {_MERCHANT}, {_ID} || lpad(to_hex(n), 15, '0') || '00000')::uuid, {_LANE}, 0, '{{}}', ''
+FROM generate_series(1, {_ROWS}) n;
+"""  # noqa: S608 - our own words only
+
+# Of receipts of which nothing else is told.
+_MOVE = """
+SELECT conclude_v1(array_agg(r.merchant_id ORDER BY r.id), array_agg(r.id ORDER BY r.id),
+  array_agg(r.connector_id), array_agg(1::smallint), array_agg(NULL::text), '{}', '{}', '{}', '{}',
+  '{}', '{}', '{}', '{}', array_agg(r.n::int), array_agg('payment'::text),
+  array_agg(r.n::text ORDER BY r.id), array_agg(NULL::uuid), array_agg(NULL::uuid),
+  array_agg(60.0::float8), array_agg(NULL::boolean), array_agg(NULL::text))
+FROM (SELECT *, row_number() OVER (ORDER BY id) AS n FROM receipts WHERE state = 0 LIMIT $1) r
+"""
+
+
 @pytest.fixture
 def database() -> Iterator[str]:
     with postgres_database() as url:
@@ -119,6 +141,20 @@ async def test_leasing_reads_each_event_once_though_nothing_was_counted(hand: Ha
     leased = await hand.lease()
     assert len(leased) == _LEASED
     assert await hand.read_of("events%") <= _LEASED
+
+
+async def test_news_finds_what_is_expected_though_nothing_was_when_that_was_counted(
+    hand: Hand,
+) -> None:
+    """What moves would be looked for in all that is overdue, with each message that comes."""
+    await hand.script(_EXPECT)
+    before = await hand.read_of("expectations")
+    for _ in range(_CUSTOM_PLANS):
+        await hand.run(_MOVE, _LEASED)
+    # To see whether it is overdue, and to have it due.
+    assert await hand.read_of("expectations") - before <= _CUSTOM_PLANS * 2 * _LEASED
+    [row] = await hand.run("SELECT count(*)::int AS count FROM expectations WHERE heard_again > 0")
+    assert row["count"] == _LEASED
 
 
 async def test_settling_reads_its_own_rows_though_none_was_leased_when_they_were_counted(

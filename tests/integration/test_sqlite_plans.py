@@ -164,6 +164,7 @@ def _walks(plan: list[str]) -> list[str]:
         ("concluding", "references_of", 0, ["COVERING INDEX object_references_object"]),
         ("concluding", "unlink", 2, ["heard_receipt (merchant_id=? AND receipt_id=?)"]),
         ("concluding", "forget_names", 3, ["INDEX object_references_object", "h USING PRIMARY"]),
+        ("concluding", "hasten", 3, ["expectations USING PRIMARY KEY"]),
         ("concluding", "make_room", 3, ["expectations USING PRIMARY KEY", "c USING PRIMARY KEY"]),
         ("expecting", "due", 0, ["expectations USING INDEX expectations_due (due_at<?)"]),
         ("expecting", "claim", 3, ["expectations USING PRIMARY KEY"]),

@@ -18,6 +18,7 @@ from payhooks.ports.receiving import (
     ConnectorHealth,
     HeardBefore,
     Link,
+    Moved,
     Remembered,
     Subject,
     Wait,
@@ -205,6 +206,16 @@ class Inbound:
         receipt = await self.received(connector)
         await self.concluded(receipt, waits=(Wait(expectation=expectation, due_in_s=due_in_s),))
         return expectation
+
+    async def moves(self, expectation: Expectation, *others: Expectation) -> None:
+        """Have it told of their objects, with one receipt, that they wait no more."""
+        connector = await self.store.connector(expectation.merchant_id, expectation.connector_id)
+        assert connector is not None
+        moved = [
+            Moved(object_type=one.object_type, object_id=one.object_id)
+            for one in (expectation, *others)
+        ]
+        await self.concluded(await self.received(connector), moved=tuple(moved))
 
 
 def after(receipt: Receipt, conclusion: Conclusion) -> Receipt:

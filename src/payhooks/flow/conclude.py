@@ -10,14 +10,14 @@ import msgspec
 from payhooks.connectors import unified
 from payhooks.connectors.contract import Heard, Provider
 from payhooks.connectors.history import History
-from payhooks.connectors.words import Word, identity_of
+from payhooks.connectors.words import Word, identity_of, object_of
 from payhooks.flow.publication import Publication
 from payhooks.ids import CONNECTOR, RECEIPT, ReceiptId, to_text
 from payhooks.model.connector import Connector
 from payhooks.model.expectation import Expectation
 from payhooks.model.merchant import Merchant
 from payhooks.model.receipt import Receipt, ReceiptState
-from payhooks.ports.receiving import Conclusion, Link, Reference, Remembered, Seen, Wait
+from payhooks.ports.receiving import Conclusion, Link, Moved, Reference, Remembered, Seen, Wait
 
 FAMILY: Final = "owngateway"  # whose words the unified events are
 HISTORY_MAX: Final = 200  # receipts of one object
@@ -150,6 +150,7 @@ def conclusion_of(  # noqa: PLR0913 - what goes into one transaction
         ),
         seen=tuple(due.seen for due in dues),
         waits=tuple(wait for wait in waits if wait is not None),
+        moved=_moved(dues, provider),
     )
 
 
@@ -208,6 +209,30 @@ def ended(
         object_id=about.object_id,
         links=tuple(links),
     )
+
+
+def _moved(dues: Sequence[Due], provider: Provider) -> tuple[Moved, ...]:
+    """Return the objects of which something is told that may end what was waited for."""
+    if not provider.waits:
+        return ()
+    found: set[tuple[str, str]] = set()
+    for due in dues:
+        news = {identity_of(word.message.heard) for word in due.words}
+        said_before: dict[tuple[str, str], str] = {}
+        for word in due.past.words:
+            place = (word.told.object_type, word.told.object_id)
+            before = said_before.get(place)
+            said_before[place] = word.unified
+            # Who judges asks the provider. What says once more that an object waits for the same
+            # must not have it judged, or he would be asked whenever he says so.
+            ends = word.unified not in provider.waits
+            is_other = before in provider.waits and before != word.unified
+            # Also what is superseded: that may be by what is told of another object.
+            if identity_of(word.message.heard) in news and (ends or is_other):
+                found.add(place)
+        # What another receipt told that may not have ended with that: nobody else says it moved.
+        found |= {object_of(said) for said in due.taken}
+    return tuple(Moved(object_type=type_, object_id=id_) for type_, id_ in sorted(found))
 
 
 def _wait(

@@ -20,4 +20,4 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
     due_at: datetime  # overdue then; once overdue, when it is looked at next
     overdue: bool = False
-    heard_again: int = 0  # how often it was heard meanwhile that the object waits
+    heard_again: int = 0  # how often it was heard meanwhile: the object waits, or moved

@@ -52,6 +52,17 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
     due_in_s: float
 
 
+# Nobody claims an expectation for longer: one that is due later is judged by nobody now.
+EXPECTATION_CLAIM_S_MAX: Final = 60.0
+
+
+class Moved(msgspec.Struct, frozen=True, kw_only=True):
+    """That news was told of an object by which it may wait no more, or for something else."""
+
+    object_type: str
+    object_id: str
+
+
 class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a receipt. Written where it is still RECEIVED; the rest goes with that.
 
@@ -73,6 +84,9 @@ class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
     # Each is kept where its object has none yet, or one whose connector is deleted; any other that
     # is there was heard again.
     waits: tuple[Wait, ...] = ()
+    # Before that: what was expected of each before is due now and was heard again, where it is
+    # overdue, or may be judged at the moment by what was known without the news.
+    moved: tuple[Moved, ...] = ()
 
 
 class Rest(msgspec.Struct, frozen=True, kw_only=True):
@@ -264,7 +278,7 @@ class ReceivingStore(Protocol):
     ) -> list[Expectation]:
         """Take what has been due for longest, of no merchant in *skip*.
 
-        It is due again for others after so long.
+        It is due again for others after so long, EXPECTATION_CLAIM_S_MAX at most.
         """
         ...
 

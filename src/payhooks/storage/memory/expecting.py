@@ -6,8 +6,10 @@ from collections.abc import Collection
 import msgspec
 
 from payhooks.ids import ConnectorId, MerchantId
+from payhooks.model.connector import ConnectorStatus
 from payhooks.model.expectation import Expectation
 from payhooks.ports.controlling import Window
+from payhooks.ports.receiving import EXPECTATION_CLAIM_S_MAX, Conclusion
 from payhooks.storage.memory.controlling import page
 from payhooks.storage.memory.rows import from_us, span_us, to_us
 from payhooks.storage.memory.tables import Tables
@@ -22,6 +24,7 @@ class MemoryExpect:
         self, *, limit: int, for_s: float, skip: Collection[MerchantId] = ()
     ) -> list[Expectation]:
         """See ReceivingStore."""
+        assert for_s <= EXPECTATION_CLAIM_S_MAX
         now = self._tables.now()
         due = [
             one
@@ -79,6 +82,34 @@ class MemoryExpect:
     def _write_due(self, expectation: Expectation, due_at: int) -> None:
         due = msgspec.structs.replace(expectation, due_at=from_us(due_at))
         self._tables.expectations[_subject(expectation)] = due
+
+
+def expect(tables: Tables, conclusion: Conclusion) -> None:
+    """Write what is expected by a conclusion, and hasten what it may have brought to an end."""
+    now = tables.now()
+    for moved in conclusion.moved:
+        place = (conclusion.merchant_id, moved.object_type, moved.object_id)
+        kept = tables.expectations.get(place)
+        if kept is None:
+            continue
+        claimed_until = from_us(now + span_us(EXPECTATION_CLAIM_S_MAX))
+        if kept.overdue or kept.due_at <= claimed_until:
+            tables.expectations[place] = msgspec.structs.replace(
+                kept, due_at=min(kept.due_at, from_us(now)), heard_again=kept.heard_again + 1
+            )
+    for wait in conclusion.waits:
+        place = _subject(wait.expectation)
+        kept = tables.expectations.get(place)
+        if kept is None or _is_of_nobody(tables, kept):
+            due_at = from_us(now + span_us(wait.due_in_s))
+            kept = msgspec.structs.replace(wait.expectation, due_at=due_at)
+        else:
+            kept = msgspec.structs.replace(kept, heard_again=kept.heard_again + 1)
+        tables.expectations[place] = kept
+
+
+def _is_of_nobody(tables: Tables, expectation: Expectation) -> bool:
+    return tables.connectors[expectation.connector_id].status is ConnectorStatus.DELETED
 
 
 def _subject(expectation: Expectation) -> tuple[MerchantId, str, str]:

@@ -9,7 +9,6 @@ import msgspec
 from payhooks.ids import ConnectorId, MerchantId, ReceiptId, first_id_at
 from payhooks.model.audit import AuditEntry
 from payhooks.model.connector import Connector, ConnectorStatus
-from payhooks.model.expectation import Expectation
 from payhooks.model.receipt import REPROCESSABLE, Receipt, ReceiptState, Verdict
 from payhooks.ports.controlling import Window
 from payhooks.ports.receiving import (
@@ -24,7 +23,8 @@ from payhooks.ports.receiving import (
     Subject,
 )
 from payhooks.storage.memory.controlling import page
-from payhooks.storage.memory.rows import from_us, span_us
+from payhooks.storage.memory.expecting import expect
+from payhooks.storage.memory.rows import span_us
 from payhooks.storage.memory.tables import Tables
 
 _NOBODY: Final = (None, 0)
@@ -338,7 +338,6 @@ def is_stale(tables: Tables, conclusion: Conclusion) -> bool:
 
 def conclude(tables: Tables, conclusion: Conclusion) -> None:
     """Write what became of a receipt, and what goes with it, where it is still RECEIVED."""
-    now = tables.now()
     merchant_id, id_ = conclusion.merchant_id, conclusion.receipt_id
     receipt = tables.receipts.get(id_)
     if (
@@ -361,16 +360,7 @@ def conclude(tables: Tables, conclusion: Conclusion) -> None:
         tables.links.setdefault(place, {}).setdefault(id_, link.said)
     for reference in conclusion.references:
         tables.references[merchant_id, reference] = None
-    for wait in conclusion.waits:
-        expectation = wait.expectation
-        subject = (merchant_id, expectation.object_type, expectation.object_id)
-        due_at = from_us(now + span_us(wait.due_in_s))
-        kept = tables.expectations.get(subject)
-        if kept is None or _is_of_nobody(tables, kept):
-            kept = msgspec.structs.replace(expectation, due_at=due_at)
-        else:
-            kept = msgspec.structs.replace(kept, heard_again=kept.heard_again + 1)
-        tables.expectations[subject] = kept
+    expect(tables, conclusion)
 
 
 def _heard(tables: Tables, subject: Subject) -> list[HeardBefore]:
@@ -386,10 +376,6 @@ def _heard(tables: Tables, subject: Subject) -> list[HeardBefore]:
         if heard.receipt.connector_id == subject.connector_id
         and heard.receipt.state is ReceiptState.PROCESSED
     ]
-
-
-def _is_of_nobody(tables: Tables, expectation: Expectation) -> bool:
-    return tables.connectors[expectation.connector_id].status is ConnectorStatus.DELETED
 
 
 def _health(tables: Tables, merchant_id: MerchantId, connector_id: ConnectorId) -> ConnectorHealth:

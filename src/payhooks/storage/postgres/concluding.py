@@ -8,7 +8,7 @@ import msgspec
 
 from payhooks.model.receipt import Receipt, ReceiptState
 from payhooks.ports.accepting import Arrival
-from payhooks.ports.receiving import Conclusion, Link
+from payhooks.ports.receiving import EXPECTATION_CLAIM_S_MAX, Conclusion, Link
 from payhooks.storage import documents
 from payhooks.storage.receipts import Fate
 
@@ -81,11 +81,14 @@ def parameters(conclusions: Iterable[Conclusion]) -> list[Sequence[object]]:
     each = sorted(conclusions, key=lambda one: (one.merchant_id, one.receipt_id))
     links = [(at, link) for at, one in enumerate(each, start=1) for link in _distinct(one.links)]
     references = [(at, name) for at, one in enumerate(each, start=1) for name in one.references]
-    waits = [
-        (at, wait.expectation, wait.due_in_s)
-        for at, one in enumerate(each, start=1)
-        for wait in one.waits
+    moved = [(at, place) for at, one in enumerate(each, start=1) for place in one.moved]
+    waits = [(at, wait) for at, one in enumerate(each, start=1) for wait in one.waits]
+    # Of what moved the statement writes nothing but that.
+    expected = [
+        *((at, one.object_type, one.object_id) for at, one in moved),
+        *((at, one.expectation.object_type, one.expectation.object_id) for at, one in waits),
     ]
+    nothing = [None] * len(moved)
     looks = [(at, seen) for at, one in enumerate(each, start=1) for seen in one.seen]
     return [
         [one.merchant_id for one in each],
@@ -101,14 +104,14 @@ def parameters(conclusions: Iterable[Conclusion]) -> list[Sequence[object]]:
         [key(name.reference) for _, name in references],
         [key(name.object_type) for _, name in references],
         [key(name.object_id) for _, name in references],
-        [at for at, _, _ in waits],
-        [key(wait.object_type) for _, wait, _ in waits],
-        [key(wait.object_id) for _, wait, _ in waits],
-        [wait.id for _, wait, _ in waits],
-        [wait.connector_id for _, wait, _ in waits],
-        [due_in_s for _, _, due_in_s in waits],
-        [wait.overdue for _, wait, _ in waits],
-        [documents.encode(wait).decode() for _, wait, _ in waits],
+        [at for at, _, _ in expected],
+        [key(object_type) for _, object_type, _ in expected],
+        [key(object_id) for _, _, object_id in expected],
+        [*nothing, *(wait.expectation.id for _, wait in waits)],
+        [*nothing, *(wait.expectation.connector_id for _, wait in waits)],
+        [*(EXPECTATION_CLAIM_S_MAX for _ in moved), *(wait.due_in_s for _, wait in waits)],
+        [*nothing, *(wait.expectation.overdue for _, wait in waits)],
+        [*nothing, *(documents.encode(wait.expectation).decode() for _, wait in waits)],
         [at for at, _ in looks],
         [key(seen.object_type) for _, seen in looks],
         [key(seen.object_id) for _, seen in looks],

@@ -9,6 +9,7 @@ from payhooks.errors import DamagedError
 from payhooks.ids import ConnectorId, MerchantId
 from payhooks.model.expectation import Expectation
 from payhooks.ports.controlling import Window
+from payhooks.ports.receiving import EXPECTATION_CLAIM_S_MAX
 from payhooks.storage import documents, statements
 from payhooks.storage.postgres.concluding import key
 from payhooks.storage.postgres.connections import Connections, Row
@@ -26,6 +27,7 @@ class PostgresExpect:
         self, *, limit: int, for_s: float, skip: Collection[MerchantId] = ()
     ) -> list[Expectation]:
         """See ReceivingStore."""
+        assert for_s <= EXPECTATION_CLAIM_S_MAX
         found = []
         for row in await self._hearing.call(_SQL["claim"], limit, for_s, list(skip)):
             try:

@@ -13,6 +13,7 @@ from payhooks.model.expectation import Expectation
 from payhooks.model.receipt import Receipt
 from payhooks.ports.controlling import Window
 from payhooks.ports.receiving import (
+    EXPECTATION_CLAIM_S_MAX,
     TOLD_MAX,
     Conclusion,
     HeardBefore,
@@ -139,6 +140,8 @@ def write_conclusions(db: apsw.Connection, conclusions: Sequence[Conclusion], *,
     concluded = [firsts[id_] for (id_,) in written]
     run_many(db, _SQL["link"], [row for one in concluded for row in _links(one)])
     run_many(db, _SQL["call"], [row for one in concluded for row in _references(one)])
+    moved = [row for one in concluded for row in _moved(one)]
+    run_many(db, _SQL["hasten"], moved, (now, now + delay_us(EXPECTATION_CLAIM_S_MAX)))
     expected = [row for one in concluded for row in _expectations(one, now)]
     run_many(db, _SQL["make_room"], [row[:3] for row in expected])
     run_many(db, _SQL["expect"], expected)
@@ -182,6 +185,10 @@ def _references(one: Conclusion) -> list[Row]:
         (one.merchant_id, called.reference, called.object_type, called.object_id)
         for called in one.references
     ]
+
+
+def _moved(one: Conclusion) -> list[Row]:
+    return [(one.merchant_id, moved.object_type, moved.object_id) for moved in one.moved]
 
 
 def _expectations(one: Conclusion, now: int) -> list[Row]:

@@ -18,6 +18,12 @@ VALUES :rows ON CONFLICT DO NOTHING;
 INSERT INTO object_references (merchant_id, reference, object_type, object_id)
 VALUES :rows ON CONFLICT DO NOTHING;
 
+-- What is neither overdue nor due soon nobody judges now, and few of those that move are either.
+-- name: hasten
+UPDATE expectations SET due_at = min(due_at, ?), heard_again = heard_again + 1
+WHERE (overdue = 1 OR due_at <= ?)
+AND (merchant_id, object_type, object_id) IN (VALUES :rows);
+
 -- name: make_room
 DELETE FROM expectations WHERE (merchant_id, object_type, object_id) IN (VALUES :rows)
 AND EXISTS (SELECT 1 FROM connectors AS c WHERE c.merchant_id = expectations.merchant_id

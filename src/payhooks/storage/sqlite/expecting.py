@@ -10,6 +10,7 @@ from payhooks.errors import DamagedError
 from payhooks.ids import ConnectorId, MerchantId
 from payhooks.model.expectation import Expectation
 from payhooks.ports.controlling import Window
+from payhooks.ports.receiving import EXPECTATION_CLAIM_S_MAX
 from payhooks.storage import statements
 from payhooks.storage.documents import decode, encode
 from payhooks.storage.sqlite.connection import (
@@ -36,6 +37,7 @@ class SqliteExpect(Part):
         self, *, limit: int, for_s: float, skip: Collection[MerchantId] = ()
     ) -> list[Expectation]:
         """See ReceivingStore."""
+        assert for_s <= EXPECTATION_CLAIM_S_MAX
 
         def look(db: apsw.Connection) -> list[Row]:
             return rows(db, _SQL["due"], (self._now_us(), blobs(list(skip)), limit))
