@@ -93,7 +93,8 @@ async def test_what_adyen_captures_again_is_told_again(
 @pytest.mark.parametrize("capture", ["automatic", "manual"])
 async def test_what_is_captured_again_and_never_failed_is_no_news(capture: str) -> None:
     """The failure may still come; until then nobody was told that the money had gone."""
-    items = [PAYMENT, _item("CAPTURE", 1), _item("CAPTURE", 3, reason=_AGAIN)]
+    payment = {**PAYMENT, "amount": {"value": 5000, "currency": "EUR"}}
+    items = [payment, _item("CAPTURE", 1), _item("CAPTURE", 3, reason=_AGAIN)]
     events = await _events(capture, items)
     assert [event.type for event in events].count("payment_succeeded") == 1
 

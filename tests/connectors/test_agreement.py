@@ -1,8 +1,9 @@
-"""What came of an object is said with one amount, or a person decides which is right."""
+"""What came of an object is said with one amount, or each is told and somebody is alarmed."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from itertools import permutations
 
 import msgspec
 import pytest
@@ -12,12 +13,12 @@ from tests.support.dialect_events import MERCHANT
 from tests.support.inbound_world import HEARD_AT, InboundWorld
 
 from payhooks.catalogue import CATALOGUE
+from payhooks.connectors.agreement import marked
 from payhooks.connectors.contract import Source
 from payhooks.connectors.history import folded
 from payhooks.connectors.registry import PROVIDERS
 from payhooks.connectors.words import Message
-from payhooks.control import connectors, receipts
-from payhooks.control.connector_draft import ConnectorDraft
+from payhooks.control import receipts
 from payhooks.model.receipt import ReceiptState
 
 pytestmark = pytest.mark.shows("N13")
@@ -28,25 +29,31 @@ _KINDS = {
     "refund_succeeded": ("refund", "refund_id"),
     "payout_success": ("payout", "payout_id"),
 }
-_PROCESSED, _CONFLICTING = ReceiptState.PROCESSED, ReceiptState.CONFLICTING
 
 
 class _World(InboundWorld):
     """An installation whose merchant hears a gateway, and what was told him of it."""
 
     merchant_text: str
-    number = 0
+    count = 0
 
     async def begin(self) -> None:
         self.merchant_text = await self.merchant()
         await self.connector(self.merchant_text, "owngateway")
 
     async def says(
-        self, event: str, amount: object, *, minute: int, object_id: str = "one", **more: object
+        self,
+        event: str,
+        amount: object,
+        *,
+        minute: int,
+        object_id: str = "one",
+        number: int | None = None,  # of the message; none: one of its own
+        **more: object,
     ) -> None:
         kind, id_name = _KINDS.get(event, _KINDS[_SUCCEEDED])
         said = {id_name: object_id, "payment_id": object_id, "amount": amount, "currency": "EUR"}
-        self.number += 1
+        self.count += 1
         await self.hears_event(
             self.merchant_text,
             "owngateway",
@@ -55,7 +62,7 @@ class _World(InboundWorld):
             object_type=kind,
             object_id=object_id,
             at=HEARD_AT + timedelta(minutes=minute),
-            number=self.number,
+            number=self.count + 100 if number is None else number,
         )
         await self.process()
 
@@ -63,17 +70,10 @@ class _World(InboundWorld):
         events = await self.events(self.merchant_text)
         return [(event.type, json.loads(event.data)["amount"]) for event in events]
 
-    async def states(self) -> list[ReceiptState]:
-        return [receipt.state for receipt in await self.stored(self.merchant_text)]
-
-    async def reads_last_again(self, *, despite_conflict: bool = False) -> None:
-        whose = await self.merchant_itself(self.merchant_text)
-        [*_, last] = await self.stored(self.merchant_text)
-        await receipts.reprocess(
-            self.control, self.caller, whose, [last], despite_conflict=despite_conflict
-        )
-        [again] = await self.store.claim_receipts(owner=9, limit=10, for_s=1)
-        await self.normaliser.process(again)
+    async def conflicting(self) -> list[bool]:
+        """Return of each event whether it is marked so."""
+        events = await self.events(self.merchant_text)
+        return [json.loads(event.metadata or b"{}").get("conflicting", False) for event in events]
 
 
 @pytest.fixture
@@ -86,34 +86,42 @@ async def world() -> _World:
 
 @pytest.mark.parametrize("event", sorted(_KINDS))
 @pytest.mark.parametrize("minutes", [(1, 2), (2, 1), (1, 1)], ids=["later", "earlier", "at once"])
-async def test_another_amount_is_not_told_but_alarmed_whichever_came_first(
+async def test_another_amount_is_told_and_alarmed_whichever_came_first(
     world: _World, event: str, minutes: tuple[int, int]
 ) -> None:
-    """In order it vanished without a word; the other way round both were told."""
+    """In order it vanished without a word; the other way round nobody was alarmed."""
     first, second = minutes
     await world.says(event, 1000, minute=first)
+    assert world.telemetry.alarms == []
     await world.says(event, 7777, minute=second)
-    assert await world.told() == [(event, 1000)]
-    assert await world.states() == [_PROCESSED, _CONFLICTING]
-    assert [kind for kind, _ in world.telemetry.alarms] == ["conflicting_receipt"]
+    assert await world.told() == [(event, 1000), (event, 7777)]
+    assert await world.conflicting() == [False, True]
+    assert [kind for kind, _ in world.telemetry.alarms] == ["conflicting_amount"]
     [*_, last] = await world.stored(world.merchant_text)
     assert last.detail is not None
     assert "10.00 EUR" in last.detail
-    assert "77.77 EUR" in last.detail
 
 
-async def test_a_person_has_it_told_all_the_same(world: _World) -> None:
-    """Read again it conflicts as before; insisted on it is told, and stays told once."""
-    await world.says(_SUCCEEDED, 1000, minute=1)
-    await world.says(_SUCCEEDED, 7777, minute=2)
-    await world.reads_last_again()
-    assert await world.states() == [_PROCESSED, _CONFLICTING]
-    await world.reads_last_again(despite_conflict=True)
-    both = [(_SUCCEEDED, 1000), (_SUCCEEDED, 7777)]
-    assert await world.told() == both
-    await world.says(_SUCCEEDED, 1000, minute=3)
-    assert await world.told() == both
-    assert await world.states() == [_PROCESSED] * 3
+async def test_each_amount_is_told_once(world: _World) -> None:
+    """Whoever repeats himself under new ids has said nothing new."""
+    for minute, amount in enumerate([1000, 7777, 1000, 7777, 7777]):
+        await world.says(_SUCCEEDED, amount, minute=minute)
+    assert await world.told() == [(_SUCCEEDED, 1000), (_SUCCEEDED, 7777)]
+    assert len(world.telemetry.alarms) == 1
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+async def test_the_order_of_arrival_changes_nothing_of_what_is_told(
+    world: _World, order: Sequence[int]
+) -> None:
+    """A payment that failed in between has two amounts by right, however late that comes."""
+    said = [(_SUCCEEDED, 1000), ("payment_failed", 1000), (_SUCCEEDED, 900)]
+    for place in order:
+        event, amount = said[place]
+        await world.says(event, amount, minute=place)
+    assert sorted(await world.told()) == sorted(said)
+    # Only who has not heard yet that it failed can be in doubt.
+    assert any(await world.conflicting()) == (order[2] == 1)
 
 
 @pytest.mark.parametrize("amount", [1000, 1000.0, "1000"])
@@ -123,39 +131,21 @@ async def test_the_same_amount_is_no_news_however_it_is_spelled(
     await world.says(_SUCCEEDED, 1000, minute=1)
     await world.says(_SUCCEEDED, amount, minute=2)
     assert await world.told() == [(_SUCCEEDED, 1000)]
-    assert await world.states() == [_PROCESSED] * 2
 
 
 async def test_another_currency_is_another_amount(world: _World) -> None:
     await world.says(_SUCCEEDED, 1000, minute=1)
     await world.says(_SUCCEEDED, 1000, minute=2, currency="USD")
-    assert await world.states() == [_PROCESSED, _CONFLICTING]
+    assert await world.conflicting() == [False, True]
 
 
-async def test_what_failed_in_between_went_through_with_another_amount(world: _World) -> None:
-    """The payment was elsewhere meanwhile: that is another success, and is told."""
+async def test_what_the_object_did_since_hides_no_other_amount(world: _World) -> None:
+    """It went on, and nothing was undone: two amounts are two."""
     await world.says(_SUCCEEDED, 1000, minute=1)
-    await world.says("payment_failed", 1000, minute=2)
-    await world.says(_SUCCEEDED, 900, minute=3)
-    assert await world.told() == [
-        (_SUCCEEDED, 1000),
-        ("payment_failed", 1000),
-        (_SUCCEEDED, 900),
-    ]
-
-
-async def test_what_was_in_between_and_came_late_lets_it_be_read_again(world: _World) -> None:
-    """Nobody could know; the receipt is there, and read again it conflicts no more."""
-    await world.says(_SUCCEEDED, 1000, minute=1)
-    await world.says(_SUCCEEDED, 900, minute=3)
-    whose = await world.merchant_itself(world.merchant_text)
-    [*_, conflicting] = await world.stored(world.merchant_text)
-    assert conflicting.state is _CONFLICTING
-    await world.says("payment_failed", 1000, minute=2)
-    await receipts.reprocess(world.control, world.caller, whose, [conflicting])
-    [again] = await world.store.claim_receipts(owner=9, limit=10, for_s=1)
-    await world.normaliser.process(again)
-    assert (await world.told())[-2:] == [("payment_failed", 1000), (_SUCCEEDED, 900)]
+    await world.says("payment_captured", 1000, minute=2)
+    await world.says(_SUCCEEDED, 7777, minute=3)
+    assert await world.conflicting() == [False, False, True]
+    assert len(world.telemetry.alarms) == 1
 
 
 @pytest.mark.parametrize(
@@ -167,28 +157,30 @@ async def test_what_was_in_between_and_came_late_lets_it_be_read_again(world: _W
         ("payment_captured", [400, 600]),
     ],
 )
-async def test_what_may_have_several_amounts_conflicts_with_none(
+async def test_what_may_have_several_amounts_alarms_nobody(
     world: _World, event: str, amounts: list[int]
 ) -> None:
     for minute, amount in enumerate(amounts):
         await world.says(event, amount, minute=minute)
-    assert await world.states() == [_PROCESSED] * len(amounts)
+    assert not any(await world.conflicting())
+    assert world.telemetry.alarms == []
 
 
 async def test_refunds_of_one_payment_have_amounts_of_their_own(world: _World) -> None:
     for number, amount in enumerate((100, 900)):
         await world.says("refund_succeeded", amount, minute=number, object_id=f"re_{number}")
     assert await world.told() == [("refund_succeeded", 100), ("refund_succeeded", 900)]
+    assert world.telemetry.alarms == []
 
 
 @pytest.mark.parametrize("days", [(1, 2), (2, 1)], ids=["in order", "second first"])
-async def test_a_second_capture_where_there_is_but_one_is_for_a_person(
+async def test_a_second_capture_is_told_where_an_option_says_that_there_is_but_one(
     days: tuple[int, int],
 ) -> None:
-    """The account captures in parts, and its connector says that it does not: nobody was told."""
+    """The account captures in parts, and its connector says that it does not."""
     world = InboundWorld()
     merchant = await world.merchant()
-    adyen = await world.connector(merchant, "adyen", secrets=(KEY,), options={"capture": "manual"})
+    await world.connector(merchant, "adyen", secrets=(KEY,), options={"capture": "manual"})
     for value, day in zip((400, 600), days, strict=True):
         item = {
             **PAYMENT,
@@ -198,40 +190,81 @@ async def test_a_second_capture_where_there_is_but_one_is_for_a_person(
             "eventDate": f"2026-11-0{day}T12:00:00+01:00",
             "amount": {"value": value, "currency": "EUR"},
         }
-        await world.hears(merchant, "adyen", {}, batch(signed(item)).body)
-        await world.process()
-    stored = await world.stored(merchant)
-    assert [receipt.state for receipt in stored] == [_PROCESSED, _CONFLICTING]
-
-    # With the option mended both are parts.
-    whose = await world.merchant_itself(merchant)
-    draft = ConnectorDraft(options={"capture": "manual_multiple"})
-    adyen = await connectors.edit(world.control, world.caller, whose, adyen, draft, if_version=None)
-    world.directory.outdate(whose.id)
-    done = await receipts.reprocess_all(
-        world.control, world.caller, whose, adyen, states=[_CONFLICTING]
-    )
-    assert done.done == 1
-    [again] = await world.store.claim_receipts(owner=9, limit=10, for_s=1)
-    await world.normaliser.process(again)
+        for _ in range(2):
+            await world.hears(merchant, "adyen", {}, batch(signed(item)).body)
+            await world.process()
     events = await world.events(merchant)
-    assert [(one.type, json.loads(one.data)["amount"]) for one in events] == [
-        (_SUCCEEDED, 400),
-        ("payment_captured", 600),
-    ]
+    told = [(one.type, json.loads(one.data)["amount"]) for one in events]
+    assert told == [(_SUCCEEDED, 400), (_SUCCEEDED, 600)]
+    assert [kind for kind, _ in world.telemetry.alarms] == ["conflicting_amount"]
 
 
-async def test_what_was_told_before_anybody_remembers_the_message_still_counts(
-    world: _World,
+@pytest.mark.parametrize("statuses", [("PENDING", "VALIDATED"), ("VALIDATED", "PENDING")])
+async def test_a_payin_that_is_accepted_with_another_amount_than_it_began_with(
+    statuses: tuple[str, str],
+) -> None:
+    """To an account of Treezor's older generation each state of a payin means that."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "treezor", options={"payins": "legacy"})
+    amounts = {"PENDING": "10.00", "VALIDATED": "12.00"}
+    words = {"PENDING": "payin.create", "VALIDATED": "payin.update"}
+    for number, status in enumerate(statuses):
+        at = HEARD_AT + timedelta(minutes=1 if status == "PENDING" else 2)
+        payin = {
+            "payinId": "9001",
+            "payinStatus": status,
+            "amount": amounts[status],
+            "currency": "EUR",
+            "modifiedDate": f"{at:%Y-%m-%d %H:%M:%S}",
+        }
+        await world.hears_event(
+            merchant,
+            "treezor",
+            words[status],
+            {"payins": [payin]},
+            object_type="payin",
+            object_id="9001",
+            at=at,
+            number=number,
+        )
+        await world.process()
+    told = [json.loads(event.data)["amount"] for event in await world.events(merchant)]
+    assert sorted(told) == [1000, 1200]
+    assert [kind for kind, _ in world.telemetry.alarms] == ["conflicting_amount"]
+
+
+@pytest.mark.parametrize("between", [None, "payment_authorized"])
+async def test_what_was_told_counts_where_nobody_has_its_message_any_more(
+    world: _World, between: str | None
 ) -> None:
     """Its receipt is gone after some months; what was told of it is kept for longer."""
     await world.says(_SUCCEEDED, 1000, minute=1)
     world.advance(10 * 86_400)
     before = world.control.clock.now() - timedelta(days=1)
     assert await world.store.retire_receipts(before=before, limit=10) == 1
-    await world.says(_SUCCEEDED, 7777, minute=2)
-    assert await world.told() == [(_SUCCEEDED, 1000)]
-    assert await world.states() == [_CONFLICTING]
+    if between is not None:
+        await world.says(between, 1000, minute=2)
+    await world.says(_SUCCEEDED, 7777, minute=3)
+    assert (await world.told())[-1] == (_SUCCEEDED, 7777)
+    assert (await world.conflicting())[-1]
+    assert len(world.telemetry.alarms) == 1
+
+
+async def test_what_a_person_has_insisted_on_is_no_question_any_more(world: _World) -> None:
+    """Under one id two amounts wait for him; told, the second is an amount as any other."""
+    await world.says(_SUCCEEDED, 1000, minute=1, number=1)
+    await world.says(_SUCCEEDED, 7777, minute=1, number=1)
+    whose = await world.merchant_itself(world.merchant_text)
+    [*_, last] = await world.stored(world.merchant_text)
+    assert last.state is ReceiptState.CONFLICTING
+    await receipts.reprocess(world.control, world.caller, whose, [last], despite_conflict=True)
+    [again] = await world.store.claim_receipts(owner=9, limit=10, for_s=1)
+    await world.normaliser.process(again)
+    await world.says(_SUCCEEDED, 7777, minute=3)
+    assert await world.told() == [(_SUCCEEDED, 1000), (_SUCCEEDED, 7777)]
+    assert await world.conflicting() == [False, False]
+    assert [kind for kind, _ in world.telemetry.alarms] == ["conflicting_receipt"]
 
 
 def _samples() -> Iterator[str]:
@@ -263,4 +296,6 @@ def test_no_provider_disagrees_with_himself_by_repeating(name: str) -> None:
         merchant_id=MERCHANT.id,
         now=sample.now,
     )
-    assert past.disagreements == ()
+    assert [word.conflicting for word in marked(past.words, past.words, ())] == [""] * len(
+        past.words
+    )

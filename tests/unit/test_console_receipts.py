@@ -310,7 +310,7 @@ async def test_what_waits_for_a_person_stands_on_the_overview(world: HearingCons
     await kept(world, receipt, state=ReceiptState.REFUSED)
     seen = await browser.get("/console/overview")
     told = read(seen.text.partition(f"<h2>{heading}")[2])
-    assert "Conflicting 2 The provider had said something else before." in told
+    assert "Conflicting 2 The provider had said something else under the same id." in told
     assert "Refused 1 It was read" in told
     assert "Undecodable" not in told
     assert 'href="/console/receipts?state=conflicting"' in seen.text

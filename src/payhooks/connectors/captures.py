@@ -4,7 +4,7 @@ Whoever let go of the rest, or of one capture, takes nothing back of another one
 counted by captures, and not read from the state that the last message left.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 import msgspec
@@ -31,7 +31,7 @@ class Captures:
     """The captures of one object. Tell it the messages in the provider's time."""
 
     def __init__(
-        self, told: Collection[str], *, standing: int, identify: Callable[[Heard], str]
+        self, told: Iterable[str], *, standing: int, identify: Callable[[Heard], str]
     ) -> None:
         """Begin with the captures that stand of messages that nobody has any more.
 

@@ -12,7 +12,7 @@ import msgspec
 
 from payhooks.catalogue import Catalogue
 from payhooks.catalogue.object_state import Entry, Mark, ObjectState, fold
-from payhooks.connectors.agreement import Agreement, Disagreement, since
+from payhooks.connectors.agreement import Amounts
 from payhooks.connectors.captures import Captures, Standing, brings_money
 from payhooks.connectors.contract import Heard, Options, Provider, Told
 from payhooks.connectors.owed import Owed
@@ -37,7 +37,6 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
 
     state: ObjectState
     words: tuple[Word, ...]  # in the provider's time
-    disagreements: tuple[Disagreement, ...]
 
 
 def folded(  # noqa: PLR0913 - whose words, which, and what they are folded over
@@ -64,23 +63,25 @@ def folded(  # noqa: PLR0913 - whose words, which, and what they are folded over
     events = [_as_event(message.heard, at, merchant_id) for at, message in enumerate(messages)]
     of_event = {event.id: message for event, message in zip(events, messages, strict=True)}
     state = fold(events, catalogue, now=now)
-    captures = Captures(
-        [message_in(kept) for kept in ancient],
-        standing=provider.standing([event_in(kept) for kept in ancient], options),
-        identify=_in_hexadecimal,
-    )
+    standing = provider.standing([event_in(kept) for kept in ancient], options)
+    captures = Captures(map(message_in, ancient), standing=standing, identify=_in_hexadecimal)
     places = list(_places(state, of_event, captures))
     last_move = _last(place.entry.moved for place in places)
     last_whole = _last(place.moves_whole for place in places)
     owed = Owed([*said, *ancient])
-    agreement, words = Agreement(), []
+    amounts, words = Amounts(), []
 
     def means_alone(place: _Place, *, captured: bool) -> str | None:
         [alone] = fold([place.entry.event], catalogue, now=now).entries
         return provider.means(alone, options, captured=captured)
 
+    def with_another_amount(place: _Place) -> str | None:
+        heard, unified = place.message.heard, means_alone(place, captured=False)
+        told = _told(provider, heard, unified, options, must=False)
+        return unified if amounts.differ(heard, unified, told) else None
+
     for at, place in enumerate(places):
-        message, identity = place.message, _in_hexadecimal(place.message.heard)
+        message = place.message
         if message.insisted:
             # By itself, as it was judged to conflict: among the others it may look like a repeat.
             unified = means_alone(place, captured=False)
@@ -88,15 +89,14 @@ def folded(  # noqa: PLR0913 - whose words, which, and what they are folded over
             unified = _meaning(provider, place, options)
         if unified is None and owed and at >= last_move:
             once_more = means_alone(place, captured=place.standing.after)
-            unified = once_more if owed.settle(once_more, identity) else None
-        repeats = agreement and not place.entry.moved
-        says = unified or (means_alone(place, captured=False) if repeats else None)
-        is_new = newest in {None, message.receipt_id} and not owed.was_told(identity)
-        must = is_new and unified is not None
-        told = None if says is None else _told(provider, message.heard, says, options, must=must)
-        agreement.hear(message, says, told, moved=place.entry.moved)
+            unified = once_more if owed.settle(once_more, message) else None
+        if unified is None and amounts:
+            unified = with_another_amount(place)
+        must = newest in {None, message.receipt_id} and not owed.was_told(message)
+        told = _told(provider, message.heard, unified, options, must=must)
         if unified is None or told is None:
             continue
+        amounts.note(message.heard, unified, told)
         beside = place.standing.before and unified not in _ENDS
         word = Word(
             message=message,
@@ -108,8 +108,7 @@ def folded(  # noqa: PLR0913 - whose words, which, and what they are folded over
         )
         owed.note(word)
         words.append(word)
-    disagreements = (*agreement.disagreements, *since(words, ancient))
-    return History(state=state, words=tuple(words), disagreements=disagreements)
+    return History(state=state, words=tuple(words))
 
 
 class _Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,9 +166,11 @@ def _meaning(provider: Provider, place: _Place, options: Options) -> str | None:
 
 
 def _told(
-    provider: Provider, heard: Heard, unified: str, options: Options, *, must: bool
+    provider: Provider, heard: Heard, unified: str | None, options: Options, *, must: bool
 ) -> Told | None:
-    """Return what an event says; None where it cannot be said, and need not be."""
+    """Return what an event says; None where there is none, or it cannot and need not be said."""
+    if unified is None:
+        return None
     try:
         return provider.tell(heard, unified, options)
     except InvalidError:

@@ -8,7 +8,7 @@ money was told of the object, that may be the same money, and nothing is owed.
 from collections.abc import Collection
 from typing import Final
 
-from payhooks.connectors.words import Word, event_in, identity_of, message_in
+from payhooks.connectors.words import Message, Word, event_in, identity_of, message_in
 
 _MONEY: Final = frozenset(
     {"payment_captured", "payment_succeeded", "refund_succeeded", "payout_success"}
@@ -28,20 +28,19 @@ class Owed:
         """Whether anything is."""
         return bool(self._owed)
 
-    def was_told(self, message: str) -> bool:
+    def was_told(self, message: Message) -> bool:
         """Whether something was told of a message."""
-        return message in self._told
+        return identity_of(message.heard).hex() in self._told
 
     def note(self, word: Word) -> None:
         """Take in what a message means; what is news each time is not owed."""
-        was_told = identity_of(word.message.heard).hex() in self._told
         is_news = word.unified not in self._events and not self._events & _MONEY
-        if was_told and is_news and not word.each_time:
+        if self.was_told(word.message) and is_news and not word.each_time:
             self._owed.add(word.unified)
 
-    def settle(self, unified: str | None, message: str) -> bool:
+    def settle(self, unified: str | None, message: Message) -> bool:
         """Return whether a message that says the event once more is the one to tell it."""
-        if unified not in self._owed or message in self._told:
+        if unified not in self._owed or self.was_told(message):
             return False
         self._owed.discard(unified)
         return True

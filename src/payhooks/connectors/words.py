@@ -39,6 +39,12 @@ class Word(msgspec.Struct, frozen=True, kw_only=True):
     correction: bool  # it takes back what was final
     beside: bool = False  # other captures stand, and it leaves them as they are
     number: int = 0  # among equal ones, from 1, once it is chosen to be told
+    conflicting: str = ""  # another amount with which the same was said
+
+    @property
+    def heard(self) -> Heard:
+        """What it tells."""
+        return self.message.heard
 
     @property
     def meaning(self) -> str:

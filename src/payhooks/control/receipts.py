@@ -52,6 +52,8 @@ _AT_ONCE: Final = 20  # of the largest size, 20 MiB
 # Whoever forges names what is to be fetched; more of it is not asked for in one go, and with the
 # first that names more a walk ends.
 _MATERIALS_MAX: Final = 10
+# Whether one that conflicts is news a person decides, of each by itself.
+_WITHOUT_ASKING: Final = REPROCESSABLE - {ReceiptState.CONFLICTING}
 # With it, and PayPal's way to sign, whoever reads could have what he wrote taken for PayPal's.
 _NOT_SHOWN: Final = frozenset({"paypal-transmission-sig"})
 _HIDDEN: Final = "(kept, not shown)"
@@ -134,8 +136,8 @@ async def reprocess(
     """Have receipts read again; return how many. Either all can be, or none is touched.
 
     Raises:
-        WrongStateError: One was read, is still not verified (this says why), or does not conflict
-            although it is to be told despite that.
+        WrongStateError: One was read, is still not verified (this says why), conflicts, or does
+            not although it is to be told despite that.
         UnavailableError: What it is verified with cannot be had now.
 
     """
@@ -173,14 +175,14 @@ async def reprocess_all(  # noqa: PLR0913 - every part is named at the call site
 ) -> Reprocessed:
     """Have the connector's receipts in these states read again, *limit* at most, oldest first.
 
-    Those that are still not verified stay where they are; those that still conflict go back there.
+    Those that are still not verified stay where they are.
 
     Raises:
         InvalidError: Receipts in one of these states are not read again.
 
     """
-    if not states or not set(states) <= REPROCESSABLE:
-        detail = f"There are: {', '.join(sorted(REPROCESSABLE))}."
+    if not states or not set(states) <= _WITHOUT_ASKING:
+        detail = f"There are: {', '.join(sorted(_WITHOUT_ASKING))}."
         raise InvalidError.at("/states", "not_reprocessable", detail)
     judge = await _Judge.with_keys(control, merchant, connector)
     walk = _Walk(judge, control.clock.now(), after=after, limit=limit)
@@ -212,8 +214,14 @@ async def reprocess_all(  # noqa: PLR0913 - every part is named at the call site
 def _demand_state(receipt: Receipt, *, despite_conflict: bool) -> None:
     if receipt.state not in REPROCESSABLE:
         raise WrongStateError(f"A receipt that is {receipt.state} is not read again.")
-    if despite_conflict and receipt.state is not ReceiptState.CONFLICTING:
+    conflicts = receipt.state is ReceiptState.CONFLICTING
+    if despite_conflict and not conflicts:
         raise WrongStateError("This receipt does not conflict with another.")
+    if conflicts and not despite_conflict:
+        detail = "Read again it still would; despite_conflict has it told all the same."
+        raise WrongStateError(
+            f"This receipt conflicts with what the provider said before. {detail}"
+        )
 
 
 def _anew(receipt: Receipt, verdict: Verdict, now: datetime, *, despite_conflict: bool) -> Receipt:

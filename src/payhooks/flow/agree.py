@@ -1,6 +1,6 @@
 """Whether a receipt says what its provider said before; where not, a person decides. Pure."""
 
-from collections.abc import Collection, Container, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import msgspec
@@ -11,7 +11,6 @@ from payhooks.connectors.contract import Heard
 from payhooks.connectors.history import History
 from payhooks.connectors.words import (
     Message,
-    distinct,
     identity_of,
     meaning_in,
     message_in,
@@ -22,7 +21,7 @@ from payhooks.model.receipt import Receipt
 
 
 class ContradictedError(Exception):
-    """The provider said otherwise before. Its text is a sentence for people."""
+    """The provider said otherwise before, under the same id."""
 
 
 class Folding(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,16 +77,13 @@ class Folding(msgspec.Struct, frozen=True, kw_only=True):
         if len(read(self.account, receipt)) == 1:
             return [insisted(receipt, heard, alone=True) for heard in group]
         known = by_identity(earlier)
-        new = [message_of(receipt, heard) for heard in group]
-        past = self.history(distinct([*earlier, *new]), ancient=ancient)
-        disputed = {identity for one in past.disagreements for identity in one.messages}
         found = []
-        for heard, message in zip(group, new, strict=True):
-            identity = identity_of(heard)
+        for heard in group:
+            message, identity = message_of(receipt, heard), identity_of(heard)
             if identity in known:
                 conflicts = self.contradicts(message, known[identity])
             else:
-                conflicts = identity in disputed or self._is_other_money(message, ancient)
+                conflicts = self._is_other_money(message, ancient)
             found.append(insisted(receipt, heard, alone=False) if conflicts else heard)
         return found
 
@@ -112,22 +108,4 @@ def demand_one_meaning(
     for message in new:
         other = known.get(identity_of(message.heard))
         if other is not None and folding.contradicts(message, other):
-            words = "The provider said otherwise under the same id before; nothing was told."
-            raise ContradictedError(words)
-
-
-def demand_one_amount(past: History, new: Sequence[Message], known: Container[str]) -> None:
-    """Return if what came of each object is said with one amount, as far as that is new.
-
-    *known* are identities, in hexadecimal: what was heard before stays as it was judged.
-
-    Raises:
-        ContradictedError: It is said with two.
-
-    """
-    asked = [identity_of(message.heard) for message in new if not message.insisted]
-    fresh = {identity for identity in asked if identity.hex() not in known}
-    for disagreement in past.disagreements:
-        if not disagreement.messages.isdisjoint(fresh):
-            words = f"The provider says {disagreement.words}, and of nothing that undid the first"
-            raise ContradictedError(f"{words}; nothing was told.")
+            raise ContradictedError

@@ -62,9 +62,12 @@ def publication_of(
         "receipt": to_text(RECEIPT, word.message.receipt_id),
         "word": heard.word,
     }
-    for name, is_so in (("superseded", word.superseded), ("correction", word.correction)):
-        if is_so:
-            metadata[name] = True
+    marks = {
+        "superseded": word.superseded,
+        "correction": word.correction,
+        "conflicting": word.conflicting != "",
+    }
+    metadata |= {name: True for name, is_so in marks.items() if is_so}
     return Publication(
         type=word.unified,
         family=FAMILY,
@@ -131,8 +134,8 @@ def conclusion_of(  # noqa: PLR0913 - what goes into one transaction
                 links.setdefault(place, Link(object_type=place[0], object_id=place[1]))
     repeated = all(due.repeated and not due.words for due in dues)
     first = dues[0].heard
-    if detail is None and not repeated and not any(due.words for due in dues):
-        detail = NO_NEWS
+    if detail is None and not repeated:
+        detail = _doubt(dues) if any(due.words for due in dues) else NO_NEWS
     waits = [_wait(receipt, due, provider, new_id=new_id, now=now) for due in dues]
     return Conclusion(
         merchant_id=receipt.merchant_id,
@@ -152,6 +155,16 @@ def conclusion_of(  # noqa: PLR0913 - what goes into one transaction
         waits=tuple(wait for wait in waits if wait is not None),
         moved=_moved(dues, provider),
     )
+
+
+def _doubt(dues: Sequence[Due]) -> str | None:
+    """Return what somebody has to ask the provider about what is told; None: nothing."""
+    doubted = (word for due in dues for word in due.words if word.conflicting)
+    word = next(doubted, None)
+    if word is None:
+        return None
+    other = f"{word.unified} was said of {word.conflicting} as well"
+    return f"{other}. Both were told: ask the provider which is right."
 
 
 def seen_of(about: Heard, before: Remembered) -> Seen:

@@ -81,9 +81,10 @@ class Normaliser:
                 await self._teller.conclude(account, told)
             else:
                 await self._teller.tell(account, receipt, told)
-        except ContradictedError as error:
+        except ContradictedError:
+            words = "The provider said otherwise under the same id before; nothing was told."
             await self._teller.conclude(
-                account, ended(receipt, ReceiptState.CONFLICTING, str(error), heards[0])
+                account, ended(receipt, ReceiptState.CONFLICTING, words, heards[0])
             )
             self._telemetry.alarmed("conflicting_receipt", to_text(RECEIPT, receipt.id))
         except InvalidError as error:

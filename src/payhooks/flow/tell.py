@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from payhooks import ids
+from payhooks.connectors.agreement import marked
 from payhooks.connectors.contract import Heard
 from payhooks.connectors.untold import untold
 from payhooks.connectors.words import (
@@ -38,7 +39,7 @@ from payhooks.errors import (
     UnavailableError,
 )
 from payhooks.flow.accept import Acceptor
-from payhooks.flow.agree import Folding, demand_one_amount, demand_one_meaning
+from payhooks.flow.agree import Folding, demand_one_meaning
 from payhooks.flow.ask import Outcome, outcome_of
 from payhooks.flow.conclude import (
     FAMILY,
@@ -60,7 +61,7 @@ from payhooks.flow.messages import (
     subject_of,
 )
 from payhooks.flow.publication import Publication, Published
-from payhooks.ids import MERCHANT, to_text
+from payhooks.ids import MERCHANT, RECEIPT, to_text
 from payhooks.model.receipt import Receipt, ReceiptState
 from payhooks.ports.receiving import Conclusion, Seen, Subject
 from payhooks.ports.telemetry import Telemetry
@@ -138,6 +139,7 @@ class Teller:
                     is_newest = unkept is None
                 else:
                     if ended_as is not None:
+                        self._alarm(receipt, telling)
                         return outcome_of(ended_as) if is_newest else None
                 await asyncio.sleep(_FOLD_AGAIN_S)
         raise UnavailableError("others tell of the same object all the time")
@@ -226,13 +228,8 @@ class Teller:
         heard = {identity_of(message.heard) for message in messages}
         # Told with a receipt that is there, of messages whose own are not any more.
         gone = told_of_others(kept, heard)
-        past = folding.history(
-            messages,
-            said=[*said, *taken],
-            ancient=list(dict.fromkeys([*before.ancient, *gone])),
-        )
-        if not receipt.is_answer:
-            demand_one_amount(past, new, known)
+        long_ago = list(dict.fromkeys([*before.ancient, *gone]))
+        past = folding.history(messages, said=[*said, *taken], ancient=long_ago)
         # One that is not heard yet may change what is due, and is waited for. Unless it comes no
         # more: it was told in part, and then nobody was to hear of it.
         waited = self._control.clock.now() - receipt.received_at
@@ -252,7 +249,7 @@ class Teller:
             heard=about,
             seen=seen_of(about, before),
             past=past,
-            words=untold(past.words, said, ancient),
+            words=marked(untold(past.words, said, ancient), past.words, long_ago),
             taken=tuple(taken),
             repeated=all(identity_of(message.heard).hex() in known for message in new),
         )
@@ -311,6 +308,11 @@ class Teller:
             raise HistoryMovedError("more was heard of the object meanwhile")
         self._count(account, conclusion)
         return conclusion
+
+    def _alarm(self, receipt: Receipt, telling: Telling) -> None:
+        """Have somebody look at money that was told with two amounts."""
+        if any(word.conflicting for word in telling.words):
+            self._telemetry.alarmed("conflicting_amount", to_text(RECEIPT, receipt.id))
 
     def _count(self, account: Account, conclusion: Conclusion) -> None:
         waited_s = ids.age_s(conclusion.receipt_id, self._control.clock.now())

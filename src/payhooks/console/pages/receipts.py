@@ -37,7 +37,7 @@ STATES: Final[Mapping[ReceiptState, tuple[str, str]]] = {
     ReceiptState.DUPLICATE: ("plain", "The provider had said so before; nothing is told twice."),
     ReceiptState.CONFLICTING: (
         "bad",
-        "The provider had said something else before. Ask there which is right.",
+        "The provider had said something else under the same id. Ask there which is right.",
     ),
     ReceiptState.IGNORED: ("plain", "The connector does not hear such events, or it was a test."),
     ReceiptState.UNMAPPED: ("wait", "It is the provider's, but nothing is known of this event."),
