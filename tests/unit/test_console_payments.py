@@ -130,7 +130,7 @@ async def test_marks_are_told_in_plain_words(world: ConsoleWorld) -> None:
     for words in (
         "It came late: newer news of this had come before.",
         "A correction: what was final is not any more.",
-        "Told once more; nothing changed by it.",
+        "Told once more, in the state that it had brought about.",
         "Unexpected in this state; taken as it was told.",
     ):
         assert words in text

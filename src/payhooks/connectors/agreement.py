@@ -44,9 +44,14 @@ class _Money(NamedTuple):
 class Amounts:
     """With which amounts it was said of objects that something went through."""
 
-    def __init__(self) -> None:
-        """Begin with nothing said."""
+    def __init__(self, ancient: Sequence[str]) -> None:
+        """Begin with what was told of messages that nobody has any more."""
         self._said: dict[tuple[str, str, str], set[_Money]] = {}
+        for kept in ancient:
+            money = amount_in(kept)
+            if event_in(kept) in _WENT_THROUGH and money is not None:
+                place = (event_in(kept), *object_of(kept))
+                self._said.setdefault(place, set()).add(_Money(*money))
 
     def __bool__(self) -> bool:
         """Whether there is anything that could be said again with another."""

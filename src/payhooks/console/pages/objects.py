@@ -32,7 +32,7 @@ MARKS: Final = {
     Mark.SUPERSEDED: ("late", "It came late: newer news of this had come before."),
     Mark.CORRECTION: ("correction", "A correction: what was final is not any more."),
     Mark.IRREGULAR: ("unexpected", "Unexpected in this state; taken as it was told."),
-    Mark.REPEATED: ("repeated", "Told once more; nothing changed by it."),
+    Mark.REPEATED: ("repeated", "Told once more, in the state that it had brought about."),
 }
 
 
