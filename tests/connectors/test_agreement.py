@@ -124,32 +124,26 @@ async def test_the_order_of_arrival_changes_nothing_of_what_is_told(
     assert any(await world.conflicting()) == (order[2] == 1)
 
 
-async def test_an_amount_that_comes_with_a_move_as_well_is_told_once(world: _World) -> None:
-    """Whether somebody said it in between as a repeat or not: it is the same money."""
-    for minute, (event, amount) in enumerate(
-        [
-            (_SUCCEEDED, 1200),
-            (_SUCCEEDED, 1000),
-            ("payment_captured", 700),
-            (_SUCCEEDED, 1000),
-        ]
-    ):
+async def test_what_goes_through_after_it_failed_is_told_whatever_amount_was_said_before(
+    world: _World,
+) -> None:
+    """That a repeat had named it makes the last word of the payment no repeat."""
+    said = [(_SUCCEEDED, 1200), (_SUCCEEDED, 1000), ("payment_failed", 1200), (_SUCCEEDED, 1000)]
+    for minute, (event, amount) in enumerate(said):
         await world.says(event, amount, minute=minute)
-    told = await world.told()
-    assert told.count((_SUCCEEDED, 1000)) == 1
-    assert told.count((_SUCCEEDED, 1200)) == 1
+    assert await world.told() == said
 
 
-async def test_a_repeat_that_told_nothing_tells_nothing_after_months(world: _World) -> None:
-    """Its receipt and the others' are gone, and it comes once more behind another amount."""
+@pytest.mark.parametrize("fresh", [1200, 1000])
+async def test_amounts_that_were_told_are_known_after_months(world: _World, fresh: int) -> None:
+    """The receipts are gone, and it is said once more, alone or behind another amount."""
     await world.says(_SUCCEEDED, 1000, minute=1)
-    await world.says(_SUCCEEDED, 1000, minute=2, number=7)
+    await world.says(_SUCCEEDED, 1200, minute=2)
     world.advance(10 * 86_400)
     before = world.control.clock.now() - timedelta(days=1)
     assert await world.store.retire_receipts(before=before, limit=10) == 2
-    await world.says(_SUCCEEDED, 1200, minute=3)
-    await world.says(_SUCCEEDED, 1000, minute=2, number=7)
-    await world.says(_SUCCEEDED, 1000, minute=4)
+    for minute, amount in enumerate([fresh, 1000, 1200], start=3):
+        await world.says(_SUCCEEDED, amount, minute=minute)
     assert await world.told() == [(_SUCCEEDED, 1000), (_SUCCEEDED, 1200)]
 
 

@@ -69,8 +69,7 @@ def folded(  # noqa: PLR0913 - whose words, which, and what they are folded over
     last_move = _last(place.entry.moved for place in places)
     last_whole = _last(place.moves_whole for place in places)
     owed = Owed([*said, *ancient])
-    amounts, further = Amounts(ancient), set[int]()
-    words: list[Word] = []
+    amounts, words = Amounts(ancient), []
 
     def means_alone(place: _Place, *, captured: bool) -> str | None:
         [alone] = fold([place.entry.event], catalogue, now=now).entries
@@ -91,8 +90,7 @@ def folded(  # noqa: PLR0913 - whose words, which, and what they are folded over
         if unified is None and owed and at >= last_move:
             once_more = means_alone(place, captured=place.standing.after)
             unified = once_more if owed.settle(once_more, message) else None
-        is_further = unified is None and bool(amounts)
-        if is_further:
+        if unified is None and amounts:
             unified = with_another_amount(place)
         must = newest in {None, message.receipt_id} and not owed.was_told(message)
         told = _told(provider, message.heard, unified, options, must=must)
@@ -102,10 +100,8 @@ def folded(  # noqa: PLR0913 - whose words, which, and what they are folded over
         last = last_whole if brings_money(message.heard) else last_move
         word = _word(place, unified, told, superseded=at < last)
         owed.note(word)
-        if is_further:
-            further.add(len(words))
         words.append(word)
-    return History(state=state, words=_once(words, further))
+    return History(state=state, words=tuple(words))
 
 
 class _Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,14 +170,6 @@ def _told(
         if must:
             raise
         return None
-
-
-def _once(words: Sequence[Word], further: Collection[int]) -> tuple[Word, ...]:
-    """Return the words without those of the *further* ones, by place, that others say as well."""
-    said = {word.meaning for at, word in enumerate(words) if at not in further}
-    return tuple(
-        word for at, word in enumerate(words) if at not in further or word.meaning not in said
-    )
 
 
 def _word(place: _Place, unified: str, told: Told, *, superseded: bool) -> Word:

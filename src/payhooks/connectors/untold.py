@@ -1,7 +1,7 @@
 """Which words of an object are still to be told, after all that was told of it. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import count
+from itertools import count, takewhile
 
 import msgspec
 
@@ -100,9 +100,20 @@ def _said_again(words: Sequence[Word], said: set[str], ancient: Sequence[str]) -
         own = (word.meaning, _message_of(word))
         if kept in same or own in lately or word.each_time:
             continue
-        if meaning_in(kept) == word.meaning:
-            again.add(retold(kept, own[1]))
+        again.update(retold(one, own[1]) for one in _last(ancient, kept, word.meaning))
     return again
+
+
+def _last(ancient: Sequence[str], kept: str, meaning: str) -> Iterator[str]:
+    """Yield what was told last of an object, *kept*, if it means that.
+
+    Said of several amounts one after the other, it is each of them.
+    """
+    of_object = (one for one in reversed(ancient) if object_of(one) == object_of(kept))
+    for one in takewhile(lambda one: event_in(one) == event_in(kept), of_object):
+        if meaning_in(one) == meaning:
+            yield one
+            return
 
 
 def _what_and_whose(said: str) -> tuple[str, str]:
