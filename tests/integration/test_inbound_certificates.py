@@ -10,7 +10,7 @@ from payhooks.errors import RateLimitedError, UnavailableError
 from payhooks.flow.allowances import Allowances
 from payhooks.flow.materials import Materials
 from payhooks.flow.receive import keep
-from payhooks.ids import ReceiptId
+from payhooks.ids import MERCHANT, ReceiptId, to_text
 from payhooks.model.connector import Connector
 from payhooks.model.receipt import Receipt, ReceiptState, Verdict
 from payhooks.ports.fetching import Fetch, Fetched
@@ -158,3 +158,50 @@ async def test_a_certificate_that_was_replaced_is_had_within_the_hour() -> None:
     assert await materials.find(_URL, connector, _PROVIDER) == _PEM
     world.advance(_HOUR_S)
     assert await materials.find(_URL, connector, _PROVIDER) == b"another"
+
+
+async def test_requests_that_cannot_be_judged_as_a_host_is_out_of_reach_leave_a_trace() -> None:
+    """No receipt is kept of them: PayPal seemed to send nothing, and the URL was looked at."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "paypal", secrets=(), options=paypal.OPTIONS)
+    sent = paypal.signed(paypal.BODY)
+    for _ in range(3):
+        answer = await world.hears(merchant, "paypal", sent.headers, sent.body)
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        assert answer.json["type"] == "/problems/not-fetched"
+        assert answer.json["retryable"] is True
+        assert "store" not in answer.body.decode()
+        assert "Idempotency-Key" not in answer.body.decode()
+    assert world.telemetry.unjudged == ["paypal"] * 3
+    alarm = ("not_fetched", f"paypal of {merchant}: api.paypal.com: there is no answer")
+    assert world.telemetry.alarms == [alarm]
+    world.advance(61)
+    await world.hears(merchant, "paypal", sent.headers, sent.body)
+    assert world.telemetry.alarms == [alarm] * 2
+    assert await world.stored(merchant) == []
+
+
+async def test_each_connector_that_hears_nothing_is_alarmed_of() -> None:
+    """Whose requests are refused is what the operator has to tell his merchants."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    sent = paypal.signed(paypal.BODY)
+    for name in ("eu", "us"):
+        await world.connector(merchant, "paypal", name=name, secrets=(), options=paypal.OPTIONS)
+        await world.hears(merchant, name, sent.headers, sent.body)
+    whose = [words.split(" ")[0] for _, words in world.telemetry.alarms]
+    assert whose == ["eu", "us"]
+
+
+async def test_strangers_who_name_too_many_alarm_nobody_and_are_counted() -> None:
+    """PayPal's host answers them all; what may not be asked for is refused, and seen."""
+    world = InboundWorld()
+    connector = await _heard(world)
+    merchant = to_text(MERCHANT, connector.merchant_id)
+    for number in range(_STRANGE_BURST + 1):
+        sent = paypal.signed(paypal.BODY, url=f"{_STRANGE}{number}")
+        answer = await world.hears(merchant, connector.name, sent.headers, sent.body)
+    assert answer.status == 429
+    assert world.telemetry.unjudged == ["paypal"]
+    assert world.telemetry.alarms == []

@@ -127,6 +127,14 @@ def test_event_types_do_not_become_labels_without_end(watched: Watched) -> None:
     watched.sink.close()
 
 
+def test_requests_that_no_receipt_is_made_of_are_counted(watched: Watched) -> None:
+    """Nothing else in the metrics rises while a provider is refused."""
+    watched.recorder.receipt_unjudged("paypal")
+    sample = 'payhooks_receipts_unjudged_total{dialect="paypal"} 1.0'
+    assert sample in watched.metrics.expose().decode()
+    watched.sink.close()
+
+
 @pytest.mark.shows("S39")
 def test_control_characters_cannot_forge_a_line(watched: Watched) -> None:
     watched.recorder.alarmed("our_fault", 'line\n{"event":"forged"}\x1b[2J')

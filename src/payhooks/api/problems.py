@@ -20,6 +20,7 @@ from payhooks.errors import (
     IdempotencyConflictError,
     InProgressError,
     InvalidError,
+    NotFetchedError,
     NotFoundError,
     OverloadedError,
     PayhooksError,
@@ -59,6 +60,7 @@ class Kind(StrEnum):
     RATE_LIMITED = "rate-limited"
     HEADERS_TOO_LARGE = "headers-too-large"
     INTERNAL = "internal"
+    NOT_FETCHED = "not-fetched"
     OVERLOADED = "overloaded"
     STORE_UNAVAILABLE = "store-unavailable"
 
@@ -86,6 +88,7 @@ TABLE: Final[Mapping[Kind, tuple[int, str]]] = MappingProxyType(
         Kind.RATE_LIMITED: (429, "Too many requests"),
         Kind.HEADERS_TOO_LARGE: (431, "The headers are too large"),
         Kind.INTERNAL: (500, "We failed"),
+        Kind.NOT_FETCHED: (503, "What it is verified with cannot be had"),
         Kind.OVERLOADED: (503, "Too much is waiting"),
         Kind.STORE_UNAVAILABLE: (503, "The store does not answer"),
     }
@@ -97,6 +100,7 @@ _RETRYABLE: Final = frozenset(
         Kind.IN_PROGRESS,
         Kind.RATE_LIMITED,
         Kind.INTERNAL,
+        Kind.NOT_FETCHED,
         Kind.OVERLOADED,
         Kind.STORE_UNAVAILABLE,
     }
@@ -122,6 +126,11 @@ _BY_ERROR: Final[Sequence[tuple[type[PayhooksError], Kind, str | None]]] = (
     (InProgressError, Kind.IN_PROGRESS, "Ask again shortly; the first answer will be repeated."),
     (StaleVersionError, Kind.PRECONDITION, "Read it again, then repeat with the new ETag."),
     (ConflictError, Kind.STATE, None),
+    (
+        NotFetchedError,
+        Kind.NOT_FETCHED,
+        "What the request is verified with cannot be had now. Send it again after a moment.",
+    ),
     (OverloadedError, Kind.OVERLOADED, _AGAIN),
     (RateLimitedError, Kind.RATE_LIMITED, None),
     (UnavailableError, Kind.STORE_UNAVAILABLE, _AGAIN),

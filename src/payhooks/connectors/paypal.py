@@ -116,7 +116,9 @@ class PayPal(Translated):
         events="Checkout order approved, payment authorization, payment capture, payment refund, "
         "customer dispute and payouts item: all of each.",
         secret="There is no secret to bring back, but the webhook's id: PayPal shows it in "  # noqa: S106 - words # nosec B106
-        "the list once the webhook is saved.",
+        "the list once the webhook is saved. The certificates that PayPal signs with are fetched "
+        "from api.paypal.com, those of its sandbox from api.sandbox.paypal.com: Payhooks has to "
+        "reach them.",
         source_url="https://developer.paypal.com/api/rest/webhooks/rest/",
     )
     waits: ClassVar[Mapping[str, timedelta]] = MappingProxyType(

@@ -11,7 +11,12 @@ from typing import Final, NamedTuple
 from payhooks.clock import Clock
 from payhooks.connectors.contract import Options, Provider
 from payhooks.connectors.judging import incoming_of, material_in
-from payhooks.errors import RateLimitedError, SignatureError, UnavailableError
+from payhooks.errors import (
+    NotFetchedError,
+    RateLimitedError,
+    SignatureError,
+    UnavailableError,
+)
 from payhooks.flow.allowances import Allowance, Allowances
 from payhooks.ids import ConnectorId
 from payhooks.model.connector import Connector
@@ -65,8 +70,9 @@ class Materials:
         """Return what is at the URL; None where its owner says that nothing is.
 
         Raises:
+            NotFetchedError: There is no answer now, and there was none before.
             RateLimitedError: Too many were asked for that nobody had asked for before.
-            UnavailableError: There is no answer now, and there was none before.
+            UnavailableError: The store does not say what the provider's own messages name.
 
         """
         now_s = self._clock.monotonic_s()
@@ -82,9 +88,9 @@ class Materials:
         try:
             answer = await self._fetcher.fetch(Fetch(url=url))
             material = material_in(answer.status, answer.body)
-        except UnavailableError:
+        except UnavailableError as error:
             if held is None:
-                raise
+                raise NotFetchedError(str(error)) from error
             return held.material
         if material is None:
             self._held.pop(url, None)

@@ -9,18 +9,25 @@ import hashlib
 from collections.abc import Callable, Sequence
 from types import MappingProxyType
 from typing import Final
+from urllib.parse import urlsplit
 
 from payhooks import limits
 from payhooks.clock import Clock
 from payhooks.connectors.contract import Answer, Incoming, Keys, Provider
 from payhooks.connectors.judging import NOTHING_THERE, Judged, judged
-from payhooks.errors import OutcomeUnknownError, SignatureError, UnavailableError
+from payhooks.errors import (
+    NotFetchedError,
+    OutcomeUnknownError,
+    RateLimitedError,
+    SignatureError,
+    UnavailableError,
+)
 from payhooks.flow.allowances import Allowance, Allowances
 from payhooks.flow.group_commit import Bounds, GroupCommit
 from payhooks.flow.materials import Materials
 from payhooks.flow.receipt_guard import guarded, kept_headers
 from payhooks.flow.routing import RoutingTable
-from payhooks.ids import IdSource, ReceiptId
+from payhooks.ids import MERCHANT, IdSource, ReceiptId, to_text
 from payhooks.model.connector import Connector
 from payhooks.model.receipt import Receipt, ReceiptState, Verdict
 from payhooks.ports.fetching import Fetcher
@@ -37,6 +44,8 @@ FETCHED_PER_S: Final = 50.0
 FETCHED_BURST: Final = 200
 _UNVERIFIED: Final = Allowance("unverified", UNVERIFIED_PER_S, UNVERIFIED_BURST)
 _FETCHED: Final = Allowance("fetched", FETCHED_PER_S, FETCHED_BURST)
+# While a certificate's host is out of reach, anybody can have it asked for: an alarm a minute.
+_ALARMED: Final = Allowance("alarmed", per_s=1 / 60, burst=1)
 # Of a request that nothing verified, most of what is kept could be what stands around it. Where a
 # secret that comes later may verify it, there is room for whatever that needs.
 _HEADERS_BYTES_MAX: Final = MappingProxyType(
@@ -139,6 +148,7 @@ class Receiver:
         He waits for *patience_s* at most until it is kept.
 
         Raises:
+            NotFetchedError: What it is verified with cannot be had now; nothing was stored.
             RateLimitedError: Too much of the connector is not verified; nothing was stored.
             UnavailableError: Nothing was stored, or nobody knows.
 
@@ -180,11 +190,29 @@ class Receiver:
         except SignatureError as error:
             return Judged(Verdict.UNVERIFIED, error.reason)
         if url is not None:
-            material = await self._materials.find(url, connector, provider)
+            material = await self._material(url, connector, provider)
             if material is None:
                 return Judged(Verdict.UNVERIFIED, NOTHING_THERE)
             keys = keys._replace(materials={url: material})
         return judged(provider, incoming, keys, self._clock.now(), options)
+
+    async def _material(self, url: str, connector: Connector, provider: Provider) -> bytes | None:
+        try:
+            return await self._materials.find(url, connector, provider)
+        except UnavailableError as error:
+            # No receipt is made of it: nothing else says that the provider was here.
+            self._telemetry.receipt_unjudged(connector.dialect)
+            if isinstance(error, NotFetchedError):
+                self._alarm(connector, f"{urlsplit(url).hostname}: {error}")
+            raise
+
+    def _alarm(self, connector: Connector, words: str) -> None:
+        try:
+            self._allowances.spend(connector.id, _ALARMED)
+        except RateLimitedError:
+            return
+        whose = to_text(MERCHANT, connector.merchant_id)
+        self._telemetry.alarmed("not_fetched", f"{connector.name} of {whose}: {words}")
 
     def _demand_rate(self, connector: Connector, verdict: Verdict) -> None:
         match verdict:

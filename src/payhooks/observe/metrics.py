@@ -58,6 +58,11 @@ class Metrics:
         self.receipts = self._counter(
             "payhooks_receipts", "Requests to connectors.", "dialect", "verdict"
         )
+        self.receipts_unjudged = self._counter(
+            "payhooks_receipts_unjudged",
+            "Requests to connectors refused as what they are verified with was not to be had.",
+            "dialect",
+        )
         self.receipts_concluded = self._counter(
             "payhooks_receipts_concluded", "Receipts by what became of them.", "dialect", "state"
         )

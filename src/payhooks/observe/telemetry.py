@@ -87,6 +87,10 @@ class Recorder:
         """See Telemetry."""
         self._metrics.receipts.add(dialect, verdict.value)
 
+    def receipt_unjudged(self, dialect: str) -> None:
+        """See Telemetry."""
+        self._metrics.receipts_unjudged.add(dialect)
+
     def receipt_concluded(self, dialect: str, state: ReceiptState, *, waited_s: float) -> None:
         """See Telemetry."""
         self._metrics.receipts_concluded.add(dialect, state.value)

@@ -28,6 +28,10 @@ class Telemetry(Protocol):
         """Take note of whose a request to a connector of this dialect was."""
         ...
 
+    def receipt_unjudged(self, dialect: str) -> None:
+        """Take note of a request refused as what it is verified with was not to be had."""
+        ...
+
     def receipt_concluded(self, dialect: str, state: ReceiptState, *, waited_s: float) -> None:
         """Take note of what became of a receipt, so long after it came."""
         ...

@@ -17,6 +17,7 @@ class QuietTelemetry:
         self.swept_counts: dict[str, int] = {}
         self.concluded: dict[ReceiptState, int] = {}
         self.card_data: list[str] = []
+        self.unjudged: list[str] = []
 
     def event_accepted(self, event: Event, *, deliveries: int, repeated: bool) -> None:
         """See Telemetry."""
@@ -27,6 +28,10 @@ class QuietTelemetry:
 
     def receipt_judged(self, dialect: str, verdict: Verdict) -> None:
         """See Telemetry."""
+
+    def receipt_unjudged(self, dialect: str) -> None:
+        """See Telemetry."""
+        self.unjudged.append(dialect)
 
     def receipt_concluded(self, dialect: str, state: ReceiptState, *, waited_s: float) -> None:
         """See Telemetry."""
