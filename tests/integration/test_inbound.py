@@ -9,6 +9,7 @@ import pytest
 from tests.support.inbound_world import InboundWorld, later, sent
 
 from payhooks.api.intake import NOBODY_S
+from payhooks.errors import OverloadedError, UnavailableError
 from payhooks.model.receipt import ReceiptState, Verdict
 
 pytestmark = pytest.mark.shows("N03")
@@ -139,6 +140,44 @@ async def test_whoever_guesses_hears_one_404() -> None:
     assert {answer.status for answer in answers} == {404}
     bodies = {answer.json["detail"] for answer in answers}
     assert len(bodies) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "type_"),
+    [
+        pytest.param(UnavailableError("it is down"), "store-unavailable", id="down"),
+        pytest.param(OverloadedError("it is full"), "overloaded", id="full"),
+    ],
+)
+async def test_a_provider_is_told_to_come_again_in_words_that_are_for_him(
+    error: UnavailableError, type_: str
+) -> None:
+    """He has no Idempotency-Key: whoever reads what he shows of our answer would look for it."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "owlpay")
+    headers, body = await _said(world, merchant, "payment_intent.captured", 0)
+
+    async def failing(*_: object, **__: object) -> None:
+        raise error
+
+    world.break_store("receive", failing)
+    answer = await world.hears(merchant, "owlpay", headers, body)
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json["type"] == f"/problems/{type_}"
+    assert answer.json["detail"] == "Send the same request again after a moment."
+
+
+async def test_a_store_whose_clock_differs_is_not_said_to_be_silent() -> None:
+    """It answers; whoever looks for an outage looks at the wrong thing."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "owlpay")
+    headers, body = await _said(world, merchant, "payment_intent.captured", 0)
+    world.receiver.refuses = "the clock differs"
+    answer = await world.hears(merchant, "owlpay", headers, body)
+    assert answer.status == 503
+    assert answer.json["title"] == "The store cannot be used now"
 
 
 async def test_what_is_late_says_so_and_a_second_capture_is_told() -> None:

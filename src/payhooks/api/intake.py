@@ -5,6 +5,7 @@ what that provider wants to hear, in his own format; problems are for everything
 """
 
 import asyncio
+from dataclasses import replace
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -21,6 +22,9 @@ from payhooks.model.merchant import Mode
 
 PREFIX: Final = "/webhooks/"
 _PARTS: Final = 2
+# Here nobody knows of an Idempotency-Key, with which publishers are told to come again.
+_WITH_KEY: Final = frozenset({Kind.OVERLOADED, Kind.STORE_UNAVAILABLE})
+_AGAIN: Final = "Send the same request again after a moment."
 _NAME_CHARS_MAX: Final = 64
 _QUERY_CHARS_MAX: Final = 2_048
 # A provider is told 503 within two seconds. So long may the store take in all, to find whom a
@@ -49,7 +53,7 @@ class ConnectorIntake:
         try:
             answer = await self._hear(scope, receive)
         except PayhooksError as error:
-            problem = of_error(error)
+            problem = _of_error(error)
         except ProblemError as error:
             problem = error.problem
         else:
@@ -111,6 +115,11 @@ class ConnectorIntake:
         hosts = self._control.urls.webhook_hosts
         # A mode that was given no name is under any, but for the other's.
         return host not in hosts.values() if hosts[mode] is None else host == hosts[mode]
+
+
+def _of_error(error: PayhooksError) -> Problem:
+    problem = of_error(error)
+    return replace(problem, detail=_AGAIN) if problem.kind in _WITH_KEY else problem
 
 
 def _nobody() -> NotFoundError:

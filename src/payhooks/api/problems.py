@@ -90,7 +90,7 @@ TABLE: Final[Mapping[Kind, tuple[int, str]]] = MappingProxyType(
         Kind.INTERNAL: (500, "We failed"),
         Kind.NOT_FETCHED: (503, "What it is verified with cannot be had"),
         Kind.OVERLOADED: (503, "Too much is waiting"),
-        Kind.STORE_UNAVAILABLE: (503, "The store does not answer"),
+        Kind.STORE_UNAVAILABLE: (503, "The store cannot be used now"),
     }
 )
 
