@@ -70,6 +70,19 @@ class _World(InboundWorld):
         events = await self.events(self.merchant_text)
         return [(event.type, json.loads(event.data)["amount"]) for event in events]
 
+    async def insists(self) -> None:
+        """Have the newest receipt that conflicts told."""
+        whose = await self.merchant_itself(self.merchant_text)
+        waiting = [
+            one
+            for one in await self.stored(self.merchant_text)
+            if one.state is ReceiptState.CONFLICTING
+        ]
+        last = waiting[-1:]
+        await receipts.reprocess(self.control, self.caller, whose, last, despite_conflict=True)
+        [again] = await self.store.claim_receipts(owner=9, limit=10, for_s=1)
+        await self.normaliser.process(again)
+
     async def conflicting(self) -> list[bool]:
         """Return of each event whether it is marked so."""
         events = await self.events(self.merchant_text)
@@ -278,16 +291,26 @@ async def test_what_a_person_has_insisted_on_is_no_question_any_more(world: _Wor
     """Under one id two amounts wait for him; told, the second is an amount as any other."""
     await world.says(_SUCCEEDED, 1000, minute=1, number=1)
     await world.says(_SUCCEEDED, 7777, minute=1, number=1)
-    whose = await world.merchant_itself(world.merchant_text)
-    [*_, last] = await world.stored(world.merchant_text)
-    assert last.state is ReceiptState.CONFLICTING
-    await receipts.reprocess(world.control, world.caller, whose, [last], despite_conflict=True)
-    [again] = await world.store.claim_receipts(owner=9, limit=10, for_s=1)
-    await world.normaliser.process(again)
+    await world.insists()
     await world.says(_SUCCEEDED, 7777, minute=3)
     assert await world.told() == [(_SUCCEEDED, 1000), (_SUCCEEDED, 7777)]
     assert await world.conflicting() == [False, False]
     assert [kind for kind, _ in world.telemetry.alarms] == ["conflicting_receipt"]
+
+
+async def test_what_a_person_has_insisted_on_is_told_once_however_often_it_came(
+    world: _World,
+) -> None:
+    """The provider repeats himself: before anybody looked, and afterwards."""
+    await world.says(_SUCCEEDED, 1000, minute=1, number=1)
+    for _ in range(2):
+        await world.says(_SUCCEEDED, 7777, minute=1, number=1)
+    for _ in range(2):
+        await world.insists()
+    await world.says(_SUCCEEDED, 7777, minute=1, number=1)
+    assert await world.told() == [(_SUCCEEDED, 1000), (_SUCCEEDED, 7777)]
+    states = [receipt.state for receipt in await world.stored(world.merchant_text)]
+    assert sorted(states) == [ReceiptState.DUPLICATE] * 2 + [ReceiptState.PROCESSED] * 2
 
 
 def _samples() -> Iterator[str]:

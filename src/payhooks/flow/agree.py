@@ -74,17 +74,20 @@ class Folding(msgspec.Struct, frozen=True, kw_only=True):
         Of a batch he insists on what conflicts, and the rest is what it was.
         """
         receipt = self.receipt
-        if len(read(self.account, receipt)) == 1:
-            return [insisted(receipt, heard, alone=True) for heard in group]
+        alone = len(read(self.account, receipt)) == 1
         known = by_identity(earlier)
         found = []
         for heard in group:
             message, identity = message_of(receipt, heard), identity_of(heard)
-            if identity in known:
+            if _was_insisted_on(message, earlier):
+                conflicts = False
+            elif alone:
+                conflicts = True
+            elif identity in known:
                 conflicts = self.contradicts(message, known[identity])
             else:
                 conflicts = self._is_other_money(message, ancient)
-            found.append(insisted(receipt, heard, alone=False) if conflicts else heard)
+            found.append(insisted(receipt, heard, alone=alone) if conflicts else heard)
         return found
 
     def _is_other_money(self, message: Message, ancient: Sequence[str]) -> bool:
@@ -107,5 +110,13 @@ def demand_one_meaning(
     known = by_identity(earlier)
     for message in new:
         other = known.get(identity_of(message.heard))
-        if other is not None and folding.contradicts(message, other):
+        if other is None or _was_insisted_on(message, earlier):
+            continue
+        if folding.contradicts(message, other):
             raise ContradictedError
+
+
+def _was_insisted_on(message: Message, earlier: Sequence[Message]) -> bool:
+    """Return whether a person had the same told already, as another receipt brought it."""
+    said = (message.heard.type, message.heard.data)
+    return any(one.insisted and (one.heard.type, one.heard.data) == said for one in earlier)
