@@ -306,7 +306,7 @@ async def test_what_a_deleted_connector_waited_for_makes_room_for_anothers(
     made = await inbound.connector(merchant)
     new = await inbound.expects(inbound.expectation(made, "pay_1"), due_in_s=HOUR_S / 2)
 
-    assert _same(await inbound.store.overdue(merchant.id, None, ALL), [old[1]])
+    assert [await inbound.store.reread_expectation(one) is None for one in old] == [True, False]
     await inbound.store.forget_expectation(old[0])
     await inbound.world.advance(HOUR_S / 2 + 1)
     assert _same(await inbound.store.claim_expectations(limit=10, for_s=FOR_S), [new])
@@ -329,6 +329,24 @@ async def test_what_is_overdue_is_listed_newest_first(inbound: Inbound) -> None:
     assert await overdue(stranger.id, till.id, ALL) == []
 
 
+async def test_what_a_deleted_connector_waited_for_is_not_listed(inbound: Inbound) -> None:
+    """It is there until it is judged, an hour later at most; nobody can do anything about it."""
+    merchant = await inbound.world.merchant()
+    gone = await inbound.connector(merchant, name="gone")
+    kept = await inbound.connector(merchant, name="kept")
+    first = await _overdue(inbound, kept, "pay_1")
+    await _overdue(inbound, gone, "pay_2")
+    third = await _overdue(inbound, kept, "pay_3")
+    await _overdue(inbound, gone, "pay_4")
+    await inbound.edit(gone, status=ConnectorStatus.DELETED)
+
+    overdue = inbound.store.overdue
+    assert _same(await overdue(merchant.id, None, ALL), [third, first])
+    assert _same(await overdue(merchant.id, None, Window(limit=1)), [third])
+    assert _same(await overdue(merchant.id, None, Window(limit=1, after=third.id)), [first])
+    assert await overdue(merchant.id, gone.id, ALL) == []
+
+
 async def test_an_overdue_one_says_when_it_is_looked_at_next(inbound: Inbound) -> None:
     """Of the store's time, by which it will be claimed."""
     connector = await inbound.connector(await inbound.world.merchant())
@@ -340,7 +358,7 @@ async def test_an_overdue_one_says_when_it_is_looked_at_next(inbound: Inbound) -
 async def test_overdue_ones_are_counted_by_the_dialect_of_their_connector(
     inbound: Inbound,
 ) -> None:
-    """For an alarm, which is about a provider; a deleted connector's count as well."""
+    """For an alarm, which is about a provider; nothing is late of a connector that is deleted."""
     merchant = await inbound.world.merchant()
     one = await inbound.connector(merchant, name="one", dialect="treezor")
     two = await inbound.connector(await inbound.world.merchant(), dialect="treezor")
@@ -350,4 +368,4 @@ async def test_overdue_ones_are_counted_by_the_dialect_of_their_connector(
         await _overdue(inbound, connector, f"pay_{number}")
     await inbound.expects(inbound.expectation(one, "pay_4"))
     await inbound.edit(two, status=ConnectorStatus.DELETED)
-    assert sorted(await inbound.store.overdue_counts()) == [("stripe", 1), ("treezor", 2)]
+    assert sorted(await inbound.store.overdue_counts()) == [("stripe", 1), ("treezor", 1)]

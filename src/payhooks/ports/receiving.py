@@ -303,9 +303,12 @@ class ReceivingStore(Protocol):
     async def overdue(
         self, merchant_id: MerchantId, connector_id: ConnectorId | None, window: Window
     ) -> list[Expectation]:
-        """Return what is overdue, newest first."""
+        """Return what is overdue of connectors that are not deleted, newest first."""
         ...
 
     async def overdue_counts(self) -> list[tuple[str, int]]:
-        """Return how much is overdue per dialect of its connector. For metrics."""
+        """Return how much is overdue per dialect of its connector, unless that is deleted.
+
+        For metrics.
+        """
         ...

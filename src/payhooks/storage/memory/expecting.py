@@ -61,6 +61,7 @@ class MemoryExpect:
             if one.overdue
             and one.merchant_id == merchant_id
             and connector_id in {None, one.connector_id}
+            and not _is_of_nobody(self._tables, one)
         )
         return page(shown, window)
 
@@ -69,7 +70,7 @@ class MemoryExpect:
         counts = Counter(
             self._tables.connectors[one.connector_id].dialect
             for one in self._tables.expectations.values()
-            if one.overdue
+            if one.overdue and not _is_of_nobody(self._tables, one)
         )
         return sorted(counts.items())
 

@@ -21,16 +21,17 @@ DELETE FROM expectations
 WHERE merchant_id = $1 AND object_type = $2 AND object_id = $3 AND id = $4
   AND heard_again = $5
 
--- Each connector apart, as only so the index gives them by id.
+-- Each connector apart, as only so the index gives them by id. What a deleted one waited for is
+-- forgotten within the hour; until then it is passed over.
 
 -- name: overdue
-SELECT o.document, o.due_at, o.overdue, o.heard_again FROM connector_health h CROSS JOIN LATERAL (
+SELECT o.document, o.due_at, o.overdue, o.heard_again FROM connectors c CROSS JOIN LATERAL (
   SELECT e.id, e.document, e.due_at, e.overdue, e.heard_again FROM expectations e
-  WHERE e.merchant_id = $1 AND e.connector_id = h.connector_id AND e.overdue
+  WHERE e.merchant_id = $1 AND e.connector_id = c.id AND e.overdue
     AND e.id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
   ORDER BY e.id DESC LIMIT $3
 ) o
-WHERE h.merchant_id = $1 AND ($4::uuid IS NULL OR h.connector_id = $4)
+WHERE c.merchant_id = $1 AND ($4::uuid IS NULL OR c.id = $4) AND c.status <> 'deleted'
 ORDER BY o.id DESC LIMIT $3
 
 -- name: overdue_counts
@@ -38,4 +39,4 @@ SELECT c.dialect, sum(o.count)::bigint AS count FROM (
   SELECT e.merchant_id, e.connector_id, count(*) AS count FROM expectations e
   WHERE e.overdue GROUP BY e.merchant_id, e.connector_id
 ) o JOIN connectors c ON c.merchant_id = o.merchant_id AND c.id = o.connector_id
-GROUP BY c.dialect ORDER BY c.dialect
+WHERE c.status <> 'deleted' GROUP BY c.dialect ORDER BY c.dialect

@@ -23,12 +23,16 @@ WHERE merchant_id = ?1 AND object_type = ?2 AND object_id = ?3 AND id = ?4 AND h
 DELETE FROM expectations
 WHERE merchant_id = ? AND object_type = ? AND object_id = ? AND id = ? AND heard_again = ?;
 
+-- What a deleted connector waited for is forgotten within the hour; until then it is passed over.
+
 -- name: overdue
-SELECT heard_again, document FROM expectations INDEXED BY expectations_overdue
+SELECT heard_again, document FROM expectations AS e INDEXED BY expectations_overdue
 WHERE overdue = 1 AND merchant_id = ?1 AND id < ?3 AND (?2 IS NULL OR connector_id = ?2)
+AND EXISTS (SELECT 1 FROM connectors AS c
+  WHERE c.merchant_id = e.merchant_id AND c.id = e.connector_id AND c.deleted = 0)
 ORDER BY id DESC LIMIT ?4;
 
 -- name: overdue_counts
 SELECT c.dialect, count(*) FROM expectations AS e INDEXED BY expectations_overdue
 JOIN connectors AS c ON c.merchant_id = e.merchant_id AND c.id = e.connector_id
-WHERE e.overdue = 1 GROUP BY c.dialect ORDER BY c.dialect;
+WHERE e.overdue = 1 AND c.deleted = 0 GROUP BY c.dialect ORDER BY c.dialect;
