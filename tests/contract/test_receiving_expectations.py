@@ -192,6 +192,35 @@ async def test_what_is_overdue_is_due_at_once_when_its_object_moves(inbound: Inb
     assert await inbound.store.reread_expectation(usual) is None
 
 
+async def test_what_moved_is_taken_before_all_else_whosever_turn_it_is(inbound: Inbound) -> None:
+    """Thousands may be due for longer, whose provider is silent: it would stand behind them."""
+    connector = await inbound.connector(await inbound.world.merchant())
+    waiting = [await inbound.expects(inbound.expectation(connector, f"p{n}")) for n in range(2)]
+    moved = [await _overdue(inbound, connector, f"pay_{n}") for n in range(3)]
+    await inbound.world.advance(1)
+    assert await inbound.store.claim_moved(limit=10, for_s=FOR_S) == []
+
+    await inbound.moves(*moved)
+
+    claimed = await inbound.store.claim_expectations(limit=1, for_s=FOR_S)
+    for limit in (1, 10, 10):
+        claimed += await inbound.store.claim_moved(limit=limit, for_s=FOR_S)
+    assert sorted(one.id for one in claimed) == [one.id for one in moved]
+    assert {one.heard_again for one in claimed} == {1}
+    # Who took it died: then it is due like any other.
+    await inbound.world.advance(FOR_S + 1)
+    assert await inbound.store.claim_moved(limit=10, for_s=FOR_S) == []
+    assert set(await _claim(inbound)) == {one.id for one in (*waiting, *moved)}
+
+
+async def test_what_moved_and_is_still_listed_is_looked_at_now(inbound: Inbound) -> None:
+    """That it is due before all else is no time that anybody could read."""
+    connector = await inbound.connector(await inbound.world.merchant())
+    await inbound.moves(await _overdue(inbound, connector, "pay_1"))
+    [overdue] = await inbound.store.overdue(connector.merchant_id, None, ALL)
+    assert abs((overdue.due_at - inbound.world.now()).total_seconds()) < FOR_S
+
+
 async def test_news_that_is_told_with_its_event_makes_the_object_due_or_nothing_does(
     inbound: Inbound,
 ) -> None:

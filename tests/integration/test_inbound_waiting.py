@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -44,6 +45,26 @@ async def _hears(
         number=int(minutes) + 1,
     )
     await world.process()
+
+
+async def _wait_at_mollie(
+    world: InboundWorld, merchants: Sequence[str], *, connect: bool = True, **said: object
+) -> int:
+    """Have ten payments of each wait at Mollie, or what is *said* of them; return how many."""
+    payment = {**mollie.PAYMENT, "status": "pending", "createdAt": "2026-10-20T12:00:00Z", **said}
+
+    def answer(request: Fetch) -> Fetched:
+        id_ = request.url.split("?")[0].rsplit("/")[-1]
+        return Fetched(status=200, body=json.dumps({**payment, "id": id_}).encode())
+
+    world.fetcher.script = answer
+    for merchant in merchants:
+        if connect:
+            await world.connector(merchant, "mollie", secrets=(), credential=mollie.LIVE.credential)
+        for number in range(10):
+            await world.hears(merchant, "mollie", {}, f"id=tr_{number}".encode())
+    await world.process()
+    return 10 * len(merchants)
 
 
 async def _types(world: InboundWorld, merchant: str) -> list[tuple[str, object]]:
@@ -276,20 +297,8 @@ async def test_a_provider_who_is_silent_delays_nobody_elses_news(
     """Hundreds of payments were overdue first, and each waits for an answer."""
     world = InboundWorld()
     silent, other = [await world.merchant() for _ in range(merchants)], await world.merchant()
-    for merchant in silent:
-        await world.connector(merchant, "mollie", secrets=(), credential=mollie.LIVE.credential)
+    payments = await _wait_at_mollie(world, silent)
     await world.connector(other, "owngateway")
-    pending = {**mollie.PAYMENT, "status": "pending", "createdAt": "2026-10-20T12:00:00Z"}
-
-    def answer(request: Fetch) -> Fetched:
-        id_ = request.url.split("?")[0].rsplit("/")[-1]
-        return Fetched(status=200, body=json.dumps({**pending, "id": id_}).encode())
-
-    world.fetcher.script = answer
-    payments = [(merchant, f"tr_{number}") for merchant in silent for number in range(10)]
-    for merchant, id_ in payments:
-        await world.hears(merchant, "mollie", {}, f"id={id_}".encode())
-    await world.process()
     await _hears(world, other, "payment_processing", 0)
     world.advance(timedelta(hours=25).total_seconds())
     world.fetcher.answers.clear()
@@ -297,14 +306,66 @@ async def test_a_provider_who_is_silent_delays_nobody_elses_news(
     step = asyncio.create_task(world.expecter.step())
     for _ in range(1_000):
         await asyncio.sleep(0)
-    assert len(world.fetcher.asked) - len(payments) == asked_at_once
+    assert len(world.fetcher.asked) - payments == asked_at_once
     assert await _types(world, other) == [
         ("payment_processing", None),
         ("payment_processing", True),
     ]
     world.fetcher.answers.set()
-    assert await step == len(payments) + 1
-    assert len(world.fetcher.asked) == 2 * len(payments)
+    assert await step == payments + 1
+    assert len(world.fetcher.asked) == 2 * payments
+
+
+@pytest.mark.shows("N07")
+@pytest.mark.parametrize("merchants", [1, 8])
+async def test_a_provider_who_is_silent_keeps_nothing_listed_that_went_on(merchants: int) -> None:
+    """All places of its merchant are taken, for hours where thousands are asked for."""
+    world = InboundWorld()
+    silent = [await world.merchant() for _ in range(merchants)]
+    payments = await _wait_at_mollie(world, silent)
+    await world.connector(silent[0], "owngateway")
+    await _hears(world, silent[0], "payment_processing", 0)
+    world.advance(timedelta(hours=25).total_seconds())
+    await world.expecter.step()
+    assert await world.store.overdue_counts() == [("mollie", payments), ("owngateway", 1)]
+    world.advance(timedelta(hours=1).total_seconds())
+    await _hears(world, silent[0], "payment_succeeded", 5, status="succeeded", amount_received=1250)
+    world.fetcher.answers.clear()
+
+    step = asyncio.create_task(world.expecter.step())
+    for _ in range(1_000):
+        await asyncio.sleep(0)
+    assert await world.store.overdue_counts() == [("mollie", payments)]
+    world.fetcher.answers.set()
+    assert await step == payments + 1
+
+
+@pytest.mark.shows("N07")
+async def test_what_moved_and_waits_for_too_long_all_the_same_is_asked_for_in_its_turn() -> None:
+    """Its provider is asked for no more at once than is due anyhow."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    payments = await _wait_at_mollie(world, [merchant])
+    world.advance(timedelta(days=30).total_seconds())
+    await world.expecter.step()
+    authorised = {"status": "authorized", "captureMode": "manual"}
+    await _wait_at_mollie(
+        world, [merchant], authorizedAt="2026-10-20T13:00:00Z", connect=False, **authorised
+    )
+    types = [type_ for type_, _ in await _types(world, merchant)]
+    assert types.count("payment_authorized") == payments
+    asked = len(world.fetcher.asked)
+    world.fetcher.answers.clear()
+
+    step = asyncio.create_task(world.expecter.step())
+    for _ in range(1_000):
+        await asyncio.sleep(0)
+    assert len(world.fetcher.asked) - asked == 8
+    world.fetcher.answers.set()
+    await step
+    assert len(world.fetcher.asked) - asked == payments
+    assert await world.store.overdue_counts() == [("mollie", payments)]
+    assert await world.expecter.step() == 0
 
 
 @pytest.mark.shows("N04", "N05")

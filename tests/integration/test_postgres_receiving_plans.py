@@ -180,6 +180,7 @@ async def test_receipts_about_an_object_and_its_names_are_found_by_index(
 async def test_what_is_due_and_what_is_overdue_is_found_by_index(explained: Explained) -> None:
     """Of 30,000 that wait as long as is usual, a few wait longer."""
     assert await explained.run(_WAITS["claim"], _PAGE, 10.0, [_MERCHANT]) == []
+    assert await explained.run(_WAITS["claim_moved"], _PAGE, 10.0) == []
     assert len(await explained.run(_WAITS["claim"], _PAGE, 10.0, [])) == 10
     rows = await explained.run(_WAITS["overdue"], _MERCHANT, _GREATEST, _PAGE, None)
     assert len(rows) == _PAGE

@@ -155,6 +155,10 @@ async def test_news_finds_what_is_expected_though_nothing_was_when_that_was_coun
     assert await hand.read_of("expectations") - before <= _CUSTOM_PLANS * 2 * _LEASED
     [row] = await hand.run("SELECT count(*)::int AS count FROM expectations WHERE heard_again > 0")
     assert row["count"] == _LEASED
+    before = await hand.read_of("expectations")
+    assert len(await hand.run("SELECT FROM claim_moved_v1($1, 30)", _ROWS)) == _LEASED
+    # To find it, to claim it, and what was there before that.
+    assert await hand.read_of("expectations") - before <= 4 * _LEASED
 
 
 async def test_settling_reads_its_own_rows_though_none_was_leased_when_they_were_counted(

@@ -2,7 +2,7 @@
 
 An expectation is judged when it is due, by folding its object again: it waits still, or it does
 not. What the provider answers is kept as a receipt and processed like what he sends by himself.
-He may not answer for seconds: then what others wait for is judged meanwhile.
+He may not answer for seconds: then what others wait for is judged meanwhile, and what moved.
 """
 
 import asyncio
@@ -80,18 +80,31 @@ class Expecter:
         judged = 0
         try:
             while True:
-                begun = await self._begin()
+                begun = await self._judge_moved() + await self._begin()
                 judged += begun
+                if begun:
+                    continue
                 if not self._under_way:
                     return judged
-                if not begun:  # there is no more, or no room for more
-                    await asyncio.wait(
-                        list(self._under_way),
-                        timeout=CLAIM_EVERY_S,
-                        return_when=asyncio.FIRST_COMPLETED,
-                    )
+                # There is no more, or no room for more.
+                await asyncio.wait(
+                    list(self._under_way),
+                    timeout=CLAIM_EVERY_S,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
         finally:
             await self._break_off()
+
+    async def _judge_moved(self) -> int:
+        """Judge some of what moved; return how many.
+
+        Nobody is asked: so none of them needs a place, nor waits for one behind thousands of whose
+        provider is silent.
+        """
+        moved = await self._control.store.claim_moved(limit=CLAIM_MAX, for_s=CLAIMED_S)
+        for expectation in moved:
+            await self._end(expectation, may_ask=False)
+        return len(moved)
 
     async def _begin(self) -> int:
         """Begin as many as there is room for; return how many."""
@@ -106,7 +119,7 @@ class Expecter:
             limit, skip = 1, list(busy)
         due = await self._control.store.claim_expectations(limit=limit, for_s=CLAIMED_S, skip=skip)
         for expectation in due:
-            task = asyncio.create_task(self._end(expectation))
+            task = asyncio.create_task(self._end(expectation, may_ask=True))
             self._under_way[task] = expectation.merchant_id
             task.add_done_callback(self._under_way.pop)
         return len(due)
@@ -117,15 +130,15 @@ class Expecter:
                 task.cancel()
             await asyncio.wait(list(self._under_way))
 
-    async def _end(self, expectation: Expectation) -> None:
+    async def _end(self, expectation: Expectation, *, may_ask: bool) -> None:
         try:
-            await self._judge(expectation)
+            await self._judge(expectation, may_ask=may_ask)
         except UnavailableError:
             return  # it is due again when the claim ends
         except Exception as error:  # noqa: BLE001 - one object's must not stop the others
             self._telemetry.bug_caught("expect", error)
 
-    async def _judge(self, expectation: Expectation) -> None:
+    async def _judge(self, expectation: Expectation, *, may_ask: bool) -> None:
         account = await self._normaliser.account(expectation)
         if account.connector.status is ConnectorStatus.DELETED:
             await self._control.store.forget_expectation(expectation)
@@ -135,6 +148,9 @@ class Expecter:
         left_s = self._left_s(story, awaits)
         seen: list[Seen] = []
         if left_s is not None and left_s <= 0:
+            if not may_ask:  # it waits all the same, and has its turn like any other
+                await self._control.store.write_expectation(expectation, due_in_s=0.0)
+                return
             await self._ask(account, expectation)
             # The answer may be that it waits, by which it was heard again.
             reread = await self._control.store.reread_expectation(expectation)

@@ -84,8 +84,8 @@ class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
     # Each is kept where its object has none yet, or one whose connector is deleted; any other that
     # is there was heard again.
     waits: tuple[Wait, ...] = ()
-    # Before that: what was expected of each before is due now and was heard again, where it is
-    # overdue, or may be judged at the moment by what was known without the news.
+    # Before that: what was expected of each before is due now, before all else, and was heard
+    # again, where it is overdue, or may be judged at the moment by what was known without the news.
     moved: tuple[Moved, ...] = ()
 
 
@@ -282,6 +282,13 @@ class ReceivingStore(Protocol):
         """
         ...
 
+    async def claim_moved(self, *, limit: int, for_s: float) -> list[Expectation]:
+        """Take what is due because its object moved, whosever it is.
+
+        It is due again after so long, as above, then like any other.
+        """
+        ...
+
     async def reread_expectation(self, expectation: Expectation) -> Expectation | None:
         """Return it as it is by now: what was heard of its object before counts as seen.
 
@@ -303,7 +310,10 @@ class ReceivingStore(Protocol):
     async def overdue(
         self, merchant_id: MerchantId, connector_id: ConnectorId | None, window: Window
     ) -> list[Expectation]:
-        """Return what is overdue of connectors that are not deleted, newest first."""
+        """Return what is overdue of connectors that are not deleted, newest first.
+
+        What is due says that it is looked at now.
+        """
         ...
 
     async def overdue_counts(self) -> list[tuple[str, int]]:

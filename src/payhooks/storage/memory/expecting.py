@@ -1,7 +1,8 @@
 """What is waited for: one expectation an object."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from typing import Final
 
 import msgspec
 
@@ -13,6 +14,9 @@ from payhooks.ports.receiving import EXPECTATION_CLAIM_S_MAX, Conclusion
 from payhooks.storage.memory.controlling import page
 from payhooks.storage.memory.rows import from_us, span_us, to_us
 from payhooks.storage.memory.tables import Tables
+
+# When what moved is due: before all else.
+_MOVED: Final = from_us(0)
 
 
 class MemoryExpect:
@@ -31,10 +35,13 @@ class MemoryExpect:
             for one in self._tables.expectations.values()
             if to_us(one.due_at) <= now and one.merchant_id not in skip
         ]
-        taken = sorted(due, key=lambda one: (one.due_at, one.id))[:limit]
-        for one in taken:
-            self._write_due(one, now + span_us(for_s))
-        return taken
+        return self._claim(due, limit=limit, for_s=for_s)
+
+    async def claim_moved(self, *, limit: int, for_s: float) -> list[Expectation]:
+        """See ReceivingStore."""
+        assert for_s <= EXPECTATION_CLAIM_S_MAX
+        moved = [one for one in self._tables.expectations.values() if one.due_at == _MOVED]
+        return self._claim(moved, limit=limit, for_s=for_s)
 
     async def reread_expectation(self, expectation: Expectation) -> Expectation | None:
         """See ReceivingStore."""
@@ -55,8 +62,9 @@ class MemoryExpect:
         self, merchant_id: MerchantId, connector_id: ConnectorId | None, window: Window
     ) -> list[Expectation]:
         """See ReceivingStore."""
+        now = from_us(self._tables.now())
         shown = (
-            one
+            msgspec.structs.replace(one, due_at=max(one.due_at, now))
             for one in self._tables.expectations.values()
             if one.overdue
             and one.merchant_id == merchant_id
@@ -73,6 +81,12 @@ class MemoryExpect:
             if one.overdue and not _is_of_nobody(self._tables, one)
         )
         return sorted(counts.items())
+
+    def _claim(self, due: Iterable[Expectation], *, limit: int, for_s: float) -> list[Expectation]:
+        taken = sorted(due, key=lambda one: (one.due_at, one.id))[:limit]
+        for one in taken:
+            self._write_due(one, self._tables.now() + span_us(for_s))
+        return taken
 
     def _is_there(self, expectation: Expectation) -> bool:
         # By its id: a later one of the same object is none of this caller's.
@@ -96,7 +110,7 @@ def expect(tables: Tables, conclusion: Conclusion) -> None:
         claimed_until = from_us(now + span_us(EXPECTATION_CLAIM_S_MAX))
         if kept.overdue or kept.due_at <= claimed_until:
             tables.expectations[place] = msgspec.structs.replace(
-                kept, due_at=min(kept.due_at, from_us(now)), heard_again=kept.heard_again + 1
+                kept, due_at=_MOVED, heard_again=kept.heard_again + 1
             )
     for wait in conclusion.waits:
         place = _subject(wait.expectation)

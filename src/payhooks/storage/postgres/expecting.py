@@ -1,6 +1,6 @@
 """What is waited for: one expectation an object."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import msgspec
@@ -28,13 +28,12 @@ class PostgresExpect:
     ) -> list[Expectation]:
         """See ReceivingStore."""
         assert for_s <= EXPECTATION_CLAIM_S_MAX
-        found = []
-        for row in await self._hearing.call(_SQL["claim"], limit, for_s, list(skip)):
-            try:
-                found.append(_expectation(row))
-            except DamagedError:
-                continue  # It must not hold up the others; the log says that there is one.
-        return found
+        return _readable(await self._hearing.call(_SQL["claim"], limit, for_s, list(skip)))
+
+    async def claim_moved(self, *, limit: int, for_s: float) -> list[Expectation]:
+        """See ReceivingStore."""
+        assert for_s <= EXPECTATION_CLAIM_S_MAX
+        return _readable(await self._hearing.call(_SQL["claim_moved"], limit, for_s))
 
     async def reread_expectation(self, expectation: Expectation) -> Expectation | None:
         """See ReceivingStore."""
@@ -83,3 +82,13 @@ def _expectation(row: Row) -> Expectation:
     return msgspec.structs.replace(
         stored, due_at=row["due_at"], overdue=row["overdue"], heard_again=row["heard_again"]
     )
+
+
+def _readable(rows: Sequence[Row]) -> list[Expectation]:
+    found = []
+    for row in rows:
+        try:
+            found.append(_expectation(row))
+        except DamagedError:
+            continue  # It must not hold up the others; the log says that there is one.
+    return found

@@ -3,6 +3,9 @@ What is waited for.
 -- name: claim
 SELECT * FROM claim_expectations_v2($1, $2, $3)
 
+-- name: claim_moved
+SELECT * FROM claim_moved_v1($1, $2)
+
 -- name: reread
 SELECT document, due_at, overdue, heard_again FROM expectations
 WHERE merchant_id = $1 AND object_type = $2 AND object_id = $3 AND id = $4
@@ -25,7 +28,8 @@ WHERE merchant_id = $1 AND object_type = $2 AND object_id = $3 AND id = $4
 -- forgotten within the hour; until then it is passed over.
 
 -- name: overdue
-SELECT o.document, o.due_at, o.overdue, o.heard_again FROM connectors c CROSS JOIN LATERAL (
+SELECT o.document, greatest(o.due_at, payhooks_now()) AS due_at, o.overdue, o.heard_again
+FROM connectors c CROSS JOIN LATERAL (
   SELECT e.id, e.document, e.due_at, e.overdue, e.heard_again FROM expectations e
   WHERE e.merchant_id = $1 AND e.connector_id = c.id AND e.overdue
     AND e.id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')

@@ -141,7 +141,7 @@ def write_conclusions(db: apsw.Connection, conclusions: Sequence[Conclusion], *,
     run_many(db, _SQL["link"], [row for one in concluded for row in _links(one)])
     run_many(db, _SQL["call"], [row for one in concluded for row in _references(one)])
     moved = [row for one in concluded for row in _moved(one)]
-    run_many(db, _SQL["hasten"], moved, (now, now + delay_us(EXPECTATION_CLAIM_S_MAX)))
+    run_many(db, _SQL["hasten"], moved, (now + delay_us(EXPECTATION_CLAIM_S_MAX),))
     expected = [row for one in concluded for row in _expectations(one, now)]
     run_many(db, _SQL["make_room"], [row[:3] for row in expected])
     run_many(db, _SQL["expect"], expected)

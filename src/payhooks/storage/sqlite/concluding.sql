@@ -19,8 +19,9 @@ INSERT INTO object_references (merchant_id, reference, object_type, object_id)
 VALUES :rows ON CONFLICT DO NOTHING;
 
 -- What is neither overdue nor due soon nobody judges now, and few of those that move are either.
+-- Due at 0, it is judged before all else, and known as what moved.
 -- name: hasten
-UPDATE expectations SET due_at = min(due_at, ?), heard_again = heard_again + 1
+UPDATE expectations SET due_at = 0, heard_again = heard_again + 1
 WHERE (overdue = 1 OR due_at <= ?)
 AND (merchant_id, object_type, object_id) IN (VALUES :rows);
 

@@ -1,6 +1,6 @@
 """What is waited for: one expectation an object."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 import apsw
@@ -37,10 +37,18 @@ class SqliteExpect(Part):
         self, *, limit: int, for_s: float, skip: Collection[MerchantId] = ()
     ) -> list[Expectation]:
         """See ReceivingStore."""
-        assert for_s <= EXPECTATION_CLAIM_S_MAX
+        return await self._claim(
+            lambda db: rows(db, _SQL["due"], (self._now_us(), blobs(list(skip)), limit)), for_s
+        )
 
-        def look(db: apsw.Connection) -> list[Row]:
-            return rows(db, _SQL["due"], (self._now_us(), blobs(list(skip)), limit))
+    async def claim_moved(self, *, limit: int, for_s: float) -> list[Expectation]:
+        """See ReceivingStore."""
+        return await self._claim(lambda db: rows(db, _SQL["moved"], (limit,)), for_s)
+
+    async def _claim(
+        self, look: Callable[[apsw.Connection], list[Row]], for_s: float
+    ) -> list[Expectation]:
+        assert for_s <= EXPECTATION_CLAIM_S_MAX
 
         def work(db: apsw.Connection) -> list[Expectation]:
             found = look(db)
@@ -78,9 +86,11 @@ class SqliteExpect(Part):
     ) -> list[Expectation]:
         """See ReceivingStore."""
         before = NEWEST if window.after is None else window.after
-        bindings = (merchant_id, connector_id, before, window.limit)
+        bindings = (merchant_id, connector_id, before, window.limit, self._now_us())
         found = await self._read(lambda db: rows(db, _SQL["overdue"], bindings))
-        return [_expectation(row) for row in found]
+        return [
+            msgspec.structs.replace(_expectation(row[:2]), due_at=from_us(row[2])) for row in found
+        ]
 
     async def overdue_counts(self) -> list[tuple[str, int]]:
         """See ReceivingStore."""

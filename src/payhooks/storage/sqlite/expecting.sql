@@ -5,6 +5,10 @@ SELECT merchant_id, object_type, object_id, heard_again, document FROM expectati
 WHERE due_at <= ? AND merchant_id NOT IN (SELECT value FROM carray(?))
 ORDER BY due_at, id LIMIT ?;
 
+-- name: moved
+SELECT merchant_id, object_type, object_id, heard_again, document FROM expectations
+WHERE due_at = 0 LIMIT ?;
+
 -- name: claim
 UPDATE expectations SET due_at = ?
 WHERE (merchant_id, object_type, object_id) IN (VALUES :rows);
@@ -26,7 +30,8 @@ WHERE merchant_id = ? AND object_type = ? AND object_id = ? AND id = ? AND heard
 -- What a deleted connector waited for is forgotten within the hour; until then it is passed over.
 
 -- name: overdue
-SELECT heard_again, document FROM expectations AS e INDEXED BY expectations_overdue
+SELECT heard_again, document, max(due_at, ?5)
+FROM expectations AS e INDEXED BY expectations_overdue
 WHERE overdue = 1 AND merchant_id = ?1 AND id < ?3 AND (?2 IS NULL OR connector_id = ?2)
 AND EXISTS (SELECT 1 FROM connectors AS c
   WHERE c.merchant_id = e.merchant_id AND c.id = e.connector_id AND c.deleted = 0)

@@ -1,6 +1,22 @@
--- As before, but that what was expected of an object that moved is due at once, where it is overdue
--- or somebody may be judging it by what was known before. Old code is as good with it: it says of
--- none that it moved.
+-- Takes what moved, whosever it is: conclude_v1 has it due at the epoch.
+CREATE FUNCTION claim_moved_v1(p_limit int, p_for_s double precision)
+RETURNS SETOF expectations
+LANGUAGE sql VOLATILE
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+  WITH moved AS MATERIALIZED (
+    SELECT e.merchant_id, e.object_type, e.object_id FROM expectations e
+    WHERE e.due_at = 'epoch' LIMIT p_limit FOR UPDATE SKIP LOCKED
+  )
+  UPDATE expectations e SET due_at = payhooks_now() + make_interval(secs => p_for_s)
+  FROM moved m
+  WHERE e.merchant_id = m.merchant_id AND e.object_type = m.object_type
+    AND e.object_id = m.object_id
+  RETURNING e.*
+$$;
+
+-- As before, but that what was expected of an object that moved is due before all else, where it is
+-- overdue or somebody may be judging it by what was known before. Old code is as good with it: it
+-- says of none that it moved.
 -- c_*: sorted by (merchant, id). *_of: the conclusion's position there, from 1. Links are
 -- distinct within a conclusion. x_*: what is expected; without an id, that the object moved, and
 -- for how long at most who judges it has claimed it.
@@ -68,7 +84,7 @@ BEGIN
   LOOP
     IF v_moved IS NOT NULL THEN
       UPDATE expectations e
-      SET heard_again = e.heard_again + 1, due_at = least(e.due_at, payhooks_now())
+      SET heard_again = e.heard_again + 1, due_at = 'epoch'
       FROM (
         SELECT DISTINCT c_merchants[x_of[n]] AS merchant, x_types[n] AS type,
           x_object_ids[n] AS object
