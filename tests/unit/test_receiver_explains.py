@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from payhooks.dialects.standard import STANDARD
 from payhooks.receiver.__main__ import EXIT_REFUSED, EXIT_USAGE, EXIT_VERIFIED, main, parse_headers
-from payhooks.receiver.explain import Step, explain
+from payhooks.receiver.explain import Step, explain, suspects
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -71,6 +71,37 @@ def test_names_changed_line_ends(sent: bytes, captured: bytes, words: str) -> No
     """Editors and version control do this to captured files."""
     failed = _failed(explain(captured, _headers(sent), [SECRET], now=NOW))
     assert words in failed["webhook-signature"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        ('{"a":"\\/\\u00e9"}', "without spaces and with slashes escaped"),
+        ('{"a": "/\\u00e9"}', "with spaces after commas and colons"),
+        ('{\n  "a": "/é"\n}', "indented by 2"),
+        ('{\n    "a": "/é"\n}', "indented by 4"),
+    ],
+)
+def test_names_json_that_was_compacted(sent: str, words: str) -> None:
+    """PHP escapes slashes, Python puts spaces, Stripe indents; a framework undoes all of that."""
+    headers = _headers(sent.encode())
+    failed = _failed(explain('{"a":"/é"}'.encode(), headers, [SECRET], now=NOW))
+    assert f"after writing the JSON again {words}: " in failed["webhook-signature"]
+
+
+def test_what_nests_deeply_is_not_indented_without_end() -> None:
+    """Of 32 KiB it would make 60 MiB: each of its thousands of lines begins with its depth."""
+    body = b"[" * 900 + b"1," * 15_000 + b"1" + b"]" * 900
+    assert max(len(candidate) for _, candidate in suspects(body)) < 2 * len(body)
+
+
+def test_each_suspect_is_another_body() -> None:
+    """Each costs a signature for each secret."""
+    body = b'{ "a" : [ ] }\r\n'
+    candidates = [candidate for _, candidate in suspects(body)]
+    assert len({body, *candidates}) == 1 + len(candidates)
+    few = [candidate for _, candidate in suspects(body, rewritten=False)]
+    assert few == candidates[: len(few)] != candidates
 
 
 def test_a_wrong_secret_gets_no_false_lead() -> None:
