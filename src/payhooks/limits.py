@@ -59,6 +59,8 @@ RECOVERY_CODES: Final = 10
 # Hashing takes 19 MiB and a core for 60 ms: so many at once, and so many wait.
 PASSWORDS_AT_ONCE: Final = 2
 PASSWORDS_WAITING_MAX: Final = 64
+# Each takes 0.1 s at most: who waits behind so many is told to come back.
+DIAGNOSES_WAITING_MAX: Final = 16
 MAIL_TIMEOUT_S: Final = 10.0
 
 # --- sending ---------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 """The diagnosis of a quarantined receipt, as the API has it where one is read."""
 
+import asyncio
 import os
+import threading
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,6 +13,7 @@ from tests.support.api_world import World
 from tests.support.owlpay_sender import OTHER_SECRET, signed
 from tests.support.receipts_shop import PAID, Shop
 
+from payhooks import limits
 from payhooks.control.diagnosis import diagnosis
 from payhooks.control.keyring import Keyring
 from payhooks.dialects.owngateway import OWNGATEWAY
@@ -122,6 +125,32 @@ async def test_how_many_connectors_are_tried_is_bounded(
     receipt = await _heard(shop, {**headers, OWNGATEWAY.scheme.header.lower(): "00"})
     [words] = await _diagnosis(shop, receipt)
     assert ("meant" in words) == is_tried
+
+
+async def test_where_too_many_are_looked_at_the_receipt_is_shown_without(shop: Shop) -> None:
+    """To look at one is what its merchant needs most, and it costs nothing."""
+    receipt = await shop.hear(secret=OTHER_SECRET)
+    free, beside = threading.Event(), shop.world.control.beside
+    waiting = [
+        asyncio.create_task(beside.run(free.wait)) for _ in range(limits.DIAGNOSES_WAITING_MAX)
+    ]
+    await asyncio.sleep(0)
+    try:
+        [words] = await _diagnosis(shop, receipt)
+    finally:
+        free.set()
+    assert words.startswith("Nothing was tried now, as too many receipts are looked at")
+    await asyncio.gather(*waiting)
+    assert (await _diagnosis(shop, receipt))[0].startswith("Nothing fits that was tried")
+
+
+async def test_how_many_others_were_tried_is_said(shop: Shop) -> None:
+    """Of 25 only 20 are, and one that has no secret is none."""
+    receipt = await shop.hear(secret=OTHER_SECRET)
+    assert "of yours" not in (await _diagnosis(shop, receipt))[0]
+    for number in range(25):
+        await _connector(shop, f"another-{number}")
+    assert "those of 20 other connectors of yours" in (await _diagnosis(shop, receipt))[0]
 
 
 async def test_a_wrong_clock_is_told_from_a_wrong_secret(shop: Shop) -> None:

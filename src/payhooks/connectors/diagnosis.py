@@ -16,6 +16,7 @@ from payhooks.connectors.judging import judged
 from payhooks.connectors.registry import PROVIDERS
 from payhooks.dialects.schemes import TOLERANCE
 from payhooks.errors import SignatureError
+from payhooks.limits import KIB
 from payhooks.model.receipt import Verdict
 from payhooks.receiver.explain import suspects
 
@@ -26,6 +27,13 @@ _NUMBER: Final = re.compile(r"(?<![0-9A-Za-z])[0-9]{1,13}(?![0-9A-Za-z])")
 _TIMES_END_S: Final = 10**11  # in the year 5138, so that some minutes more are a time as well
 _TIMES_MAX: Final = 50  # a sender writes a few numbers; a stranger may write thousands
 _NOTHING: Final = Incoming("POST", "", {}, b"")
+# Providers' largest samples are below 20 KiB, and anybody may send what is larger: at most this
+# much is written again, which takes 1 ms for each KiB …
+_REWRITTEN_BYTES_MAX: Final = 32 * KIB
+# … and at most so many others are tried, and this much hashed and read for them: each has up to
+# five secrets, and each of these a signature to be made.
+_OTHERS_MAX: Final = 20
+_OTHERS_BYTES_MAX: Final = 512 * KIB
 
 _ACCEPTED: Final = (
     "It would be accepted with the connector's settings as they are now: have it read again."
@@ -45,26 +53,48 @@ class Account(NamedTuple):
     options: Options
 
 
-def diagnosed(
-    incoming: Incoming,
-    received_at: datetime,
-    own: Account,
-    others: Sequence[Account],
-    *,
-    headers_masked: bool,
-) -> list[str]:
+class Kept(NamedTuple):
+    """A request that is kept, and what is known of how it came."""
+
+    incoming: Incoming
+    received_at: datetime  # the time to judge by
+    # Nobody knows what stood in the headers, so nothing is concluded from them.
+    headers_masked: bool = False
+
+
+def likely(
+    incoming: Incoming, own: Provider, others: Sequence[tuple[Provider, Options]]
+) -> list[int]:
+    """Return which connectors of its merchant may be meant, by their places.
+
+    Those of the same provider first, and no more than are worth the time that trying them takes.
+    """
+    # A body is read for this, and who has a hundred connectors has them of few kinds.
+    fits = dict[tuple[Provider, frozenset[tuple[str, str]]], bool]()
+    places = []
+    for place, (provider, options) in enumerate(others):
+        kind = (provider, frozenset(options.items()))
+        if kind not in fits:
+            signs = provider.source is Source.SIGNATURE and provider.secret is not None
+            fits[kind] = signs and provider.missing(incoming, options) is None
+        if fits[kind]:
+            places.append(place)
+    places.sort(key=lambda place: others[place][0].name != own.name)
+    return places[: min(_OTHERS_MAX, _OTHERS_BYTES_MAX // (len(incoming.body) or 1))]
+
+
+def diagnosed(kept: Kept, own: Account, others: Sequence[Account]) -> list[str]:
     """Return what is known of why it did not verify, in sentences, the most certain first.
 
     Empty where there is nothing to add to the reason that it was given. Total, whatever arrived.
 
     Args:
-        incoming: As it is kept.
-        received_at: The time to judge by.
+        kept: The request.
         own: The connector that it came to.
-        others: Further ones of its merchant, those that are most likely first.
-        headers_masked: Nobody knows what stood in the headers, so nothing is concluded from them.
+        others: Further ones of its merchant that are ``likely``, in that order.
 
     """
+    incoming, received_at = kept.incoming, kept.received_at
     if own.provider.source is not Source.SIGNATURE:
         now = judged(own.provider, incoming, own.keys, received_at, own.options)
         return [] if now.verdict is Verdict.UNVERIFIED else [_ACCEPTED]
@@ -75,35 +105,29 @@ def diagnosed(
         return []  # It names nothing of the provider's, as its reason says.
     refusal = _refusal(own, incoming, received_at)
     if refusal is None:
-        return [_accepted(own, incoming, received_at)]
+        return [_accepted(own, kept)]
     signed_at = _signed_at(own, incoming) if refusal.code in _OUT_OF_TIME else None
     if signed_at is None:
-        return _causes(incoming, received_at, own, others, headers_masked=headers_masked)
-    causes = _causes(incoming, signed_at, own, others, headers_masked=headers_masked)
+        return _causes(kept, received_at, own, others)
+    causes = _causes(kept, signed_at, own, others)
     return [*causes, _out_of_time(signed_at, received_at)]
 
 
-def _causes(
-    incoming: Incoming,
-    at: datetime,
-    own: Account,
-    others: Sequence[Account],
-    *,
-    headers_masked: bool,
-) -> list[str]:
+def _causes(kept: Kept, at: datetime, own: Account, others: Sequence[Account]) -> list[str]:
     """Return what is found as of then, and otherwise what that leaves."""
+    incoming = kept.incoming
     refusal = _refusal(own, incoming, at)
     if refusal is None:
         return ["Its signature is good, but not its time."]
     found = _for_another(others, incoming, at) or _of_another_body(own, incoming, at)
     if found is not None:
         return [found]
-    if headers_masked:
+    if kept.headers_masked:
         return [_HEADERS_MASKED]
     if own.provider.missing(incoming, own.options) is not None:
         return _signed_as_another(own, incoming)
     # Any other code comes with a reason that says what is wrong.
-    return [_left(own)] if refusal.code == _NO_MATCH else []
+    return [_left(own, incoming, len(others))] if refusal.code == _NO_MATCH else []
 
 
 def _refusal(account: Account, incoming: Incoming, at: datetime) -> SignatureError | None:
@@ -126,6 +150,8 @@ def _signed_at(account: Account, incoming: Incoming) -> datetime | None:
     Each provider reads it in his own way. What all have in common is how far from it they accept
     a request, before and after, so that no other number of the headers does as well.
     """
+    # They look at the time before they hash the body, which a stranger may have made large.
+    incoming = incoming._replace(body=b"")
     for at in _times_in(incoming.headers):
         edges = [_refusal(account, incoming, at + edge) for edge in (-TOLERANCE, TOLERANCE)]
         if all(edge is None or edge.code not in _OUT_OF_TIME for edge in edges):
@@ -149,8 +175,6 @@ def _times_in(headers: Mapping[str, str]) -> Iterator[datetime]:
 
 def _for_another(others: Sequence[Account], incoming: Incoming, at: datetime) -> str | None:
     for other in others:
-        if other.provider.source is not Source.SIGNATURE:
-            continue
         if _refusal(other, incoming, at) is None:
             return (
                 f"It is signed for another connector of yours, {other.name}: its sender was given"
@@ -160,13 +184,17 @@ def _for_another(others: Sequence[Account], incoming: Incoming, at: datetime) ->
 
 
 def _of_another_body(own: Account, incoming: Incoming, at: datetime) -> str | None:
-    for words, body in suspects(incoming.body):
+    for words, body in suspects(incoming.body, rewritten=_is_rewritten(incoming)):
         if _refusal(own, incoming._replace(body=body), at) is None:
             return (
                 f"Its signature is good {words}: something between the sender and here changed the"
                 " body. Let bodies through as they are, and have it sent again."
             )
     return None
+
+
+def _is_rewritten(incoming: Incoming) -> bool:
+    return len(incoming.body) <= _REWRITTEN_BYTES_MAX
 
 
 def _signed_as_another(own: Account, incoming: Incoming) -> list[str]:
@@ -183,9 +211,9 @@ def _signed_as_another(own: Account, incoming: Incoming) -> list[str]:
     return [f"It has a signature where {whose} has one, and this connector is for {ours}."]
 
 
-def _accepted(own: Account, incoming: Incoming, at: datetime) -> str:
+def _accepted(own: Account, kept: Kept) -> str:
     try:
-        own.provider.verify(incoming, own.keys, at, own.options)
+        own.provider.verify(kept.incoming, own.keys, kept.received_at, own.options)
     except SignatureError:
         return f"{_ACCEPTED} The credential that came with it is not kept, so it is not looked at."
     return _ACCEPTED
@@ -216,7 +244,7 @@ def _not_tried(own: Account) -> str:
     )
 
 
-def _left(own: Account) -> str:
+def _left(own: Account, incoming: Incoming, others: int) -> str:
     """Return what the cause can still be, once nothing that was tried fits."""
     provider, tried = own.provider, len(own.keys.secrets)
     if provider is CUSTOM:
@@ -225,10 +253,14 @@ def _left(own: Account) -> str:
     wanted = "" if words is None else f" The connector needs this: {words.label}. {words.words}"
     if not tried:
         return f"The connector holds no secret, so that nothing is verified.{wanted}"
-    which = "the connector's secret" if tried == 1 else f"the connector's {tried} secrets"
+    looks = ["the connector's secret" if tried == 1 else f"the connector's {tried} secrets"]
+    if others:
+        looks.append(f"those of {others} other connector{'s' if others > 1 else ''} of yours")
+    looks.append("other line ends and white space around the body")
+    if _is_rewritten(incoming):
+        looks.append("other spellings of it where it is JSON")
     way = ", or in another way than the merchant's format says" if isinstance(provider, Own) else ""
     return (
-        f"Nothing fits that was tried: {which}, those of your other connectors, and what usually"
-        f" changes a body on its way. It was signed with another secret{way}, or by somebody else,"
-        f" or changed otherwise.{wanted}"
+        f"Nothing fits that was tried: {', '.join(looks[:-1])}, and {looks[-1]}. It was signed with"
+        f" another secret{way}, or by somebody else, or changed otherwise.{wanted}"
     )

@@ -4,31 +4,30 @@ It tries what was not tried when the receipt came, as that costs up to some hund
 neither what takes requests nor what lists receipts asks for it.
 """
 
-import asyncio
-from itertools import chain
 from typing import Final
 
 from payhooks.connectors import registry
 from payhooks.connectors.contract import Incoming
-from payhooks.connectors.diagnosis import Account, diagnosed
+from payhooks.connectors.diagnosis import Account, Kept, diagnosed, likely
 from payhooks.connectors.judging import incoming_of
 from payhooks.control import connectors
 from payhooks.control.context import Control
 from payhooks.control.receipts import lost
-from payhooks.errors import UnavailableError
+from payhooks.errors import OverloadedError, UnavailableError
 from payhooks.limits import CONNECTORS_PER_MERCHANT_MAX
 from payhooks.model.connector import Connector, ConnectorStatus
 from payhooks.model.merchant import Merchant
 from payhooks.model.receipt import Receipt, ReceiptState
 from payhooks.ports.controlling import Window
 
-# Each has up to five secrets, and each of these a signature to be made.
-_OTHERS_MAX: Final = 20
 _DELETED: Final = (
     "The connector that it came to was deleted, and its secrets with it: it is not verified again."
 )
 _NOT_OPENED: Final = (
     "The connector's secrets cannot be opened now, so nothing was tried; an operator has to act."
+)
+_TOO_MANY: Final = (
+    "Nothing was tried now, as too many receipts are looked at: open it again in some seconds."
 )
 
 
@@ -49,36 +48,30 @@ async def diagnosis(control: Control, merchant: Merchant, receipt: Receipt) -> l
     own = await _account(control, merchant, connector)
     if own is None:
         return [_NOT_OPENED]
-    incoming = incoming_of(receipt)
-    others = await _others(control, merchant, connector, incoming)
-    # A body may be 256 KiB, and is hashed for each: others come to work meanwhile.
-    return await asyncio.to_thread(
-        diagnosed,
-        incoming,
+    kept = Kept(
+        incoming_of(receipt),
         receipt.received_at,
-        own,
-        others,
         headers_masked=any(each.pointer.startswith("/headers") for each in receipt.findings),
     )
+    try:
+        others = await _others(control, merchant, connector, kept.incoming)
+        return await control.beside.run(lambda: diagnosed(kept, own, others))
+    except OverloadedError:
+        return [_TOO_MANY]
 
 
 async def _others(
     control: Control, merchant: Merchant, own: Connector, incoming: Incoming
 ) -> list[Account]:
-    """Return further connectors that may be meant: those of the same provider first."""
+    """Return further connectors that may be meant, with what can be tried of them."""
     window = Window(limit=CONNECTORS_PER_MERCHANT_MAX)
     known = await control.store.connectors(merchant.id, window)
-    further = [one for one in known if one.id != own.id and _may_fit(merchant, one, incoming)]
-    alike = (one for one in further if one.dialect == own.dialect)
-    unlike = (one for one in further if one.dialect != own.dialect)
-    likely = list(chain(alike, unlike))[:_OTHERS_MAX]
-    accounts = [await _account(control, merchant, one) for one in likely]
-    return [account for account in accounts if account is not None]
-
-
-def _may_fit(merchant: Merchant, connector: Connector, incoming: Incoming) -> bool:
-    provider = registry.bound(connector, merchant)
-    return provider.missing(incoming, dict(connector.options)) is None
+    further = [one for one in known if one.id != own.id]
+    kinds = [(registry.bound(one, merchant), dict(one.options)) for one in further]
+    provider = registry.bound(own, merchant)
+    places = await control.beside.run(lambda: likely(incoming, provider, kinds))
+    accounts = [await _account(control, merchant, further[place]) for place in places]
+    return [account for account in accounts if account is not None and account.keys.secrets]
 
 
 async def _account(control: Control, merchant: Merchant, connector: Connector) -> Account | None:
