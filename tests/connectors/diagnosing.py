@@ -21,12 +21,14 @@ def words_on(  # noqa: PLR0913 - a look has many parts
     own: Account | None = None,
     others: Sequence[Account] = (),
     at: datetime | None = None,
+    reason: str | None = None,
     headers_masked: bool = False,
 ) -> list[str]:
     """Return what is said of the sample's request, or of another, where it does not verify."""
     kept = Kept(
         sample.incoming if incoming is None else incoming,
         sample.now if at is None else at,
+        reason,
         headers_masked,
     )
     own = account(sample, sample.strangers) if own is None else own

@@ -13,6 +13,7 @@ from payhooks.connectors import custom
 from payhooks.connectors.adyen import Adyen
 from payhooks.connectors.contract import Incoming, Keys, Options, Provider
 from payhooks.connectors.diagnosis import Account, likely
+from payhooks.connectors.judging import judged
 from payhooks.connectors.registry import PROVIDERS
 from payhooks.dialects.stripe import STRIPE
 from payhooks.errors import SignatureError
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.shows("N06")
 
 _ADYEN = MAKERS["adyen"](0)
 _STRIPE = MAKERS["stripe"](0)
+_CREDENTIAL = "user:password"
 _SAID = {"id": "evt_1", "n": [1, {}], "url": "https://shop.test/a", "name": "Zoë"}
 
 
@@ -128,6 +130,43 @@ def test_who_is_likely_signs_as_it_is_signed_and_is_of_the_same_provider_first()
     paypal = MAKERS["paypal"](0).incoming.headers
     incoming = sample.incoming._replace(headers={**paypal, **sample.incoming.headers})
     assert likely(incoming, sample.provider, others) == [4, 2, 6]
+
+
+def _reason(headers: dict[str, str]) -> str | None:
+    """Return why Adyen's sample is refused as it comes to who demands a user name."""
+    incoming = _ADYEN.incoming._replace(headers=headers)
+    keys = _ADYEN.keys._replace(credential=_CREDENTIAL)
+    return judged(_ADYEN.provider, incoming, keys, _ADYEN.now, {}).reason
+
+
+@pytest.mark.parametrize(
+    ("headers", "words"),
+    [
+        ({}, "It came without the user name and password that the connector asks for: "),
+        (
+            {"authorization": "Basic AAAA"},
+            "The user name and password that it came with were not the connector's: ",
+        ),
+    ],
+)
+def test_a_wrong_user_name_is_mended_before_it_is_read_again(
+    headers: dict[str, str], words: str
+) -> None:
+    """That it would be accepted is true of this one alone: the next one is refused as well."""
+    keys = _ADYEN.keys._replace(credential=_CREDENTIAL)
+    good, shown = words_on(_ADYEN, own=account(_ADYEN, keys), reason=_reason(headers))
+    assert good == "Its signature is good: it can be read again."
+    assert shown.startswith(words)
+    assert "mend it at Adyen" in shown
+    strangers = _ADYEN.strangers._replace(credential=_CREDENTIAL)
+    left, shown = words_on(_ADYEN, own=account(_ADYEN, strangers), reason=_reason(headers))
+    assert left.startswith("Nothing fits that was tried: the connector's secret, ")
+    assert shown.startswith(words)
+
+
+def test_a_user_name_that_is_asked_for_no_more_is_not_blamed() -> None:
+    [words] = words_on(_ADYEN, own=account(_ADYEN), reason=_reason({}))
+    assert words.startswith("It would be accepted")
 
 
 def test_the_time_is_looked_for_without_the_body() -> None:

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+from tests.connectors import signed_by_adyen
 from tests.connectors import signed_by_paypal as paypal
 from tests.support.api_world import World
 from tests.support.owlpay_sender import OTHER_SECRET, signed
@@ -151,6 +152,22 @@ async def test_how_many_others_were_tried_is_said(shop: Shop) -> None:
     for number in range(25):
         await _connector(shop, f"another-{number}")
     assert "those of 20 other connectors of yours" in (await _diagnosis(shop, receipt))[0]
+
+
+async def test_a_user_name_that_did_not_come_is_told_from_a_wrong_key(shop: Shop) -> None:
+    """None of it is kept, so that the reason alone says what it was."""
+    said = {
+        "name": "adyen",
+        "dialect": "adyen",
+        "secrets": [signed_by_adyen.KEY],
+        "credential": "user:password",
+    }
+    made = await shop.post("/connectors", said)
+    adyen = replace(shop, url="/" + made.json["url"].split("/", 3)[3])
+    sent = signed_by_adyen.batch(signed_by_adyen.signed(signed_by_adyen.PAYMENT))
+    good, shown = await _diagnosis(shop, await _heard(adyen, {}, sent.body))
+    assert good == "Its signature is good: it can be read again."
+    assert shown.startswith("It came without the user name and password")
 
 
 async def test_a_wrong_clock_is_told_from_a_wrong_secret(shop: Shop) -> None:

@@ -40,7 +40,6 @@ from payhooks.connectors.contract import (
     SecretWords,
 )
 from payhooks.connectors.translated import Facts, Translated, moment, names
-from payhooks.dialects.schemes import required
 from payhooks.errors import Fault, InvalidError, SignatureError
 from payhooks.model.currencies import digits_of
 
@@ -211,7 +210,7 @@ class Adyen(Translated):
     def verify(self, incoming: Incoming, keys: Keys, now: datetime, options: Options) -> None:
         """Accept a batch of which one of the keys signed each item."""
         if keys.credential is not None:
-            demand_basic(required(incoming.headers, "Authorization"), keys.credential)
+            demand_basic(incoming.headers, keys.credential)
         try:
             items = items_of(incoming.body)
         except InvalidError:

@@ -8,7 +8,7 @@ import base64
 import binascii
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Final
 
 import msgspec
@@ -21,6 +21,8 @@ from payhooks.limits import OBJECT_ID_CHARS_MAX
 _WANTED: Final = "one of Adyen's notifications"
 _ITEMS_MAX: Final = 100  # each costs an HMAC per key; Adyen sends one in JSON, six at most
 _VALUE_MAX: Final = 10**15
+NO_BASIC: Final = "no Authorization header"
+OTHER_BASIC: Final = "the basic authentication is not the webhook's"
 _RECAPTURED: Final = re.compile(r"Transaction (?:Auto-)?recaptured", re.IGNORECASE)
 
 _Text = Annotated[str, msgspec.Meta(max_length=OBJECT_ID_CHARS_MAX)]
@@ -98,17 +100,20 @@ def is_test(body: bytes) -> bool:
     return decoded(_decode, body, wanted=_WANTED).live == "false"
 
 
-def demand_basic(offered: str, credential: str) -> None:
+def demand_basic(headers: Mapping[str, str], credential: str) -> None:
     """Accept what the webhook was set up with; the name of the scheme in any case.
 
     Raises:
-        SignatureError: It is another.
+        SignatureError: It is another, or none.
 
     """
+    offered = headers.get("authorization")
+    if offered is None:
+        raise SignatureError(NO_BASIC, "missing_header")
     scheme, _, token = offered.partition(" ")
     expected = base64.b64encode(spelled(credential))
     if not hmac.compare_digest(spelled(token.strip()), expected) or scheme.lower() != "basic":
-        raise SignatureError("the basic authentication is not the webhook's", "no_match")
+        raise SignatureError(OTHER_BASIC, "no_match")
 
 
 def demand_signed(item: Item, keys: Sequence[bytes]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
+from payhooks.connectors.adyen_items import NO_BASIC, OTHER_BASIC
 from payhooks.connectors.contract import Incoming, Keys, Options, Provider, Source
 from payhooks.connectors.custom import CUSTOM, Own
 from payhooks.connectors.judging import judged
@@ -34,6 +35,11 @@ _REWRITTEN_BYTES_MAX: Final = 32 * KIB
 # five secrets, and each of these a signature to be made.
 _OTHERS_MAX: Final = 20
 _OTHERS_BYTES_MAX: Final = 512 * KIB
+# Of what shows who sends it, and signs as well. None of it is kept, but the reason is.
+_SHOWN: Final = {
+    NO_BASIC: "It came without the user name and password that the connector asks for",
+    OTHER_BASIC: "The user name and password that it came with were not the connector's",
+}
 
 _ACCEPTED: Final = (
     "It would be accepted with the connector's settings as they are now: have it read again."
@@ -58,6 +64,7 @@ class Kept(NamedTuple):
 
     incoming: Incoming
     received_at: datetime  # the time to judge by
+    reason: str | None = None  # why it did not verify when it was last judged
     # Nobody knows what stood in the headers, so nothing is concluded from them.
     headers_masked: bool = False
 
@@ -105,7 +112,7 @@ def diagnosed(kept: Kept, own: Account, others: Sequence[Account]) -> list[str]:
         return []  # It names nothing of the provider's, as its reason says.
     refusal = _refusal(own, incoming, received_at)
     if refusal is None:
-        return [_accepted(own, kept)]
+        return _accepted(own, kept)
     signed_at = _signed_at(own, incoming) if refusal.code in _OUT_OF_TIME else None
     if signed_at is None:
         return _causes(kept, received_at, own, others)
@@ -127,7 +134,8 @@ def _causes(kept: Kept, at: datetime, own: Account, others: Sequence[Account]) -
     if own.provider.missing(incoming, own.options) is not None:
         return _signed_as_another(own, incoming)
     # Any other code comes with a reason that says what is wrong.
-    return [_left(own, incoming, len(others))] if refusal.code == _NO_MATCH else []
+    left = [_left(own, incoming, len(others))] if refusal.code == _NO_MATCH else []
+    return [*left, *_shown(own, kept)]
 
 
 def _refusal(account: Account, incoming: Incoming, at: datetime) -> SignatureError | None:
@@ -211,12 +219,26 @@ def _signed_as_another(own: Account, incoming: Incoming) -> list[str]:
     return [f"It has a signature where {whose} has one, and this connector is for {ours}."]
 
 
-def _accepted(own: Account, kept: Kept) -> str:
+def _accepted(own: Account, kept: Kept) -> list[str]:
+    shown = _shown(own, kept)
+    if shown:
+        return ["Its signature is good: it can be read again.", *shown]
     try:
         own.provider.verify(kept.incoming, own.keys, kept.received_at, own.options)
     except SignatureError:
-        return f"{_ACCEPTED} The credential that came with it is not kept, so it is not looked at."
-    return _ACCEPTED
+        return [
+            f"{_ACCEPTED} The credential that came with it is not kept, so it is not looked at."
+        ]
+    return [_ACCEPTED]
+
+
+def _shown(own: Account, kept: Kept) -> list[str]:
+    """Return that it was refused for what it showed, before its signature was looked at."""
+    words = None if own.keys.credential is None else _SHOWN.get(kept.reason or "")
+    if words is None:
+        return []
+    where = f"at {own.provider.title}, or here"
+    return [f"{words}: unless that was mended since, mend it {where}; else the next one fails too."]
 
 
 def _out_of_time(signed_at: datetime, received_at: datetime) -> str:

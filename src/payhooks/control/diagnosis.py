@@ -51,6 +51,7 @@ async def diagnosis(control: Control, merchant: Merchant, receipt: Receipt) -> l
     kept = Kept(
         incoming_of(receipt),
         receipt.received_at,
+        receipt.reason,
         headers_masked=any(each.pointer.startswith("/headers") for each in receipt.findings),
     )
     try:
