@@ -5,7 +5,7 @@ from datetime import datetime
 
 from tests.connectors.samples import Sample
 
-from payhooks.connectors.contract import Incoming, Keys
+from payhooks.connectors.contract import Incoming, Keys, Provider
 from payhooks.connectors.diagnosis import Account, Kept, diagnosed
 
 
@@ -23,6 +23,7 @@ def words_on(  # noqa: PLR0913 - a look has many parts
     at: datetime | None = None,
     reason: str | None = None,
     headers_masked: bool = False,
+    own_format: Provider | None = None,
 ) -> list[str]:
     """Return what is said of the sample's request, or of another, where it does not verify."""
     kept = Kept(
@@ -32,4 +33,4 @@ def words_on(  # noqa: PLR0913 - a look has many parts
         headers_masked,
     )
     own = account(sample, sample.strangers) if own is None else own
-    return diagnosed(kept, own, others)
+    return diagnosed(kept, own, others, own_format)

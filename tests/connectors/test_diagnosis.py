@@ -81,7 +81,7 @@ def test_a_connector_that_asks_its_provider_is_not_tried() -> None:
     asking = Account("asking", FOLOOSI, Keys(("b" * 32,)), {})
     assert likely(incoming, FOLOOSI_SIGNED, [(FOLOOSI, {}), (FOLOOSI_SIGNED, {})]) == [1]
     signing = asking._replace(provider=FOLOOSI_SIGNED)
-    [words] = diagnosed(Kept(incoming, NOW), signed, [signing])
+    [words] = diagnosed(Kept(incoming, NOW), signed, [signing], None)
     assert "another connector of yours, asking" in words
 
 
@@ -137,7 +137,7 @@ def test_a_time_in_milliseconds_is_a_time_too() -> None:
     headers = {name.lower(): value for name, value in made.headers}
     own = Account("own", provider, Keys((secret,)), {})
     incoming = Incoming("POST", "", headers, b"{}")
-    said = diagnosed(Kept(incoming, now + timedelta(minutes=6)), own, ())
+    said = diagnosed(Kept(incoming, now + timedelta(minutes=6)), own, (), None)
     assert said[0] == "Its signature is good, but not its time."
     assert "360 s before" in said[1]
 

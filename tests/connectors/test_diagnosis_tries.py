@@ -169,6 +169,17 @@ def test_a_user_name_that_is_asked_for_no_more_is_not_blamed() -> None:
     assert words.startswith("It would be accepted")
 
 
+def test_what_is_in_a_merchants_own_format_says_so() -> None:
+    """The only one of its formats that no list of ours has."""
+    sample, own = MAKERS["custom"](0), MAKERS["owlpay"](0)
+    [words] = words_on(sample, own=account(own), own_format=sample.provider)
+    assert words == (
+        "It has a signature where your own format has one, and this connector is for OwlPay."
+    )
+    [words] = words_on(own, own=account(sample), own_format=sample.provider)
+    assert words.endswith("where OwlPay has one, and this connector is for your own format.")
+
+
 def test_the_time_is_looked_for_without_the_body() -> None:
     """A stranger writes fifty numbers, and each would hash his 256 KiB for each secret, twice."""
     lengths = list[int]()

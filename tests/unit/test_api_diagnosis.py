@@ -11,6 +11,7 @@ import pytest
 from tests.connectors import signed_by_adyen
 from tests.connectors import signed_by_paypal as paypal
 from tests.support.api_world import World
+from tests.support.custom_formats import HUB
 from tests.support.owlpay_sender import OTHER_SECRET, signed
 from tests.support.receipts_shop import PAID, Shop
 
@@ -168,6 +169,15 @@ async def test_a_user_name_that_did_not_come_is_told_from_a_wrong_key(shop: Shop
     good, shown = await _diagnosis(shop, await _heard(adyen, {}, sent.body))
     assert good == "Its signature is good: it can be read again."
     assert shown.startswith("It came without the user name and password")
+
+
+async def test_what_is_in_the_merchants_own_format_says_so(shop: Shop) -> None:
+    """Sent to a connector for another, where none is for the format."""
+    merchant = f"/v1/merchants/{shop.merchant}"
+    await shop.world.call("PATCH", merchant, {"custom_dialect": HUB})
+    receipt = await _heard(shop, {str(HUB["signature_header"]).lower(): "00"})
+    [words] = await _diagnosis(shop, receipt)
+    assert words.startswith("It has a signature where your own format has one, and this connector")
 
 
 async def test_a_wrong_clock_is_told_from_a_wrong_secret(shop: Shop) -> None:

@@ -35,6 +35,7 @@ _REWRITTEN_BYTES_MAX: Final = 32 * KIB
 # five secrets, and each of these a signature to be made.
 _OTHERS_MAX: Final = 20
 _OTHERS_BYTES_MAX: Final = 512 * KIB
+_OWN_FORMAT: Final = "your own format"
 # Of what shows who sends it, and signs as well. None of it is kept, but the reason is.
 _SHOWN: Final = {
     NO_BASIC: "It came without the user name and password that the connector asks for",
@@ -90,7 +91,9 @@ def likely(
     return places[: min(_OTHERS_MAX, _OTHERS_BYTES_MAX // (len(incoming.body) or 1))]
 
 
-def diagnosed(kept: Kept, own: Account, others: Sequence[Account]) -> list[str]:
+def diagnosed(
+    kept: Kept, own: Account, others: Sequence[Account], own_format: Provider | None
+) -> list[str]:
     """Return what is known of why it did not verify, in sentences, the most certain first.
 
     Empty where there is nothing to add to the reason that it was given. Total, whatever arrived.
@@ -99,6 +102,7 @@ def diagnosed(kept: Kept, own: Account, others: Sequence[Account]) -> list[str]:
         kept: The request.
         own: The connector that it came to.
         others: Further ones of its merchant that are ``likely``, in that order.
+        own_format: What the merchant defined himself, whether or not a connector is for it.
 
     """
     incoming, received_at = kept.incoming, kept.received_at
@@ -115,12 +119,18 @@ def diagnosed(kept: Kept, own: Account, others: Sequence[Account]) -> list[str]:
         return _accepted(own, kept)
     signed_at = _signed_at(own, incoming) if refusal.code in _OUT_OF_TIME else None
     if signed_at is None:
-        return _causes(kept, received_at, own, others)
-    causes = _causes(kept, signed_at, own, others)
+        return _causes(kept, received_at, own, others, own_format)
+    causes = _causes(kept, signed_at, own, others, own_format)
     return [*causes, _out_of_time(signed_at, received_at)]
 
 
-def _causes(kept: Kept, at: datetime, own: Account, others: Sequence[Account]) -> list[str]:
+def _causes(
+    kept: Kept,
+    at: datetime,
+    own: Account,
+    others: Sequence[Account],
+    own_format: Provider | None,
+) -> list[str]:
     """Return what is found as of then, and otherwise what that leaves."""
     incoming = kept.incoming
     refusal = _refusal(own, incoming, at)
@@ -132,7 +142,7 @@ def _causes(kept: Kept, at: datetime, own: Account, others: Sequence[Account]) -
     if kept.headers_masked:
         return [_HEADERS_MASKED]
     if own.provider.missing(incoming, own.options) is not None:
-        return _signed_as_another(own, incoming)
+        return _signed_as_another(own, incoming, own_format)
     # Any other code comes with a reason that says what is wrong.
     left = [_left(own, incoming, len(others))] if refusal.code == _NO_MATCH else []
     return [*left, *_shown(own, kept)]
@@ -205,18 +215,23 @@ def _is_rewritten(incoming: Incoming) -> bool:
     return len(incoming.body) <= _REWRITTEN_BYTES_MAX
 
 
-def _signed_as_another(own: Account, incoming: Incoming) -> list[str]:
+def _signed_as_another(own: Account, incoming: Incoming, own_format: Provider | None) -> list[str]:
     """Return whose signature is there, where the one that is needed is not."""
+    known = [*PROVIDERS.values(), *([] if own_format is None else [own_format])]
     titles = [
-        provider.title
-        for provider in PROVIDERS.values()
+        _title(provider)
+        for provider in known
         # Who misses nothing where there is nothing does not say by this what signs.
         if provider.missing(_NOTHING, {}) is not None and provider.missing(incoming, {}) is None
     ]
     if not titles:
         return []
-    whose, ours = " or ".join(titles), own.provider.title
+    whose, ours = " or ".join(titles), _title(own.provider)
     return [f"It has a signature where {whose} has one, and this connector is for {ours}."]
+
+
+def _title(provider: Provider) -> str:
+    return _OWN_FORMAT if provider.name == CUSTOM.name else provider.title
 
 
 def _accepted(own: Account, kept: Kept) -> list[str]:

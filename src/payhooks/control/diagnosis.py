@@ -6,8 +6,8 @@ neither what takes requests nor what lists receipts asks for it.
 
 from typing import Final
 
-from payhooks.connectors import registry
-from payhooks.connectors.contract import Incoming
+from payhooks.connectors import custom, registry
+from payhooks.connectors.contract import Incoming, Provider
 from payhooks.connectors.diagnosis import Account, Kept, diagnosed, likely
 from payhooks.connectors.judging import incoming_of
 from payhooks.control import connectors
@@ -56,7 +56,8 @@ async def diagnosis(control: Control, merchant: Merchant, receipt: Receipt) -> l
     )
     try:
         others = await _others(control, merchant, connector, kept.incoming)
-        return await control.beside.run(lambda: diagnosed(kept, own, others))
+        own_format = _own_format(merchant)
+        return await control.beside.run(lambda: diagnosed(kept, own, others, own_format))
     except OverloadedError:
         return [_TOO_MANY]
 
@@ -73,6 +74,10 @@ async def _others(
     places = await control.beside.run(lambda: likely(incoming, provider, kinds))
     accounts = [await _account(control, merchant, further[place]) for place in places]
     return [account for account in accounts if account is not None and account.keys.secrets]
+
+
+def _own_format(merchant: Merchant) -> Provider | None:
+    return None if merchant.custom_dialect is None else custom.bind(merchant.custom_dialect)
 
 
 async def _account(control: Control, merchant: Merchant, connector: Connector) -> Account | None:
