@@ -83,6 +83,12 @@ class _World(InboundWorld):
         [again] = await self.store.claim_receipts(owner=9, limit=10, for_s=1)
         await self.normaliser.process(again)
 
+    async def retires(self, count: int) -> None:
+        """Let the receipts go that came until now, as after some months."""
+        self.advance(10 * 86_400)
+        before = self.control.clock.now() - timedelta(days=1)
+        assert await self.store.retire_receipts(before=before, limit=10) == count
+
     async def conflicting(self) -> list[bool]:
         """Return of each event whether it is marked so."""
         events = await self.events(self.merchant_text)
@@ -152,9 +158,7 @@ async def test_amounts_that_were_told_are_known_after_months(world: _World, fres
     """The receipts are gone, and it is said once more, alone or behind another amount."""
     await world.says(_SUCCEEDED, 1000, minute=1)
     await world.says(_SUCCEEDED, 1200, minute=2)
-    world.advance(10 * 86_400)
-    before = world.control.clock.now() - timedelta(days=1)
-    assert await world.store.retire_receipts(before=before, limit=10) == 2
+    await world.retires(2)
     for minute, amount in enumerate([fresh, 1000, 1200], start=3):
         await world.says(_SUCCEEDED, amount, minute=minute)
     assert await world.told() == [(_SUCCEEDED, 1000), (_SUCCEEDED, 1200)]
@@ -276,9 +280,7 @@ async def test_what_was_told_counts_where_nobody_has_its_message_any_more(
 ) -> None:
     """Its receipt is gone after some months; what was told of it is kept for longer."""
     await world.says(_SUCCEEDED, 1000, minute=1)
-    world.advance(10 * 86_400)
-    before = world.control.clock.now() - timedelta(days=1)
-    assert await world.store.retire_receipts(before=before, limit=10) == 1
+    await world.retires(1)
     if between is not None:
         await world.says(between, 1000, minute=2)
     await world.says(_SUCCEEDED, 7777, minute=3)
