@@ -1,5 +1,6 @@
 """Find by payment in a real browser: from what its provider sent to where each event went."""
 
+import re
 import time
 from itertools import product
 from urllib.parse import urlsplit
@@ -105,6 +106,13 @@ def test_what_a_provider_sent_is_followed_to_its_payment(
     expect(page.get_by_text("The last request was not verified")).to_be_visible()
     if scripts:  # which what examines is itself
         window.examine("connector-mistaken")
+    page.get_by_role("link", name="See the request").click()
+    # Where the other run was first, its connector has the secret that is meant.
+    found = re.compile("Nothing fits that was tried|signed for another connector of yours")
+    expect(page.get_by_text(found)).to_be_visible()
+    if scripts:
+        window.examine("receipt-quarantined")
+    page.go_back()
     page.get_by_label("Signing secret").fill(owlpay_sender.SECRET)
     page.get_by_role("button", name="Use the new secret").click()
     page.get_by_role("button", name="Verify and read again").click()
@@ -123,3 +131,24 @@ def test_what_a_provider_sent_is_followed_to_its_payment(
     expect(page.get_by_role("row", name="Receipt payment_intent.captured")).to_be_visible()
     window.open(f"/console/payments?id=ORD-{name}")
     expect(page.locator("h1")).to_have_text(f"pi_{name}")
+
+
+def test_news_that_cannot_be_read_waits_on_the_overview(
+    chromium: Chromium, installation: Installation
+) -> None:
+    """Signed, and no message: nobody was told, and the merchant finds it where he looks first."""
+    api, at = Api(installation.server.port), installation.merchant_path
+    made = {"name": "unread", "dialect": "owlpay", "secrets": [owlpay_sender.SECRET]}
+    path = urlsplit(api.post(f"{at}/connectors", made)["url"]).path
+    headers = providers.signature(b"{}", at_s=int(time.time()))
+    assert providers.post(installation.server.port, path, b"{}", headers).status == 200
+    window = chromium.signed_in("developer", NARROW, "dark")
+    page = window.open("/console/overview")
+    heading = page.get_by_role("heading", name="News that waits for you")
+    deadline_s = time.monotonic() + _READ_S_MAX
+    while not heading.count():
+        assert time.monotonic() < deadline_s, "it is not read"
+        page.reload()
+    window.examine("overview-news-waits")
+    page.get_by_role("link", name="Undecodable").click()
+    expect(page.locator("tbody tr").first).to_contain_text("unread")
