@@ -315,6 +315,18 @@ async def test_what_a_person_has_insisted_on_is_told_once_however_often_it_came(
     assert sorted(states) == [ReceiptState.DUPLICATE] * 2 + [ReceiptState.PROCESSED] * 2
 
 
+async def test_equal_parts_under_two_ids_are_two_however_they_are_insisted_on(
+    world: _World,
+) -> None:
+    """A provider that uses its ids twice, with bodies that are equal: each was meant."""
+    for number, amount in ((1, 1000), (1, 500), (2, 700), (2, 500)):
+        await world.says("payment_captured", amount, minute=1, number=number)
+    for _ in range(2):
+        await world.insists()
+    amounts = [amount for _event, amount in await world.told()]
+    assert amounts == [1000, 700, 500, 500]
+
+
 def _samples() -> Iterator[str]:
     for name, provider in sorted(PROVIDERS.items()):
         # An answer says all that there is, and is the last word of its account.

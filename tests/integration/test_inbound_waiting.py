@@ -139,7 +139,10 @@ async def test_what_goes_on_by_what_a_call_has_us_ask_for_is_overdue_no_more() -
 
 
 @pytest.mark.shows("N07")
-async def test_what_goes_on_and_waits_again_is_overdue_when_that_takes_too_long() -> None:
+@pytest.mark.parametrize("captured", [False, True], ids=["at once", "after a part of it"])
+async def test_what_goes_on_and_waits_again_is_overdue_when_that_takes_too_long(
+    *, captured: bool
+) -> None:
     """Where it waits for the same, and that is said once more, nobody looks, nor asks, for that."""
     world = InboundWorld()
     merchant = await world.merchant()
@@ -152,6 +155,10 @@ async def test_what_goes_on_and_waits_again_is_overdue_when_that_takes_too_long(
     assert await world.expecter.step() == 0
     assert await world.store.overdue_counts() == [("owngateway", 1)]
 
+    if captured:  # and it waits as before, by what it says
+        await _hears(world, merchant, "payment_captured", 2, amount_received=100)
+        await world.expecter.step()
+        assert await world.store.overdue_counts() == [("owngateway", 1)]
     await _hears(world, merchant, "payment_authorized", 1_440, status="requires_capture")
     assert await world.expecter.step() == 1
     assert await world.store.overdue_counts() == []

@@ -17,6 +17,7 @@ from payhooks.connectors.words import (
     money_in,
 )
 from payhooks.flow.messages import Account, by_identity, insisted, message_of, read
+from payhooks.ids import ReceiptId
 from payhooks.model.receipt import Receipt
 
 
@@ -63,6 +64,18 @@ class Folding(msgspec.Struct, frozen=True, kw_only=True):
             return False
         return self._meanings(message) != self._meanings(other)
 
+    def was_insisted_on(self, message: Message, earlier: Sequence[Message]) -> bool:
+        """Return whether a person had the very same told already, as another receipt brought it."""
+        # Told, it has an id of its own: it is the same as what its receipt is read as.
+        as_read = (
+            heard
+            for one in earlier
+            if one.insisted
+            for heard in self.account.reads.get(ReceiptId(one.receipt_id), ())
+        )
+        identity, data = identity_of(message.heard), message.heard.data
+        return any(identity_of(heard) == identity and heard.data == data for heard in as_read)
+
     def _meanings(self, message: Message) -> list[str]:
         return [word.meaning for word in self.history([message]).words]
 
@@ -79,7 +92,7 @@ class Folding(msgspec.Struct, frozen=True, kw_only=True):
         found = []
         for heard in group:
             message, identity = message_of(receipt, heard), identity_of(heard)
-            if _was_insisted_on(message, earlier):
+            if self.was_insisted_on(message, earlier):
                 conflicts = False
             elif alone:
                 conflicts = True
@@ -110,13 +123,7 @@ def demand_one_meaning(
     known = by_identity(earlier)
     for message in new:
         other = known.get(identity_of(message.heard))
-        if other is None or _was_insisted_on(message, earlier):
+        if other is None or folding.was_insisted_on(message, earlier):
             continue
         if folding.contradicts(message, other):
             raise ContradictedError
-
-
-def _was_insisted_on(message: Message, earlier: Sequence[Message]) -> bool:
-    """Return whether a person had the same told already, as another receipt brought it."""
-    said = (message.heard.type, message.heard.data)
-    return any(one.insisted and (one.heard.type, one.heard.data) == said for one in earlier)

@@ -235,11 +235,12 @@ def _moved(dues: Sequence[Due], provider: Provider) -> tuple[Moved, ...]:
         for word in due.past.words:
             place = (word.told.object_type, word.told.object_id)
             before = said_before.get(place)
-            said_before[place] = word.unified
+            if word.unified in provider.waits:
+                said_before[place] = word.unified
             # Who judges asks the provider. What says once more that an object waits for the same
             # must not have it judged, or he would be asked whenever he says so.
             ends = word.unified not in provider.waits
-            is_other = before in provider.waits and before != word.unified
+            is_other = before is not None and before != word.unified
             # Also what is superseded: that may be by what is told of another object.
             if identity_of(word.message.heard) in news and (ends or is_other):
                 found.add(place)
