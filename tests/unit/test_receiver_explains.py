@@ -89,6 +89,23 @@ def test_names_json_that_was_compacted(sent: str, words: str) -> None:
     assert f"after writing the JSON again {words}: " in failed["webhook-signature"]
 
 
+_TEXTS = st.text(st.sampled_from('a é"\\/{}[],:\n\u2028'), max_size=5)
+_CONTENTS = st.recursive(
+    st.none() | st.booleans() | st.integers() | _TEXTS,
+    lambda some: st.lists(some, max_size=3) | st.dictionaries(_TEXTS, some, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(_CONTENTS)
+def test_what_is_indented_is_as_everybody_indents(content: object) -> None:
+    """Whatever stands in its texts; json.dumps would leave circles in a server's memory."""
+    found = {candidate for _, candidate in suspects(json.dumps(content).encode() + b" ")}
+    for indent in (2, 4):
+        written = json.dumps(content, ensure_ascii=False, indent=indent)
+        assert written.encode() in found
+
+
 def test_what_nests_deeply_is_not_indented_without_end() -> None:
     """Of 32 KiB it would make 60 MiB: each of its thousands of lines begins with its depth."""
     body = b"[" * 900 + b"1," * 15_000 + b"1" + b"]" * 900
