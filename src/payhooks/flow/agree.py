@@ -16,7 +16,7 @@ from payhooks.connectors.words import (
     message_in,
     money_in,
 )
-from payhooks.flow.messages import Account, by_identity, insisted, message_of, read
+from payhooks.flow.messages import Account, by_identity, insisted, message_of, number_of, read
 from payhooks.ids import ReceiptId
 from payhooks.model.receipt import Receipt
 
@@ -86,22 +86,34 @@ class Folding(msgspec.Struct, frozen=True, kw_only=True):
 
         Of a batch he insists on what conflicts, and the rest is what it was.
         """
-        receipt = self.receipt
-        alone = len(read(self.account, receipt)) == 1
+        receipt, reading = self.receipt, read(self.account, self.receipt)
         known = by_identity(earlier)
+        own: list[Message] = []
         found = []
         for heard in group:
             message, identity = message_of(receipt, heard), identity_of(heard)
             if self.was_insisted_on(message, earlier):
-                conflicts = False
-            elif alone:
-                conflicts = True
-            elif identity in known:
-                conflicts = self.contradicts(message, known[identity])
-            else:
-                conflicts = self._is_other_money(message, ancient)
-            found.append(insisted(receipt, heard, alone=alone) if conflicts else heard)
+                found.append(heard)
+            elif not self._is_contrary(message, known.get(identity), ancient):
+                known.setdefault(identity, message)
+                found.append(heard)
+            elif not any(self._repeats(message, other) for other in own):
+                own.append(message)
+                found.append(insisted(receipt, heard, number_of(heard, reading)))
         return found
+
+    def _is_contrary(
+        self, message: Message, known: Message | None, ancient: Sequence[str]
+    ) -> bool:
+        if len(read(self.account, self.receipt)) == 1:
+            return True  # What conflicts is the only one that there is.
+        if known is not None:
+            return self.contradicts(message, known)
+        return self._is_other_money(message, ancient)
+
+    def _repeats(self, message: Message, other: Message) -> bool:
+        is_same = identity_of(message.heard) == identity_of(other.heard)
+        return is_same and not self.contradicts(message, other)
 
     def _is_other_money(self, message: Message, ancient: Sequence[str]) -> bool:
         # What was told of it is known. Another option makes another event of that money.
@@ -122,8 +134,7 @@ def demand_one_meaning(
     """
     known = by_identity(earlier)
     for message in new:
-        other = known.get(identity_of(message.heard))
-        if other is None or folding.was_insisted_on(message, earlier):
-            continue
-        if folding.contradicts(message, other):
+        # Of a batch, one item may say otherwise than another.
+        other = known.setdefault(identity_of(message.heard), message)
+        if folding.contradicts(message, other) and not folding.was_insisted_on(message, earlier):
             raise ContradictedError

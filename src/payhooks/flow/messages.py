@@ -169,7 +169,7 @@ def said_of(
             mine = [heard for heard in _meant(account, mine) if is_heard(heard)]
         else:
             if each.despite_conflict:
-                mine = [_as_told(each, heard, told) for heard in mine]
+                mine = [_as_told(each, heard, heards, told) for heard in mine]
             mine = [one for one in mine if is_heard(one) or identity_of(one).hex() in told]
         found.append((each, mine))
     return found
@@ -234,11 +234,13 @@ def _is_of(heard: Heard, about: Heard) -> bool:
     return (heard.object_type, heard.object_id) == (about.object_type, about.object_id)
 
 
-def _as_told(receipt: Receipt, heard: Heard, told: Container[str]) -> Heard:
+def _as_told(
+    receipt: Receipt, heard: Heard, reading: Sequence[Heard], told: Container[str]
+) -> Heard:
     """Return what is of a receipt that conflicted under the id under which it was told."""
     # Read with other options it may be alone now, or not any more.
-    for alone in (True, False):
-        own = insisted(receipt, heard, alone=alone)
+    for number in (0, max(1, number_of(heard, reading))):
+        own = insisted(receipt, heard, number)
         if identity_of(own).hex() in told:
             return own
     return heard
@@ -254,12 +256,26 @@ def message_of(receipt: Receipt, heard: Heard) -> Message:
     return Message(heard=heard, receipt_id=receipt.id, insisted=is_own)
 
 
-def insisted(receipt: Receipt, heard: Heard, *, alone: bool) -> Heard:
+def number_of(heard: Heard, reading: Sequence[Heard]) -> int:
+    """Return which it is of what its receipt says under one id, from 1; 0 where it is alone."""
+    if len(reading) == 1:
+        return 0
+    identity = identity_of(heard)
+    said = dict.fromkeys(one.data for one in reading if identity_of(one) == identity)
+    return list(said).index(heard.data) + 1
+
+
+def insisted(receipt: Receipt, heard: Heard, number: int) -> Heard:
     """Return what conflicts as a message of its own, as a person has said that it is.
 
-    Where it is not *alone* in its receipt it has an id of its own: two parts of a payment are two.
+    Where it is not alone in its receipt it has an id of its own: two parts of a payment are two,
+    and so are two amounts under one id. *number* is which of those it is, as ``number_of`` says.
     """
-    own = _own_id(receipt) if alone else f"{_own_id(receipt)}:{identity_of(heard).hex()}"
+    own = _own_id(receipt)
+    if number > 0:
+        own += f":{identity_of(heard).hex()}"
+    if number > 1:
+        own += f":{number}"
     return msgspec.structs.replace(heard, event_id=own)
 
 
