@@ -65,6 +65,26 @@ async def test_what_is_unknown_beside_what_is_known_is_named() -> None:
     assert receipt.detail == "Nothing is known of SOMETHING_NEW; what else it says was told."
 
 
+async def test_what_is_unknown_hides_no_doubt_about_an_amount() -> None:
+    """Both stand in one sentence after the other: the doubt was not said in such a batch."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "adyen", secrets=(adyen.KEY,), options={"capture": "manual"})
+    captured = {**adyen.PAYMENT, "eventCode": "CAPTURE"}
+    captured["originalReference"] = adyen.PAYMENT["pspReference"]
+    strange = adyen.signed({**adyen.PAYMENT, "eventCode": "SOMETHING_NEW"})
+    for number, value in enumerate((400, 600)):
+        said = {"pspReference": f"C{number}", "amount": {"value": value, "currency": "EUR"}}
+        sent = adyen.batch(strange, adyen.signed({**captured, **said}))
+        assert (await world.hears(merchant, "adyen", {}, sent.body)).status == 200
+        await world.process()
+    *_, receipt = await world.stored(merchant)
+    assert receipt.detail is not None
+    strange_words, doubt = receipt.detail.split(". ", 1)
+    assert strange_words == "Nothing is known of SOMETHING_NEW; what else it says was told"
+    assert doubt.startswith("payment_succeeded was said of 4.00 EUR as well. Both were told")
+
+
 async def test_each_payment_of_a_batch_is_waited_for() -> None:
     """A provider that sends many at once may forget any of them."""
     world = InboundWorld()

@@ -132,9 +132,9 @@ async def test_how_many_connectors_are_tried_is_bounded(
 async def test_where_too_many_are_looked_at_the_receipt_is_shown_without(shop: Shop) -> None:
     """To look at one is what its merchant needs most, and it costs nothing."""
     receipt = await shop.hear(secret=OTHER_SECRET)
-    free, beside = threading.Event(), shop.world.control.beside
+    free, diagnoses = threading.Event(), shop.world.control.diagnoses
     waiting = [
-        asyncio.create_task(beside.run(free.wait)) for _ in range(limits.DIAGNOSES_WAITING_MAX)
+        asyncio.create_task(diagnoses.run(free.wait)) for _ in range(limits.DIAGNOSES_WAITING_MAX)
     ]
     await asyncio.sleep(0)
     try:

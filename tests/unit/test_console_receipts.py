@@ -314,5 +314,8 @@ async def test_what_waits_for_a_person_stands_on_the_overview(world: HearingCons
     assert "Refused 1 It was read" in told
     assert "Undecodable" not in told
     assert 'href="/console/receipts?state=conflicting"' in seen.text
+    for _ in range(100):
+        await kept(world, receipt, state=ReceiptState.REFUSED)
+    assert "Refused 100+ It was read" in read((await browser.get("/console/overview")).text)
     stranger = await world.signed_in(await world.tenant("Other"), Role.OWNER)
     assert heading not in (await stranger.get("/console/overview")).text

@@ -11,9 +11,9 @@ from typing import Final, Protocol, TypeVar
 import msgspec
 
 from payhooks.clock import Clock
-from payhooks.control.beside import Beside
 from payhooks.control.keyring import Keyring
 from payhooks.control.passwords import Passwords
+from payhooks.control.threads import Threads, for_diagnoses
 from payhooks.errors import ForbiddenError, NotFoundError, StaleVersionError
 from payhooks.ids import IdSource, MerchantId
 from payhooks.limits import EDIT_TRIES_MAX
@@ -72,7 +72,7 @@ class Control:
     order_key: Callable[[Ordering, str | None], bytes | None]
     urls: UrlPolicy = field(default_factory=UrlPolicy)
     passwords: Passwords = field(default_factory=Passwords)
-    beside: Beside = field(default_factory=Beside)
+    diagnoses: Threads = field(default_factory=for_diagnoses)
     mailer: Mailer | None = None  # None: links are shown only
     fetcher: Fetcher | None = None  # None: as commands are that start no server
     # Told of the merchant whose endpoint or connector changed: nobody must go by what was.

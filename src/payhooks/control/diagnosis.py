@@ -57,7 +57,7 @@ async def diagnosis(control: Control, merchant: Merchant, receipt: Receipt) -> l
     try:
         others = await _others(control, merchant, connector, kept.incoming)
         own_format = _own_format(merchant)
-        return await control.beside.run(lambda: diagnosed(kept, own, others, own_format))
+        return await control.diagnoses.run(lambda: diagnosed(kept, own, others, own_format))
     except OverloadedError:
         return [_TOO_MANY]
 
@@ -71,7 +71,7 @@ async def _others(
     further = [one for one in known if one.id != own.id]
     kinds = [(registry.bound(one, merchant), dict(one.options)) for one in further]
     provider = registry.bound(own, merchant)
-    places = await control.beside.run(lambda: likely(incoming, provider, kinds))
+    places = await control.diagnoses.run(lambda: likely(incoming, provider, kinds))
     accounts = [await _account(control, merchant, further[place]) for place in places]
     return [account for account in accounts if account is not None and account.keys.secrets]
 

@@ -5,21 +5,17 @@ loop nor take the memory; whoever waits behind too many others is told to come b
 """
 
 import unicodedata
-from asyncio import get_running_loop
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
-from typing import Final, TypeVar
+from typing import Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from payhooks import limits
 from payhooks.control.faults import Faults
-from payhooks.errors import OverloadedError
-
-_Result = TypeVar("_Result")
+from payhooks.control.threads import Threads
 
 # The second of OWASP's equal choices for Argon2id: less memory, since sign-ins share a process
 # with the deliveries.
@@ -43,10 +39,9 @@ class Passwords:
         self._hasher = hasher or PasswordHasher(
             time_cost=_TIME_COST, memory_cost=_MEMORY_KIB, parallelism=1
         )
-        self._threads = ThreadPoolExecutor(
-            limits.PASSWORDS_AT_ONCE, thread_name_prefix="payhooks-password"
+        self._threads = Threads(
+            limits.PASSWORDS_AT_ONCE, waiting_max=limits.PASSWORDS_WAITING_MAX, work="passwords"
         )
-        self._waiting = 0
         self._nobodys: str | None = None
 
     async def hash(self, password: str) -> str:
@@ -56,7 +51,7 @@ class Passwords:
             OverloadedError: Too many wait already.
 
         """
-        return await self._run(lambda: self._hasher.hash(_normal(password)))
+        return await self._threads.run(lambda: self._hasher.hash(_normal(password)))
 
     async def matches(self, password: str, kept: str | None) -> bool:
         """Return whether *kept* was made of this password.
@@ -67,7 +62,7 @@ class Passwords:
             OverloadedError: Too many wait already.
 
         """
-        return await self._run(lambda: self._matches(_normal(password), kept))
+        return await self._threads.run(lambda: self._matches(_normal(password), kept))
 
     def is_outdated(self, kept: str) -> bool:
         """Return whether the hash was made at another cost than is used now."""
@@ -82,15 +77,6 @@ class Passwords:
         except (VerificationError, InvalidHashError):
             return False
         return matches and kept is not None
-
-    async def _run(self, work: Callable[[], _Result]) -> _Result:
-        if self._waiting >= limits.PASSWORDS_WAITING_MAX:
-            raise OverloadedError("too many passwords are being checked")
-        self._waiting += 1
-        try:
-            return await get_running_loop().run_in_executor(self._threads, work)
-        finally:
-            self._waiting -= 1
 
 
 def check(password: str, faults: Faults, *, pointer: str, names: Iterable[str]) -> None:

@@ -102,9 +102,7 @@ class Folding(msgspec.Struct, frozen=True, kw_only=True):
                 found.append(insisted(receipt, heard, number_of(heard, reading)))
         return found
 
-    def _is_contrary(
-        self, message: Message, known: Message | None, ancient: Sequence[str]
-    ) -> bool:
+    def _is_contrary(self, message: Message, known: Message | None, ancient: Sequence[str]) -> bool:
         if len(read(self.account, self.receipt)) == 1:
             return True  # What conflicts is the only one that there is.
         if known is not None:

@@ -134,8 +134,10 @@ def conclusion_of(  # noqa: PLR0913 - what goes into one transaction
                 links.setdefault(place, Link(object_type=place[0], object_id=place[1]))
     repeated = all(due.repeated and not due.words for due in dues)
     first = dues[0].heard
-    if detail is None and not repeated:
-        detail = _doubt(dues) if any(due.words for due in dues) else NO_NEWS
+    if any(due.words for due in dues):
+        detail = " ".join(filter(None, (detail, _doubt(dues)))) or None
+    elif not repeated:
+        detail = detail or NO_NEWS
     waits = [_wait(receipt, due, provider, new_id=new_id, now=now) for due in dues]
     return Conclusion(
         merchant_id=receipt.merchant_id,

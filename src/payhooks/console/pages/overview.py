@@ -69,7 +69,7 @@ class Untold:
     """Receipts in a state in which nothing was told of them."""
 
     state: ReceiptState
-    count: str
+    count: int
     tone: str
     words: str  # why, and what to do
 
@@ -123,6 +123,7 @@ async def overview(visit: Visit) -> Response:
         unheard=await _unheard(visit),
         overdue_max=connectors.OVERDUE_COUNTED_MAX,
         untold=await _untold(visit, since),
+        untold_max=_UNTOLD_COUNTED_MAX,
         within=within(statistics.p95_ms(buckets)),
         slowest=await _slowest(visit),
         slowest_hours=statistics.FITNESS_HOURS,
@@ -180,9 +181,8 @@ async def _untold(visit: Visit, since: datetime) -> Sequence[Untold]:
             merchant_id, state, since=since, at_most=_UNTOLD_COUNTED_MAX
         )
         if count:
-            more = "+" if count == _UNTOLD_COUNTED_MAX else ""
             tone, words = receipts.STATES[state]
-            found.append(Untold(state=state, count=f"{count}{more}", tone=tone, words=words))
+            found.append(Untold(state=state, count=count, tone=tone, words=words))
     return found
 
 
