@@ -7,18 +7,15 @@ from itertools import permutations
 
 import msgspec
 import pytest
+from tests.connectors.folding import history_of
 from tests.connectors.samples import MAKERS
 from tests.connectors.signed_by_adyen import KEY, PAYMENT, batch, signed
-from tests.support.dialect_events import MERCHANT
 from tests.support.inbound_world import HEARD_AT, InboundWorld
 
-from payhooks.catalogue import CATALOGUE
 from payhooks.connectors.agreement import marked
 from payhooks.connectors.contract import Source
-from payhooks.connectors.history import folded
 from payhooks.connectors.registry import PROVIDERS
 from payhooks.connectors.words import Message
-from payhooks.control import receipts
 from payhooks.model.receipt import ReceiptState
 
 pytestmark = pytest.mark.shows("N13")
@@ -69,25 +66,6 @@ class _World(InboundWorld):
     async def told(self) -> list[tuple[str, int]]:
         events = await self.events(self.merchant_text)
         return [(event.type, json.loads(event.data)["amount"]) for event in events]
-
-    async def insists(self) -> None:
-        """Have the newest receipt that conflicts told."""
-        whose = await self.merchant_itself(self.merchant_text)
-        waiting = [
-            one
-            for one in await self.stored(self.merchant_text)
-            if one.state is ReceiptState.CONFLICTING
-        ]
-        last = waiting[-1:]
-        await receipts.reprocess(self.control, self.caller, whose, last, despite_conflict=True)
-        [again] = await self.store.claim_receipts(owner=9, limit=10, for_s=1)
-        await self.normaliser.process(again)
-
-    async def retires(self, count: int) -> None:
-        """Let the receipts go that came until now, as after some months."""
-        self.advance(10 * 86_400)
-        before = self.control.clock.now() - timedelta(days=1)
-        assert await self.store.retire_receipts(before=before, limit=10) == count
 
     async def conflicting(self) -> list[bool]:
         """Return of each event whether it is marked so."""
@@ -158,7 +136,7 @@ async def test_amounts_that_were_told_are_known_after_months(world: _World, fres
     """The receipts are gone, and it is said once more, alone or behind another amount."""
     await world.says(_SUCCEEDED, 1000, minute=1)
     await world.says(_SUCCEEDED, 1200, minute=2)
-    await world.retires(2)
+    assert await world.retire_receipts(after=timedelta(days=10), kept=timedelta(days=1)) == 2
     for minute, amount in enumerate([fresh, 1000, 1200], start=3):
         await world.says(_SUCCEEDED, amount, minute=minute)
     assert await world.told() == [(_SUCCEEDED, 1000), (_SUCCEEDED, 1200)]
@@ -280,7 +258,7 @@ async def test_what_was_told_counts_where_nobody_has_its_message_any_more(
 ) -> None:
     """Its receipt is gone after some months; what was told of it is kept for longer."""
     await world.says(_SUCCEEDED, 1000, minute=1)
-    await world.retires(1)
+    assert await world.retire_receipts(after=timedelta(days=10), kept=timedelta(days=1)) == 1
     if between is not None:
         await world.says(between, 1000, minute=2)
     await world.says(_SUCCEEDED, 7777, minute=3)
@@ -293,7 +271,7 @@ async def test_what_a_person_has_insisted_on_is_no_question_any_more(world: _Wor
     """Under one id two amounts wait for him; told, the second is an amount as any other."""
     await world.says(_SUCCEEDED, 1000, minute=1, number=1)
     await world.says(_SUCCEEDED, 7777, minute=1, number=1)
-    await world.insists()
+    await world.insist(world.merchant_text)
     await world.says(_SUCCEEDED, 7777, minute=3)
     assert await world.told() == [(_SUCCEEDED, 1000), (_SUCCEEDED, 7777)]
     assert await world.conflicting() == [False, False]
@@ -308,7 +286,7 @@ async def test_what_a_person_has_insisted_on_is_told_once_however_often_it_came(
     for _ in range(2):
         await world.says(_SUCCEEDED, 7777, minute=1, number=1)
     for _ in range(2):
-        await world.insists()
+        await world.insist(world.merchant_text)
     await world.says(_SUCCEEDED, 7777, minute=1, number=1)
     assert await world.told() == [(_SUCCEEDED, 1000), (_SUCCEEDED, 7777)]
     states = [receipt.state for receipt in await world.stored(world.merchant_text)]
@@ -322,7 +300,7 @@ async def test_equal_parts_under_two_ids_are_two_however_they_are_insisted_on(
     for number, amount in ((1, 1000), (1, 500), (2, 700), (2, 500)):
         await world.says("payment_captured", amount, minute=1, number=number)
     for _ in range(2):
-        await world.insists()
+        await world.insist(world.merchant_text)
     amounts = [amount for _event, amount in await world.told()]
     assert amounts == [1000, 700, 500, 500]
 
@@ -348,14 +326,7 @@ def test_no_provider_disagrees_with_himself_by_repeating(name: str) -> None:
         Message(heard=heard, receipt_id=bytes(16)),
         Message(heard=later, receipt_id=bytes([1] * 16)),
     ]
-    past = folded(
-        sample.provider,
-        messages,
-        sample.options,
-        catalogue=CATALOGUE,
-        merchant_id=MERCHANT.id,
-        now=sample.now,
-    )
+    past = history_of(sample, messages)
     assert [word.conflicting for word in marked(past.words, past.words, ())] == [""] * len(
         past.words
     )

@@ -2,12 +2,10 @@
 
 import msgspec
 import pytest
+from tests.connectors.folding import history_of
 from tests.connectors.samples import MAKERS
-from tests.support.dialect_events import MERCHANT
 
-from payhooks.catalogue import CATALOGUE
 from payhooks.connectors.contract import Source
-from payhooks.connectors.history import folded
 from payhooks.connectors.registry import PROVIDERS
 from payhooks.connectors.untold import untold
 from payhooks.connectors.words import Message
@@ -29,13 +27,6 @@ def test_a_message_that_a_person_insists_on_is_news_beside_its_twin(name: str) -
     alone = 2 if name in _TOLD_EACH_TIME else 1
     for insisted, count in ((False, alone), (True, 2)):
         second = Message(heard=other, receipt_id=b"2" * 16, insisted=insisted)
-        history = folded(
-            sample.provider,
-            [first, second],
-            sample.options,
-            catalogue=CATALOGUE,
-            merchant_id=MERCHANT.id,
-            now=sample.now,
-        )
+        history = history_of(sample, [first, second])
         words = [word.unified for word in untold(history.words, said=())]
         assert words == [sample.tells] * count

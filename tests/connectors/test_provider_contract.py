@@ -11,13 +11,13 @@ from typing import TypeVar
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.connectors.folding import history_of
 from tests.connectors.samples import MAKERS, Sample
 from tests.support.dialect_events import MERCHANT
 
 from payhooks.catalogue import CATALOGUE
 from payhooks.catalogue.validation import faults
 from payhooks.connectors.contract import Heard, Incoming, Keys, Source
-from payhooks.connectors.history import folded
 from payhooks.connectors.judging import judged
 from payhooks.connectors.registry import PROVIDERS
 from payhooks.connectors.unified import FAMILY, object_of, written
@@ -215,14 +215,7 @@ def test_what_is_told_is_an_event_that_its_schema_takes(name: str) -> None:
     """The whole way, but for the store: a merchant's receiver is made for this schema."""
     sample = _sample(name)
     messages = [Message(heard=heard, receipt_id=bytes(16)) for heard in _heards(sample)]
-    history = folded(
-        sample.provider,
-        messages,
-        sample.options,
-        catalogue=CATALOGUE,
-        merchant_id=MERCHANT.id,
-        now=sample.now,
-    )
+    history = history_of(sample, messages)
     assert sample.tells in [word.unified for word in history.words]
     for word in history.words:
         assert word.told.object_type == object_of(word.unified)

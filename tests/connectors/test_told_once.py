@@ -68,9 +68,7 @@ async def test_an_equal_part_is_news_where_nobody_has_the_first_any_more(world: 
     await world.says(_item("CAPTURE", "A", 1))
     await world.says(_item("CAPTURE", "B", 2))
     await world.says(_item("CAPTURE_FAILED", "A", 3))
-    world.advance(12 * 86_400)
-    before = world.control.clock.now() - timedelta(days=1)
-    assert await world.store.retire_receipts(before=before, limit=100) == 3
+    assert await world.retire_receipts(after=timedelta(days=12), kept=timedelta(days=1)) == 3
     await world.says(_item("CAPTURE_FAILED", "B", 14))
     await world.says(_item("CAPTURE", "C", 15))
     assert await world.told() == [_CAPTURED, _CAPTURED, _FAILED, _FAILED, _CAPTURED]
@@ -89,9 +87,7 @@ async def test_an_equal_part_is_news_after_one_that_was_told_with_a_later_messag
     world.advance(10 * 86_400)
     await world.says(_item("CAPTURE", "C", 12))
     assert await world.told() == [("payment_succeeded", 5000), *[_CAPTURED] * 2]
-    world.advance(10 * 86_400)
-    before = world.control.clock.now() - timedelta(days=15)
-    assert await world.store.retire_receipts(before=before, limit=100) == 2
+    assert await world.retire_receipts(after=timedelta(days=10), kept=timedelta(days=15)) == 2
     await world.says(_item("CAPTURE", "D", 22))
     assert await world.told() == [("payment_succeeded", 5000), *[_CAPTURED] * 3]
 

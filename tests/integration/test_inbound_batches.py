@@ -10,7 +10,7 @@ import pytest
 from tests.connectors.signed_by_adyen import KEY, PAYMENT, batch, signed
 from tests.support.inbound_world import InboundWorld
 
-from payhooks.control import connectors, receipts
+from payhooks.control import connectors
 from payhooks.control.connector_draft import ConnectorDraft
 from payhooks.errors import UnavailableError
 from payhooks.model.connector import Connector
@@ -132,16 +132,6 @@ async def test_what_half_a_batch_has_told_before_its_process_died_is_overdue_no_
     }
 
 
-async def _insists(world: InboundWorld, merchant: str) -> None:
-    """Have the last receipt told, which conflicts."""
-    whose = await world.merchant_itself(merchant)
-    [*_, last] = await world.stored(merchant)
-    assert last.state is ReceiptState.CONFLICTING
-    await receipts.reprocess(world.control, world.caller, whose, [last], despite_conflict=True)
-    [again] = await world.store.claim_receipts(owner=9, limit=10, for_s=1)
-    await world.normaliser.process(again)
-
-
 @pytest.mark.parametrize("are_retired", [False, True])
 async def test_of_a_batch_that_is_told_despite_a_conflict_each_item_is_itself(
     *, are_retired: bool
@@ -158,9 +148,8 @@ async def test_of_a_batch_that_is_told_despite_a_conflict_each_item_is_itself(
     assert await _told(world, merchant) == before
 
     if are_retired:
-        early = world.control.clock.now() - timedelta(seconds=30)
-        assert await world.store.retire_receipts(before=early, limit=10) == 2
-    await _insists(world, merchant)
+        assert await world.retire_receipts(kept=timedelta(seconds=30)) == 2
+    await world.insist(merchant)
     amounts = (60, 70, 80, 90)
     told = [*before, *(("payment_captured", value) for value in amounts)]
     assert await _told(world, merchant) == told
@@ -183,7 +172,7 @@ async def test_what_was_told_despite_a_conflict_stays_one_part_among_equal_ones(
     world, merchant, _connector = await _world()
     await _says(world, merchant, _captured("A", 50), _captured("B", 10))
     await _says(world, merchant, *conflicting)
-    await _insists(world, merchant)
+    await world.insist(merchant)
     await _says(world, merchant, _captured("C", 60))
     assert [amount for _type, amount in await _told(world, merchant)] == told
 
@@ -212,13 +201,11 @@ async def test_a_batch_that_says_otherwise_under_one_id_waits_for_a_person(
     assert await _told(world, merchant) == []
     assert [kind for kind, _ in world.telemetry.alarms] == ["conflicting_receipt"]
 
-    await _insists(world, merchant)
+    await world.insist(merchant)
     told = [amount for _type, amount in await _told(world, merchant)]
     assert sorted(told) == amounts
     if are_retired:
-        world.advance(40 * 86_400)
-        early = world.control.clock.now() - timedelta(days=30)
-        assert await world.store.retire_receipts(before=early, limit=10) == 1
+        assert await world.retire_receipts(after=timedelta(days=40), kept=timedelta(days=30)) == 1
     else:
         await _says(world, merchant, *items)
         *_, again = await world.stored(merchant)
@@ -236,7 +223,7 @@ async def test_one_amount_of_a_batch_that_contradicts_itself_may_be_known(known:
     await _says(world, merchant, _captured("A", known))
     await _says(world, merchant, _captured("A", 300), _captured("A", 400))
     assert [amount for _type, amount in await _told(world, merchant)] == [known]
-    await _insists(world, merchant)
+    await world.insist(merchant)
     await _says(world, merchant, _captured("A", 300), _captured("A", 400))
     told = [amount for _type, amount in await _told(world, merchant)]
     assert sorted(told) == [300, 400]
@@ -254,12 +241,10 @@ async def test_what_was_told_with_another_option_does_not_conflict_in_a_batch(
     await connectors.edit(world.control, world.caller, whose, connector, draft, if_version=None)
     world.directory.outdate(whose.id)
     if are_retired:
-        world.advance(40 * 86_400)
-        before = world.control.clock.now() - timedelta(days=30)
-        assert await world.store.retire_receipts(before=before, limit=100) == 1
+        assert await world.retire_receipts(after=timedelta(days=40), kept=timedelta(days=30)) == 1
     await _says(world, merchant, _captured("A", 50))
     await _says(world, merchant, _captured("A", 60), _captured("B", 10))
-    await _insists(world, merchant)
+    await world.insist(merchant)
     assert await _told(world, merchant) == [
         ("payment_succeeded", 10),
         ("payment_captured", 50),

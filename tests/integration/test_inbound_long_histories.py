@@ -46,8 +46,7 @@ async def test_an_equal_capture_is_told_after_receipts_of_earlier_ones_were_purg
     await _captures(world, merchant, range(1))
     world.advance(timedelta(days=20).total_seconds())
     await _captures(world, merchant, range(1, 2))
-    purged = world.clock.now() - timedelta(days=10)
-    assert await world.store.retire_receipts(before=purged, limit=100) == 1
+    assert await world.retire_receipts(kept=timedelta(days=10)) == 1
     await _captures(world, merchant, range(2, 3))
     events = await world.events(merchant)
     assert [event.type for event in events] == ["payment_captured"] * 3

@@ -11,10 +11,12 @@ from tests.support.inbound_world import HEARD_AT, InboundWorld, later
 
 from payhooks.flow.orders import OrderFollower
 from payhooks.ids import MerchantId
+from payhooks.model.connector import Connector
 from payhooks.ports.controlling import Window
 from payhooks.ports.fetching import Fetch, Fetched
 from payhooks.ports.reading import EventFilter, StoredEvent
 
+_KEY_AT_FOLOOSI = "sk_of_an_account_at_foloosi"
 PAYMENT = {
     "payment_id": "pay_1",
     "status": "processing",
@@ -47,6 +49,36 @@ async def _hears(
     await world.process()
 
 
+async def _one_payment_waits() -> tuple[InboundWorld, str, Connector]:
+    """Return where a merchant has heard that his payment is processed, who he is, and by what."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    connector = await world.connector(merchant, "owngateway")
+    await _hears(world, merchant, "payment_processing", 0)
+    return world, merchant, connector
+
+
+async def _at_foloosi() -> tuple[InboundWorld, str]:
+    """Return where a merchant hears Foloosi, which signs nothing and is asked, and who he is."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "foloosi", secrets=(), credential=_KEY_AT_FOLOOSI)
+    return world, merchant
+
+
+async def _foloosi_calls(world: InboundWorld, merchant: str, status: str) -> None:
+    transfer = {"transaction_no": "TESTFLSAPI1", "transaction_status": status}
+    body = json.dumps({"data": {"transfer": transfer}}).encode()
+    answer = await world.hears(merchant, "foloosi", {}, body)
+    assert answer.status == 200, answer.body
+    await world.process()
+
+
+def _answer_of_foloosi(status: str, *, amount: str = "12.50") -> Fetched:
+    said = {"transaction_no": "TESTFLSAPI1", "transaction_amount": amount, "currency": "AED"}
+    return Fetched(status=200, body=json.dumps({"data": {**said, "status": status}}).encode())
+
+
 async def _wait_at_mollie(
     world: InboundWorld, merchants: Sequence[str], *, connect: bool = True, **said: object
 ) -> int:
@@ -75,10 +107,7 @@ async def _types(world: InboundWorld, merchant: str) -> list[tuple[str, object]]
 @pytest.mark.shows("N07")
 async def test_a_payment_that_waits_for_too_long_is_overdue_and_says_so_once() -> None:
     """A merchant must hear that nothing was heard, and not every hour."""
-    world = InboundWorld()
-    merchant = await world.merchant()
-    made = await world.connector(merchant, "owngateway")
-    await _hears(world, merchant, "payment_processing", 0)
+    world, merchant, made = await _one_payment_waits()
     assert await world.expecter.step() == 0
     world.advance(timedelta(hours=25).total_seconds())
     for _ in range(3):
@@ -97,10 +126,7 @@ async def test_a_payment_that_waits_for_too_long_is_overdue_and_says_so_once() -
 @pytest.mark.shows("N07")
 async def test_what_goes_on_at_last_is_overdue_no_more() -> None:
     """Though it happened before anybody said that it was late; at the next look, a second later."""
-    world = InboundWorld()
-    merchant = await world.merchant()
-    await world.connector(merchant, "owngateway")
-    await _hears(world, merchant, "payment_processing", 0)
+    world, merchant, _connector = await _one_payment_waits()
     world.advance(timedelta(hours=25).total_seconds())
     await world.expecter.step()
     await _hears(world, merchant, "payment_succeeded", 5, status="succeeded", amount_received=1250)
@@ -115,24 +141,14 @@ async def test_what_goes_on_at_last_is_overdue_no_more() -> None:
 @pytest.mark.shows("N07")
 async def test_what_goes_on_by_what_a_call_has_us_ask_for_is_overdue_no_more() -> None:
     """Where a provider signs nothing, his answer is the news."""
-    world = InboundWorld()
-    merchant = await world.merchant()
-    await world.connector(merchant, "foloosi", secrets=(), credential="sk_of_an_account_at_foloosi")
-    details = {"transaction_no": "TESTFLSAPI1", "transaction_amount": "12.50", "currency": "AED"}
-
-    async def calls(status: str) -> None:
-        answered = json.dumps({"data": {**details, "status": status}}).encode()
-        world.fetcher.script = lambda _: Fetched(status=200, body=answered)
-        transfer = {"transaction_no": "TESTFLSAPI1", "transaction_status": status}
-        body = json.dumps({"data": {"transfer": transfer}}).encode()
-        await world.hears(merchant, "foloosi", {}, body)
-        await world.process()
-
-    await calls("pending")
+    world, merchant = await _at_foloosi()
+    world.fetcher.script = lambda _: _answer_of_foloosi("pending")
+    await _foloosi_calls(world, merchant, "pending")
     world.advance(timedelta(hours=25).total_seconds())
     await world.expecter.step()
     assert await world.store.overdue_counts() == [("foloosi", 1)]
-    await calls("success")
+    world.fetcher.script = lambda _: _answer_of_foloosi("success")
+    await _foloosi_calls(world, merchant, "success")
     world.advance(1.0)
     assert await world.expecter.step() == 1
     assert await world.store.overdue_counts() == []
@@ -144,10 +160,7 @@ async def test_what_goes_on_and_waits_again_is_overdue_when_that_takes_too_long(
     *, captured: bool
 ) -> None:
     """Where it waits for the same, and that is said once more, nobody looks, nor asks, for that."""
-    world = InboundWorld()
-    merchant = await world.merchant()
-    await world.connector(merchant, "owngateway")
-    await _hears(world, merchant, "payment_processing", 0)
+    world, merchant, _connector = await _one_payment_waits()
     world.advance(timedelta(hours=25).total_seconds())
     await world.expecter.step()
     await _hears(world, merchant, "payment_processing", 1, amount=1300)
@@ -173,10 +186,7 @@ async def test_what_succeeds_while_it_is_found_late_is_not_told_as_late_afterwar
     look: int,
 ) -> None:
     """A receiver would take a payment that has its money for one that waits."""
-    world = InboundWorld()
-    merchant = await world.merchant()
-    await world.connector(merchant, "owngateway")
-    await _hears(world, merchant, "payment_processing", 0)
+    world, merchant, _connector = await _one_payment_waits()
     world.advance(timedelta(hours=25).total_seconds())
     events, looks = world.store.events, 0
 
@@ -203,10 +213,7 @@ async def test_what_succeeds_while_it_is_found_late_is_not_told_as_late_afterwar
 @pytest.mark.shows("N07")
 async def test_what_a_connector_waited_for_ends_with_it() -> None:
     """Who deleted it hears nothing by it any more, not that something is late either."""
-    world = InboundWorld()
-    merchant = await world.merchant()
-    await world.connector(merchant, "owngateway")
-    await _hears(world, merchant, "payment_processing", 0)
+    world, merchant, _connector = await _one_payment_waits()
     deleted = await world.call("DELETE", f"/v1/merchants/{merchant}/connectors/owngateway")
     assert deleted.status == 204
     world.advance(timedelta(hours=25).total_seconds())
@@ -220,27 +227,15 @@ async def test_what_a_connector_waited_for_ends_with_it() -> None:
 @pytest.mark.shows("N07")
 async def test_who_can_be_asked_is_asked_before_anybody_is_alarmed() -> None:
     """A webhook that was lost on its way is no delay."""
-    world = InboundWorld()
-    merchant = await world.merchant()
-    await world.connector(merchant, "foloosi", secrets=(), credential="sk_of_an_account_at_foloosi")
+    world, merchant = await _at_foloosi()
     status = "pending"
 
     def foloosi(request: Fetch) -> Fetched:
-        assert ("secret_key", "sk_of_an_account_at_foloosi") in request.headers
-        details = {
-            "transaction_no": "TESTFLSAPI1",
-            "status": status,
-            "transaction_amount": "12.50",
-            "currency": "AED",
-        }
-        return Fetched(status=200, body=json.dumps({"data": details}).encode())
+        assert ("secret_key", _KEY_AT_FOLOOSI) in request.headers
+        return _answer_of_foloosi(status)
 
     world.fetcher.script = foloosi
-    transfer = {"transaction_no": "TESTFLSAPI1", "transaction_status": "pending"}
-    body = json.dumps({"data": {"transfer": transfer}}).encode()
-    answer = await world.hears(merchant, "foloosi", {}, body)
-    assert answer.status == 200, answer.body
-    await world.process()
+    await _foloosi_calls(world, merchant, "pending")
     assert [type_ for type_, _ in await _types(world, merchant)] == ["payment_processing"]
     world.advance(timedelta(hours=25).total_seconds())
     status = "success"
@@ -256,24 +251,11 @@ async def test_who_can_be_asked_is_asked_before_anybody_is_alarmed() -> None:
 @pytest.mark.shows("N07")
 async def test_what_waits_on_by_an_answer_that_is_news_is_overdue_and_asked_for_hourly() -> None:
     """By the question, a part of judging it, it is heard again while it is judged."""
-    world = InboundWorld()
-    merchant = await world.merchant()
-    await world.connector(merchant, "foloosi", secrets=(), credential="sk_of_an_account_at_foloosi")
-
-    def foloosi(_: Fetch) -> Fetched:
-        details = {
-            "transaction_no": "TESTFLSAPI1",
-            "status": "pending",
-            "transaction_amount": f"12.{50 + len(world.fetcher.asked)}",
-            "currency": "AED",
-        }
-        return Fetched(status=200, body=json.dumps({"data": details}).encode())
-
-    world.fetcher.script = foloosi
-    transfer = {"transaction_no": "TESTFLSAPI1", "transaction_status": "pending"}
-    body = json.dumps({"data": {"transfer": transfer}}).encode()
-    await world.hears(merchant, "foloosi", {}, body)
-    await world.process()
+    world, merchant = await _at_foloosi()
+    world.fetcher.script = lambda _: _answer_of_foloosi(
+        "pending", amount=f"12.{50 + len(world.fetcher.asked)}"
+    )
+    await _foloosi_calls(world, merchant, "pending")
     world.advance(timedelta(hours=25).total_seconds())
     before = len(world.fetcher.asked)
     whose = (await world.merchant_itself(merchant)).id

@@ -9,7 +9,7 @@ import msgspec
 from tests.support.api_world import Answer, World
 
 from payhooks import ids
-from payhooks.control import connectors
+from payhooks.control import connectors, receipts
 from payhooks.control.connector_draft import ConnectorDraft
 from payhooks.control.secrets import opener
 from payhooks.dialects import registry as dialects
@@ -23,7 +23,7 @@ from payhooks.model.connector import Connector
 from payhooks.model.endpoint import Endpoint, EndpointStatus
 from payhooks.model.event import Event
 from payhooks.model.merchant import Merchant
-from payhooks.model.receipt import Receipt
+from payhooks.model.receipt import Receipt, ReceiptState
 from payhooks.ports.controlling import Window
 from payhooks.ports.reading import EventFilter
 from payhooks.ports.receiving import ReceiptFilter
@@ -146,6 +146,21 @@ class InboundWorld(World):
             ids.MerchantId(_raw(ids.MERCHANT, merchant)), ReceiptFilter(), Window(limit=1_000)
         )
         return list(reversed(found))
+
+    async def insist(self, merchant: str) -> None:
+        """Have the newest of the merchant's receipts that conflict told, as a person does."""
+        whose = await self.merchant_itself(merchant)
+        stored = await self.stored(merchant)
+        *_, last = [one for one in stored if one.state is ReceiptState.CONFLICTING]
+        await receipts.reprocess(self.control, self.caller, whose, [last], despite_conflict=True)
+        [again] = await self.store.claim_receipts(owner=9, limit=10, for_s=1)
+        await self.normaliser.process(again)
+
+    async def retire_receipts(self, *, after: timedelta = timedelta(0), kept: timedelta) -> int:
+        """Let time pass, and receipts go that came longer ago than they are kept; say how many."""
+        self.advance(after.total_seconds())
+        before = self.control.clock.now() - kept
+        return await self.store.retire_receipts(before=before, limit=100)
 
 
 def sent(  # noqa: PLR0913 - a message has many parts
