@@ -326,7 +326,5 @@ def test_no_provider_disagrees_with_himself_by_repeating(name: str) -> None:
         Message(heard=heard, receipt_id=bytes(16)),
         Message(heard=later, receipt_id=bytes([1] * 16)),
     ]
-    past = history_of(sample, messages)
-    assert [word.conflicting for word in marked(past.words, past.words, ())] == [""] * len(
-        past.words
-    )
+    words = history_of(sample, messages).words
+    assert {word.conflicting for word in marked(words, words, ())} == {""}

@@ -269,6 +269,9 @@ async def test_what_waits_on_by_an_answer_that_is_news_is_overdue_and_asked_for_
     world.advance(3_600.0)
     await world.expecter.step()
     assert len(world.fetcher.asked) - before == 2
+    # Only what is news is kept.
+    kept = [receipt for receipt in await world.stored(merchant) if receipt.is_answer]
+    assert len(kept) == len(world.fetcher.asked)
 
 
 @pytest.mark.shows("N07")
