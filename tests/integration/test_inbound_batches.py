@@ -14,7 +14,6 @@ from payhooks.control import connectors
 from payhooks.control.connector_draft import ConnectorDraft
 from payhooks.errors import UnavailableError
 from payhooks.model.connector import Connector
-from payhooks.model.receipt import ReceiptState
 from payhooks.ports.accepting import Acceptance, Arrival
 
 _PAYMENT = PAYMENT["pspReference"]
@@ -175,58 +174,6 @@ async def test_what_was_told_despite_a_conflict_stays_one_part_among_equal_ones(
     await world.insist(merchant)
     await _says(world, merchant, _captured("C", 60))
     assert [amount for _type, amount in await _told(world, merchant)] == told
-
-
-def _refund(value: int) -> dict[str, Any]:
-    return {**_captured("R", value), "eventCode": "REFUND"}
-
-
-@pytest.mark.shows("N13")
-@pytest.mark.parametrize(
-    ("items", "amounts"),
-    [
-        pytest.param([_refund(300), _refund(400)], [300, 400], id="refund"),
-        pytest.param([_captured("A", 300), _captured("A", 400)], [300, 400], id="capture"),
-        pytest.param([_refund(n) for n in (300, 400, 300, 500, 400)], [300, 400, 500], id="more"),
-        pytest.param([_captured("B", 10), _refund(300), _refund(400)], [10, 300, 400], id="beside"),
-    ],
-)
-@pytest.mark.parametrize("are_retired", [False, True])
-async def test_a_batch_that_says_otherwise_under_one_id_waits_for_a_person(
-    items: Sequence[Mapping[str, Any]], amounts: list[int], *, are_retired: bool
-) -> None:
-    """The first amount was told, and the second dropped as what was known, without an alarm."""
-    world, merchant, _connector = await _world()
-    await _says(world, merchant, *items)
-    assert await _told(world, merchant) == []
-    assert [kind for kind, _ in world.telemetry.alarms] == ["conflicting_receipt"]
-
-    await world.insist(merchant)
-    told = [amount for _type, amount in await _told(world, merchant)]
-    assert sorted(told) == amounts
-    if are_retired:
-        assert await world.retire_receipts(after=timedelta(days=40), kept=timedelta(days=30)) == 1
-    else:
-        await _says(world, merchant, *items)
-        *_, again = await world.stored(merchant)
-        assert again.state is ReceiptState.DUPLICATE
-    for item in items:
-        await _says(world, merchant, item)
-    assert [amount for _type, amount in await _told(world, merchant)] == told
-
-
-@pytest.mark.shows("N13")
-@pytest.mark.parametrize("known", [300, 400])
-async def test_one_amount_of_a_batch_that_contradicts_itself_may_be_known(known: int) -> None:
-    """It is told no second time, wherever it stands."""
-    world, merchant, _connector = await _world()
-    await _says(world, merchant, _captured("A", known))
-    await _says(world, merchant, _captured("A", 300), _captured("A", 400))
-    assert [amount for _type, amount in await _told(world, merchant)] == [known]
-    await world.insist(merchant)
-    await _says(world, merchant, _captured("A", 300), _captured("A", 400))
-    told = [amount for _type, amount in await _told(world, merchant)]
-    assert sorted(told) == [300, 400]
 
 
 @pytest.mark.parametrize("are_retired", [False, True])

@@ -82,9 +82,7 @@ def reprocess(  # noqa: PLR0913 - one option per choice
     *,
     despite_conflict: Annotated[
         bool,
-        typer.Option(
-            "--despite-conflict", help="Tell it although the provider said otherwise before."
-        ),
+        typer.Option("--despite-conflict", help="Tell it although the provider said otherwise."),
     ] = False,
     connector: ConnectorName = None,
     state: States = None,

@@ -83,9 +83,7 @@ def marked(
     """
     others = _others(words, ancient)
     return tuple(
-        word
-        if word.message.insisted
-        else msgspec.structs.replace(word, conflicting=others.get(identity_of(word.heard), ""))
+        msgspec.structs.replace(word, conflicting=others.get(identity_of(word.heard), ""))
         for word in chosen
     )
 
@@ -105,7 +103,7 @@ def _others(words: Sequence[Word], ancient: Sequence[str]) -> dict[bytes, str]:
         if word.unified in _UNDOES:
             said.pop(place, None)
         money = _stated(word.heard, word.unified, word.told)
-        if money is None:
+        if money is None or word.message.insisted:
             continue
         beside = said.setdefault(place, {})
         for other, who in beside.items():

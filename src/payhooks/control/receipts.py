@@ -219,9 +219,7 @@ def _demand_state(receipt: Receipt, *, despite_conflict: bool) -> None:
         raise WrongStateError("This receipt does not conflict with another.")
     if conflicts and not despite_conflict:
         detail = "Read again it still would; despite_conflict has it told all the same."
-        raise WrongStateError(
-            f"This receipt conflicts with what the provider said before. {detail}"
-        )
+        raise WrongStateError(f"This receipt conflicts with what the provider said. {detail}")
 
 
 def _anew(receipt: Receipt, verdict: Verdict, now: datetime, *, despite_conflict: bool) -> Receipt:

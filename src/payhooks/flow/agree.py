@@ -1,4 +1,4 @@
-"""Whether a receipt says what its provider said before; where not, a person decides. Pure."""
+"""Whether a provider said otherwise under the same id; where he did, a person decides. Pure."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -16,13 +16,12 @@ from payhooks.connectors.words import (
     message_in,
     money_in,
 )
-from payhooks.flow.messages import Account, by_identity, insisted, message_of, number_of, read
-from payhooks.ids import ReceiptId
+from payhooks.flow.messages import Account, by_identity, message_of, under_own_id
 from payhooks.model.receipt import Receipt
 
 
 class ContradictedError(Exception):
-    """The provider said otherwise before, under the same id."""
+    """The provider said otherwise under the same id."""
 
 
 class Folding(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +31,8 @@ class Folding(msgspec.Struct, frozen=True, kw_only=True):
     receipt: Receipt
     catalogue: Catalogue
     now: datetime
+    # What messages mean, by identity and data: each is asked for again and again.
+    meant: dict[tuple[bytes, bytes], tuple[str, ...]] = msgspec.field(default_factory=dict)
 
     def history(
         self,
@@ -58,81 +59,55 @@ class Folding(msgspec.Struct, frozen=True, kw_only=True):
             newest=self.receipt.id,
         )
 
-    def contradicts(self, message: Message, other: Message) -> bool:
-        """Return whether of two messages with one id each means something else."""
-        if other.heard.data == message.heard.data:
-            return False
-        return self._meanings(message) != self._meanings(other)
+    def is_contrary(self, message: Message, holder: Message | None, ancient: Sequence[str]) -> bool:
+        """Return whether a message means something else than what has its id.
 
-    def was_insisted_on(self, message: Message, earlier: Sequence[Message]) -> bool:
-        """Return whether a person had the very same told already, as another receipt brought it."""
-        # Told, it has an id of its own: it is the same as what its receipt is read as.
-        as_read = (
-            heard
-            for one in earlier
-            if one.insisted
-            for heard in self.account.reads.get(ReceiptId(one.receipt_id), ())
-        )
-        identity, data = identity_of(message.heard), message.heard.data
-        return any(identity_of(heard) == identity and heard.data == data for heard in as_read)
-
-    def _meanings(self, message: Message) -> list[str]:
-        return [word.meaning for word in self.history([message]).words]
-
-    def insisted(
-        self, group: Sequence[Heard], earlier: Sequence[Message], ancient: Sequence[str]
-    ) -> Sequence[Heard]:
-        """Return what the receipt says, of which a person has said that it is told all the same.
-
-        Of a batch he insists on what conflicts, and the rest is what it was.
+        That is its *holder*; or, where nobody has it any more, what was told of it long ago.
         """
-        receipt, reading = self.receipt, read(self.account, self.receipt)
-        known = by_identity(earlier)
-        own: list[Message] = []
-        found = []
-        for heard in group:
-            message, identity = message_of(receipt, heard), identity_of(heard)
-            if self.was_insisted_on(message, earlier):
-                found.append(heard)
-            elif not self._is_contrary(message, known.get(identity), ancient):
-                known.setdefault(identity, message)
-                found.append(heard)
-            elif not any(self._repeats(message, other) for other in own):
-                own.append(message)
-                found.append(insisted(receipt, heard, number_of(heard, reading)))
-        return found
+        if holder is None:
+            return self._is_other_money(message, ancient)
+        if holder.heard.data == message.heard.data:
+            return False
+        return self.meanings(message) != self.meanings(holder)
 
-    def _is_contrary(self, message: Message, known: Message | None, ancient: Sequence[str]) -> bool:
-        if len(read(self.account, self.receipt)) == 1:
-            return True  # What conflicts is the only one that there is.
-        if known is not None:
-            return self.contradicts(message, known)
-        return self._is_other_money(message, ancient)
-
-    def _repeats(self, message: Message, other: Message) -> bool:
-        is_same = identity_of(message.heard) == identity_of(other.heard)
-        return is_same and not self.contradicts(message, other)
+    def meanings(self, message: Message) -> tuple[str, ...]:
+        """Return what a message means by itself."""
+        key = (identity_of(message.heard), message.heard.data)
+        if key not in self.meant:
+            self.meant[key] = tuple(word.meaning for word in self.history([message]).words)
+        return self.meant[key]
 
     def _is_other_money(self, message: Message, ancient: Sequence[str]) -> bool:
         # What was told of it is known. Another option makes another event of that money.
         identity = identity_of(message.heard).hex()
-        told = [word for word in ancient if message_in(word) == identity]
-        meant = self._meanings(message) if told else []
-        return not {money_in(meaning_in(word)) for word in told}.issuperset(map(money_in, meant))
+        told = {money_in(meaning_in(word)) for word in ancient if message_in(word) == identity}
+        return bool(told) and not told.issuperset(map(money_in, self.meanings(message)))
 
 
-def demand_one_meaning(
-    folding: Folding, earlier: Sequence[Message], new: Sequence[Message]
-) -> None:
-    """Return if what is said twice under one id is the same.
+def agreed(
+    folding: Folding, group: Sequence[Heard], earlier: Sequence[Message], ancient: Sequence[str]
+) -> Sequence[Heard]:
+    """Return what a receipt says of one object, each under the id under which it is told.
+
+    That is the provider's, but where a person insists on what was said otherwise under it: that
+    has an id of its own. *ancient* is as in ``untold``.
 
     Raises:
-        ContradictedError: It means another event, or another amount.
+        ContradictedError: It means another event, or another amount, and nobody insists on it.
+        InvalidError: A message lacks what it has to say.
 
     """
-    known = by_identity(earlier)
-    for message in new:
-        # Of a batch, one item may say otherwise than another.
-        other = known.setdefault(identity_of(message.heard), message)
-        if folding.contradicts(message, other) and not folding.was_insisted_on(message, earlier):
+    holders = by_identity(earlier)
+    own: set[tuple[bytes, tuple[str, ...]]] = set()
+    found = []
+    for heard in group:
+        message, identity = message_of(folding.receipt, heard), identity_of(heard)
+        if not folding.is_contrary(message, holders.get(identity), ancient):
+            holders.setdefault(identity, message)
+            found.append(heard)
+        elif not folding.receipt.despite_conflict:
             raise ContradictedError
+        elif (said := (identity, folding.meanings(message))) not in own:
+            own.add(said)
+            found.append(under_own_id(heard))
+    return found

@@ -1,5 +1,6 @@
 """What receipts say: read by their provider, each message about one object. Pure."""
 
+import hashlib
 from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Final
 
@@ -22,6 +23,8 @@ from payhooks.ports.receiving import Conclusion, Subject
 
 NOTHING_TOLD: Final = "It tells of nothing: it is a test, or a step between."
 _NAMED_MAX: Final = 3
+# In the ids of messages that a person has had told, between the provider's id and what is said.
+_OWN: Final = "\x1f"
 # Of what is asked for nothing is known but its name.
 _UNKNOWN: Final = "ASKED"
 
@@ -168,8 +171,7 @@ def said_of(
         if each.is_answer:  # of which much may be what nobody wanted to hear of
             mine = [heard for heard in _meant(account, mine) if is_heard(heard)]
         else:
-            if each.despite_conflict:
-                mine = [_as_told(each, heard, heards, told) for heard in mine]
+            mine = under_own_ids(mine, told)
             mine = [one for one in mine if is_heard(one) or identity_of(one).hex() in told]
         found.append((each, mine))
     return found
@@ -234,53 +236,32 @@ def _is_of(heard: Heard, about: Heard) -> bool:
     return (heard.object_type, heard.object_id) == (about.object_type, about.object_id)
 
 
-def _as_told(
-    receipt: Receipt, heard: Heard, reading: Sequence[Heard], told: Container[str]
-) -> Heard:
-    """Return what is of a receipt that conflicted under the id under which it was told."""
-    # Read with other options it may be alone now, or not any more.
-    for number in (0, max(1, number_of(heard, reading))):
-        own = insisted(receipt, heard, number)
-        if identity_of(own).hex() in told:
-            return own
-    return heard
-
-
 def message_of(receipt: Receipt, heard: Heard) -> Message:
     """Return what was heard, as a message of its receipt."""
     if heard.occurred_at is not None and heard.occurred_at.year not in limits.OCCURRED_AT_YEARS:
         # Surely a mistake, as at publishing. At the ends of time are some that PostgreSQL gives
         # back as none: no lease with such an event in it would end well, whoever's the others are.
         heard = msgspec.structs.replace(heard, occurred_at=None)
-    is_own = receipt.despite_conflict and (heard.event_id or "").startswith(_own_id(receipt))
-    return Message(heard=heard, receipt_id=receipt.id, insisted=is_own)
+    return Message(heard=heard, receipt_id=receipt.id, insisted=_OWN in (heard.event_id or ""))
 
 
-def number_of(heard: Heard, reading: Sequence[Heard]) -> int:
-    """Return which it is of what its receipt says under one id, from 1; 0 where it is alone."""
-    if len(reading) == 1:
-        return 0
-    identity = identity_of(heard)
-    said = dict.fromkeys(one.data for one in reading if identity_of(one) == identity)
-    return list(said).index(heard.data) + 1
+def under_own_id(heard: Heard) -> Heard:
+    """Return what a person has said is news, though its provider used the id before.
 
-
-def insisted(receipt: Receipt, heard: Heard, number: int) -> Heard:
-    """Return what conflicts as a message of its own, as a person has said that it is.
-
-    Where it is not alone in its receipt it has an id of its own: two parts of a payment are two,
-    and so are two amounts under one id. *number* is which of those it is, as ``number_of`` says.
+    Whichever receipt brings the same under that id again brings the same message.
     """
-    own = _own_id(receipt)
-    if number > 0:
-        own += f":{identity_of(heard).hex()}"
-    if number > 1:
-        own += f":{number}"
-    return msgspec.structs.replace(heard, event_id=own)
+    said = hashlib.sha256(heard.data).hexdigest()
+    return msgspec.structs.replace(heard, event_id=f"{heard.event_id}{_OWN}{said}")
 
 
-def _own_id(receipt: Receipt) -> str:
-    return to_text(RECEIPT, receipt.id)
+def under_own_ids(heards: Sequence[Heard], told: Container[str]) -> Sequence[Heard]:
+    """Return what was told under an id of its own under that, and the rest as it is."""
+    found = []
+    for heard in heards:
+        # One that has no id is what it says, and contradicts nothing.
+        own = heard if heard.event_id is None else under_own_id(heard)
+        found.append(own if identity_of(own).hex() in told else heard)
+    return found
 
 
 def by_identity(messages: Sequence[Message]) -> dict[bytes, Message]:

@@ -82,7 +82,7 @@ class Normaliser:
             else:
                 await self._teller.tell(account, receipt, told)
         except ContradictedError:
-            words = "The provider said otherwise under the same id before; nothing was told."
+            words = "The provider said otherwise under the same id; nothing was told."
             await self._teller.conclude(
                 account, ended(receipt, ReceiptState.CONFLICTING, words, heards[0])
             )

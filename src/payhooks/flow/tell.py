@@ -39,7 +39,7 @@ from payhooks.errors import (
     UnavailableError,
 )
 from payhooks.flow.accept import Acceptor
-from payhooks.flow.agree import Folding, demand_one_meaning
+from payhooks.flow.agree import Folding, agreed
 from payhooks.flow.ask import Outcome, outcome_of
 from payhooks.flow.conclude import (
     FAMILY,
@@ -59,6 +59,7 @@ from payhooks.flow.messages import (
     messages_of,
     said_of,
     subject_of,
+    under_own_ids,
 )
 from payhooks.flow.publication import Publication, Published
 from payhooks.ids import MERCHANT, RECEIPT, to_text
@@ -212,8 +213,9 @@ class Teller:
             catalogue=await self._book.current(),
             now=self._control.clock.now(),
         )
-        if receipt.despite_conflict:
-            group = folding.insisted(group, messages_of(told), before.ancient)
+        if not receipt.is_answer:
+            group = under_own_ids(group, once_told)
+            group = agreed(folding, group, messages_of(told), before.ancient)
         told.append((receipt, group))
         if receipt.is_answer:  # In another process the question before it may have ended later.
             told.sort(key=lambda each: each[0].id)
@@ -223,7 +225,6 @@ class Teller:
         known = {identity_of(message.heard).hex() for message in earlier}
         if not receipt.is_answer:  # It comes with all that was known already, and names nothing.
             known |= {message_in(word) for word in before.ancient}
-            demand_one_meaning(folding, earlier, new)
         messages = distinct(every)
         heard = {identity_of(message.heard) for message in messages}
         # Told with a receipt that is there, of messages whose own are not any more.

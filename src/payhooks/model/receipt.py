@@ -27,7 +27,7 @@ class ReceiptState(StrEnum):
     RECEIVED = "received"  # stored, not read yet
     PROCESSED = "processed"  # read; what it had to tell was told with this
     DUPLICATE = "duplicate"  # the provider had said so before
-    CONFLICTING = "conflicting"  # said before under this id, and otherwise: a person decides
+    CONFLICTING = "conflicting"  # said otherwise under the same id: a person decides
     IGNORED = "ignored"  # the connector does not hear such events
     UNMAPPED = "unmapped"  # verified, and nothing is known of the event
     UNDECODABLE = "undecodable"  # verified, and it cannot be read

@@ -12,7 +12,7 @@ class ReprocessBody(Body):
     """How a receipt is to be read again."""
 
     despite_conflict: StrictBool = Field(
-        default=False, description="Tell what it says although the provider said otherwise before."
+        default=False, description="Tell what it says although the provider said otherwise."
     )
 
 
