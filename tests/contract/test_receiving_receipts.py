@@ -367,3 +367,25 @@ async def test_the_names_of_an_object_go_with_the_last_of_its_receipts(inbound: 
     assert await _retire(inbound, days=2) == 2
     found = await inbound.store.objects_called(connector.merchant_id, "order-7", limit=10)
     assert found == [other]
+
+
+async def test_of_receipts_that_are_named_only_those_about_the_object_are_read(
+    inbound: Inbound,
+) -> None:
+    """Whoever publishes may name any receipt as the one that his event follows from."""
+    merchant, stranger = await inbound.world.merchant(), await inbound.world.merchant()
+    connector, theirs = await inbound.connector(merchant), await inbound.connector(stranger)
+    first = await inbound.heard(connector, "t-1")
+    second = await inbound.heard(connector, "t-1", state=ReceiptState.DUPLICATE)
+    other = await inbound.heard(connector, "t-2")
+    of_stranger = await inbound.heard(theirs, "t-1")
+    waiting = await inbound.received(connector)
+    gone = inbound.receipt(connector)
+
+    linked = inbound.store.linked_receipts
+    named = [one.id for one in (first, other, of_stranger, waiting, gone, second, first)]
+    assert await linked(merchant.id, PAYMENT, "t-1", named) == [second, first]
+    assert await linked(merchant.id, PAYMENT, "t-1", [first.id]) == [first]
+    assert await linked(merchant.id, PAYMENT, "t-1", []) == []
+    assert await linked(merchant.id, "payment", "t-1", named) == []
+    assert await linked(stranger.id, PAYMENT, "t-1", named) == [of_stranger]

@@ -172,6 +172,9 @@ async def test_receipts_about_an_object_and_its_names_are_found_by_index(
     """The page of a payment, and the search for an order."""
     about = (_MERCHANT, None, _PAGE, "payment", "busy")
     assert len(await explained.run(_SQL["receipts_about"], *about)) == _PAGE
+    ids = [row["id"] for row in await explained.run(_SQL["receipts_about"], *about)]
+    linked = (_MERCHANT, "payment", "busy", ids)
+    assert len(await explained.run(_SQL["linked_receipts"], *linked)) == _PAGE
     assert await explained.run(_SQL["objects_called"], _MERCHANT, "order-7", _PAGE)
     assert await explained.run(_SQL["references_of"], _MERCHANT, "payment", "7", _PAGE)
     await _read_few(explained)

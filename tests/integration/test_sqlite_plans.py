@@ -155,6 +155,7 @@ def _walks(plan: list[str]) -> list[str]:
         ("concluding", "keep_said", 2, ["heard_receipt (merchant_id=? AND receipt_id=?)"]),
         ("concluding", "forget_said", 0, ["told_age (receipt_id<?)", "told USING PRIMARY KEY"]),
         ("concluding", "receipts_about", 0, ["object_type=? AND object_id=? AND receipt_id<?)"]),
+        ("concluding", "linked_receipts", 0, ["heard_receipt (merchant_id=? AND receipt_id=? AND"]),
         ("concluding", "objects_called", 0, ["PRIMARY KEY (merchant_id=? AND reference=?)"]),
         ("concluding", "references_of", 0, ["COVERING INDEX object_references_object"]),
         ("concluding", "unlink", 2, ["heard_receipt (merchant_id=? AND receipt_id=?)"]),

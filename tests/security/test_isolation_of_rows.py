@@ -140,6 +140,15 @@ _METHODS: Mapping[str, tuple[_Ask, object]] = {
         ),
         [],
     ),
+    "linked_receipts": (
+        lambda a, m, o: a.store.linked_receipts(
+            m.merchant_id,
+            o.ids["object_type"],
+            o.ids["object_id"],
+            [ReceiptId(o.raw("receipt_id"))],
+        ),
+        [],
+    ),
     "objects_called": (
         lambda a, m, o: a.store.objects_called(m.merchant_id, f"order-of-{o.ids['m']}", limit=10),
         [],

@@ -54,6 +54,7 @@ async def test_an_object_is_read_with_its_history_and_its_timeline(world: World)
     timeline = found.pop("timeline")
     history = found.pop("history")
     trail = found.pop("trail")
+    assert found.pop("receipts_complete")
     assert found == {
         "type": "payment",
         "id": "pay_1",

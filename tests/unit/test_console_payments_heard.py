@@ -9,6 +9,7 @@ from tests.support.browsing import read
 from tests.support.hearing_console import NAME, HearingConsole
 
 from payhooks import ids
+from payhooks.control.objects import RECEIPTS_SHOWN_MAX
 from payhooks.model.delivery import Trigger
 from payhooks.model.merchant import Merchant
 from payhooks.model.user import Role
@@ -108,6 +109,25 @@ async def test_receipts_stand_on_the_page_of_the_events_around_them(
     assert "view=time" in following
     seen = (await browser.get(unescape(following))).text
     assert [link in seen for link in links] == [True, True, False]
+
+
+async def test_what_told_a_payment_is_listed_beside_its_newest_repeats(
+    world: HearingConsole,
+) -> None:
+    """A provider that never has its answer sends for days; the first message is the one to see."""
+    merchant = await hearing(world)
+    first = await world.says(merchant)
+    browser = await world.signed_in(merchant)
+    for _ in range(RECEIPTS_SHOWN_MAX - 1):
+        await world.says(merchant)
+    left_out = "It has more receipts than are listed"
+    assert left_out not in (await browser.get(f"{PAGE}?id=pi_1&type=payment&view=time")).text
+    for _ in range(2):
+        await world.says(merchant)
+    seen = (await browser.get(f"{PAGE}?id=pi_1&type=payment&view=time")).text
+    assert seen.count('href="/console/receipts/') == RECEIPTS_SHOWN_MAX + 1
+    assert f'href="/console/receipts/{ids.to_text(ids.RECEIPT, first.id)}"' in seen
+    assert f"{left_out}: the newest {RECEIPTS_SHOWN_MAX}" in seen
 
 
 async def test_what_was_published_follows_from_no_receipt(world: HearingConsole) -> None:

@@ -1,5 +1,6 @@
 """``payhooks objects``: what is known of a payment."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import typer
@@ -14,6 +15,7 @@ from payhooks.cli.output import (
     as_json,
     line,
     record,
+    say,
     table,
 )
 from payhooks.errors import NotFoundError
@@ -25,6 +27,7 @@ _FOUND: Final = ["type", "id", "family", "state", "unified", "final", "delayed",
 _HISTORY: Final = ["at", "type", "before", "after", "marks", "event_id"]
 # Marks that the console calls by a plainer word; the others are plain enough.
 MARK_WORDS: Final = {"superseded": "late", "irregular": "unexpected"}
+_PARTS: Final = {"history", "timeline", "trail", "receipts_complete"}
 _OVERDUE: Final = ["type", "id", "since", "connector_id", "provider_object"]
 _TIMELINE: Final = ["at", "kind", "name", "status", "http_status", "detail", "id"]
 
@@ -50,16 +53,19 @@ def show(
             "no event that is kept is about this type and id; objects find asks by the id alone"
         )
         raise NotFoundError(detail) from None
-    if json:
-        as_json(found)
-        return
-    trail, history = found.pop("trail"), found.pop("history")
-    del found["timeline"]
-    record({name: value for name, value in _plain(found).items() if value is not None})
+    as_json(found) if json else write(found)
+
+
+def write(found: Mapping[str, Any]) -> None:
+    """Print an object for people; *found* is as the API tells of it."""
+    facts = {name: found[name] for name in found if name not in _PARTS}
+    record({name: value for name, value in _plain(facts).items() if value is not None})
     line("\nHistory")
-    table((_timed(entry) for entry in history), _HISTORY)
+    table((_timed(entry) for entry in found["history"]), _HISTORY)
     line("\nTimeline")
-    table(trail, _TIMELINE)
+    table(found["trail"], _TIMELINE)
+    if not found["receipts_complete"]:
+        say("There are older receipts. Those of them that told an event of this list are in it.")
 
 
 @group.command("find")

@@ -26,7 +26,7 @@ OBJECT_EVENTS_MAX: Final = 1_000
 OBJECT_BYTES_MAX: Final = 4 * 1024 * 1024
 _EVENTS_AT_ONCE: Final = 20  # of the largest size, 5 MiB are in hand at once
 DELIVERIES_SHOWN_MAX: Final = 50  # of one event; all of them are in its own list
-RECEIPTS_SHOWN_MAX: Final = 50  # the newest that are linked to an object
+RECEIPTS_SHOWN_MAX: Final = 50  # the newest linked to an object; beside what told its events
 NAMES_MAX: Final = 20  # objects of one name, and names of one object
 
 
@@ -48,6 +48,7 @@ class ObjectStory(msgspec.Struct, frozen=True, kw_only=True):
     # Of a look at the object itself: what connectors brought of it, the newest first, and what
     # others call it.
     receipts: tuple[Receipt, ...] = ()
+    receipts_complete: bool = True  # False: there are more, which are older
     references: tuple[str, ...] = ()
 
 
@@ -195,11 +196,14 @@ async def timeline(
 
 
 async def _with_heard(control: Control, merchant_id: MerchantId, told: ObjectStory) -> ObjectStory:
-    window = Window(limit=RECEIPTS_SHOWN_MAX)
+    window = Window(limit=RECEIPTS_SHOWN_MAX + 1)
     receipts = await control.store.receipts_about(merchant_id, told.type, told.id, window)
     names = await control.store.references_of(merchant_id, told.type, told.id, limit=NAMES_MAX)
     return msgspec.structs.replace(
-        told, receipts=tuple(receipts), references=tuple(one.reference for one in names)
+        told,
+        receipts=tuple(receipts[:RECEIPTS_SHOWN_MAX]),
+        receipts_complete=len(receipts) <= RECEIPTS_SHOWN_MAX,
+        references=tuple(one.reference for one in names),
     )
 
 

@@ -3,7 +3,7 @@
 A step is a receipt, an event, a delivery or an attempt, and names the step that it came of.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -13,8 +13,9 @@ import msgspec
 from payhooks import ids
 from payhooks.control.context import Control
 from payhooks.control.deliveries import status_of
-from payhooks.control.objects import Sent, TimelineEntry
+from payhooks.control.objects import ObjectStory, Sent, TimelineEntry
 from payhooks.dialects.reading import decode_members, scalar_text
+from payhooks.ids import EventId, ReceiptId
 from payhooks.model.attempt import Attempt
 from payhooks.model.merchant import Merchant
 from payhooks.model.receipt import Receipt
@@ -49,15 +50,23 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     http_status: int | None  # what a provider was answered, or what a receiver answered
 
 
-async def trail(
+async def trail(  # noqa: PLR0913 - a page is told by what is around it
     control: Control,
     merchant: Merchant,
-    receipts: Sequence[Receipt],
+    story: ObjectStory,
     entries: Sequence[TimelineEntry],
+    *,
+    older: EventId | None,
+    newer: bytes | None,
 ) -> list[Step]:
-    """Return the steps of these receipts and events, the newest first."""
+    """Return the steps of a page of the object's events, the newest first.
+
+    With the receipts that told these events, and the newest others that came on this page: after
+    *older*, its last event where there are more, and before *newer*, the last of the page before.
+    """
+    receipts = await _receipts(control, merchant, story, entries, older=older, newer=newer)
     steps = [_of_receipt(receipt) for receipt in receipts]
-    told_by = {step.id for step in steps}
+    told_by = {receipt.id for receipt in receipts}
     looks_left = ATTEMPTS_OF_MAX
     for entry in entries:
         steps.append(_of_event(entry.stored, told_by))
@@ -68,6 +77,40 @@ async def trail(
                 found = await control.store.delivery_with_attempts(merchant.id, sent.delivery.id)
                 steps += [_of_attempt(one) for one in (found[1] if found else ())]
     return sorted(steps, key=lambda step: (step.at, _DEPTH[step.kind], step.id), reverse=True)
+
+
+async def _receipts(  # noqa: PLR0913 - as above
+    control: Control,
+    merchant: Merchant,
+    story: ObjectStory,
+    entries: Sequence[TimelineEntry],
+    *,
+    older: EventId | None,
+    newer: bytes | None,
+) -> list[Receipt]:
+    told = _named(entry.stored for entry in entries)
+    # A receipt stands with its event, on whatever page that is; else it would look like two.
+    elsewhere = _named(story.events) - told
+    found = [
+        receipt
+        for receipt in story.receipts
+        if receipt.id in told
+        or (
+            receipt.id not in elsewhere
+            # Ids tell of time, whatever they are of.
+            and (older is None or receipt.id > older)
+            and (newer is None or receipt.id < newer)
+        )
+    ]
+    # A provider may repeat itself so often that what told an event is not among the newest.
+    left = told - {receipt.id for receipt in found}
+    if left:
+        found += await control.store.linked_receipts(merchant.id, story.type, story.id, left)
+    return found
+
+
+def _named(events: Iterable[StoredEvent]) -> set[ReceiptId]:
+    return {id_ for id_ in map(receipt_of, events) if id_ is not None}
 
 
 def _of_receipt(receipt: Receipt) -> Step:
@@ -83,14 +126,16 @@ def _of_receipt(receipt: Receipt) -> Step:
     )
 
 
-def _of_event(stored: StoredEvent, told_by: set[str]) -> Step:
+def _of_event(stored: StoredEvent, told_by: Container[ReceiptId]) -> Step:
     event = stored.event
     receipt = receipt_of(stored)
     return Step(
         at=ids.made_at(event.id),
         kind=Kind.EVENT,
         id=ids.to_text(ids.EVENT, event.id),
-        of=receipt if receipt in told_by else None,
+        of=ids.to_text(ids.RECEIPT, receipt)
+        if receipt is not None and receipt in told_by
+        else None,
         name=event.type,
         status=stored.status,
         detail=None,
@@ -98,13 +143,16 @@ def _of_event(stored: StoredEvent, told_by: set[str]) -> Step:
     )
 
 
-def receipt_of(stored: StoredEvent) -> str | None:
-    """Return what an event that a receipt tells says of it. Others may say so too."""
+def receipt_of(stored: StoredEvent) -> ReceiptId | None:
+    """Return which receipt an event says it follows from. Whoever publishes may say so too."""
     if stored.event.metadata is None:
         return None
     # Nothing else is read: it is the publisher's own, and may have numbers that no decoder takes.
-    found = decode_members(stored.event.metadata).get("receipt")
-    return scalar_text(found) if found is not None and bytes(found)[:1] == b'"' else None
+    said = decode_members(stored.event.metadata).get("receipt")
+    if said is None or bytes(said)[:1] != b'"':
+        return None
+    found = ids.from_text(ids.RECEIPT, scalar_text(said) or "")
+    return None if found is None else ReceiptId(found)
 
 
 def _of_delivery(sent: Sent) -> Step:

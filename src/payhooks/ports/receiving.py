@@ -229,6 +229,12 @@ class ReceivingStore(Protocol):
         """Return receipts linked to the object, whatever connector they came by, newest first."""
         ...
 
+    async def linked_receipts(
+        self, merchant_id: MerchantId, object_type: str, object_id: str, ids: Collection[ReceiptId]
+    ) -> list[Receipt]:
+        """Return those of these receipts that are linked to the object, newest first."""
+        ...
+
     async def reprocessable(
         self,
         merchant_id: MerchantId,

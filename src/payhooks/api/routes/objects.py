@@ -70,21 +70,18 @@ async def read(
     entries = await objects.timeline(granted.control, granted.merchant, wanted[: window.limit])
     shown = entries[: page.limit]
     older = shown[-1].stored.event.id if len(entries) > page.limit else None
-    receipts = [one for one in story.receipts if _between(one.id, older, after)]
-    steps = await trails.trail(granted.control, granted.merchant, receipts, shown)
+    steps = await trails.trail(
+        granted.control, granted.merchant, story, shown, older=older, newer=after
+    )
     timeline, headers = page.page(entries, object_views.timeline_entry, id_of=_id_of)
     view = {
         **object_views.summary(story),
         "history": [object_views.history_entry(entry) for entry in story.state.entries],
         "timeline": timeline,
         "trail": [object_views.step(step) for step in steps],
+        "receipts_complete": story.receipts_complete,
     }
     return views.reply(view, headers=headers)
-
-
-def _between(id_: bytes, older: bytes | None, newer: bytes | None) -> bool:
-    """Whether it came on the page between the two; ids tell of time, whatever they are of."""
-    return (older is None or id_ > older) and (newer is None or id_ < newer)
 
 
 def _id_of(entry: TimelineEntry) -> bytes:

@@ -104,3 +104,7 @@ class ObjectView(ObjectSummaryView):
     trail: list[TrailStepView] = Field(
         description="Receipts, events, deliveries and attempts of this page, the newest first."
     )
+    receipts_complete: bool = Field(
+        description="false: it has older receipts, of which the trail has those alone that told "
+        "its events."
+    )

@@ -20,7 +20,12 @@ from payhooks.console.listing import Listed, labelled, part_of, searched, window
 from payhooks.console.page import ROOT, Factor, Visit, page
 from payhooks.control import objects, trails
 from payhooks.control.deliveries import status_of
-from payhooks.control.objects import OBJECT_EVENTS_MAX, ObjectStory, TimelineEntry
+from payhooks.control.objects import (
+    OBJECT_EVENTS_MAX,
+    RECEIPTS_SHOWN_MAX,
+    ObjectStory,
+    TimelineEntry,
+)
 from payhooks.control.trails import Step
 from payhooks.limits import OBJECT_ID_CHARS_MAX
 from payhooks.model.key import Scope
@@ -59,8 +64,7 @@ class Told:
     def receipt(self) -> str:
         """The printed id of the receipt that it follows from; empty of one that was published."""
         found = trails.receipt_of(self.went.stored)
-        # A publisher may say anything there.
-        return found if found and ids.from_text(ids.RECEIPT, found) else ""
+        return "" if found is None else ids.to_text(ids.RECEIPT, found)
 
     @property
     def tone(self) -> str:
@@ -132,6 +136,7 @@ async def _show(visit: Visit, story: ObjectStory) -> Response:
         state=state,
         heard=[one.event.created_at for one in (story.events[-1], story.events[0])],
         events_max=OBJECT_EVENTS_MAX,
+        receipts_max=RECEIPTS_SHOWN_MAX,
         views=[
             (place, "What was told of it", not by_time),
             (f"{place}&view={_BY_TIME}", "All by time", by_time),
@@ -154,12 +159,9 @@ async def _show(visit: Visit, story: ObjectStory) -> Response:
 async def _steps(
     visit: Visit, story: ObjectStory, shown: Listed[Entry], timeline: Sequence[TimelineEntry]
 ) -> list[Step]:
-    """Return all that happened about a page of events, with the receipts of the same time."""
+    """Return all that happened about a page of events, with its receipts."""
     newer = window_of(visit, ids.EVENT).after
-    oldest = None if shown.next is None else timeline[-1].stored.event.id
-    receipts = [
-        one
-        for one in story.receipts
-        if (newer is None or one.id < newer) and (oldest is None or one.id > oldest)
-    ]
-    return await trails.trail(visit.control, visit.merchant, receipts, timeline)
+    older = None if shown.next is None else timeline[-1].stored.event.id
+    return await trails.trail(
+        visit.control, visit.merchant, story, timeline, older=older, newer=newer
+    )

@@ -193,11 +193,10 @@ async def _told(visit: Visit, found: Receipt) -> list[StoredEvent]:
     )
     before = await visit.control.store.heard_before(subject, limit=_HISTORY_MAX)
     said = [word for one in before.heard for word in one.said]
-    text = ids.to_text(ids.RECEIPT, found.id)
     told: list[StoredEvent] = []
     for _object_type, object_id in dict.fromkeys(object_of(word) for word in said):
         events = await objects.read(
             visit.control, visit.merchant.id, object_id, bytes_max=_EVENTS_BYTES_MAX
         )
-        told += [one for one in events.events if trails.receipt_of(one) == text]
+        told += [one for one in events.events if trails.receipt_of(one) == found.id]
     return sorted(told, key=lambda one: one.event.id, reverse=True)

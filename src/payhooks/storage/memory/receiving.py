@@ -1,6 +1,6 @@
 """The inbound half at rest: connectors, receipts, and what a conclusion brings with it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -153,6 +153,13 @@ class MemoryReceive:
         """See ReceivingStore."""
         linked = self._tables.links.get((merchant_id, object_type, object_id), {})
         return page((self._tables.receipts[id_] for id_ in linked), window)
+
+    async def linked_receipts(
+        self, merchant_id: MerchantId, object_type: str, object_id: str, ids: Collection[ReceiptId]
+    ) -> list[Receipt]:
+        """See ReceivingStore."""
+        linked = self._tables.links.get((merchant_id, object_type, object_id), {})
+        return [self._tables.receipts[id_] for id_ in sorted(linked.keys() & {*ids}, reverse=True)]
 
     async def reprocessable(
         self,

@@ -1,6 +1,6 @@
 """The inbound half at rest: connectors, receipts, and what receipts are about."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -150,6 +150,14 @@ class PostgresReceive:
             _SQL["receipts_about"],
             *(merchant_id, window.after, window.limit, key(object_type), key(object_id)),
         )
+        return [_receipt(row) for row in rows]
+
+    async def linked_receipts(
+        self, merchant_id: MerchantId, object_type: str, object_id: str, ids: Collection[ReceiptId]
+    ) -> list[Receipt]:
+        """See ReceivingStore."""
+        about = (key(object_type), key(object_id))
+        rows = await self._control.call(_SQL["linked_receipts"], merchant_id, *about, list(ids))
         return [_receipt(row) for row in rows]
 
     async def reprocessable(

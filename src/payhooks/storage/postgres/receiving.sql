@@ -119,6 +119,17 @@ SELECT r.* FROM (
 ) r
 ORDER BY l.id DESC
 
+-- name: linked_receipts
+SELECT r.* FROM (SELECT DISTINCT id FROM unnest($4::uuid[]) u (id)) named
+CROSS JOIN LATERAL (
+  SELECT h.receipt_id AS id FROM heard h
+  WHERE h.merchant_id = $1 AND h.receipt_id = named.id AND h.object_type = $2 AND h.object_id = $3
+  LIMIT 1
+) l CROSS JOIN LATERAL (
+  SELECT * FROM receipts r WHERE r.merchant_id = $1 AND r.id = l.id LIMIT 1
+) r
+ORDER BY l.id DESC
+
 -- name: reprocess
 SELECT reprocess_v1($1, $2, $3, $4) AS count
 

@@ -1,6 +1,6 @@
 """What became of receipts: written once, with links, names and what is waited for."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import Final
@@ -25,6 +25,7 @@ from payhooks.storage import receipts as stored_receipts
 from payhooks.storage import statements
 from payhooks.storage.sqlite.connection import (
     Row,
+    blobs,
     delay_us,
     first,
     rows,
@@ -78,6 +79,14 @@ class SqliteConclude(Part):
         before = NEWEST if window.after is None else window.after
         bindings = (merchant_id, object_type, object_id, before, window.limit)
         found = await self._read(lambda db: rows(db, _SQL["receipts_about"], bindings))
+        return [as_receipt(row) for row in found]
+
+    async def linked_receipts(
+        self, merchant_id: MerchantId, object_type: str, object_id: str, ids: Collection[ReceiptId]
+    ) -> list[Receipt]:
+        """See ReceivingStore."""
+        bindings = (merchant_id, object_type, object_id, blobs(ids))
+        found = await self._read(lambda db: rows(db, _SQL["linked_receipts"], bindings))
         return [as_receipt(row) for row in found]
 
     async def objects_called(

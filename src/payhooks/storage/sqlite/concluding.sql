@@ -67,6 +67,13 @@ FROM heard AS h CROSS JOIN receipts AS r ON r.merchant_id = h.merchant_id AND r.
 WHERE h.merchant_id = ? AND h.object_type = ? AND h.object_id = ? AND h.receipt_id < ?
 ORDER BY h.receipt_id DESC LIMIT ?;
 
+-- name: linked_receipts
+SELECT r.document, r.body, r.state, r.detail, r.word, r.object_type, r.object_id
+FROM heard AS h CROSS JOIN receipts AS r ON r.merchant_id = h.merchant_id AND r.id = h.receipt_id
+WHERE h.merchant_id = ? AND h.object_type = ? AND h.object_id = ?
+AND h.receipt_id IN (SELECT value FROM carray(?))
+ORDER BY h.receipt_id DESC;
+
 -- name: objects_called
 SELECT reference, object_type, object_id FROM object_references
 WHERE merchant_id = ? AND reference = ? ORDER BY object_type, object_id LIMIT ?;
