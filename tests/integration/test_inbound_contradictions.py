@@ -213,6 +213,18 @@ async def test_what_else_a_batch_says_is_told_no_second_time_when_an_option_hide
     assert Counter(await account.told()) == {300: 1, 500: 1}
 
 
+async def test_what_was_insisted_on_is_known_whatever_an_option_makes_of_it_later(
+    account: _Account,
+) -> None:
+    """It is read as something else then, and was held back for a person once more."""
+    for step in ("A300", "A400", "!2"):
+        await account.play(step)
+    await account.edit(ConnectorDraft(options={"capture": "manual"}))
+    await account.play("A400")
+    assert (await account.now_of(account.came[-1])).state is _DUPLICATE
+    assert await account.told() == [300, 400]
+
+
 async def test_what_a_connector_did_not_hear_of_a_batch_was_not_insisted_on(
     account: _Account,
 ) -> None:

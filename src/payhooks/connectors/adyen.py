@@ -262,7 +262,7 @@ class Adyen(Translated):
         event_id = _event_id(item, item.event_code)
         if item.recaptured and occurred_at is not None:
             event_id += f":{occurred_at.isoformat()}"
-        return self.heard_as(
+        heard = self.heard_as(
             unified,
             item.psp_reference if own else payment,
             _facts(item, unified),
@@ -270,6 +270,7 @@ class Adyen(Translated):
             event_id=event_id,
             occurred_at=occurred_at,
         )
+        return msgspec.structs.replace(heard, stated=item.stated)
 
 
 def _meaning(item: Item, capture: str) -> _Meaning | None:

@@ -66,6 +66,13 @@ class Item(msgspec.Struct, frozen=True, rename="camel"):
         return self.event_code == "CAPTURE" and _RECAPTURED.match(self.reason or "") is not None
 
     @property
+    def stated(self) -> bytes:
+        """What it says of money and its fate, whatever an account's options make of that."""
+        extra = self.additional_data or Additional()
+        fate = (self.event_code, self.success, extra.action, extra.dispute_status)
+        return msgspec.json.encode((self.amount, *fate))
+
+    @property
     def signature(self) -> str | None:
         """What was sent as its signature."""
         return None if self.additional_data is None else self.additional_data.signature

@@ -99,6 +99,8 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     data: bytes  # raw JSON: what is folded, and what ``tell`` reads
     # What a redelivery repeats; None: the provider has none, and equal content is the same event.
     event_id: str | None = None
+    # What tells it from another under that id, where *data* depends on the connector's options.
+    stated: bytes = b""
     occurred_at: datetime | None = None  # the provider's time, by which its history is ordered
     # What may change while the object stays in its state, such as its amount: it is told again.
     version: str = ""

@@ -250,7 +250,7 @@ def under_own_id(heard: Heard) -> Heard:
 
     Whichever receipt brings the same under that id again brings the same message.
     """
-    said = hashlib.sha256(heard.data).hexdigest()
+    said = hashlib.sha256(heard.stated or heard.data).hexdigest()
     return msgspec.structs.replace(heard, event_id=f"{heard.event_id}{_OWN}{said}")
 
 
