@@ -6,7 +6,7 @@ from datetime import datetime
 from tests.connectors.samples import Sample
 
 from payhooks.connectors.contract import Incoming, Keys, Provider
-from payhooks.connectors.diagnosis import Account, Kept, diagnosed
+from payhooks.connectors.diagnosis import HEADERS_MASKED, Account, Kept, diagnosed
 
 
 def account(sample: Sample, keys: Keys | None = None, name: str = "own") -> Account:
@@ -30,7 +30,7 @@ def words_on(  # noqa: PLR0913 - a look has many parts
         sample.incoming if incoming is None else incoming,
         sample.now if at is None else at,
         reason,
-        headers_masked,
+        HEADERS_MASKED if headers_masked else None,
     )
     own = account(sample, sample.strangers) if own is None else own
     return diagnosed(kept, own, others, own_format)

@@ -256,4 +256,7 @@ def test_headers_that_open_something_are_not_kept() -> None:
         "x-shop-secret": "1",
         "x-signature-key": "1",
     }
-    assert kept_headers(kept | credentials) == tuple(kept.items())
+    assert kept_headers(kept | credentials, frozenset()) == tuple(kept.items())
+    own = {"x-auth-token", "x-signature-key", "webhook-signature"}
+    named = kept | {name: credentials[name] for name in credentials if name in own}
+    assert kept_headers(named | credentials, own) == tuple(named.items()), "what a format reads"

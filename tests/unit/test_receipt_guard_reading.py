@@ -53,7 +53,7 @@ async def test_what_is_masked_is_read_as_it_would_have_been(dialect: str) -> Non
             connector_id=ConnectorId(bytes(16)),
             method="POST",
             query="",
-            headers=kept_headers(headers),
+            headers=kept_headers(headers, registry.find(dialect).own_headers),
             body=body,
             body_sha256=hashlib.sha256(body).digest(),
             verdict=Verdict.VERIFIED,

@@ -77,6 +77,11 @@ class Catalogued:
     methods: frozenset[str] = POSTED
     waits: ClassVar[Mapping[str, timedelta]] = MappingProxyType({})
 
+    @property
+    def own_headers(self) -> frozenset[str]:
+        """Those that the dialect writes: it makes a signature, and never shows a secret."""
+        return self.dialect.own_headers
+
     def check(self, options: Options, secrets: Sequence[str], credential: str | None) -> None:
         """Accept options that there are, with the values that they have, and secrets that fit."""
         faults = self.option_faults(options)

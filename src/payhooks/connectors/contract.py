@@ -170,6 +170,15 @@ class Provider(Protocol):
         ...
 
     @property
+    def own_headers(self) -> frozenset[str]:
+        """Names, in lower case, of headers that it reads and that open nothing: a signature, an id.
+
+        They are kept whatever they are called. Those that no credential is called like, and the
+        credentials themselves, which are never kept, are not among them.
+        """
+        ...
+
+    @property
     def waits(self) -> Mapping[str, timedelta]:
         """By unified event after which more is to come: how long that takes at most, usually."""
         ...

@@ -45,7 +45,7 @@ _SHOWN: Final = {
 _ACCEPTED: Final = (
     "It would be accepted with the connector's settings as they are now: have it read again."
 )
-_HEADERS_MASKED: Final = (
+HEADERS_MASKED: Final = (
     "Card data in its headers was masked before it was kept, and what the signature needs may have"
     " been there: nothing can be said of the secret."
 )
@@ -66,8 +66,8 @@ class Kept(NamedTuple):
     incoming: Incoming
     received_at: datetime  # the time to judge by
     reason: str | None = None  # why it did not verify when it was last judged
-    # Nobody knows what stood in the headers, so nothing is concluded from them.
-    headers_masked: bool = False
+    # Why nobody knows what stood in the headers, in words: nothing is concluded from them then.
+    unseen: str | None = None
 
 
 def likely(
@@ -139,8 +139,8 @@ def _causes(
     found = _for_another(others, incoming, at) or _of_another_body(own, incoming, at)
     if found is not None:
         return [found]
-    if kept.headers_masked:
-        return [_HEADERS_MASKED]
+    if kept.unseen is not None:
+        return [kept.unseen]
     if own.provider.missing(incoming, own.options) is not None:
         return _signed_as_another(own, incoming, own_format)
     # Any other code comes with a reason that says what is wrong.

@@ -7,6 +7,7 @@ from payhooks.connectors.contract import Incoming, Keys, Options, Provider, Sour
 from payhooks.errors import SignatureError, UnavailableError
 from payhooks.limits import KIB
 from payhooks.model.receipt import Receipt, Verdict
+from payhooks.policy.credential_headers import opens_something
 
 # Of what nobody signed: an id, and what stands around it. A stranger may send as many as are
 # asked for, and a megabyte of each would be looked through for card data, and kept.
@@ -30,6 +31,22 @@ def incoming_of(receipt: Receipt) -> Incoming:
     for name, value in receipt.headers:
         headers.setdefault(name, value)
     return Incoming(receipt.method, receipt.query, headers, receipt.body)
+
+
+def unkept(receipt: Receipt, provider: Provider) -> str | None:
+    """Return in words which header the provider reads that may have come, and was dropped.
+
+    None where each was kept, or had not come. What a merchant's own format did not name as the
+    request came was dropped where it is called like a credential.
+    """
+    there = {name for name, _ in receipt.headers} | set((receipt.reason or "").lower().split())
+    for name in sorted(provider.own_headers - there):
+        if opens_something(name):
+            return (
+                f"Whether it had a header {name} is not known: the format did not name it when it"
+                " came, and what is called like a credential is not kept then. Have it sent again."
+            )
+    return None
 
 
 def material_in(status: int, body: bytes) -> bytes | None:

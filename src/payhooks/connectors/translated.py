@@ -74,6 +74,7 @@ class Translated:
     credential: SecretWords | None = None
     choices: Sequence[Choice] = ()
     methods: frozenset[str] = POSTED
+    own_headers: frozenset[str] = frozenset()
     waits: ClassVar[Mapping[str, timedelta]] = MappingProxyType({})
     # Each capture is news, also where it leaves the payment as it was. Of anything else a repeat is
     # none: a dispute that was announced and is now there, another word for the same loss.

@@ -8,8 +8,8 @@ from typing import Final
 
 from payhooks.connectors import custom, registry
 from payhooks.connectors.contract import Incoming, Provider
-from payhooks.connectors.diagnosis import Account, Kept, diagnosed, likely
-from payhooks.connectors.judging import incoming_of
+from payhooks.connectors.diagnosis import HEADERS_MASKED, Account, Kept, diagnosed, likely
+from payhooks.connectors.judging import incoming_of, unkept
 from payhooks.control import connectors
 from payhooks.control.context import Control
 from payhooks.control.receipts import lost
@@ -52,7 +52,7 @@ async def diagnosis(control: Control, merchant: Merchant, receipt: Receipt) -> l
         incoming_of(receipt),
         receipt.received_at,
         receipt.reason,
-        headers_masked=any(each.pointer.startswith("/headers") for each in receipt.findings),
+        _unseen(receipt, own.provider),
     )
     try:
         others = await _others(control, merchant, connector, kept.incoming)
@@ -60,6 +60,13 @@ async def diagnosis(control: Control, merchant: Merchant, receipt: Receipt) -> l
         return await control.diagnoses.run(lambda: diagnosed(kept, own, others, own_format))
     except OverloadedError:
         return [_TOO_MANY]
+
+
+def _unseen(receipt: Receipt, provider: Provider) -> str | None:
+    """Return why what stood in its headers is not known; None: it is."""
+    if any(each.pointer.startswith("/headers") for each in receipt.findings):
+        return HEADERS_MASKED
+    return unkept(receipt, provider)
 
 
 async def _others(

@@ -24,6 +24,7 @@ from payhooks.connectors.judging import (
     incoming_of,
     judged,
     material_in,
+    unkept,
 )
 from payhooks.control import connectors
 from payhooks.control.context import Caller, Control, audit_entry
@@ -347,7 +348,10 @@ class _Judge:
             if material is None:
                 return Judged(Verdict.UNVERIFIED, NOTHING_THERE)
             keys = keys._replace(materials={url: material})
-        return judged(self._provider, incoming, keys, receipt.received_at, self._options)
+        found = judged(self._provider, incoming, keys, receipt.received_at, self._options)
+        if found.verdict is not Verdict.UNVERIFIED:
+            return found
+        return found._replace(reason=unkept(receipt, self._provider) or found.reason)
 
     async def look_or_leave(self, receipt: Receipt) -> Judged:
         """Return the verdict; where it cannot be had now, it is not verified.

@@ -6,7 +6,7 @@ made here. Nothing that is said of it has a number in it: findings name places.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import msgspec
@@ -40,9 +40,15 @@ _DROPPED: Final = Finding(
 _BETWEEN: Final = "\n"
 
 
-def kept_headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return the headers that may be kept: all but credentials."""
-    return tuple((name, value) for name, value in headers.items() if not opens_something(name))
+def kept_headers(headers: Mapping[str, str], own: Collection[str]) -> tuple[tuple[str, str], ...]:
+    """Return the headers that may be kept: all but credentials; *own* are the provider's.
+
+    What he reads by name is no credential, whatever a merchant's own format calls it: without it
+    nothing could be verified again.
+    """
+    return tuple(
+        (name, value) for name, value in headers.items() if name in own or not opens_something(name)
+    )
 
 
 def guarded(receipt: Receipt) -> Receipt:

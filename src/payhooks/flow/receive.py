@@ -164,7 +164,7 @@ class Receiver:
         self._telemetry.receipt_judged(connector.dialect, found.verdict)
         self._demand_rate(connector, found.verdict)
         answer = provider.answer(verified=found.verdict is not Verdict.UNVERIFIED)
-        receipt = guarded(self._receipt(connector, incoming, found, answer))
+        receipt = guarded(self._receipt(connector, provider, incoming, found))
         for code in {finding.code for finding in receipt.findings}:
             self._telemetry.card_data_found(code)
         try:
@@ -224,20 +224,21 @@ class Receiver:
                 self._allowances.spend(connector.id, _FETCHED)
 
     def _receipt(
-        self, connector: Connector, incoming: Incoming, found: Judged, answer: Answer
+        self, connector: Connector, provider: Provider, incoming: Incoming, found: Judged
     ) -> Receipt:
         verified = found.verdict is not Verdict.UNVERIFIED
+        headers = kept_headers(incoming.headers, provider.own_headers)
         return Receipt(
             id=ReceiptId(self._ids.new()),
             merchant_id=connector.merchant_id,
             connector_id=connector.id,
             method=incoming.method,
             query=incoming.query,
-            headers=within(kept_headers(incoming.headers), _HEADERS_BYTES_MAX.get(found.verdict)),
+            headers=within(headers, _HEADERS_BYTES_MAX.get(found.verdict)),
             body=incoming.body,
             body_sha256=hashlib.sha256(incoming.body).digest(),
             verdict=found.verdict,
-            answered=answer.status,
+            answered=provider.answer(verified=verified).status,
             reason=found.reason,
             state=ReceiptState.RECEIVED if verified else ReceiptState.QUARANTINED,
         )
