@@ -108,9 +108,7 @@ def test_the_same_id_with_another_amount_is_for_a_person_to_decide(
 
 
 def _alarms(on: Hearing) -> float:
-    text = on.ground.api.get("/metrics")["text"]
-    lines = [line for line in text.splitlines() if 'kind="conflicting_receipt"' in line]
-    return sum(float(line.rpartition(" ")[2]) for line in lines)
+    return on.metric('payhooks_alarms_total{kind="conflicting_receipt"}')
 
 
 @pytest.mark.shows("I7")
@@ -338,7 +336,7 @@ def test_card_data_is_masked_before_it_is_stored_wherever_it_stands(on: Hearing)
     connector(on.tenant, name=name)
     body = payment(number := on.number(), card={"number": card, "cvv": code})
     headers = {**signature(body, at_s=now_s()), "x-note": f"card {card}"}
-    with on.unharmed():
+    with on.unharmed(alarm="sensitive_card_data"):
         target = f"{on.path(name)}?pan={card}&cvc={code}"
         assert on.send(target, body, headers).status == 200
         [summary] = on.receipts(name)
@@ -371,7 +369,10 @@ def test_two_secrets_verify_until_the_grace_ends_then_the_new_one_alone(on: Hear
         assert (say(old), say(new)) == (200, 401)
         path = f"{on.tenant.path}/connectors/{name}/rotate-secret"
         on.tenant.api.post(path, {"secret": new, "grace_s": _GRACE_S})
+        used = 'payhooks_receipts_by_older_secret_total{dialect="owlpay"}'
+        before = on.metric(used)
         assert (say(old), say(new)) == (200, 200)
+        assert on.metric(used) == before + 1, "that the provider has not changed over is seen"
         until(lambda: say(old), lambda status: status == 401, s=_LATE_S_MAX)
         assert (say(old), say(new)) == (401, 200)
 

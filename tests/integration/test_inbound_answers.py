@@ -312,10 +312,12 @@ async def test_another_amount_is_told_and_another_text_is_not() -> None:
 async def test_an_answer_with_a_card_number_is_kept_without() -> None:
     """A provider may answer with more than he would send."""
     foloosi = await _foloosi()
-    await foloosi.becomes("success", card=PRINTED[0])
+    await foloosi.becomes("success", card=PRINTED[0], cvv="737")
     [answer] = [one for one in await foloosi.receipts() if one.is_answer]
     assert PRINTED[0].encode() not in answer.body
-    assert foloosi.world.telemetry.card_data == ["card_number_masked"]
+    telemetry = foloosi.world.telemetry
+    assert set(telemetry.card_data) == {"card_number_masked", "security_code_masked"}
+    assert [kind for kind, _ in telemetry.alarms] == ["sensitive_card_data"]
 
 
 def _mollie_says(world: InboundWorld, payment: dict[str, Any], *refunds: dict[str, Any]) -> None:

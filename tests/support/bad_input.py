@@ -123,9 +123,9 @@ class Ground:
 
     @contextlib.contextmanager
     def unharmed(
-        self, *, stores: bool = False, rss_growth_max: int = RSS_GROWTH_MAX
+        self, *, stores: bool = False, rss_growth_max: int = RSS_GROWTH_MAX, alarm: str = ""
     ) -> Iterator[None]:
-        """Run the block, then ask whether the process is as it was."""
+        """Run the block, then ask whether the process is as it was, but for one *alarm*."""
         rows, rss, log_bytes = self._rows(), self._rss(), len(self._log())
         yield
         if not stores:
@@ -136,6 +136,10 @@ class Ground:
             assert secret.encode() not in said
         # A provider who did not answer in another test is asked for as long as he does not.
         lines = [line for line in said.splitlines() if b'"kind":"not_fetched"' not in line]
+        if alarm:
+            alarms = [line for line in lines if f'"kind":"{alarm}"'.encode() in line]
+            assert len(alarms) == 1, said
+            lines.remove(alarms[0])
         assert not [line for line in lines if b'"level":"error"' in line], said
         assert b"Traceback" not in said
         assert all(byte >= 0x20 or byte == 0x0A for byte in said), said

@@ -71,6 +71,11 @@ class Hearing:
         """Return where a connector of the merchant is."""
         return f"/webhooks/{self.tenant.id}/{name}"
 
+    def metric(self, name: str) -> float:
+        """Return how far the process has counted; *name* with its labels, as it is exposed."""
+        lines = self.ground.api.get("/metrics")["text"].splitlines()
+        return sum(float(line.removeprefix(name)) for line in lines if line.startswith(f"{name} "))
+
     def number(self) -> int:
         """Return a number that no other payment here has."""
         return next(self._numbers)
@@ -115,10 +120,10 @@ class Hearing:
             )
 
     @contextlib.contextmanager
-    def unharmed(self, *, stores: bool = True) -> Iterator[None]:
+    def unharmed(self, *, stores: bool = True, alarm: str = "") -> Iterator[None]:
         """Run the block, then ask whether the process is as it was, and hears the next good one."""
         before = self.kept()
-        with self.ground.unharmed(stores=True):
+        with self.ground.unharmed(stores=True, alarm=alarm):
             yield
             if not stores:
                 assert self.kept() == before

@@ -109,6 +109,31 @@ def test_a_vector_of_the_format_is_verified_and_read(
     assert (heard.type, heard.object_id) == said
 
 
+@pytest.mark.shows("I16")
+@pytest.mark.parametrize(("name", "secret", "headers", "body", "said"), _VECTORS)
+def test_which_secret_verified_is_told_where_there_are_several(
+    name: str, secret: str, headers: dict[str, str], body: bytes, said: tuple[str, str]
+) -> None:
+    """A provider that has not changed over is refused once the older secret ends."""
+    provider, incoming = registry.find(name), Incoming("POST", "", headers, body)
+    found = {
+        texts: judged(provider, incoming, Keys(texts), _AT, {})
+        for texts in (
+            (secret,),
+            (secret, "older-secret"),
+            ("newer-secret", secret),
+            ("newer-secret", "older-secret"),
+        )
+    }
+    assert {texts: one.by_older_secret for texts, one in found.items()} == {
+        (secret,): False,
+        (secret, "older-secret"): False,
+        ("newer-secret", secret): True,
+        ("newer-secret", "older-secret"): False,
+    }, said
+    assert found["newer-secret", secret].verdict is Verdict.VERIFIED
+
+
 @pytest.mark.parametrize(("name", "secret", "headers", "body", "said"), _VECTORS)
 def test_another_secret_or_a_byte_less_is_not_verified(
     name: str, secret: str, headers: dict[str, str], body: bytes, said: tuple[str, str]

@@ -129,7 +129,10 @@ def test_event_types_do_not_become_labels_without_end(watched: Watched) -> None:
 
 def test_requests_that_no_receipt_is_made_of_are_counted(watched: Watched) -> None:
     """Nothing else in the metrics rises while a provider is refused."""
+    watched.recorder.older_secret_used("stripe")
     watched.recorder.receipt_unjudged("paypal")
+    older = 'payhooks_receipts_by_older_secret_total{dialect="stripe"} 1.0'
+    assert older in watched.metrics.expose().decode()
     sample = 'payhooks_receipts_unjudged_total{dialect="paypal"} 1.0'
     assert sample in watched.metrics.expose().decode()
     watched.sink.close()

@@ -23,6 +23,7 @@ class Judged(NamedTuple):
 
     verdict: Verdict
     reason: str | None = None
+    by_older_secret: bool = False  # not by the newest: the provider has not changed over yet
 
 
 def incoming_of(receipt: Receipt) -> Incoming:
@@ -78,4 +79,23 @@ def judged(
         provider.verify(incoming, keys, now, options)
     except SignatureError as error:
         return Judged(Verdict.UNVERIFIED, error.reason)
-    return Judged(Verdict.VERIFIED)
+    return Judged(
+        Verdict.VERIFIED, by_older_secret=_by_older_secret(provider, incoming, keys, now, options)
+    )
+
+
+def _by_older_secret(
+    provider: Provider, incoming: Incoming, keys: Keys, now: datetime, options: Options
+) -> bool:
+    """Whether the newest secret alone does not verify what all of them do.
+
+    Asked of what is verified: each comparison goes on as before, whichever secret matches, and
+    nobody who has none of them can time a difference.
+    """
+    if len(keys.secrets) <= 1:
+        return False
+    try:
+        provider.verify(incoming, keys._replace(secrets=keys.secrets[:1]), now, options)
+    except SignatureError:
+        return True
+    return False

@@ -17,7 +17,7 @@ from payhooks.connectors.contract import Heard
 from payhooks.control.context import Control
 from payhooks.errors import InvalidError, NotFetchedError, UnavailableError
 from payhooks.flow.messages import Account, pointer
-from payhooks.flow.receipt_guard import guarded
+from payhooks.flow.receipt_guard import HeardCardAlarm, guarded
 from payhooks.flow.receive import keep
 from payhooks.ids import RECEIPT, ReceiptId, to_text
 from payhooks.model.merchant import Mode
@@ -67,6 +67,7 @@ class Asker:
         self._fetcher = fetcher
         self._telemetry = telemetry
         self._owner = owner
+        self._card_alarm = HeardCardAlarm(clock=control.clock, telemetry=telemetry)
         self._questions: WeakValueDictionary[Subject, _Questions] = WeakValueDictionary()
 
     async def once(
@@ -135,8 +136,7 @@ class Asker:
         """
         await keep(self._control.store, [answer], owner=self._owner)
         self._telemetry.receipt_judged(account.connector.dialect, Verdict.VERIFIED)
-        for code in {finding.code for finding in answer.findings}:
-            self._telemetry.card_data_found(code)
+        self._card_alarm.found(answer)
 
     async def _fetch(self, account: Account, about: Heard) -> bytes | None:
         asked = account.provider.ask(about, account.keys, account.options)

@@ -7,11 +7,16 @@ made here. Nothing that is said of it has a number in it: findings name places.
 import json
 import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Final
 
 import msgspec
 
 from payhooks import limits
+from payhooks.clock import Clock
+from payhooks.errors import RateLimitedError
+from payhooks.flow.allowances import Allowance, Allowances
+from payhooks.ids import MERCHANT, RECEIPT, to_text
 from payhooks.model.event import Finding
 from payhooks.model.receipt import Receipt, Verdict
 from payhooks.policy import card_numbers, card_text, json_leaves
@@ -19,6 +24,7 @@ from payhooks.policy.card_numbers import Kind, Place
 from payhooks.policy.card_references import is_reference
 from payhooks.policy.card_text import Hit
 from payhooks.policy.credential_headers import opens_something
+from payhooks.ports.telemetry import Telemetry
 
 _WORDS: Final = {
     Kind.CARD_NUMBER: "a card number",
@@ -26,6 +32,12 @@ _WORDS: Final = {
     Kind.TRACK_DATA: "what a card's magnetic stripe says",
     Kind.PIN_BLOCK: "a PIN block",
 }
+# Nobody may keep these once a payment is authorized (PCI DSS 3.3), so no provider should send them.
+_NEVER_SENT: Final = frozenset(
+    f"{kind.value}_masked" for kind in (Kind.SECURITY_CODE, Kind.TRACK_DATA, Kind.PIN_BLOCK)
+)
+# Who sends one with a payment, sends one with each. Every receipt has its findings; this wakes.
+_ALARMED: Final = Allowance("sensitive_card_data", per_s=1 / 600, burst=1)
 _AT_MOST: Final = limits.EVENT_FINDINGS_MAX
 _JSON: Final = re.compile(rb"[ \t\r\n]*[\[{]")
 _OF_TEXT: Final = (b"%", b"\\", b"+", b"&")
@@ -38,6 +50,28 @@ _DROPPED: Final = Finding(
 )
 # No character of a header's name or of its value.
 _BETWEEN: Final = "\n"
+
+
+class HeardCardAlarm:
+    """Counts what was found in what providers send, and wakes an operator now and then."""
+
+    def __init__(self, *, clock: Clock, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+        self._allowances = Allowances(clock)
+
+    def found(self, receipt: Receipt) -> None:
+        """Take note of what a receipt had in it."""
+        codes = {finding.code for finding in receipt.findings}
+        for code in codes:
+            self._telemetry.card_data_found(code)
+        if receipt.verdict is not Verdict.VERIFIED or _NEVER_SENT.isdisjoint(codes):
+            return  # What is nobody's provider's wakes nobody: anybody may send it.
+        with suppress(RateLimitedError):
+            self._allowances.spend(receipt.connector_id, _ALARMED)
+            whose = to_text(MERCHANT, receipt.merchant_id)
+            self._telemetry.alarmed(
+                "sensitive_card_data", f"{to_text(RECEIPT, receipt.id)} of {whose} had it"
+            )
 
 
 def kept_headers(headers: Mapping[str, str], own: Collection[str]) -> tuple[tuple[str, str], ...]:

@@ -25,7 +25,7 @@ from payhooks.errors import (
 from payhooks.flow.allowances import Allowance, Allowances
 from payhooks.flow.group_commit import Bounds, GroupCommit
 from payhooks.flow.materials import Materials
-from payhooks.flow.receipt_guard import guarded, kept_headers
+from payhooks.flow.receipt_guard import HeardCardAlarm, guarded, kept_headers
 from payhooks.flow.routing import RoutingTable
 from payhooks.ids import MERCHANT, IdSource, ReceiptId, to_text
 from payhooks.model.connector import Connector
@@ -128,6 +128,7 @@ class Receiver:
         self._owner = owner
         self._offer = offer
         self._allowances = Allowances(clock)
+        self._card_alarm = HeardCardAlarm(clock=clock, telemetry=telemetry)
         self._materials = Materials(
             store=store, fetcher=fetcher, clock=clock, allowances=self._allowances
         )
@@ -162,11 +163,12 @@ class Receiver:
             return challenge
         found = await self._judge(connector, provider, incoming, keys)
         self._telemetry.receipt_judged(connector.dialect, found.verdict)
+        if found.by_older_secret:
+            self._telemetry.older_secret_used(connector.dialect)
         self._demand_rate(connector, found.verdict)
         answer = provider.answer(verified=found.verdict is not Verdict.UNVERIFIED)
         receipt = guarded(self._receipt(connector, provider, incoming, found))
-        for code in {finding.code for finding in receipt.findings}:
-            self._telemetry.card_data_found(code)
+        self._card_alarm.found(receipt)
         try:
             async with asyncio.timeout(patience_s):
                 await self.group.submit(

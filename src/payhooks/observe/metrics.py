@@ -58,6 +58,11 @@ class Metrics:
         self.receipts = self._counter(
             "payhooks_receipts", "Requests to connectors.", "dialect", "verdict"
         )
+        self.receipts_by_older_secret = self._counter(
+            "payhooks_receipts_by_older_secret",
+            "Requests that another secret verified than their connector's newest.",
+            "dialect",
+        )
         self.receipts_unjudged = self._counter(
             "payhooks_receipts_unjudged",
             "Requests to connectors refused as what they are verified with was not to be had.",

@@ -87,6 +87,10 @@ class Recorder:
         """See Telemetry."""
         self._metrics.receipts.add(dialect, verdict.value)
 
+    def older_secret_used(self, dialect: str) -> None:
+        """See Telemetry."""
+        self._metrics.receipts_by_older_secret.add(dialect)
+
     def receipt_unjudged(self, dialect: str) -> None:
         """See Telemetry."""
         self._metrics.receipts_unjudged.add(dialect)

@@ -28,6 +28,10 @@ class Telemetry(Protocol):
         """Take note of whose a request to a connector of this dialect was."""
         ...
 
+    def older_secret_used(self, dialect: str) -> None:
+        """Take note of a request that another secret verified than its connector's newest."""
+        ...
+
     def receipt_unjudged(self, dialect: str) -> None:
         """Take note of a request refused as what it is verified with was not to be had."""
         ...

@@ -18,6 +18,7 @@ class QuietTelemetry:
         self.concluded: dict[ReceiptState, int] = {}
         self.card_data: list[str] = []
         self.unjudged: list[str] = []
+        self.by_older_secret: list[str] = []
 
     def event_accepted(self, event: Event, *, deliveries: int, repeated: bool) -> None:
         """See Telemetry."""
@@ -28,6 +29,10 @@ class QuietTelemetry:
 
     def receipt_judged(self, dialect: str, verdict: Verdict) -> None:
         """See Telemetry."""
+
+    def older_secret_used(self, dialect: str) -> None:
+        """See Telemetry."""
+        self.by_older_secret.append(dialect)
 
     def receipt_unjudged(self, dialect: str) -> None:
         """See Telemetry."""
