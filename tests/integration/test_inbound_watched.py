@@ -6,6 +6,7 @@ import pytest
 from tests.support.inbound_world import SECRET, InboundWorld, sent
 
 from payhooks import ids
+from payhooks.flow.receive import BODY_BYTES_MAX
 
 _NEW = "whs_the_new_one_0123456789"
 _DATA = {"uuid": "pi_1", "status": "captured", "amount": 1250, "currency": "EUR"}
@@ -79,3 +80,22 @@ async def test_a_card_number_or_a_stranger_wakes_nobody() -> None:
     assert await _heard(world, merchant, "whs_of_somebody_else_0123", cvv="737") == 401
     assert world.telemetry.card_data == ["card_number_masked", "security_code_masked"]
     assert world.telemetry.alarms == []
+
+
+async def test_what_is_turned_away_is_counted_whoever_it_is_for() -> None:
+    """A payment that is larger than is taken was known to its provider alone."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    await world.connector(merchant, "owlpay")
+    large, packed = b" " * (BODY_BYTES_MAX + 1), {"content-encoding": "gzip"}
+    for name, status in (("owlpay", 413), ("nobody", 404)):
+        assert (await world.hears(merchant, name, {}, large)).status == status
+        assert (await world.hears(merchant, name, packed, b"{}")).status == 415
+    path = f"/webhooks/{merchant}/owlpay"
+    assert (await world.call("POST", f"{path}?{'a' * 3_000}", raw=b"", key=None)).status == 414
+    assert (await world.call("DELETE", path, raw=b"", key=None)).status == 405
+    assert world.telemetry.turned_away == [413, 415, 404, 415, 414, 405]
+    assert await _heard(world, merchant) == 200
+    assert await _heard(world, merchant, "whs_of_somebody_else_0123") == 401
+    assert (await world.call("GET", "/v1/nothing")).status == 404
+    assert len(world.telemetry.turned_away) == 6, "what is kept, and what is the API's, is not"

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,21 @@ def test_requests_that_no_receipt_is_made_of_are_counted(watched: Watched) -> No
     sample = 'payhooks_receipts_unjudged_total{dialect="paypal"} 1.0'
     assert sample in watched.metrics.expose().decode()
     watched.sink.close()
+
+
+def test_requests_that_are_turned_away_are_counted_and_logged_now_and_then(
+    watched: Watched,
+) -> None:
+    """Whoever is refused once comes again, and strangers as often as they like."""
+    for status in (413, 413, 415):
+        watched.recorder.request_turned_away(status, f"req_{status}")
+    watched.clock.advance(timedelta(seconds=60))
+    watched.recorder.request_turned_away(413, "req_later")
+    shown = watched.metrics.expose().decode()
+    assert 'payhooks_requests_turned_away_total{status="413"} 3.0' in shown
+    assert 'payhooks_requests_turned_away_total{status="415"} 1.0' in shown
+    told = [line["request_id"] for line in watched.lines() if line["event"] == "turned_away"]
+    assert told == ["req_413", "req_415", "req_later"]
 
 
 @pytest.mark.shows("S39")

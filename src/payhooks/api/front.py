@@ -105,9 +105,15 @@ class Front:
         else:
             return
         if not answering.started:
-            await asgi.answer_problem(
-                answering, problem, request_id=request_id, instance=_instance(scope)
-            )
+            await self._refuse(scope, answering, problem)
+
+    async def _refuse(self, scope: asgi.Scope, send: asgi.Send, problem: Problem) -> None:
+        request_id, path = scope["state"]["request_id"], scope["path"]
+        if self._connectors.takes(path):
+            self._connectors.turned_away(problem, request_id)
+        await asgi.answer_problem(
+            send, problem, request_id=request_id, instance=problems.shown(path)
+        )
 
     async def _route(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         _demand_sane(scope)
@@ -158,10 +164,6 @@ class _Answering:
             self.started = True
             message["headers"] = [*message.get("headers", ()), *self._headers]
         await self._send(message)
-
-
-def _instance(scope: asgi.Scope) -> str:
-    return problems.shown(scope["path"])
 
 
 def _demand_sane(scope: asgi.Scope) -> None:

@@ -62,7 +62,12 @@ class ConnectorIntake:
             return
         # Never the path: it names a merchant, and is what somebody guessed.
         request_id = scope["state"]["request_id"]
+        self.turned_away(problem, request_id)
         await asgi.answer_problem(send, problem, request_id=request_id, instance=PREFIX)
+
+    def turned_away(self, problem: Problem, request_id: str) -> None:
+        """Count a request that is answered with a problem: its sender alone would know of it."""
+        self._receiver.turned_away(problem.status, request_id)
 
     async def _hear(self, scope: asgi.Scope, receive: asgi.Receive) -> Answer:
         loop = asyncio.get_running_loop()

@@ -179,6 +179,13 @@ class Receiver:
             raise OutcomeUnknownError("the store does not answer") from None
         return answer
 
+    def turned_away(self, status: int, request_id: str) -> None:
+        """Take note that a request was answered with a problem, whether or not it was for anybody.
+
+        Nothing here depends on which: a stranger could time it.
+        """
+        self._telemetry.request_turned_away(status, request_id)
+
     async def drain(self) -> None:
         """Return when everything that was taken has its answer."""
         await self.group.drain()

@@ -63,6 +63,11 @@ class Metrics:
             "Requests that another secret verified than their connector's newest.",
             "dialect",
         )
+        self.turned_away = self._counter(
+            "payhooks_requests_turned_away",
+            "Requests to connectors' URLs that were answered with a problem, and not kept.",
+            "status",
+        )
         self.receipts_unjudged = self._counter(
             "payhooks_receipts_unjudged",
             "Requests to connectors refused as what they are verified with was not to be had.",

@@ -23,6 +23,7 @@ _OUTCOMES = {
     Trigger.GIVE_UP: "failed",
     Trigger.RELEASE: "given_back",
 }
+_TURNED_AWAY_EVERY_S = 60.0
 _ENDS = frozenset({Trigger.SUCCEED, Trigger.GIVE_UP})
 
 
@@ -70,6 +71,7 @@ class Recorder:
         self._lines = lines
         self._clock = clock
         self._tracer = tracer
+        self._turned_away_again_s: dict[int, float] = {}  # by status, of which there are few
         self._attempts_logged = log.is_enabled_for(logging.INFO)
 
     def event_accepted(self, event: Event, *, deliveries: int, repeated: bool) -> None:
@@ -94,6 +96,15 @@ class Recorder:
     def receipt_unjudged(self, dialect: str) -> None:
         """See Telemetry."""
         self._metrics.receipts_unjudged.add(dialect)
+
+    def request_turned_away(self, status: int, request_id: str) -> None:
+        """See Telemetry."""
+        self._metrics.turned_away.add(str(status))
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._turned_away_again_s.get(status, now_s):
+            # Whoever is refused once comes again; the id leads to his own answer.
+            self._turned_away_again_s[status] = now_s + _TURNED_AWAY_EVERY_S
+            self._log.warning("turned_away", status=status, request_id=request_id)
 
     def receipt_concluded(self, dialect: str, state: ReceiptState, *, waited_s: float) -> None:
         """See Telemetry."""

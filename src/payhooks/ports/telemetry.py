@@ -36,6 +36,10 @@ class Telemetry(Protocol):
         """Take note of a request refused as what it is verified with was not to be had."""
         ...
 
+    def request_turned_away(self, status: int, request_id: str) -> None:
+        """Take note of a request to what may be a connector's URL, which no receipt is made of."""
+        ...
+
     def receipt_concluded(self, dialect: str, state: ReceiptState, *, waited_s: float) -> None:
         """Take note of what became of a receipt, so long after it came."""
         ...

@@ -19,6 +19,7 @@ class QuietTelemetry:
         self.card_data: list[str] = []
         self.unjudged: list[str] = []
         self.by_older_secret: list[str] = []
+        self.turned_away: list[int] = []
 
     def event_accepted(self, event: Event, *, deliveries: int, repeated: bool) -> None:
         """See Telemetry."""
@@ -37,6 +38,10 @@ class QuietTelemetry:
     def receipt_unjudged(self, dialect: str) -> None:
         """See Telemetry."""
         self.unjudged.append(dialect)
+
+    def request_turned_away(self, status: int, request_id: str) -> None:
+        """See Telemetry."""
+        self.turned_away.append(status)
 
     def receipt_concluded(self, dialect: str, state: ReceiptState, *, waited_s: float) -> None:
         """See Telemetry."""
