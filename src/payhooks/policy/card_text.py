@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 from payhooks import limits
 from payhooks.policy import card_numbers, json_leaves
 from payhooks.policy.card_numbers import GROUPS_MAX, MASK, Kind, Span
-from payhooks.policy.card_references import is_reference
+from payhooks.policy.card_references import VALUE_CHARS, VALUE_CHARS_MAX, is_reference
 from payhooks.policy.card_suspicion import LINE_END
 
 _HEX: Final = "[0-9a-fA-F]"
@@ -40,7 +40,12 @@ _NAME_BEFORE: Final = re.compile(r"[\"'\\]{0,2}\s?[=>:][\"'\\]{0,2}([\w.\-\[\]:]
 _NAME_CHARS_MAX: Final = 70
 _SHOWN_BEFORE: Final = re.compile(r"\d[\d .\-]*\Z")
 _SHOWN_CHARS_MAX: Final = 30
-_VALUE: Final = re.compile(r"[0-9]+(?=[\"'\\\r\n<&;,}]|\Z)")
+# What of its value stands before a number, read backwards. A colon may be of it, or before it.
+_VALUE_BEFORE: Final = tuple(
+    re.compile(rf"[{chars}]{{0,{VALUE_CHARS_MAX}}}+")
+    for chars in (VALUE_CHARS, VALUE_CHARS.replace(":", ""))
+)
+_VALUE: Final = re.compile(rf"[{VALUE_CHARS}]{{1,{VALUE_CHARS_MAX}}}+(?=[\"'\\\r\n<&;,}}]|\Z)")
 _CODE_POINT_MAX: Final = 0x10FFFF
 
 
@@ -127,14 +132,33 @@ def _spelt_out(sign: re.Match[bytes]) -> bytes:
 def _named(text: str, span: Span) -> tuple[str, bool]:
     """Return the name of the member that it is the value of, and whether it is a reference."""
     begin = span.hidden[0].start
-    if span.kind is Kind.CARD_NUMBER:
-        # The digits that are shown stand before and behind what is hidden.
-        shown = _SHOWN_BEFORE.search(text, max(0, begin - _SHOWN_CHARS_MAX), begin)
-        begin = begin if shown is None else shown.start()
-    found = _NAME_BEFORE.match(text[max(0, begin - _NAME_CHARS_MAX) : begin][::-1])
-    name = "" if found is None else found[1][::-1]
-    value = _VALUE.match(text, begin)
-    return name, value is not None and is_reference([name], value[0])
+    if span.kind is not Kind.CARD_NUMBER:
+        return _name(_before(text, begin), 0), False
+    # The digits that are shown stand before and behind what is hidden.
+    shown = _SHOWN_BEFORE.search(text, max(0, begin - _SHOWN_CHARS_MAX), begin)
+    begin = begin if shown is None else shown.start()
+    before = _before(text, begin)
+    for count in sorted({_count(chars, before) for chars in _VALUE_BEFORE}):
+        value, name = _VALUE.match(text, begin - count), _name(before, count)
+        if value is not None and is_reference([name], value[0]):
+            return name, True
+    return _name(before, 0), False
+
+
+def _count(chars: re.Pattern[str], before: str) -> int:
+    found = chars.match(before)
+    assert found is not None, "it may be empty"
+    return found.end()
+
+
+def _before(text: str, begin: int) -> str:
+    return text[max(0, begin - VALUE_CHARS_MAX - _NAME_CHARS_MAX) : begin][::-1]
+
+
+def _name(before: str, at: int) -> str:
+    """Return the name of the member whose value begins there, read backwards."""
+    found = _NAME_BEFORE.match(before, at)
+    return "" if found is None else found[1][::-1]
 
 
 class _Reading:
