@@ -161,6 +161,14 @@ def test_the_last_name_says_whose_it_is_or_those_above_it(path: str, *, is_one: 
     assert is_reference(steps, f"a_{NUMBER}") is is_one
 
 
+def test_what_only_a_merchant_has_named_is_left_where_it_stands() -> None:
+    """In a format of his own the object's id may have any name, but none that speaks of a card."""
+    own = {("event", "about"), ("card", "about")}
+    assert is_reference(["event", "about"], f"a_{NUMBER}", also=own)
+    assert not is_reference(["about"], NUMBER, also=own)
+    assert not is_reference(["card", "about"], NUMBER, also=own)
+
+
 @pytest.mark.parametrize(
     ("text", "is_kept"),
     [

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 import pytest
+from tests.support.dialect_events import CUSTOM_DIALECT
 from tests.support.inbound_world import HEARD_AT, InboundWorld, sent
 
 from payhooks.catalogue import CATALOGUE
@@ -71,3 +72,25 @@ async def test_what_is_masked_is_read_as_it_would_have_been(dialect: str) -> Non
     [read] = provider.read(Incoming("POST", "", dict(kept.headers), kept.body), NO_OPTIONS)
     assert msgspec.structs.replace(read, data=b"") == msgspec.structs.replace(raw, data=b"")
     assert len(json.loads(read.data)) == len(json.loads(raw.data))
+
+
+async def test_two_objects_of_a_merchants_own_format_stay_two() -> None:
+    """It calls an object's id as it likes: `about`, here. Masked, these two were one."""
+    world = InboundWorld()
+    merchant = await world.merchant(custom_dialect=CUSTOM_DIALECT)
+    await world.connector(merchant, "custom")
+    for number, payment in enumerate(("pay_4000121000091237", "pay_4000121000171237")):
+        await world.hears_event(
+            merchant,
+            "custom",
+            "payment_succeeded",
+            {"payment_id": payment, "amount": 1250, "currency": "EUR", "status": "succeeded"},
+            object_type="payment",
+            object_id=payment,
+            number=number,
+        )
+    await world.process()
+    assert [event.object_id for event in await world.events(merchant)] == [
+        "pay_4000121000091237",
+        "pay_4000121000171237",
+    ]

@@ -6,7 +6,7 @@ where a provider repeats itself under new ids. So whatever part of a history was
 whatever order, it means nothing that the whole does not.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
@@ -74,6 +74,7 @@ class Catalogued:
     secret: SecretWords | None = None
     credential: SecretWords | None = None
     choices: Sequence[Choice] = ()
+    own_ids: Collection[tuple[str | int, ...]] = ()
     methods: frozenset[str] = POSTED
     waits: ClassVar[Mapping[str, timedelta]] = MappingProxyType({})
 

@@ -6,7 +6,7 @@ and whoever hears fetches it. Everything that meets bytes from outside is total:
 raises the one error that is named, whatever arrives.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -162,6 +162,11 @@ class Provider(Protocol):
     @property
     def choices(self) -> Sequence[Choice]:
         """The options of a connector."""
+        ...
+
+    @property
+    def own_ids(self) -> Collection[tuple[str | int, ...]]:
+        """Where in the body ids stand that only a merchant has named, as steps."""
         ...
 
     @property

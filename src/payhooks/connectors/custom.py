@@ -36,13 +36,15 @@ class Own(Common):
             InvalidError: At ``/custom_dialect/…``; it names every member that is wrong.
 
         """
+        dialect = custom.bind(definition)
         super().__init__(
-            custom.bind(definition),
+            dialect,
             title=CUSTOM.title,
             guide=_GUIDE,
             secret=_SECRET,
             signed_in=definition.signature_header,
         )
+        self.own_ids = dialect.id_paths
         self._signs_id = f"{{{ID}}}" in definition.signed
         # A header of that name would pass for the body's.
         self._names_it_once = (definition.id_header or "").lower() != ID

@@ -5,7 +5,7 @@ unified event, and folded over the unified objects' life cycles. So a file has n
 request is known to be the provider's, and one table from his words to ours.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
@@ -73,6 +73,7 @@ class Translated:
     secret: SecretWords | None = None
     credential: SecretWords | None = None
     choices: Sequence[Choice] = ()
+    own_ids: Collection[tuple[str | int, ...]] = ()
     methods: frozenset[str] = POSTED
     own_headers: frozenset[str] = frozenset()
     waits: ClassVar[Mapping[str, timedelta]] = MappingProxyType({})

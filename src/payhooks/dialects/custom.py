@@ -112,6 +112,10 @@ class Custom(TextKeyed):
             (PRINTED[name], text) for name, text in zip(envelope.names, rest, strict=True)
         )
         self._paths = envelope.paths
+        # Of the event and of its object, in the body.
+        self.id_paths = tuple(
+            self._paths[name] for name in (custom_template.ID, "object_id") if name in self._paths
+        )
 
     @property
     def version(self) -> int:

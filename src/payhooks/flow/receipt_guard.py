@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Collection, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -85,8 +86,11 @@ def kept_headers(headers: Mapping[str, str], own: Collection[str]) -> tuple[tupl
     )
 
 
-def guarded(receipt: Receipt) -> Receipt:
-    """Return the receipt as it may be stored, with what was found; the same one, if nothing was."""
+def guarded(receipt: Receipt, *, own_ids: Collection[tuple[str | int, ...]] = ()) -> Receipt:
+    """Return the receipt as it may be stored, with what was found; the same one, if nothing was.
+
+    In its body ids stand at *own_ids* too, whatever these are called.
+    """
     findings: list[Finding] = []
     said_type = next((value for name, value in receipt.headers if name == "content-type"), "")
     body = receipt.body
@@ -94,7 +98,7 @@ def guarded(receipt: Receipt) -> Receipt:
         body = b""
         findings.append(_DROPPED)
     else:
-        body = _masked_body(body, said_type, findings)
+        body = _masked_body(body, said_type, findings, own_ids)
     query = receipt.query
     if not receipt.is_answer:  # Else it is our own: which object the provider was asked for.
         query = _masked_text(query, "/query", findings, is_form=True)
@@ -124,7 +128,12 @@ def _is_dropped(receipt: Receipt) -> bool:
     return card_text.is_suspect(receipt.body)
 
 
-def _masked_body(body: bytes, said_type: str, findings: list[Finding]) -> bytes:
+def _masked_body(
+    body: bytes,
+    said_type: str,
+    findings: list[Finding],
+    own_ids: Collection[tuple[str | int, ...]],
+) -> bytes:
     if _JSON.match(body) is not None:
         is_suspect = card_numbers.is_suspect(body)
         if not is_suspect and not _may_be_text(body):
@@ -132,7 +141,8 @@ def _masked_body(body: bytes, said_type: str, findings: list[Finding]) -> bytes:
         if _is_json(body):
             if not is_suspect:
                 return body
-            masked = card_numbers.masked(body, "/body", at_most=_AT_MOST, is_kept=is_reference)
+            is_kept = partial(is_reference, also=own_ids)
+            masked = card_numbers.masked(body, "/body", at_most=_AT_MOST, is_kept=is_kept)
             findings += map(_finding_of_masked, masked.places)
             findings += map(_finding_of_kept, masked.kept)
             # Two names may be equal now. The message may mean something else then; the other

@@ -167,7 +167,8 @@ class Receiver:
             self._telemetry.older_secret_used(connector.dialect)
         self._demand_rate(connector, found.verdict)
         answer = provider.answer(verified=found.verdict is not Verdict.UNVERIFIED)
-        receipt = guarded(self._receipt(connector, provider, incoming, found))
+        brought = self._receipt(connector, provider, incoming, found)
+        receipt = guarded(brought, own_ids=provider.own_ids)
         self._card_alarm.found(receipt)
         try:
             async with asyncio.timeout(patience_s):

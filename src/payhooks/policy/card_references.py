@@ -7,7 +7,7 @@ that it is an id or a reference, and nothing above it speaks of a card, is left 
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from payhooks.policy import card_numbers
@@ -56,14 +56,16 @@ _STEPS_MAX: Final = 32
 _NAMES_CHARS_MAX: Final = 256
 
 
-def is_reference(path: Sequence[Step], value: str) -> bool:
-    """Whether a value is a reference, by the names that lead to it.
+def is_reference(
+    path: Sequence[Step], value: str, *, also: Collection[tuple[Step, ...]] = ()
+) -> bool:
+    """Whether a value is a reference, by the names that lead to it, or as it stands at *also*.
 
     So is a JSON text, if nothing is found in it but references.
     """
     if value.startswith(("{", "[")):
         return _has_references_only(path, value)
-    return _is_named(path) and _is_in_one_piece(value)
+    return _is_named(path, also) and _is_in_one_piece(value)
 
 
 def _has_references_only(path: Sequence[Step], text: str) -> bool:
@@ -73,20 +75,21 @@ def _has_references_only(path: Sequence[Step], text: str) -> bool:
         return False
 
     def is_kept(inner: Sequence[Step], value: str) -> bool:
-        return _is_named([*path, *inner]) and _is_in_one_piece(value)
+        return _is_named([*path, *inner], ()) and _is_in_one_piece(value)
 
     looked = card_numbers.masked(text.encode(errors="replace"), "", at_most=1, is_kept=is_kept)
     return bool(looked.kept) and not looked.places
 
 
-def _is_named(path: Sequence[Step]) -> bool:
+def _is_named(path: Sequence[Step], also: Collection[tuple[Step, ...]]) -> bool:
     if len(path) > _STEPS_MAX:
         return False
     names = [step for step in path if isinstance(step, str)]
     if not names or sum(map(len, names)) > _NAMES_CHARS_MAX:
         return False
     last = names[-1]
-    if _REFERENCE.search(last) is None and _BY_BOTH.search(".".join(names[-2:])) is None:
+    says_so = _REFERENCE.search(last) or _BY_BOTH.search(".".join(names[-2:]))
+    if says_so is None and tuple(path) not in also:
         return False
     return not any(map(_OF_CARD.search, names[-1:] if _OF_PAYMENT.search(last) else names))
 
