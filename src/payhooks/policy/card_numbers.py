@@ -15,6 +15,7 @@ from itertools import accumulate, islice
 from typing import Final, assert_never
 
 from payhooks.policy import card_ranges, json_leaves
+from payhooks.policy.card_stripes import stripes
 from payhooks.policy.card_suspicion import BASE64_DIGITS, Suspicion, suspicion, unescaped
 from payhooks.policy.json_leaves import Leaf, Step
 
@@ -73,11 +74,6 @@ _WHOLE: Final = re.compile(
 )
 _WHOLE_CHARS_MAX: Final = 42
 _SIDES_OF_POINT: Final = 2
-_TRACK: Final = re.compile(
-    r"%?[Bb](?P<one>\d{12,19})\^[^^?]{2,26}\^[\d^][^?]{6,60}\??"
-    r"|;?(?P<two>\d{12,19})[=D]\d{7,40}[?F]?",
-    re.ASCII,
-)
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _INTEGER_PART: Final = re.compile(r"-?(\d+)", re.ASCII)
 _SECRET_NAME: Final = re.compile(
@@ -255,13 +251,7 @@ def spans_of(text: str, budget: list[int]) -> list[Span]:
 
 
 def _tracks_in(text: str) -> list[Span]:
-    if not ("=" in text or "^" in text or "D" in text):
-        return []
-    return [
-        Span(kind=Kind.TRACK_DATA, hidden=(range(*track.span()),))
-        for track in _TRACK.finditer(text)
-        if card_ranges.is_card_number(track["one"] or track["two"])
-    ]
+    return [Span(kind=Kind.TRACK_DATA, hidden=(stripe,)) for stripe in stripes(text)]
 
 
 def _is_coded(text: str, budget: list[int]) -> bool:

@@ -137,7 +137,7 @@ def _patterns(separator: bytes) -> Mapping[_Sign, bytes]:
         # ... or in more than one.
         _Sign.GROUPS: b"%b(?:%b)" % (begin, _groups(separator)),
         # A stripe's number may stand behind other digits; on its first track it does not.
-        _Sign.TRACK: rb"[0-9]{%d}[=:D][0-9]{7}" % card_ranges.DIGITS_MIN,
+        _Sign.TRACK: rb"[0-9]{%d}[=:Dd][0-9]{7}" % card_ranges.DIGITS_MIN,
         _Sign.BASE64: BASE64_DIGITS.pattern,
         _Sign.SECRET: _secret(separator),
         _Sign.ESCAPE: _TELLING_ESCAPE,
