@@ -34,14 +34,16 @@ _NAMES: Final = (
     "Security Code", "card-code", "card_cid", "cardVerificationValue", "card verification number",
     "SECURITYCODE", "CARD_CID", "CardCode", "CARDVERIFICATIONVALUE", "CardVerificationNUMBER",
     "CVN", "cvv_2", "SECURITY_CODE 2", "card-cid.2", "pin_block", "PINBLOCK", "pin-block",
-    "card[cvc]", "card.cvv2",
+    "card[cvc]", "card.cvv2", "cvc3", "cvvCode", "CVV2_NUMBER", "verification value", "cvv[]",
+    "cvv[0]", "value",
 )  # fmt: skip
 _TO_VALUE: Final = (
     "=", ":", '":"', '": ', '\\":\\"', ">", ' value="', "\n\n", "\r\n\r\n", " ", "  ", "=>", "'=>'",
     "</name><value>", "</n> <v>", "<\\/n> <v>", "%3D", "=%22", "%3A+", " :  ", "\xa0", "\t=\t",
     ":\n", ":\x0c", ":\x1c", "\\u003d", "><![CDATA[", ' a="1,2">',
     '"\nContent-Type: text/plain\n\n', '"\r\nX-A: 1\r\n\r\n', "\nX-A: 1\n\n", '": null, "',
-    '": [\n"',
+    '": [\n"', '": [1, ', '":{"value":"', '": { "a": "b", "value": ', '","value":"',
+    "', 'value' => ", '\\",\\"value\\":\\"',
 )  # fmt: skip
 _VALUES: Final = (
     "123", "1234", "12345", "\u0661\u0662\u0663", "\uff11\uff12\uff13", "0123456789abcdef",
@@ -110,7 +112,11 @@ def test_of_a_document_nothing_is_passed_over(monkeypatch: pytest.MonkeyPatch) -
     documents = []
     for random, text in _texts(2):
         value = random.choice((text, random.choice(_VALUES)))
-        said = {random.choice((*_NAMES, "a")): value, text[:20]: 1, "b": [text]}
+        below = random.choice((value, value, [1, value], {"a": 1, "value": value}))
+        said = {random.choice((*_NAMES, "a")): below, text[:20]: 1, "b": [text]}
+        if random.random() < 0.2:
+            named = random.choice(("name", "key")), random.choice((*_NAMES, text))
+            said = dict(random.sample([*said.items(), named, ("value", value)], len(said) + 2))
         raw = json.dumps(said, ensure_ascii=random.random() < 0.5, indent=random.choice((None, 1)))
         documents.append(random.choice((raw, raw.replace("/", "\\/"))).encode())
     looked = [found(raw, "", at_most=9) for raw in documents]

@@ -14,7 +14,7 @@ from enum import StrEnum
 from itertools import accumulate, islice
 from typing import Final, assert_never
 
-from payhooks.policy import card_ranges, json_leaves
+from payhooks.policy import card_names, card_ranges, json_leaves
 from payhooks.policy.card_stripes import stripes
 from payhooks.policy.card_suspicion import BASE64_DIGITS, Suspicion, suspicion, unescaped
 from payhooks.policy.json_leaves import Leaf, Step
@@ -76,32 +76,8 @@ _WHOLE_CHARS_MAX: Final = 42
 _SIDES_OF_POINT: Final = 2
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _INTEGER_PART: Final = re.compile(r"-?(\d+)", re.ASCII)
-_SECRET_NAME: Final = re.compile(
-    r"(?:cv[vcnd]|csc|cav|securitycode|cardcode|cardcid|cardverification(?:value|code|number))2?\]?\Z"
-)
-_PIN_BLOCK_NAME: Final = re.compile(r"pinblock\]?\Z")
-# Both within a text: a form, XML, JSON that is the value of a member.
-_NAMED: Final = re.compile(
-    r"(?:(?:cv[vcnd]|csc|cav|security[ _.\-]?code"
-    r"|card[ _.\-]?(?:code|cid|verification[ _.\-]?(?:value|code|number)))(?:[ _.\-]?2|[_.\-])?"
-    r"|(?P<pin>pin[ _.\-]?block))\]?"
-    r"(?:(?:[\"'\\\s]|value){0,8}+(?:=>|:=|[:=>])"
-    r"|\"?(?:\r?\n[\w\-]{1,40}+:[^\r\n]{0,200}+){0,4}+\r?\n\r?\n|</\w{1,32}+>\s{0,8}+<\w{1,32}+>"
-    # As people write it; what else is called so may stand before a number that is none.
-    r"|(?:(?<=cv[vcn])|(?<=cv[vcn]2)|(?<=security code))[ \xa0]{1,3}+(?=\d)"
-    # Last, as it passes over whatever stands in the tag.
-    r"|\s[^<>]{0,60}+>)"
-    r"(?:[\"'\\\s]|<\w{1,32}+>|<!\[CDATA\[){0,8}+"
-    r"(?P<value>(?(pin)[0-9a-fA-F]{16}|\d{3,4}))(?!\w)",
-    re.IGNORECASE,
-)
-# As short as a text is that says a security code and its name.
-_NAMED_CHARS_MIN: Final = 7
-_BYTES_MIN: Final = _NAMED_CHARS_MIN + len('""')
-_SECURITY_CODE: Final = re.compile(r" *\d{3,4}\s*")
-_PIN_BLOCK: Final = re.compile(r" *[0-9a-fA-F]{16}\s*", re.ASCII)
+_BYTES_MIN: Final = card_names.NAMED_CHARS_MIN + len('""')
 _POINTER_CHARS_MAX: Final = 200  # what goes beyond has no room in a pointer
-_NOT_IN_NAMES: Final = re.compile(r"[ _.\-]")  # as much as the quick look lets stand between
 
 
 def found(raw: bytes, root: str, *, at_most: int) -> list[Place]:
@@ -133,10 +109,9 @@ def masked(
     """
     if not is_suspect(raw):
         return Masked(raw=raw, places=[], is_ambiguous=False)
-    parts: list[bytes] = []
+    changes: list[tuple[int, int, bytes]] = []
     places: list[Place] = []
     kept: list[Place] = []
-    done = 0
     has_names = False
     for leaf, spans in _leaves_with(raw):
         token = raw[leaf.begin : leaf.end]
@@ -144,12 +119,11 @@ def masked(
             if len(kept) < at_most:
                 kept.append(_place(leaf, root, spans))
             continue
-        parts += (raw[done : leaf.begin], _hidden_leaf(token, spans))
-        done = leaf.end
+        changes.append((leaf.begin, leaf.end, _hidden_leaf(token, spans)))
         has_names |= leaf.is_name
         if len(places) < at_most:
             places.append(_place(leaf, root, spans))
-    changed = b"".join((*parts, raw[done:]))
+    changed = _changed(raw, changes)
     is_ambiguous = has_names and not _has_distinct_names(changed)
     return Masked(raw=changed, places=places, is_ambiguous=is_ambiguous, kept=kept)
 
@@ -188,37 +162,47 @@ def is_suspect(raw: bytes, *, is_form: bool = False) -> bool:
             assert_never(never)
 
 
+def _changed(raw: bytes, changes: list[tuple[int, int, bytes]]) -> bytes:
+    parts: list[bytes] = []
+    done = 0
+    for begin, end, changed in sorted(changes):
+        parts += (raw[done:begin], changed)
+        done = end
+    return b"".join((*parts, raw[done:]))
+
+
 def _leaves_with(raw: bytes) -> Iterator[tuple[Leaf, list[Span]]]:
+    """Yield what has card data, a value whose name stands behind it when that is reached."""
     budget = [GROUPS_MAX]
-    walk = json_leaves.leaves(raw, bytes_min=_BYTES_MIN, named=_is_secret_name)
+    pairs = card_names.Pairs()
+    walk = json_leaves.leaves(raw, bytes_min=_BYTES_MIN, named=card_names.is_wanted)
     for leaf in walk:
-        spans = _spans_in(raw[leaf.begin : leaf.end], leaf, budget)
+        token = raw[leaf.begin : leaf.end]
+        text = json_leaves.text_of(token)
+        spans = [] if leaf.is_name else _secret(card_names.name_of(leaf), text)
+        if not spans and len(text) >= card_names.NAMED_CHARS_MIN:
+            is_text = token.startswith(b'"')
+            spans = spans_of(text, budget) if is_text else _spans_of_number(text)
         if spans:
             yield leaf, spans
+            continue
+        pair = pairs.join(leaf, text)
+        if pair is not None:
+            value, said, name = pair
+            spans = _secret(name, said)
+            if spans:
+                yield value, spans
 
 
-def _spans_in(token: bytes, leaf: Leaf, budget: list[int]) -> list[Span]:
-    text = json_leaves.text_of(token)
-    kind = None if leaf.is_name else _secret(leaf.name, text)
-    if kind is not None:
-        return [Span(kind=kind, hidden=(range(len(text)),))]
-    if len(text) < _NAMED_CHARS_MIN:
+def _secret(name: str, text: str) -> list[Span]:
+    """Return the whole of a value that is a secret by its name."""
+    if card_names.is_code(name, text):
+        kind = Kind.SECURITY_CODE
+    elif card_names.is_pin_block(name, text):
+        kind = Kind.PIN_BLOCK
+    else:
         return []
-    return spans_of(text, budget) if token.startswith(b'"') else _spans_of_number(text)
-
-
-def _is_secret_name(name: str) -> bool:
-    plain = _NOT_IN_NAMES.sub("", name.lower())
-    return bool(_SECRET_NAME.search(plain) or _PIN_BLOCK_NAME.search(plain))
-
-
-def _secret(name: str, text: str) -> Kind | None:
-    """Return what a value is by the name of its member."""
-    if _SECURITY_CODE.fullmatch(text) and _is_secret_name(name):
-        return Kind.SECURITY_CODE
-    if _PIN_BLOCK.fullmatch(text) and _PIN_BLOCK_NAME.search(_NOT_IN_NAMES.sub("", name.lower())):
-        return Kind.PIN_BLOCK
-    return None
+    return [Span(kind=kind, hidden=(range(len(text)),))]
 
 
 def _spans_of_number(text: str) -> list[Span]:
@@ -239,7 +223,7 @@ def spans_of(text: str, budget: list[int]) -> list[Span]:
             kind=Kind.PIN_BLOCK if named["pin"] else Kind.SECURITY_CODE,
             hidden=(range(*named.span("value")),),
         )
-        for named in _NAMED.finditer(text)
+        for named in card_names.NAMED.finditer(text)
     ]
     if BASE64_DIGITS.search(text.encode("ascii", "replace")):
         spans += [

@@ -33,7 +33,7 @@ _LINE_END: Final = rb"\n\x1c"
 # Names as they end whose values are secret, but for a 2 behind them.
 _SECRET_NAMES: Final = (
     *(b"cvv", b"cvc", b"cvd", b"cvn", b"csc", b"cav", b"securitycode", b"cardcode", b"cardcid"),
-    *(b"cardverificationvalue", b"cardverificationcode", b"cardverificationnumber", b"pinblock"),
+    *(b"verificationvalue", b"cardverificationcode", b"cardverificationnumber", b"pinblock"),
 )
 # Letters that are those of names too, where case is no matter: as in Turkish, or for Kelvin.
 _ALSO: Final = {
@@ -178,17 +178,26 @@ def _secret(separator: bytes) -> bytes:
     apart = b"[%b]*" % separator
     name = b"(?:%b)" % b"|".join(_spread(name, apart) for name in _SECRET_NAMES)
     value = _spread(b"value", apart)
-    token = rb"(?:[\]\"':=>\\%b%b]|\\[nrtf]|%b)%b" % (_LINE_END, _LEAD, value, apart)
+    quote = rb"[\]\"'\\%b%b]|\\[nrtf]|%b" % (_LINE_END, _LEAD, value)
+    token = b"(?:[[{:=>]|%b)%b" % (quote, apart)
     hexadecimal = b"[%ba-fA-F]%b" % (_DIGIT, apart)
     behind = (
         rb"(?:%b)+(?:(?:%b){3}|<)" % (token, hexadecimal),
         rb"(?:%b)*(?:\\n|[%b])[%b%ba-zA-Z]+:" % (token, _LINE_END, _DIGIT, separator),
+        # It may be a value itself, and its own stand before it or behind.
+        b"(?:(?:%b)%b)*[,}]" % (quote, apart),
+        # One of several, or below it.
+        rb"(?:%b)*(?:\[|\{[^}]*%b)" % (token, _spread(b"value", b"")),
         rb"<\\?/",
         # What stands in a tag is passed over.
         rb"\]?(?:[%b%b%b]|\\[nrtf])[^<>]*>" % (separator, _LINE_END, _LEAD),
         rb"(?:[%b]%b){3}" % (_DIGIT, apart),
     )
-    return b"%b%b[%b]?%b(?:%b)" % (name, apart, _DIGIT, apart, b"|".join(behind))
+    more = b"(?:%b|%b)?%b" % (_spread(b"code", apart), _spread(b"number", apart), apart)
+    return b"%b%b[%b]?%b%b(?:\\]?\\[[%b]*\\])?(?:%b)" % (
+        *(name, apart, _DIGIT, apart, more),
+        *(_DIGIT, b"|".join(behind)),
+    )
 
 
 def _spread(word: bytes, apart: bytes) -> bytes:

@@ -32,11 +32,16 @@ class Leaf:
     end: int
     name: str  # of the member that it is, or that it is the value of; empty in a list
     is_name: bool
+    object: int  # or list that it stands in, by its number in the document
+    is_behind_another: bool  # object or list, within its own
     path: list[Step]  # the walk's own, which goes on: ask for the pointer at once
 
 
 def leaves(raw: bytes, *, bytes_min: int, named: Callable[[str], bool]) -> Iterator[Leaf]:
-    """Yield in order each leaf that is so long, and the shorter values of members *named* so."""
+    """Yield in order each leaf that is so long, and the shorter values of members *named* so.
+
+    The values of a member whose value is a list are all that stand in it.
+    """
     walk = _Walk(named)
     for token in _TOKEN.finditer(raw):
         begin, end = token.span()
@@ -53,12 +58,14 @@ def leaves(raw: bytes, *, bytes_min: int, named: Callable[[str], bool]) -> Itera
 class _Walk:
     """Where in the document the walk is."""
 
-    __slots__ = ("_named", "_names", "_path", "wants_name", "wants_value")
+    __slots__ = ("_begun", "_named", "_names", "_objects", "_path", "wants_name", "wants_value")
 
     def __init__(self, named: Callable[[str], bool]) -> None:
         self._named = named
         self._names: dict[bytes, tuple[str, bool]] = {}  # objects of a list have the same ones
         self._path: list[Step] = []
+        self._begun = 0  # objects and lists, and which of them the path goes through
+        self._objects: list[int] = []
         self.wants_name = False  # the next text is a member's name
         self.wants_value = False  # the next value is wanted for its name
 
@@ -67,18 +74,23 @@ class _Walk:
         if mark == _COLON:
             self.wants_name = False
             return
-        self.wants_value = False
         if mark == _COMMA:
             place = self._path[-1]
             self.wants_name = not isinstance(place, int)
             if isinstance(place, int):
                 self._path[-1] = place + 1
+            else:
+                self.wants_value = False
         elif mark in _BEGINS:
             self.wants_name = mark == _BEGIN_OBJECT
+            self.wants_value = self.wants_value and not self.wants_name
             self._path.append(None if self.wants_name else 0)
+            self._begun += 1
+            self._objects.append(self._begun)
         else:
-            self.wants_name = False
+            self.wants_name = self.wants_value = False
             self._path.pop()
+            self._objects.pop()
 
     def enter(self, spelt: bytes) -> None:
         """Enter the member with that name."""
@@ -92,7 +104,15 @@ class _Walk:
         """Return what is there."""
         last = self._path[-1] if self._path else None
         name = last if isinstance(last, str) else ""
-        return Leaf(begin=begin, end=end, name=name, is_name=is_name, path=self._path)
+        return Leaf(
+            begin=begin,
+            end=end,
+            name=name,
+            is_name=is_name,
+            object=self._objects[-1] if self._objects else 0,
+            is_behind_another=bool(self._objects) and self._objects[-1] != self._begun,
+            path=self._path,
+        )
 
 
 def has_distinct_names(raw: bytes) -> bool:

@@ -1,0 +1,113 @@
+"""Names of security codes and PIN blocks: of a document's members, and within a text.
+
+A name may stand beside its value, above it, or be a value itself: `{"cvv": {"value": "123"}}`,
+`{"name": "cvv", "value": "123"}`.
+"""
+
+import re
+from dataclasses import replace
+from typing import Final
+
+from payhooks.policy.json_leaves import Leaf
+
+_ENDS: Final = r"\]?(?:\[\d{0,2}\])?"  # as forms name a member of a member, or one of several
+_CODE_NAME: Final = re.compile(
+    r"(?:cv[vcn][23]?(?:code|number|value)|cv[vcnd]|csc|cav|securitycode|cardcode|cardcid"
+    rf"|verificationvalue|cardverification(?:code|number))[23]?{_ENDS}\Z"
+)
+_PIN_BLOCK_NAME: Final = re.compile(rf"pinblock{_ENDS}\Z")
+_NOT_IN_NAMES: Final = re.compile(r"[ _.\-]")  # as much as the quick look lets stand between
+_CODE: Final = re.compile(r" *\d{3,4}\s*")
+_PIN_BLOCK: Final = re.compile(r" *[0-9a-fA-F]{16}\s*", re.ASCII)
+_LABELS: Final = frozenset({"name", "type", "key", "code", "field"})
+_VALUE: Final = "value"
+_LABEL_CHARS_MAX: Final = 64
+# Within a text: a form, XML, JSON that is the value of a member.
+NAMED: Final = re.compile(
+    r"(?:(?:cv[vcn][ _.\-]?[23]?[ _.\-]?(?:code|number|value)|cv[vcnd]|csc|cav"
+    r"|security[ _.\-]?code|verification[ _.\-]?value"
+    r"|card[ _.\-]?(?:code|cid|verification[ _.\-]?(?:code|number)))(?:[ _.\-]?[23]|[_.\-])?"
+    rf"|(?P<pin>pin[ _.\-]?block)){_ENDS}"
+    r"(?:(?:[\"'\\\s,]|value){0,12}+(?:=>|:=|[:=>])"
+    r"(?:[\"'\\\s]{0,8}+\{[\"'\\\s]{0,8}+value[\"'\\\s]{0,8}+(?:=>|[:=]))?"
+    r"|\"?(?:\r?\n[\w\-]{1,40}+:[^\r\n]{0,200}+){0,4}+\r?\n\r?\n|</\w{1,32}+>\s{0,8}+<\w{1,32}+>"
+    # As people write it; what else is called so may stand before a number that is none.
+    r"|(?:(?<=cv[vcn])|(?<=cv[vcn]2)|(?<=security code))[ \xa0]{1,3}+(?=\d)"
+    # Last, as it passes over whatever stands in the tag.
+    r"|\s[^<>]{0,60}+>)"
+    r"(?:[\"'\\\s\[]|<\w{1,32}+>|<!\[CDATA\[){0,8}+"
+    r"(?P<value>(?(pin)[0-9a-fA-F]{16}|\d{3,4}))(?!\w)",
+    re.IGNORECASE,
+)
+# As short as a text is that says a security code and its name.
+NAMED_CHARS_MIN: Final = 7
+
+
+def is_secret(name: str) -> bool:
+    """Whether a value that is named so may be a secret."""
+    plain = _plain(name)
+    return bool(_CODE_NAME.search(plain) or _PIN_BLOCK_NAME.search(plain))
+
+
+def is_wanted(name: str) -> bool:
+    """Whether a value that is named so is looked at, however short it is."""
+    return name.lower() in _LABELS or _is_value(name) or is_secret(name)
+
+
+def is_code(name: str, text: str) -> bool:
+    """Whether a value is a security code, by its name."""
+    return _CODE.fullmatch(text) is not None and is_secret(name)
+
+
+def is_pin_block(name: str, text: str) -> bool:
+    """Whether a value is a PIN block, by its name."""
+    return _PIN_BLOCK.fullmatch(text) is not None and bool(_PIN_BLOCK_NAME.search(_plain(name)))
+
+
+def name_of(leaf: Leaf) -> str:
+    """Return what a value is called: it may be one of several, or stand below its name."""
+    steps = [step for step in leaf.path[-4:] if not isinstance(step, int)]
+    # As far as the quick look looks below a name.
+    if steps[1:] and _is_value(steps[-1]) and not leaf.is_behind_another:
+        steps.pop()
+    # Of a list in a list, or an object of which no member is read yet, nothing is the name.
+    return (steps[-1] or "") if steps else ""
+
+
+class Pairs:
+    """The members of a document of which one says what another beside it is called."""
+
+    __slots__ = ("_names", "_values")
+
+    def __init__(self) -> None:
+        self._names: dict[int, str] = {}  # by their objects
+        self._values: dict[int, tuple[Leaf, str]] = {}  # which came before their names
+
+    def join(self, leaf: Leaf, text: str) -> tuple[Leaf, str, str] | None:
+        """Return, once both were seen, a value, what it says, and its name, if that is a secret's.
+
+        The value may be a leaf that was given earlier.
+        """
+        if leaf.is_name:
+            return None
+        if _is_value(leaf.name):
+            name = self._names.get(leaf.object)
+            if name is not None:
+                return leaf, text, name
+            if _CODE.fullmatch(text) or _PIN_BLOCK.fullmatch(text):
+                self._values[leaf.object] = leaf, text
+        elif leaf.name.lower() in _LABELS and len(text) <= _LABEL_CHARS_MAX and is_secret(text):
+            self._names[leaf.object] = text
+            value, said = self._values.pop(leaf.object, (None, ""))
+            if value is not None:
+                # Its path has gone on since, by its last step.
+                return replace(value, path=[*leaf.path[:-1], value.name]), said, text
+        return None
+
+
+def _plain(name: str) -> str:
+    return _NOT_IN_NAMES.sub("", name.lower())
+
+
+def _is_value(name: str | None) -> bool:
+    return name is not None and name.lower() == _VALUE

@@ -1,0 +1,122 @@
+"""Security codes and PIN blocks go by their names, wherever these stand beside them."""
+
+import json
+from typing import Any, Final
+
+import pytest
+from tests.support.cards import guarded_body
+
+from payhooks.policy import card_text
+from payhooks.policy.card_numbers import MASK, Kind, found, masked
+
+_BLOCK: Final = "0412AC89ABCDEF67"
+
+
+def _hidden(text: str) -> str:
+    return text.replace("987", MASK * 3).replace(_BLOCK, MASK * 16)
+
+
+@pytest.mark.shows("S42", "I14")
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("cvc3", "cvv_code", "cvvCode", "cvv2Code", "CVVNumber", "cvc-number", "cvnValue"),
+        *("verification_value", "verificationValue", "cvv[]", "cvv[0]", "card[cvv][]"),
+    ],
+)
+def test_a_code_goes_by_each_of_its_names(name: str) -> None:
+    """Of libraries, gateways and forms."""
+    for text in (
+        json.dumps({name: "987"}),
+        json.dumps({"note": json.dumps({name: "987"})}),
+        f"a=1&{name}=987&b=2",
+        f"<n {name}='987'/>",
+        f"{name}: 987\n",
+    ):
+        assert guarded_body(text.encode()).decode() == _hidden(text)
+    query = f"a=1&{name.replace('[', '%5B').replace(']', '%5D')}=987"
+    assert card_text.masked(query.encode(), is_form=True)[0].decode() == _hidden(query)
+
+
+@pytest.mark.shows("S42", "I14")
+@pytest.mark.parametrize(
+    ("value", "pointer"),
+    [
+        pytest.param({"cvv": ["987"]}, "/cvv/0", id="in a list"),
+        pytest.param({"cvv": [1, 987]}, "/cvv/1", id="not the first of it"),
+        pytest.param({"cvv": {"value": "987"}}, "/cvv/value", id="below its name"),
+        pytest.param({"cvv": {"a": "b", "value": "987"}}, "/cvv/value", id="behind another"),
+        pytest.param({"cvv": {"Value": 987}}, "/cvv/Value", id="as other languages spell it"),
+        pytest.param({"cvv": [{"value": ["987"]}]}, "/cvv/0/value/0", id="lists of both"),
+        pytest.param({"name": "cvv", "value": "987"}, "/value", id="beside its name"),
+        pytest.param({"name": "cvv", "a": [{}], "value": 987}, "/value", id="not next to it"),
+        pytest.param({"value": "987", "key": "cardCvc"}, "/value", id="before its name"),
+        pytest.param(
+            [{"name": "a", "value": "4"}, {"value": "987", "b": {"value": 1}, "code": "CVC2"}],
+            "/1/value",
+            id="among others",
+        ),
+        pytest.param({"field": "pin_block", "value": _BLOCK}, "/value", id="a PIN block"),
+        pytest.param({"value": _BLOCK, "type": "pinBlock"}, "/value", id="before its name, too"),
+    ],
+)
+def test_a_code_goes_whose_name_is_not_that_of_its_member(value: Any, pointer: str) -> None:  # noqa: ANN401 - JSON is anything
+    """In what is made of lists of fields, as forms are."""
+    for text in (json.dumps(value), json.dumps(value, indent=1), json.dumps({"a": value})):
+        spelt = text.replace('"987"', "987").replace("987", f'"{MASK * 3}"')
+        assert guarded_body(text.encode()).decode() == _hidden(spelt)
+    [place] = found(json.dumps(value).encode(), "", at_most=2)
+    assert place.pointer == pointer
+    assert place.kind is (Kind.PIN_BLOCK if _BLOCK in str(value) else Kind.SECURITY_CODE)
+
+
+@pytest.mark.shows("S42")
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"name":"cvv","value":"987"}',
+        '{"cvv":{"value":987}}',
+        '{"cvv": { "value" : "987" } }',
+        '{"cvv":["987"]}',
+        '{"key": "pin_block", "value": "0412AC89ABCDEF67"}',
+    ],
+)
+def test_within_a_text_it_goes_as_well(text: str) -> None:
+    """In the sentence of an error, and in JSON that is cut off."""
+    for whole in (json.dumps({"a": text}), text[:-1], f"refused: {text}"):
+        assert guarded_body(whole.encode()).decode() == _hidden(whole)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param({"cid": "987", "card": {"cid": "9871"}}, id="cid, a customer's id"),
+        pytest.param({"checks": ["cvv", 100], "value": "987"}, id="a list of checks"),
+        pytest.param({"name": "cvv", "amount": "987"}, id="a member of another name"),
+        pytest.param({"name": "cvv", "value": "M"}, id="the result of a check"),
+        pytest.param({"name": "cvv", "b": {"value": "987"}}, id="the value of another"),
+        pytest.param({"value": "987", "b": {"name": "cvv"}}, id="the name of another"),
+        pytest.param([{"name": "cvv"}, {"value": "987"}], id="another of a list"),
+        pytest.param({"cvv": {"result": "100", "amount": {"value": 987}}}, id="what is beside"),
+        pytest.param({"cvv": {"a": {"b": 1}, "value": 987}}, id="what stands behind an object"),
+        pytest.param({"cvv_result_code": 100, "cvvResponseCode": "200"}, id="codes of results"),
+        pytest.param({"cvv": [{"a": 1}, 5], "b": [987]}, id="a list behind it"),
+    ],
+)
+def test_what_is_beside_such_a_name_and_is_none_stays(value: Any) -> None:  # noqa: ANN401 - JSON is anything
+    """Amounts and results are what a message is about."""
+    raw = json.dumps(value).encode()
+    assert guarded_body(raw) == raw
+
+
+def test_a_value_before_its_name_is_hidden_in_its_place() -> None:
+    """It is known last, and stands first."""
+    raw = b'{"value":"987","b":"4111111111111111","name":"cvv","c":"4111111111111111"}'
+    done = masked(raw, "", at_most=9)
+    assert json.loads(done.raw) == {
+        "value": "XXX",
+        "b": "411111XXXXXX1111",
+        "name": "cvv",
+        "c": "411111XXXXXX1111",
+    }
+    assert {place.pointer for place in done.places} == {"/value", "/b", "/c"}
