@@ -4,6 +4,7 @@ The quick look knows names, separators and digits by rules of its own, as it has
 Where one of them is narrower than the close look's, a number passes that everybody thinks is seen.
 """
 
+import base64
 import json
 from random import Random
 from typing import Final
@@ -27,7 +28,8 @@ _ZEROS: Final = (
 _BETWEEN: Final = (
     "", "", " ", "-", ".", "  ", "   ", " - ", "_", "+", "\r\n", "\t", "\u00a0", "\u00ad", "\u1680",
     "\u180e", "\u2000", "\u2007", "\u2009", "\u200b", "\u2015", "\u2028", "\u202f", "\u205f",
-    "\u2060", "\u2212", "\u3000", "\ufeff", "%20", "%2D", "%C2%A0", "\\u0020", "&#32;", "&nbsp;",
+    "\u2060", "\u2212", "\u3000", "\ufeff", "\ufe63", "\uff0d", "\uff0e", "%A0",
+    "%ad", "%20", "%2D", "%C2%A0", "\\u0020", "&#32;", "&nbsp;",
 )  # fmt: skip
 _NAMES: Final = (
     "cvv", "CVV2", "cvc", "cvn", "cvd", "csc", "cav", "securityCode", "security_code",
@@ -73,6 +75,16 @@ def _spelt(random: Random, text: str) -> str:
 
 
 def _piece(random: Random) -> str:
+    if random.random() < 0.15:
+        # Not of what is base64 itself: of that one level is read.
+        inner = "".join(_plain_piece(random) for _ in range(random.randint(1, 3)))
+        said = (random.choice((" ", "", "aa", "x " * 24)) + inner).encode()
+        coded = random.choice((base64.b64encode, base64.encodebytes, base64.urlsafe_b64encode))
+        return random.choice(("", ",", "\n", '"')) + coded(said).decode()
+    return _plain_piece(random)
+
+
+def _plain_piece(random: Random) -> str:
     draw = random.random()
     if draw < 0.35:
         number, size = random.choice(_NUMBERS), random.choice((1, 3, 4, 4, 6, 20))
@@ -96,7 +108,12 @@ def _texts(seed: int) -> list[tuple[Random, str]]:
 
 def test_of_a_text_nothing_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether it is a form or not."""
-    cases = [(text.encode(), is_form) for _, text in _texts(1) for is_form in (False, True)]
+    cases = [
+        (text.encode(encoding, "replace"), is_form)
+        for random, text in _texts(1)
+        for encoding in (random.choice(("utf-8", "utf-8", "latin-1")),)
+        for is_form in (False, True)
+    ]
     looked = [card_text.masked(raw, is_form=is_form) for raw, is_form in cases]
     monkeypatch.setattr(card_text, "is_suspect", lambda _raw: True)
     closely = [card_text.masked(raw, is_form=is_form) for raw, is_form in cases]

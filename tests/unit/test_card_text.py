@@ -8,7 +8,14 @@ from urllib.parse import parse_qs, quote, quote_plus, urlencode
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.cards import BASE64_DIGITS_MIN, DISGUISES, PRINTED, corpus, is_carried
+from tests.support.cards import (
+    BASE64_DIGITS_MIN,
+    DISGUISES,
+    PRINTED,
+    corpus,
+    guarded_body,
+    is_carried,
+)
 
 from payhooks.policy.card_numbers import MASK, Kind
 from payhooks.policy.card_text import masked
@@ -255,3 +262,47 @@ def test_a_hostile_text_is_looked_at_in_bounded_time(kind: str) -> None:
     began_s = time.process_time()
     masked(_HOSTILE[kind], is_form=False)
     assert time.process_time() - began_s < _HOSTILE_S_MAX
+
+
+@pytest.mark.shows("S40", "I14")
+@pytest.mark.parametrize(
+    ("raw", "left"),
+    [
+        pytest.param(
+            b"card=4111\xa01111\xa01111\xa01111&a=\xe9",
+            b"card=4111\xa011XX\xa0XXXX\xa01111&a=\xe9",
+            id="a form",
+        ),
+        pytest.param(
+            b"card=4111%A01111%a01111%A01111&a=%E9",
+            b"card=4111%A011XX%a0XXXX%A01111&a=%E9",
+            id="a form with escapes",
+        ),
+        pytest.param(
+            b'{"a":"4111\xa01111\xa01111\xa01111"}',
+            b'{"a":"4111\xa011XX\xa0XXXX\xa01111"}',
+            id="JSON",
+        ),
+        pytest.param(
+            b"<c>4111\xad1111\xad1111\xad1111</c>",
+            b"<c>4111\xad11XX\xadXXXX\xad1111</c>",
+            id="soft hyphens",
+        ),
+    ],
+)
+def test_separators_in_latin_1_are_read(raw: bytes, left: bytes) -> None:
+    """Half of Europe's older systems write it, and a no-break space is one byte there."""
+    assert guarded_body(raw) == left
+
+
+@pytest.mark.shows("S40")
+@pytest.mark.parametrize("separator", ["\uff0d", "\ufe63", "\uff0e", "\u3000"])
+@pytest.mark.parametrize("zero", ["0", "\uff10"])
+def test_separators_of_east_asian_keyboards_are_read(separator: str, zero: str) -> None:
+    """They are typed with the same keys as the digits beside them."""
+    number = separator.join(
+        "".join(chr(ord(zero) + int(digit)) for digit in NUMBER[at : at + 4])
+        for at in range(0, 16, 4)
+    )
+    for raw in (f'{{"a":"{number}"}}', json.dumps({"a": number}), f"a={quote(number)}"):
+        assert b"XX" in guarded_body(raw.encode()), raw

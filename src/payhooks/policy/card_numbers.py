@@ -16,7 +16,7 @@ from typing import Final, assert_never
 
 from payhooks.policy import card_names, card_ranges, json_leaves
 from payhooks.policy.card_stripes import stripes
-from payhooks.policy.card_suspicion import BASE64_DIGITS, Suspicion, suspicion, unescaped
+from payhooks.policy.card_suspicion import BASE64_DIGITS, Suspicion, decoded, suspicion, unescaped
 from payhooks.policy.json_leaves import Leaf, Step
 
 
@@ -61,7 +61,8 @@ _SHOWN_LAST: Final = 4
 # So many groups of digits of one document are tried; a run that goes beyond is hidden whole.
 GROUPS_MAX: Final = 4_000
 _SEPARATOR: Final = (
-    r"[ .\-\u00a0\u00ad\u1680\u180e\u2000-\u2015\u202f\u205f\u2060\u2212\u3000\ufeff]"
+    r"[ .\-\u00a0\u00ad\u1680\u180e\u2000-\u2015\u202f\u205f\u2060\u2212\u3000"
+    r"\ufe63\uff0d\uff0e\ufeff]"
 )
 _RUN: Final = re.compile(rf"\d(?:{_SEPARATOR}{{0,3}}+\d){{11,}}+")
 _GROUP: Final = re.compile(r"\d+")
@@ -74,7 +75,11 @@ _WHOLE: Final = re.compile(
 )
 _WHOLE_CHARS_MAX: Final = 42
 _SIDES_OF_POINT: Final = 2
-_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
+# Of lines all but the last are of whole quadruples; what is joined means what each does.
+_BASE64: Final = re.compile(
+    r"(?:(?:[A-Za-z0-9+/_-]{4}){15,}+\r?\n)++[A-Za-z0-9+/_-]*={0,2}|[A-Za-z0-9+/_-]{16,}={0,2}"
+)
+_NOT_BASE64: Final = re.compile(r"[\r\n=]")
 _INTEGER_PART: Final = re.compile(r"-?(\d+)", re.ASCII)
 _BYTES_MIN: Final = card_names.NAMED_CHARS_MIN + len('""')
 _POINTER_CHARS_MAX: Final = 200  # what goes beyond has no room in a pointer
@@ -152,7 +157,7 @@ def is_suspect(raw: bytes, *, is_form: bool = False) -> bool:
     match suspected:
         case Suspicion.NUMBERS:
             # Of a part of something else it is told apart later.
-            text = raw.decode(errors="replace")
+            text = decoded(raw)
             text = text.replace("+", " ") if is_form else text
             text = unescaped(text, is_form=is_form) if "\\u" in text else text
             return next(_numbers(text, [GROUPS_MAX]), None) is not None
@@ -218,33 +223,37 @@ def spans_of(text: str, budget: list[int]) -> list[Span]:
     """Return all card data of a text; *budget* is for all texts of one document."""
     spans = _tracks_in(text)
     spans += _numbers_in(text, budget)
-    spans += [
+    spans += _named_in(text)
+    if BASE64_DIGITS.search(text.encode("ascii", "replace")):
+        spans += [
+            Span(kind=inner[0].kind, hidden=(range(*coded.span()),))
+            for coded in _BASE64.finditer(text)
+            if (inner := _spans_of_coded(coded[0], budget))
+        ]
+    return spans
+
+
+def _named_in(text: str) -> list[Span]:
+    return [
         Span(
             kind=Kind.PIN_BLOCK if named["pin"] else Kind.SECURITY_CODE,
             hidden=(range(*named.span("value")),),
         )
         for named in card_names.NAMED.finditer(text)
     ]
-    if BASE64_DIGITS.search(text.encode("ascii", "replace")):
-        spans += [
-            Span(kind=Kind.CARD_NUMBER, hidden=(range(*coded.span()),))
-            for coded in _BASE64.finditer(text)
-            if _is_coded(coded[0], budget)
-        ]
-    return spans
 
 
 def _tracks_in(text: str) -> list[Span]:
     return [Span(kind=Kind.TRACK_DATA, hidden=(stripe,)) for stripe in stripes(text)]
 
 
-def _is_coded(text: str, budget: list[int]) -> bool:
-    """Whether base64, of one level, has a card number or a track in it."""
-    plain = text.rstrip("=").replace("-", "+").replace("_", "/")
+def _spans_of_coded(text: str, budget: list[int]) -> list[Span]:
+    """Return what is in base64, of one level."""
+    plain = _NOT_BASE64.sub("", text).replace("-", "+").replace("_", "/")
     if len(plain) % 4 == 1:
         plain = plain[:-1]
     inner = base64.b64decode(plain + "=" * (-len(plain) % 4)).decode("latin-1")
-    return bool(_numbers_in(inner, budget) or _tracks_in(inner))
+    return [*_numbers_in(inner, budget), *_tracks_in(inner)]
 
 
 def _numbers_in(text: str, budget: list[int]) -> list[Span]:

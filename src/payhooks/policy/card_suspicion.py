@@ -42,8 +42,10 @@ _ALSO: Final = {
     b"[kK]": rb"(?:[kK]|\xe2\x84\xaa)",
 }
 # Base64 of ASCII digits and their separators. Fourteen digits have, wherever they begin, four
-# quadruples to themselves.
-BASE64_DIGITS: Final = re.compile(rb"[MNOIL][DTjzCSiy][AEIMQUYcgk04][gtuwxyz0-5]" * 4)
+# quadruples to themselves, between which a line may end: JSON spells that in two letters each.
+BASE64_DIGITS: Final = re.compile(
+    rb"(?:\\[rn]|[\r\n\x1c]){0,2}".join([rb"[MNOIL][DTjzCSiy][AEIMQUYcgk04][gtuwxyz0-5]"] * 4)
+)
 # Escapes of ASCII, of the blocks where digits of other scripts and separators are, and those whose
 # last digit seems to be one of a number behind them.
 _TELLING_ESCAPE: Final = (
@@ -98,12 +100,25 @@ def suspicion(raw: bytes, *, is_form: bool = False) -> Suspicion | None:
     return Suspicion.NUMBERS if signs <= _OF_NUMBERS else Suspicion.ANYTHING
 
 
+def decoded(raw: bytes) -> str:
+    """Return what bytes say in UTF-8, and where they are none, a surrogate for each such.
+
+    But for two that are separators in most other encodings.
+    """
+    return in_latin_1(raw.decode(errors="surrogateescape"))
+
+
+def in_latin_1(text: str) -> str:
+    """Return a text with the two separators that have no other meaning, of what is no UTF-8."""
+    return text.replace("\udca0", "\u00a0").replace("\udcad", "\u00ad")
+
+
 def _readable(raw: bytes) -> bytes:
     """Return the bytes as they are, or, where they are no UTF-8, with a sign for each such."""
     try:
         raw.decode()
     except UnicodeDecodeError:
-        return raw.decode(errors="replace").replace("\ufffd", "|").encode()
+        return decoded(raw).encode(errors="replace")
     return raw
 
 
@@ -187,16 +202,17 @@ def _secret(separator: bytes) -> bytes:
         # It may be a value itself, and its own stand before it or behind.
         b"(?:(?:%b)%b)*[,}]" % (quote, apart),
         # One of several, or below it.
-        rb"(?:%b)*(?:\[|\{[^}]*%b)" % (token, _spread(b"value", b"")),
+        rb"(?:(?:%b)%b)*[:=>]%b(?:%b)*(?:\[|\{[^}]*%b)"
+        % (quote, apart, apart, token, _spread(b"value", b"")),
         rb"<\\?/",
         # What stands in a tag is passed over.
         rb"\]?(?:[%b%b%b]|\\[nrtf])[^<>]*>" % (separator, _LINE_END, _LEAD),
         rb"(?:[%b]%b){3}" % (_DIGIT, apart),
     )
     more = b"(?:%b|%b)?%b" % (_spread(b"code", apart), _spread(b"number", apart), apart)
-    return b"%b%b[%b]?%b%b(?:\\]?\\[[%b]*\\])?(?:%b)" % (
+    return b"%b%b[%b]?%b%b(?:\\]?\\[[%b]*\\]%b)?(?:%b)" % (
         *(name, apart, _DIGIT, apart, more),
-        *(_DIGIT, b"|".join(behind)),
+        *(_DIGIT, apart, b"|".join(behind)),
     )
 
 

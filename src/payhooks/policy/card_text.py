@@ -15,12 +15,14 @@ from payhooks import limits
 from payhooks.policy import card_numbers, json_leaves
 from payhooks.policy.card_numbers import GROUPS_MAX, MASK, Kind, Span
 from payhooks.policy.card_references import VALUE_CHARS, VALUE_CHARS_MAX, is_reference
-from payhooks.policy.card_suspicion import LINE_END
+from payhooks.policy.card_suspicion import LINE_END, decoded, in_latin_1
 
 _HEX: Final = "[0-9a-fA-F]"
 _MORE: Final = f"%[89abAB]{_HEX}"
 _SPELT: Final = re.compile(
     rf"%[0-7]{_HEX}|%[cdCD]{_HEX}{_MORE}|%[eE]{_HEX}(?:{_MORE}){{2}}|%[fF][0-4](?:{_MORE}){{3}}"
+    # Behind all that is UTF-8: a no-break space and a soft hyphen in Latin-1 and its kin.
+    rf"|%[aA][0dD]"
     rf"|\\u[dD][89abAB]{_HEX}{{2}}\\u[dD][c-fC-F]{_HEX}{{2}}|\\u{_HEX}{{4}}"
     rf"|&#(?:[0-9]{{1,7}}|[xX]{_HEX}{{1,6}});|&nbsp;"
 )
@@ -31,7 +33,7 @@ _PERCENT, _SEMICOLON, _EQUALS = b"%;="  # by their numbers they are found in a f
 _TWO_SIGNS: Final = re.compile(b"%%")
 # What spells a character beyond ASCII, or else a sign that says itself, as in `5%cav=123`.
 _HIGH: Final = re.compile(
-    rf"((?:%[cdCD]{_HEX}|%[eE]{_HEX}{_MORE}|%[fF][0-4]{_MORE}{_MORE}){_MORE})".encode()
+    rf"((?:%[cdCD]{_HEX}|%[eE]{_HEX}{_MORE}|%[fF][0-4]{_MORE}{_MORE}){_MORE}|%[aA][0dD])".encode()
     + rb"|%(?=[89a-fA-F])"
 )
 _FORM: Final = re.compile(rb"[^\s<>{}\"]*=[^\s<>{}\"]*")
@@ -183,7 +185,8 @@ class _Reading:
         parts.append(text[done:])
         if is_form:
             parts[::2] = [part.replace("+", " ") for part in parts[::2]]
-        self.said = "".join(parts)
+        # Of another encoding than UTF-8 the separators count, a character each as before.
+        self.said = in_latin_1("".join(parts))
 
     def place(self, at: int) -> int:
         """Return where in the text the character begins that is said there."""
@@ -197,7 +200,7 @@ class _Reading:
 def _said(spelt: str) -> str:
     """Return the one character that is spelt so."""
     if spelt.startswith("%"):
-        said = bytes.fromhex(spelt.replace("%", "")).decode(errors="replace")
+        said = decoded(bytes.fromhex(spelt.replace("%", "")))
         return said if len(said) == 1 else "\ufffd"
     if spelt.startswith("\\"):
         return json_leaves.said(spelt)
