@@ -36,3 +36,10 @@ def test_lines_that_are_not_of_base64_are_read_each_by_itself() -> None:
     """Joined, what they say were shifted."""
     raw = f"abcde\nabcdefghijklmnopq\n{_coded('6011111111111117')}\nabcdefg"
     assert guarded_body(raw.encode()).decode() == raw.replace(_coded("6011111111111117"), MASK * 24)
+
+
+def test_a_number_at_the_beginning_of_a_line_is_no_part_of_the_word_before() -> None:
+    """A line may be all that somebody coded; what was found in it before is found still."""
+    said = "x" * _LINE + "6011111111111117 " + "y" * 90
+    raw = json.dumps({"a": base64.encodebytes(said.encode()).decode()}).encode()
+    assert guarded_body(raw) != raw

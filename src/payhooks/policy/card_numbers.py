@@ -248,12 +248,16 @@ def _tracks_in(text: str) -> list[Span]:
 
 
 def _spans_of_coded(text: str, budget: list[int]) -> list[Span]:
-    """Return what is in base64, of one level."""
-    plain = _NOT_BASE64.sub("", text).replace("-", "+").replace("_", "/")
-    if len(plain) % 4 == 1:
-        plain = plain[:-1]
-    inner = base64.b64decode(plain + "=" * (-len(plain) % 4)).decode("latin-1")
-    return [*_numbers_in(inner, budget), *_tracks_in(inner)]
+    """Return what is in base64, of one level; in its lines together, or in one of them."""
+    spans: list[Span] = []
+    # Beside what the line before ends with, a number may seem to be a part of a word.
+    for each in dict.fromkeys((text, *text.split())):
+        plain = _NOT_BASE64.sub("", each).replace("-", "+").replace("_", "/")
+        if len(plain) % 4 == 1:
+            plain = plain[:-1]
+        inner = base64.b64decode(plain + "=" * (-len(plain) % 4)).decode("latin-1")
+        spans += (*_numbers_in(inner, budget), *_tracks_in(inner))
+    return spans
 
 
 def _numbers_in(text: str, budget: list[int]) -> list[Span]:
