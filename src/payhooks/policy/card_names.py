@@ -20,6 +20,7 @@ _NOT_IN_NAMES: Final = re.compile(r"[ _.\-]")  # as much as the quick look lets 
 _CODE: Final = re.compile(r" *\d{3,4}\s*")
 _PIN_BLOCK: Final = re.compile(r" *[0-9a-fA-F]{16}\s*", re.ASCII)
 _LABELS: Final = frozenset({"name", "type", "key", "code", "field"})
+_LABEL_MAX: Final = max(map(len, _LABELS))
 _VALUE: Final = "value"
 _LABEL_CHARS_MAX: Final = 64
 # Within a text: a form, XML, JSON that is the value of a member.
@@ -51,7 +52,7 @@ def is_secret(name: str) -> bool:
 
 def is_wanted(name: str) -> bool:
     """Whether a value that is named so is looked at, however short it is."""
-    return name.lower() in _LABELS or _is_value(name) or is_secret(name)
+    return _is_label(name) or _is_value(name) or is_secret(name)
 
 
 def is_code(name: str, text: str) -> bool:
@@ -96,7 +97,7 @@ class Pairs:
                 return leaf, text, name
             if _CODE.fullmatch(text) or _PIN_BLOCK.fullmatch(text):
                 self._values[leaf.object] = leaf, text
-        elif leaf.name.lower() in _LABELS and len(text) <= _LABEL_CHARS_MAX and is_secret(text):
+        elif _is_label(leaf.name) and len(text) <= _LABEL_CHARS_MAX and is_secret(text):
             self._names[leaf.object] = text
             value, said = self._values.pop(leaf.object, (None, ""))
             if value is not None:
@@ -110,4 +111,9 @@ def _plain(name: str) -> str:
 
 
 def _is_value(name: str | None) -> bool:
-    return name is not None and name.lower() == _VALUE
+    # By its length first: of a very long name each of thousands of values would be asked.
+    return name is not None and len(name) == len(_VALUE) and name.lower() == _VALUE
+
+
+def _is_label(name: str) -> bool:
+    return len(name) <= _LABEL_MAX and name.lower() in _LABELS
