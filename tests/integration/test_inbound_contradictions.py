@@ -14,10 +14,13 @@ from typing import Any
 import msgspec
 import pytest
 from tests.connectors.signed_by_adyen import KEY, PAYMENT, batch, signed
-from tests.support.inbound_world import InboundWorld
+from tests.support.heard_histories import event_of
+from tests.support.inbound_world import InboundWorld, sent
 
+from payhooks.connectors.contract import Heard
 from payhooks.control import connectors, receipts
 from payhooks.control.connector_draft import ConnectorDraft
+from payhooks.flow.messages import message_of, under_own_id
 from payhooks.model.receipt import Receipt, ReceiptState
 
 pytestmark = pytest.mark.shows("N13")
@@ -238,3 +241,50 @@ async def test_what_a_connector_did_not_hear_of_a_batch_was_not_insisted_on(
     await account.play("H9000")
     assert await account.told() == [8000, 50, 60]
     assert (await account.now_of(account.came[-1])).state is _CONFLICTING
+
+
+async def test_what_was_told_long_ago_conflicts_with_no_other_reading_of_the_same() -> None:
+    """An option says in which currency the provider's amounts are; somebody corrects it."""
+    world = InboundWorld()
+    merchant = await world.merchant()
+    made = await world.connector(merchant, "merchant-console")
+    event = event_of("merchant-console", "transaction.sale.success")
+    whose = await world.merchant_itself(merchant)
+    headers, body = sent(
+        "merchant-console",
+        whose,
+        event.type,
+        event.data,
+        object_type=event.object_type,
+        object_id=event.object_id,
+    )
+    assert (await world.hears(merchant, "merchant-console", headers, body)).status == 200
+    await world.process()
+    wait, kept = timedelta(minutes=2), timedelta(seconds=10)
+    assert await world.retire_receipts(after=wait, kept=kept) == 1
+    found = await connectors.find(world.control, whose, made.name)
+    euros = ConnectorDraft(options={"currency": "EUR"})
+    await connectors.edit(world.control, world.caller, whose, found, euros, if_version=None)
+    world.directory.outdate(whose.id)
+    assert (await world.hears(merchant, "merchant-console", headers, body)).status == 200
+    await world.process()
+    [again] = await world.stored(merchant)
+    assert again.state is _DUPLICATE
+    assert world.telemetry.alarms == []
+
+
+async def test_a_providers_own_id_is_none_that_a_person_gave(account: _Account) -> None:
+    """Whatever characters it has: no mark and no alarm would follow."""
+    heard = Heard(
+        word="w",
+        family="payhooks",
+        type="payment_succeeded",
+        object_type="payment",
+        object_id="p",
+        data=b"{}",
+        event_id="evt\x1f1",
+    )
+    await account.play("A300")
+    [receipt] = account.came
+    assert not message_of(receipt, heard).insisted
+    assert message_of(receipt, under_own_id(heard)).insisted

@@ -101,6 +101,9 @@ def test_within_a_text_it_goes_as_well(text: str) -> None:
         pytest.param({"cvv": {"a": {"b": 1}, "value": 987}}, id="what stands behind an object"),
         pytest.param({"cvv_result_code": 100, "cvvResponseCode": "200"}, id="codes of results"),
         pytest.param({"cvv": [{"a": 1}, 5], "b": [987]}, id="a list behind it"),
+        pytest.param({"type": "gift_card_code", "value": 1000}, id="beside a voucher"),
+        pytest.param({"value": "1000", "type": "Gift card code"}, id="before a voucher"),
+        pytest.param({"gift_card_code": {"value": 1000}}, id="below a voucher"),
     ],
 )
 def test_what_is_beside_such_a_name_and_is_none_stays(value: Any) -> None:  # noqa: ANN401 - JSON is anything

@@ -41,6 +41,19 @@ def test_a_hostile_body_is_looked_at_in_bounded_time(kind: str) -> None:
     assert min(took_s) < _HOSTILE_S_MAX
 
 
+@pytest.mark.parametrize("sign", [b" ", b"a"])
+@pytest.mark.parametrize("value", [b"[%b]", b'{"value":[%b]}'])
+def test_values_below_a_very_long_name_are_looked_at_in_bounded_time(
+    sign: bytes, value: bytes
+) -> None:
+    """All of the name was read for each of them: 30 s for 64 KiB."""
+    name = sign * (_N // 2) + b"cvv"
+    raw = b'{"%b":%b}' % (name, value % b",".join([b"123"] * (_N // 8)))
+    began_s = time.process_time()
+    masked(raw, "", at_most=_AT_MOST)
+    assert time.process_time() - began_s < _HOSTILE_S_MAX
+
+
 def test_a_run_with_more_groups_than_are_looked_at_is_hidden_whole() -> None:
     """What nobody has looked at might be anything."""
     done = masked(json.dumps({"a": "4 1 " * 10_000}).encode(), "", at_most=1)

@@ -22,6 +22,7 @@ _IDS: Final = (
     "pay_{}",
     "pay-{}",
     "ORD/{}",
+    "ORD-2026-{}",
     "evt_{}-2",
     "urn:order:{}",
     "#{}",
@@ -48,6 +49,16 @@ _NOT_IDS: Final = (
     "shop@{}",
     "pay|{}",
     "a" * 112 + "_{}",
+    "{}:737",
+    "{}_2712:737",
+    "{}/27/12",
+    "737:{}",
+    "12/27/{}",
+    "cvv737-{}",
+    "visa:{}",
+    "track2:{}:D27121010000000000",
+    "cardNumber0:{}",
+    "primary_account_number:{}",
 )
 
 
@@ -95,6 +106,33 @@ def test_what_is_more_than_an_id_is_masked(spelt: Spelt, form: str) -> None:
     """A sentence, a stripe, an address with a query, a card by its own word: no payment's id."""
     raw = spelt("reference", form.format(NUMBER))
     assert NUMBER.encode() not in guarded_body(raw)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<card><id>pay_{}</id></card>",
+        '<card id="pay_{}"/>',
+        'p={{"card":{{"id":"pay_{}"}}}}',
+        "card id:{}",
+    ],
+)
+def test_in_a_text_too_an_id_right_below_a_card_is_the_cards(text: str) -> None:
+    assert NUMBER.encode() not in guarded_body(text.format(NUMBER).encode())
+
+
+@pytest.mark.parametrize("text", ["<card>1</card><id>{}</id>", "type=card&id={}", "card\nid: {}"])
+def test_an_id_behind_a_card_is_nobody_elses(text: str) -> None:
+    raw = text.format(NUMBER).encode()
+    assert guarded_body(raw) == raw
+
+
+@pytest.mark.parametrize("beside", [{"cvv": {"code": "737"}}, {"cvv": "737,738"}, {"expiry": "1"}])
+def test_in_a_json_text_beside_what_a_card_has_no_number_is_a_reference(
+    beside: dict[str, object],
+) -> None:
+    text = json.dumps({"id": NUMBER, **beside})
+    assert NUMBER.encode() not in guarded_body(json.dumps({"additionalData": text}).encode())
 
 
 @_SPELT

@@ -12,6 +12,7 @@ from payhooks.policy.credential_headers import opens_something
 # Of what nobody signed: an id, and what stands around it. A stranger may send as many as are
 # asked for, and a megabyte of each would be looked through for card data, and kept.
 POINTER_BYTES_MAX: Final = 8 * KIB
+_LARGE_BYTES: Final = 64 * KIB
 _OK: Final = range(200, 300)
 # Whoever is asked has nothing of that name. All else may be otherwise in a minute.
 _NOTHING_THERE: Final = frozenset({400, 404, 410})
@@ -90,9 +91,10 @@ def _by_older_secret(
     """Whether the newest secret alone does not verify what all of them do.
 
     Asked of what is verified: each comparison goes on as before, whichever secret matches, and
-    nobody who has none of them can time a difference.
+    nobody who has none of them can time a difference. Not of what is large: the event loop would
+    have to read it twice.
     """
-    if len(keys.secrets) <= 1:
+    if len(keys.secrets) <= 1 or len(incoming.body) > _LARGE_BYTES:
         return False
     try:
         provider.verify(incoming, keys._replace(secrets=keys.secrets[:1]), now, options)

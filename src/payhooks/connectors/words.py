@@ -129,11 +129,6 @@ def told_of_others(said: Iterable[str], identities: Container[bytes]) -> list[st
     return [kept for kept in said if bytes.fromhex(message_in(kept)) not in identities]
 
 
-def money_in(meaning: str) -> str:
-    """Return amount and currency of what words have in common."""
-    return _SEPARATOR.join(meaning.rsplit(_SEPARATOR, 2)[1:])
-
-
 def amount_in(said: str) -> tuple[Decimal, str] | None:
     """Return amount and currency of a word that was told; None where it named no amount."""
     amount, currency = meaning_in(said).rsplit(_SEPARATOR, 2)[1:]

@@ -9,13 +9,8 @@ from payhooks.catalogue import Catalogue
 from payhooks.connectors import history
 from payhooks.connectors.contract import Heard
 from payhooks.connectors.history import History
-from payhooks.connectors.words import (
-    Message,
-    identity_of,
-    meaning_in,
-    message_in,
-    money_in,
-)
+from payhooks.connectors.words import Message, amount_in, identity_of, message_in
+from payhooks.errors import InvalidError
 from payhooks.flow.messages import Account, by_identity, message_of, under_own_id
 from payhooks.model.receipt import Receipt
 
@@ -78,10 +73,21 @@ class Folding(msgspec.Struct, frozen=True, kw_only=True):
         return self.meant[key]
 
     def _is_other_money(self, message: Message, ancient: Sequence[str]) -> bool:
-        # What was told of it is known. Another option makes another event of that money.
         identity = identity_of(message.heard).hex()
-        told = {money_in(meaning_in(word)) for word in ancient if message_in(word) == identity}
-        return bool(told) and not told.issuperset(map(money_in, self.meanings(message)))
+        told = [amount_in(word) for word in ancient if message_in(word) == identity]
+        known = {money for money in told if money is not None}
+        if not known:
+            return False
+        try:
+            words = self.history([message]).words
+        except InvalidError:
+            return False  # Another option may leave it nothing to say. What it was is told.
+        # Another option makes another event of that money, and may give it another currency.
+        currencies = {currency for _amount, currency in known}
+        return any(
+            word.told.currency in currencies and (word.told.amount, word.told.currency) not in known
+            for word in words
+        )
 
 
 def agreed(

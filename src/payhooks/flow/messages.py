@@ -242,7 +242,7 @@ def message_of(receipt: Receipt, heard: Heard) -> Message:
         # Surely a mistake, as at publishing. At the ends of time are some that PostgreSQL gives
         # back as none: no lease with such an event in it would end well, whoever's the others are.
         heard = msgspec.structs.replace(heard, occurred_at=None)
-    return Message(heard=heard, receipt_id=receipt.id, insisted=_OWN in (heard.event_id or ""))
+    return Message(heard=heard, receipt_id=receipt.id, insisted=_has_own_id(heard))
 
 
 def under_own_id(heard: Heard) -> Heard:
@@ -250,8 +250,17 @@ def under_own_id(heard: Heard) -> Heard:
 
     Whichever receipt brings the same under that id again brings the same message.
     """
-    said = hashlib.sha256(heard.stated or heard.data).hexdigest()
-    return msgspec.structs.replace(heard, event_id=f"{heard.event_id}{_OWN}{said}")
+    return msgspec.structs.replace(heard, event_id=f"{heard.event_id}{_OWN}{_digest(heard)}")
+
+
+def _has_own_id(heard: Heard) -> bool:
+    # A provider's own may have that character as well.
+    _id, mark, said = (heard.event_id or "").rpartition(_OWN)
+    return mark != "" and said == _digest(heard)
+
+
+def _digest(heard: Heard) -> str:
+    return hashlib.sha256(heard.stated or heard.data).hexdigest()
 
 
 def under_own_ids(heards: Sequence[Heard], told: Container[str]) -> Sequence[Heard]:

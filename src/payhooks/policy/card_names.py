@@ -15,7 +15,10 @@ _CODE_NAME: Final = re.compile(
     r"(?:cv[vcn][23]?(?:code|number|value)|cv[vcnd]|csc|cav|securitycode|cardcode|cardcid"
     rf"|verificationvalue|cardverification(?:code|number))[23]?{_ENDS}\Z"
 )
+# Somebody's voucher. Beside or below it, what has three digits may be its amount.
+_OF_VOUCHER: Final = re.compile(rf".card(?:code|cid){_ENDS}\Z")
 _PIN_BLOCK_NAME: Final = re.compile(rf"pinblock{_ENDS}\Z")
+_NAME_END_CHARS: Final = 64
 _NOT_IN_NAMES: Final = re.compile(r"[ _.\-]")  # as much as the quick look lets stand between
 _CODE: Final = re.compile(r" *\d{3,4}\s*")
 _PIN_BLOCK: Final = re.compile(r" *[0-9a-fA-F]{16}\s*", re.ASCII)
@@ -71,6 +74,8 @@ def name_of(leaf: Leaf) -> str:
     # As far as the quick look looks below a name.
     if steps[1:] and _is_value(steps[-1]) and not leaf.is_behind_another:
         steps.pop()
+        if _is_of_voucher(steps[-1] or ""):
+            return ""
     # Of a list in a list, or an object of which no member is read yet, nothing is the name.
     return (steps[-1] or "") if steps else ""
 
@@ -97,7 +102,7 @@ class Pairs:
                 return leaf, text, name
             if _CODE.fullmatch(text) or _PIN_BLOCK.fullmatch(text):
                 self._values[leaf.object] = leaf, text
-        elif _is_label(leaf.name) and len(text) <= _LABEL_CHARS_MAX and is_secret(text):
+        elif _is_label(leaf.name) and len(text) <= _LABEL_CHARS_MAX and _is_label_of_secret(text):
             self._names[leaf.object] = text
             value, said = self._values.pop(leaf.object, (None, ""))
             if value is not None:
@@ -107,7 +112,16 @@ class Pairs:
 
 
 def _plain(name: str) -> str:
-    return _NOT_IN_NAMES.sub("", name.lower())
+    # Its end alone: of a very long name each of thousands of values would be asked.
+    return _NOT_IN_NAMES.sub("", name[-_NAME_END_CHARS:].lower())
+
+
+def _is_label_of_secret(text: str) -> bool:
+    return is_secret(text) and not _is_of_voucher(text)
+
+
+def _is_of_voucher(name: str) -> bool:
+    return _OF_VOUCHER.search(_plain(name)) is not None
 
 
 def _is_value(name: str | None) -> bool:

@@ -120,7 +120,8 @@ def masked(
     has_names = False
     for leaf, spans in _leaves_with(raw):
         token = raw[leaf.begin : leaf.end]
-        if not leaf.is_name and is_kept(leaf.path, json_leaves.text_of(token)):
+        is_number = all(span.kind is Kind.CARD_NUMBER for span in spans)
+        if is_number and not leaf.is_name and is_kept(leaf.path, json_leaves.text_of(token)):
             if len(kept) < at_most:
                 kept.append(_place(leaf, root, spans))
             continue

@@ -20,11 +20,18 @@ VALUE_CHARS_MAX: Final = 128
 VALUE_CHARS: Final = r"A-Za-z0-9_.\-:/#"
 _VALUE: Final = re.compile(rf"[{VALUE_CHARS}]{{1,{VALUE_CHARS_MAX}}}")
 _DIGITS: Final = re.compile(rf"(?<![0-9])[0-9]{{{DIGITS_MIN},{DIGITS_MAX}}}(?![0-9])")
-# Before and behind the number, where the value itself says that it is a card's.
-_BEFORE_NUMBER: Final = re.compile(
-    r"(?:card|(?:^|[^a-z])(?:pan|cc))[_.\-:/#]*(?:(?:no|num|number)[_.\-:/#]*)?$", re.IGNORECASE
+_SIGN: Final = r"[_.\-:/#]"
+# Where the value itself says that it is a card's; `cc` alone is in many a word.
+_OF_CARD_ITSELF: Final = re.compile(
+    r"card(?!pay)|track|cv[vcn]|csc|visa|amex|maestro|account|(?:^|[^a-z])[df]?(?:pan|cc)(?![a-z])",
+    re.IGNORECASE,
 )
-_EXPIRY: Final = re.compile(r"[_.\-:/#](?:0[1-9]|1[0-2])[_.\-:/#]?(?:20)?[2-4][0-9](?![0-9])")
+# A security code or an expiry date before it. A year is neither.
+_BEFORE_NUMBER: Final = re.compile(
+    rf"(?<![0-9])(?:[0-9]{{3}}|(?!19|20)[0-9]{{4}}|(?:0[1-9]|1[0-2]){_SIGN}[0-9]{{2}}){_SIGN}$"
+)
+# At most one part behind it: a counter too short for a security code or a date, or a word.
+_BEHIND_NUMBER: Final = re.compile(rf"(?:{_SIGN}(?:[0-9]{{1,2}}|[A-Za-z]+))?")
 
 _IDS: Final = r"ids?|refs?|references?|uuids?"
 _WORDS: Final = rf"{_IDS}|rrn|arn|uid"
@@ -51,6 +58,10 @@ _OF_CARD: Final = re.compile(
     r"card|account(?!ing)|instrument|credential|(?:^|[_.\- \[])(?:pan|cc)(?:$|[_.\- \]])",
     re.IGNORECASE,
 )
+# What is beside a card's number, in whatever form: the number is none of a payment's then.
+_BESIDE_CARD: Final = re.compile(
+    r"cv[vcn]|csc|cav|security.?code|verification|expir|track|pin.?block", re.IGNORECASE
+)
 # More than any message has. All are looked at for each of what may be thousands of numbers.
 _STEPS_MAX: Final = 32
 _NAMES_CHARS_MAX: Final = 256
@@ -69,6 +80,8 @@ def is_reference(
 
 
 def _has_references_only(path: Sequence[Step], text: str) -> bool:
+    if _BESIDE_CARD.search(text) is not None:
+        return False
     try:
         json.loads(text, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
@@ -105,12 +118,20 @@ def _is_in_one_piece(value: str) -> bool:
     if len(numbers) != 1:
         return False
     [number] = numbers
+    return _is_found_alone(value, number.span()) and not _says_card(value, number.span())
+
+
+def _is_found_alone(value: str, number: tuple[int, int]) -> bool:
     spans = card_numbers.spans_of(value, [GROUPS_MAX])
     # Anything else is a stripe, a security code, a number in groups, or base64.
     if len(spans) != 1 or spans[0].kind is not Kind.CARD_NUMBER or len(spans[0].hidden) != 1:
         return False
     [hidden] = spans[0].hidden
-    if not number.start() < hidden.start < hidden.stop < number.end():
-        return False
-    says_card = _BEFORE_NUMBER.search(value[: number.start()]) or _EXPIRY.match(value, number.end())
-    return says_card is None
+    begin, end = number
+    return begin < hidden.start < hidden.stop < end
+
+
+def _says_card(value: str, number: tuple[int, int]) -> bool:
+    begin, end = number
+    before = _BEFORE_NUMBER.search(value[:begin]) or _OF_CARD_ITSELF.search(value)
+    return before is not None or _BEHIND_NUMBER.fullmatch(value, end) is None

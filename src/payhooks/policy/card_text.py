@@ -40,6 +40,11 @@ _FORM: Final = re.compile(rb"[^\s<>{}\"]*=[^\s<>{}\"]*")
 # The member of a form, XML or JSON whose value begins here, read backwards.
 _NAME_BEFORE: Final = re.compile(r"[\"'\\]{0,2}\s?[=>:][\"'\\]{0,2}([\w.\-\[\]:]{1,64})")
 _NAME_CHARS_MAX: Final = 70
+# Right before that name, read backwards: it is the card's, as in `<card><id>`. No end of one.
+_CARD_ABOVE: Final = re.compile(
+    r"[^\w&,;\n]{1,8}\w{0,32}(?:drac|tnuocca|tnemurtsni|laitnederc|\bnap|\bcc)(?!\w*/)",
+    re.IGNORECASE,
+)
 _SHOWN_BEFORE: Final = re.compile(r"\d[\d .\-]*\Z")
 _SHOWN_CHARS_MAX: Final = 30
 # What of its value stands before a number, read backwards. A colon may be of it, or before it.
@@ -141,9 +146,11 @@ def _named(text: str, span: Span) -> tuple[str, bool]:
     begin = begin if shown is None else shown.start()
     before = _before(text, begin)
     for count in sorted({_count(chars, before) for chars in _VALUE_BEFORE}):
-        value, name = _VALUE.match(text, begin - count), _name(before, count)
-        if value is not None and is_reference([name], value[0]):
-            return name, True
+        value, name = _VALUE.match(text, begin - count), _NAME_BEFORE.match(before, count)
+        if value is None or name is None or _CARD_ABOVE.match(before, name.end()):
+            continue
+        if is_reference([name[1][::-1]], value[0]):
+            return name[1][::-1], True
     return _name(before, 0), False
 
 
