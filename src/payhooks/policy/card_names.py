@@ -6,6 +6,8 @@ A name may stand beside its value, above it, or be a value itself: `{"cvv": {"va
 
 import re
 from dataclasses import replace
+from enum import Enum, auto
+from functools import lru_cache
 from typing import Final
 
 from payhooks.policy.json_leaves import Leaf
@@ -47,10 +49,19 @@ NAMED: Final = re.compile(
 NAMED_CHARS_MIN: Final = 7
 
 
+class _Named(Enum):
+    CODE = auto()
+    VOUCHER = auto()  # a code itself, but not what stands beside or below it
+    PIN_BLOCK = auto()
+    OTHERWISE = auto()
+
+
+_BESIDE: Final = frozenset({_Named.CODE, _Named.PIN_BLOCK})
+
+
 def is_secret(name: str) -> bool:
     """Whether a value that is named so may be a secret."""
-    plain = _plain(name)
-    return bool(_CODE_NAME.search(plain) or _PIN_BLOCK_NAME.search(plain))
+    return _named(name) is not _Named.OTHERWISE
 
 
 def is_wanted(name: str) -> bool:
@@ -65,7 +76,7 @@ def is_code(name: str, text: str) -> bool:
 
 def is_pin_block(name: str, text: str) -> bool:
     """Whether a value is a PIN block, by its name."""
-    return _PIN_BLOCK.fullmatch(text) is not None and bool(_PIN_BLOCK_NAME.search(_plain(name)))
+    return _PIN_BLOCK.fullmatch(text) is not None and _named(name) is _Named.PIN_BLOCK
 
 
 def name_of(leaf: Leaf) -> str:
@@ -74,7 +85,7 @@ def name_of(leaf: Leaf) -> str:
     # As far as the quick look looks below a name.
     if steps[1:] and _is_value(steps[-1]) and not leaf.is_behind_another:
         steps.pop()
-        if _is_of_voucher(steps[-1] or ""):
+        if _named(steps[-1] or "") is _Named.VOUCHER:
             return ""
     # Of a list in a list, or an object of which no member is read yet, nothing is the name.
     return (steps[-1] or "") if steps else ""
@@ -102,7 +113,7 @@ class Pairs:
                 return leaf, text, name
             if _CODE.fullmatch(text) or _PIN_BLOCK.fullmatch(text):
                 self._values[leaf.object] = leaf, text
-        elif _is_label(leaf.name) and len(text) <= _LABEL_CHARS_MAX and _is_label_of_secret(text):
+        elif _is_label(leaf.name) and len(text) <= _LABEL_CHARS_MAX and _named(text) in _BESIDE:
             self._names[leaf.object] = text
             value, said = self._values.pop(leaf.object, (None, ""))
             if value is not None:
@@ -111,17 +122,19 @@ class Pairs:
         return None
 
 
-def _plain(name: str) -> str:
+def _named(name: str) -> _Named:
     # Its end alone: of a very long name each of thousands of values would be asked.
-    return _NOT_IN_NAMES.sub("", name[-_NAME_END_CHARS:].lower())
+    return _named_by_end(name[-_NAME_END_CHARS:])
 
 
-def _is_label_of_secret(text: str) -> bool:
-    return is_secret(text) and not _is_of_voucher(text)
-
-
-def _is_of_voucher(name: str) -> bool:
-    return _OF_VOUCHER.search(_plain(name)) is not None
+@lru_cache(maxsize=256)
+def _named_by_end(end: str) -> _Named:
+    plain = _NOT_IN_NAMES.sub("", end.lower())
+    if _PIN_BLOCK_NAME.search(plain):
+        return _Named.PIN_BLOCK
+    if not _CODE_NAME.search(plain):
+        return _Named.OTHERWISE
+    return _Named.VOUCHER if _OF_VOUCHER.search(plain) else _Named.CODE
 
 
 def _is_value(name: str | None) -> bool:
