@@ -57,7 +57,18 @@ def _coverage() -> tuple[str, ...]:
     files = [f"tests/unit/test_{name}.py" for name in _PURE]
     options = ("--cov=payhooks.policy", "--cov=payhooks.model", "--cov-branch")
     report = ("--cov-report=term-missing:skip-covered", "--cov-fail-under=100")
-    return (sys.executable, "-m", "pytest", "--quiet", "--no-header", *options, *report, *files)
+    return (
+        sys.executable,
+        "-m",
+        "pytest",
+        "--quiet",
+        "--no-header",
+        "-n",
+        "2",
+        *options,
+        *report,
+        *files,
+    )
 
 
 # Whoever has nothing left takes tests of others from their end: so the tests of a file, which share
@@ -68,7 +79,7 @@ _STEALING: Final = ("--dist", "worksteal")
 PARTS: Final = (
     Part(name="check", command=("scripts/check",), budget_s=40),
     Part(name="unit", command=_pytest("tests/unit", "-n", "2"), budget_s=70),
-    Part(name="coverage", command=_coverage(), budget_s=30),
+    Part(name="coverage", command=_coverage(), budget_s=20),
     Part(
         name="catalogue",
         command=_pytest("tests/catalogue", "tests/sandbox", "tests/connectors", "-n", "2"),
