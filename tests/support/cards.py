@@ -2,6 +2,7 @@
 
 import base64
 import json
+import sys
 from collections.abc import Callable, Collection, Mapping
 from random import Random
 from typing import Final
@@ -98,6 +99,8 @@ DISGUISES: Final[Mapping[str, Callable[[str], bytes]]] = {
 }
 # Base64 is looked into for what has fourteen digits: shorter ones look like any base64.
 BASE64_DIGITS_MIN: Final = 14
+# Who counts the lines that are run takes three times as long as they do.
+TRACED: Final = 3.0 if sys.gettrace() is not None else 1.0
 
 
 def is_carried(disguise: str, number: str) -> bool:

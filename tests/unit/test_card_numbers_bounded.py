@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 import pytest
+from tests.support.cards import TRACED
 
 from payhooks.limits import EVENT_BODY_BYTES_MAX
 from payhooks.policy.card_numbers import Kind, Place, masked
@@ -38,7 +39,7 @@ def test_a_hostile_body_is_looked_at_in_bounded_time(kind: str) -> None:
         began_s = time.process_time()
         masked(raw, "", at_most=_AT_MOST)
         took_s.append(time.process_time() - began_s)
-    assert min(took_s) < _HOSTILE_S_MAX
+    assert min(took_s) / TRACED < _HOSTILE_S_MAX
 
 
 @pytest.mark.parametrize("sign", [b" ", b"a"])
@@ -51,7 +52,7 @@ def test_values_below_a_very_long_name_are_looked_at_in_bounded_time(
     raw = b'{"%b":%b}' % (name, value % b",".join([b"123"] * (_N // 8)))
     began_s = time.process_time()
     masked(raw, "", at_most=_AT_MOST)
-    assert time.process_time() - began_s < _HOSTILE_S_MAX
+    assert (time.process_time() - began_s) / TRACED < _HOSTILE_S_MAX
 
 
 def test_a_run_with_more_groups_than_are_looked_at_is_hidden_whole() -> None:

@@ -1,11 +1,10 @@
 """What a made message does to the guard: neither its time nor its failure is anybody else's."""
 
-import sys
 import time
 from typing import Final
 
 import pytest
-from tests.support.cards import PRINTED, guarded_body
+from tests.support.cards import PRINTED, TRACED, guarded_body
 
 from payhooks.flow.messages import pointer
 from payhooks.flow.receipt_guard import guarded
@@ -42,10 +41,6 @@ def _receipt(
     )
 
 
-# Who counts the lines that are run takes three times as long as the lines.
-_TRACED: Final = 3.0 if sys.gettrace() is not None else 1.0
-
-
 def _took_s(receipt: Receipt) -> float:
     """Return the least of three, as others work here too."""
     took_s = []
@@ -53,7 +48,7 @@ def _took_s(receipt: Receipt) -> float:
         began_s = time.process_time()
         guarded(receipt)
         took_s.append(time.process_time() - began_s)
-    return min(took_s) / _TRACED
+    return min(took_s) / TRACED
 
 
 def _deep(name: bytes, depth: int, size: int) -> bytes:
