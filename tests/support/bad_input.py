@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # It ships no types.
+from tests.support.receiving import until
 from tests.support.server import EVENT_TYPE, OPERATOR_KEY, Api, Server, Tenant, sqlite_url
 
 WAIT_S: Final = 5.0  # bounds a test, and measures nothing
@@ -131,13 +132,15 @@ class Ground:
         if not stores:
             now = self._rows()
             assert now == rows, {name: now[name] - rows[name] for name in now}
+        if alarm:  # It may come after what it tells of can be seen.
+            until(self._log, lambda log: _alarm(alarm) in log[log_bytes:])
         said = self._log()[log_bytes:]
         for secret in (CANARY, OPERATOR_KEY, self.tenant.key):
             assert secret.encode() not in said
         # A provider who did not answer in another test is asked for as long as he does not.
-        lines = [line for line in said.splitlines() if b'"kind":"not_fetched"' not in line]
+        lines = [line for line in said.splitlines() if _alarm("not_fetched") not in line]
         if alarm:
-            alarms = [line for line in lines if f'"kind":"{alarm}"'.encode() in line]
+            alarms = [line for line in lines if _alarm(alarm) in line]
             assert len(alarms) == 1, said
             lines.remove(alarms[0])
         assert not [line for line in lines if b'"level":"error"' in line], said
@@ -189,6 +192,10 @@ class Ground:
 
     def _log(self) -> bytes:
         return (self.server.folder / "server.log").read_bytes()
+
+
+def _alarm(kind: str) -> bytes:
+    return f'"kind":"{kind}"'.encode()
 
 
 def case(row: str, name: str, *values: object) -> object:
