@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from typing import Final
+from urllib.parse import quote
 
 import pytest
 from tests.support.cards import PRINTED, TRACED, corpus, grouped, guarded_body
@@ -197,6 +198,33 @@ def test_the_last_name_says_whose_it_is_or_those_above_it(path: str, *, is_one: 
     steps = [int(step) if step.isdecimal() else step for step in path.split("/")]
     assert is_reference(steps, NUMBER) is is_one
     assert is_reference(steps, f"a_{NUMBER}") is is_one
+
+
+@pytest.mark.parametrize(
+    "behind",
+    ["%2C12%2F27%2C737", "%3B12%2F27", "%26737", "%22%2C%22a%22%3A1", "%0D%0A12/27", "%3Cb%3E"],
+)
+def test_what_is_escaped_behind_a_number_in_a_form_is_of_its_value(behind: str) -> None:
+    """Whoever reads the form has a card's number, its date and its code."""
+    for raw in (f"reference={NUMBER}{behind}&a=1", f"a=1&reference={NUMBER}{behind}"):
+        assert guarded_body(raw.encode()) == raw.replace(NUMBER, HIDDEN).encode()
+
+
+@pytest.mark.parametrize("behind", [",12/27,737", ";12/27;737", ";737", "&12/27", ", 12/27", ";1=2"])
+def test_what_stands_behind_a_number_and_begins_no_member_is_of_its_value(behind: str) -> None:
+    """A comma parts members, and also what stands on a card."""
+    for raw in (f"reference={NUMBER}{behind}", f"reference: {NUMBER}{behind}"):
+        assert guarded_body(raw.encode()) == raw.replace(NUMBER, HIDDEN).encode()
+
+
+def test_another_member_behind_a_number_ends_its_value() -> None:
+    """However members are parted, and where the whole is a form's value, in escapes too."""
+    member = '{{"reference":{},"amount":1}}'
+    for form in ("t=1;reference={};v1=ab", "reference={}&a[b]=c", "reference={}, a=b", member):
+        raw = form.format(NUMBER)
+        assert guarded_body(f"x {raw}".encode()) == f"x {raw}".encode()
+        coded = f"payload={quote(f'x {raw}', safe='')}".encode()
+        assert guarded_body(coded) == coded
 
 
 def test_what_only_a_merchant_has_named_is_left_where_it_stands() -> None:

@@ -52,7 +52,13 @@ _VALUE_BEFORE: Final = tuple(
     re.compile(rf"[{chars}]{{0,{VALUE_CHARS_MAX}}}+")
     for chars in (VALUE_CHARS, VALUE_CHARS.replace(":", ""))
 )
-_VALUE: Final = re.compile(rf"[{VALUE_CHARS}]{{1,{VALUE_CHARS_MAX}}}+(?=[\"'\\\r\n<&;,}}]|\Z)")
+# Up to its quote, its line's end, a bracket, or what begins another member. What else a comma, a
+# semicolon or an ampersand has behind it, a date or a security code, would be a part of it.
+_VALUE: Final = re.compile(
+    rf"[{VALUE_CHARS}]{{1,{VALUE_CHARS_MAX}}}+"
+    r"(?=[\"'\\\r\n<}]|[,;&]?\Z"
+    r"|[,;&]\s{0,40}+[\"'\\]{0,2}[A-Za-z_][\w.\-\[\]]{0,64}[\"'\\]{0,2}\s?[:=])"
+)
 _CODE_POINT_MAX: Final = 0x10FFFF
 
 
@@ -80,7 +86,7 @@ def masked(
     hits: list[Hit] = []
     hidden: list[tuple[int, int]] = []
     for span in card_numbers.spans_of(reading.said, [GROUPS_MAX]):
-        name, is_kept = _named(reading.said, span)
+        name, is_kept = _named(reading, span)
         if len(hits) < at_most:
             hits.append(Hit(kind=span.kind, name=card_numbers.masked_text(name), is_kept=is_kept))
         if not is_kept:
@@ -136,8 +142,9 @@ def _spelt_out(sign: re.Match[bytes]) -> bytes:
     return sign[1] or b"%25"
 
 
-def _named(text: str, span: Span) -> tuple[str, bool]:
+def _named(reading: "_Reading", span: Span) -> tuple[str, bool]:
     """Return the name of the member that it is the value of, and whether it is a reference."""
+    text = reading.said
     begin = span.hidden[0].start
     if span.kind is not Kind.CARD_NUMBER:
         return _name(_before(text, begin), 0), False
@@ -148,6 +155,9 @@ def _named(text: str, span: Span) -> tuple[str, bool]:
     for count in sorted({_count(chars, before) for chars in _VALUE_BEFORE}):
         value, name = _VALUE.match(text, begin - count), _NAME_BEFORE.match(before, count)
         if value is None or name is None or _CARD_ABOVE.match(before, name.end()):
+            continue
+        # What is escaped belongs to a value, but where all around it is: JSON that a form has.
+        if reading.is_escaped(value.end()) and not reading.is_escaped(begin - count - 1):
             continue
         if is_reference([name[1][::-1]], value[0]):
             return name[1][::-1], True
@@ -194,6 +204,11 @@ class _Reading:
             parts[::2] = [part.replace("+", " ") for part in parts[::2]]
         # Of another encoding than UTF-8 the separators count, a character each as before.
         self.said = in_latin_1("".join(parts))
+
+    def is_escaped(self, at: int) -> bool:
+        """Whether the character that is said there is not spelt as itself."""
+        before = bisect_right(self._starts, at) - 1
+        return before >= 0 and self._starts[before] == at
 
     def place(self, at: int) -> int:
         """Return where in the text the character begins that is said there."""
