@@ -2,6 +2,7 @@
 
 import json
 from typing import Any, Final
+from urllib.parse import quote
 
 import pytest
 from tests.support.cards import guarded_body
@@ -56,6 +57,14 @@ def test_a_code_goes_by_each_of_its_names(name: str) -> None:
             "/1/value",
             id="among others",
         ),
+        pytest.param({"card": {"cid": "987"}}, "/card/cid", id="of a card"),
+        pytest.param({"payCard": {"b": {}, "CID": 987}}, "/payCard/CID", id="behind an object"),
+        pytest.param(
+            {"card_details": [{"cid": "987"}]}, "/card_details/0/cid", id="in its details"
+        ),
+        pytest.param({"card": {"code": "987"}}, "/card/code", id="a card's code"),
+        pytest.param({"security": {"code": ["987"]}}, "/security/code/0", id="code, of security"),
+        pytest.param({"card": {"cid": {"value": 987}}}, "/card/cid/value", id="below both"),
         pytest.param({"field": "pin_block", "value": _BLOCK}, "/value", id="a PIN block"),
         pytest.param({"value": _BLOCK, "type": "pinBlock"}, "/value", id="before its name, too"),
     ],
@@ -79,6 +88,8 @@ def test_a_code_goes_whose_name_is_not_that_of_its_member(value: Any, pointer: s
         '{"cvv": { "value" : "987" } }',
         '{"cvv":["987"]}',
         '{"key": "pin_block", "value": "0412AC89ABCDEF67"}',
+        '{"card":{"a":{"b":1},"cid":"987"}}',
+        "{'credit_card' => {'number' => 'X', 'code' => '987'}}",
     ],
 )
 def test_within_a_text_it_goes_as_well(text: str) -> None:
@@ -87,10 +98,56 @@ def test_within_a_text_it_goes_as_well(text: str) -> None:
         assert guarded_body(whole.encode()).decode() == _hidden(whole)
 
 
+@pytest.mark.shows("S42", "I14")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a=1&card[cid]=987&b=2",
+        "payment.card.cid=987",
+        "cards[0][cid]=987&card[1][code]=987",
+        "<card><cid>987</cid></card>",
+        '<p:card type="visa" id="1">\n <number>X</number>\n <cid>987</cid></p:card>',
+        "<security><code a='1'>987</code></security>",
+        '{"card":{"cid":"987"',
+        '{"card":\n [ {"x":1,"code":987',
+    ],
+)
+def test_what_stands_below_a_card_is_found_in_forms_xml_and_texts(text: str) -> None:
+    """Each has its own way to say what a member belongs to."""
+    assert guarded_body(text.encode()).decode() == _hidden(text)
+    coded = quote(text, safe="=&")
+    assert card_text.masked(coded.encode(), is_form=True)[0].decode() == _hidden(coded)
+    inside = json.dumps({"a": text, "b": 1})
+    assert guarded_body(inside.encode()).decode() == _hidden(inside)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "card=1&cid=987",
+        "customer[cid]=987&card[brand]=a",
+        "<card>1</card><cid>987</cid>",
+        "<card><owner><cid>987</cid></owner></card>",
+        '{"card":{"x":1},"cid":"987"',
+        '{"card":{"x":{"code":987}',
+        "card code is 9876543",
+        '{"card":{"postal_code":"987"',
+        "card[error-code]=987",
+    ],
+)
+def test_what_stands_beside_a_card_stays(text: str) -> None:
+    """It is a customer's, or an error's."""
+    assert guarded_body(text.encode()).decode() == text
+
+
 @pytest.mark.parametrize(
     "value",
     [
-        pytest.param({"cid": "987", "card": {"cid": "9871"}}, id="cid, a customer's id"),
+        pytest.param({"cid": "987", "card": {"brand": "amex"}}, id="cid, a customer's id"),
+        pytest.param({"cardholder": {"cid": "987"}, "card": 1}, id="a cardholder's cid"),
+        pytest.param({"card": {"owner": {"cid": "987"}}}, id="cid of what a card has"),
+        pytest.param({"card": 1, "error": {"code": 987}}, id="an error's code"),
+        pytest.param({"gift_card": {"code": {"value": 1000}}}, id="below a voucher of two names"),
         pytest.param({"checks": ["cvv", 100], "value": "987"}, id="a list of checks"),
         pytest.param({"name": "cvv", "amount": "987"}, id="a member of another name"),
         pytest.param({"name": "cvv", "value": "M"}, id="the result of a check"),

@@ -210,7 +210,9 @@ def test_what_is_escaped_behind_a_number_in_a_form_is_of_its_value(behind: str) 
         assert guarded_body(raw.encode()) == raw.replace(NUMBER, HIDDEN).encode()
 
 
-@pytest.mark.parametrize("behind", [",12/27,737", ";12/27;737", ";737", "&12/27", ", 12/27", ";1=2"])
+@pytest.mark.parametrize(
+    "behind", [",12/27,737", ";12/27;737", ";737", "&12/27", ", 12/27", ";1=2"]
+)
 def test_what_stands_behind_a_number_and_begins_no_member_is_of_its_value(behind: str) -> None:
     """A comma parts members, and also what stands on a card."""
     for raw in (f"reference={NUMBER}{behind}", f"reference: {NUMBER}{behind}"):

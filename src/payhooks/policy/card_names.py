@@ -5,6 +5,7 @@ A name may stand beside its value, above it, or be a value itself: `{"cvv": {"va
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from enum import Enum, auto
 from functools import lru_cache
@@ -20,6 +21,10 @@ _CODE_NAME: Final = re.compile(
 # Somebody's voucher. Beside or below it, what has three digits may be its amount.
 _OF_VOUCHER: Final = re.compile(rf".card(?:code|cid){_ENDS}\Z")
 _PIN_BLOCK_NAME: Final = re.compile(rf"pinblock{_ENDS}\Z")
+# Names that say nothing by themselves: a customer's id, an error's number. Below a card they are its.
+_OWN: Final = frozenset({"cid", "code"})
+_OWN_CHARS_MAX: Final = max(map(len, _OWN))
+_PART_OF_CARD: Final = re.compile(r"(?<=card)[ _.\-]?(?:s|data|details?|info)\Z", re.IGNORECASE)
 _NAME_END_CHARS: Final = 64
 _NOT_IN_NAMES: Final = re.compile(r"[ _.\-]")  # as much as the quick look lets stand between
 _CODE: Final = re.compile(r" *\d{3,4}\s*")
@@ -45,6 +50,20 @@ NAMED: Final = re.compile(
     r"(?P<value>(?(pin)[0-9a-fA-F]{16}|\d{3,4}))(?!\w)",
     re.IGNORECASE,
 )
+_OWN_IN_TEXT: Final = re.compile(
+    r"(?<![A-Za-z0-9_\-])(?P<name>cid|code)\]?(?:\[\d{0,2}\])?(?:[\"'\\\s]{0,8}+(?:=>|:=|[:=>])|\s[^<>]{0,60}+>)"
+    r"(?:[\"'\\\s\[]|<!\[CDATA\[){0,8}+(?P<value>\d{3,4})(?!\w)",
+    re.IGNORECASE,
+)
+# The name above it, read backwards: of a member of a form, in JSON, or of an element of XML.
+_ABOVE: Final = re.compile(
+    r"(?:(?:\]\d{0,2}\[|\]){0,2}+[.\[](?:\]\d{0,2}\[|\]){0,2}+"
+    r"|(?:[^{}]{0,200}+\}[^{}]{0,200}+\{){0,8}+[^{}]{0,200}+\{"
+    r"[\s\[\"'\\]{0,8}+(?:>=|=:|[:=])[\"'\\\s]{0,8}+"
+    r"|<\s{0,40}+(?:>[\w:.\-]{1,40}/\\?<[^<>]{0,60}+>[^<>]{1,60}+<\s{0,40}+){0,8}+"
+    r">(?:[^<>]{0,60}\s)?)(?P<name>[\w\-]{1,40})"
+)
+_ABOVE_CHARS_MAX: Final = 512
 # As short as a text is that says a security code and its name.
 NAMED_CHARS_MIN: Final = 7
 
@@ -66,7 +85,7 @@ def is_secret(name: str) -> bool:
 
 def is_wanted(name: str) -> bool:
     """Whether a value that is named so is looked at, however short it is."""
-    return _is_label(name) or _is_value(name) or is_secret(name)
+    return _is_label(name) or _is_value(name) or _is_own(name) or is_secret(name)
 
 
 def is_code(name: str, text: str) -> bool:
@@ -81,14 +100,25 @@ def is_pin_block(name: str, text: str) -> bool:
 
 def name_of(leaf: Leaf) -> str:
     """Return what a value is called: it may be one of several, or stand below its name."""
-    steps = [step for step in leaf.path[-4:] if not isinstance(step, int)]
+    steps = [step or "" for step in leaf.path[-5:] if not isinstance(step, int)]
     # As far as the quick look looks below a name.
-    if steps[1:] and _is_value(steps[-1]) and not leaf.is_behind_another:
+    is_below = bool(steps[1:]) and _is_value(steps[-1]) and not leaf.is_behind_another
+    if is_below:
         steps.pop()
-        if _named(steps[-1] or "") is _Named.VOUCHER:
-            return ""
     # Of a list in a list, or an object of which no member is read yet, nothing is the name.
-    return (steps[-1] or "") if steps else ""
+    name = steps[-1] if steps else ""
+    if steps[1:] and _is_own(name):
+        name = _joined(steps[-2], name)
+    return "" if is_below and _named(name) is _Named.VOUCHER else name
+
+
+def codes_below(text: str) -> Iterator[range]:
+    """Yield where in a text security codes are whose names say so with the one above."""
+    for own in _OWN_IN_TEXT.finditer(text):
+        before = text[max(0, own.start() - _ABOVE_CHARS_MAX) : own.start()][::-1]
+        above = _ABOVE.match(before)
+        if above is not None and is_secret(_joined(above["name"][::-1], own["name"])):
+            yield range(*own.span("value"))
 
 
 class Pairs:
@@ -135,6 +165,14 @@ def _named_by_end(end: str) -> _Named:
     if not _CODE_NAME.search(plain):
         return _Named.OTHERWISE
     return _Named.VOUCHER if _OF_VOUCHER.search(plain) else _Named.CODE
+
+
+def _is_own(name: str) -> bool:
+    return len(name) <= _OWN_CHARS_MAX and name.lower() in _OWN
+
+
+def _joined(above: str, name: str) -> str:
+    return f"{_PART_OF_CARD.sub('', above)}_{name}"
 
 
 def _is_value(name: str | None) -> bool:

@@ -241,7 +241,7 @@ def _named_in(text: str) -> list[Span]:
             hidden=(range(*named.span("value")),),
         )
         for named in card_names.NAMED.finditer(text)
-    ]
+    ] + [Span(kind=Kind.SECURITY_CODE, hidden=(code,)) for code in card_names.codes_below(text)]
 
 
 def _tracks_in(text: str) -> list[Span]:

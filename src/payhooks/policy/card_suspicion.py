@@ -10,7 +10,7 @@ and what need not be counted is not.
 
 import re
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from functools import cache
 from itertools import product
@@ -35,6 +35,10 @@ _SECRET_NAMES: Final = (
     *(b"cvv", b"cvc", b"cvd", b"cvn", b"csc", b"cav", b"securitycode", b"cardcode", b"cardcid"),
     *(b"verificationvalue", b"cardverificationcode", b"cardverificationnumber", b"pinblock"),
 )
+# And names that say nothing by themselves: a customer's id, an error's number.
+_CARDS_OWN_NAMES: Final = (b"cid", b"code")
+_CARD: Final = re.compile(rb"card|security", re.IGNORECASE)
+_VALUE: Final = b"value"
 # Letters that are those of names too, where case is no matter: as in Turkish, or for Kelvin.
 _ALSO: Final = {
     b"[iI]": rb"(?:[iI]|\xc4[\xb0\xb1])",
@@ -71,6 +75,7 @@ class _Sign(Enum):
     TRACK = auto()
     BASE64 = auto()
     SECRET = auto()
+    CARDS_OWN = auto()
     ESCAPE = auto()
 
 
@@ -93,6 +98,8 @@ def suspicion(raw: bytes, *, is_form: bool = False) -> Suspicion | None:
     if _Sign.ESCAPE in signs:
         raw = unescaped(raw.decode(), is_form=is_form).encode()
         signs = {_SIGNS[index] for index in look.Match(raw) or ()} - {_Sign.ESCAPE}
+    if _Sign.CARDS_OWN in signs and _CARD.search(raw) is None:
+        signs.discard(_Sign.CARDS_OWN)
     if signs == {_Sign.NUMBER} and not _has_number(raw):
         return None
     if not signs:
@@ -155,6 +162,7 @@ def _patterns(separator: bytes) -> Mapping[_Sign, bytes]:
         _Sign.TRACK: rb"[0-9]{%d}[=:Dd][0-9]{7}" % card_ranges.DIGITS_MIN,
         _Sign.BASE64: BASE64_DIGITS.pattern,
         _Sign.SECRET: _secret(separator),
+        _Sign.CARDS_OWN: _cards_own(separator),
         _Sign.ESCAPE: _TELLING_ESCAPE,
     }
 
@@ -190,30 +198,51 @@ def _secret(separator: bytes) -> bytes:
 
     In JSON, forms, XML and what has several parts, where its name is in the head of one.
     """
-    apart = b"[%b]*" % separator
-    name = b"(?:%b)" % b"|".join(_spread(name, apart) for name in _SECRET_NAMES)
-    value = _spread(b"value", apart)
-    quote = rb"[\]\"'\\%b%b]|\\[nrtf]|%b" % (_LINE_END, _LEAD, value)
-    token = b"(?:[[{:=>]|%b)%b" % (quote, apart)
+    apart, quote, token = _between(separator)
     hexadecimal = b"[%ba-fA-F]%b" % (_DIGIT, apart)
     behind = (
         rb"(?:%b)+(?:(?:%b){3}|<)" % (token, hexadecimal),
         rb"(?:%b)*(?:\\n|[%b])[%b%ba-zA-Z]+:" % (token, _LINE_END, _DIGIT, separator),
         # It may be a value itself, and its own stand before it or behind.
         b"(?:(?:%b)%b)*[,}]" % (quote, apart),
-        # One of several, or below it.
-        rb"(?:(?:%b)%b)*[:=>]%b(?:%b)*(?:\[|\{[^}]*%b)"
-        % (quote, apart, apart, token, _spread(b"value", b"")),
+        *_below(separator),
         rb"<\\?/",
-        # What stands in a tag is passed over.
-        rb"\]?(?:[%b%b%b]|\\[nrtf])[^<>]*>" % (separator, _LINE_END, _LEAD),
         rb"(?:[%b]%b){3}" % (_DIGIT, apart),
     )
     more = b"(?:%b|%b)?%b" % (_spread(b"code", apart), _spread(b"number", apart), apart)
-    return b"%b%b[%b]?%b%b(?:\\]?\\[[%b]*\\]%b)?(?:%b)" % (
-        *(name, apart, _DIGIT, apart, more),
+    return b"(?:%b)%b[%b]?%b%b(?:\\]?\\[[%b]*\\]%b)?(?:%b)" % (
+        *(b"|".join(_spread(name, apart) for name in _SECRET_NAMES), apart, _DIGIT, apart, more),
         *(_DIGIT, apart, b"|".join(behind)),
     )
+
+
+def _cards_own(separator: bytes) -> bytes:
+    """Return the pattern of a name that says nothing by itself, and of a security code behind it."""
+    apart, _, token = _between(separator)
+    code = rb"(?:%b)+(?:<|(?:[%b]%b){3})" % (token, _DIGIT, apart)
+    return rb"(?:^|[^a-zA-Z0-9_\-]|\\[nrtfb])(?:%b)%b(?:\]?\[[%b]*\]%b)?(?:%b)" % (
+        *(b"|".join(_spread(name, apart) for name in _CARDS_OWN_NAMES), apart, _DIGIT, apart),
+        b"|".join((code, *_below(separator))),
+    )
+
+
+def _below(separator: bytes) -> Sequence[bytes]:
+    """Return the patterns of what stands between a name and a value that is not right behind it."""
+    apart, quote, token = _between(separator)
+    return (
+        # One of several, or below it.
+        rb"(?:(?:%b)%b)*[:=>]%b(?:%b)*(?:\[|\{[^}]*%b)"
+        % (quote, apart, apart, token, _spread(_VALUE, b"")),
+        # What stands in a tag is passed over.
+        rb"\]?(?:[%b%b%b]|\\[nrtf])[^<>]*>" % (separator, _LINE_END, _LEAD),
+    )
+
+
+def _between(separator: bytes) -> tuple[bytes, bytes, bytes]:
+    """Return the patterns of separators, of a quote and the like, and of a sign with these."""
+    apart = b"[%b]*" % separator
+    quote = rb"[\]\"'\\%b%b]|\\[nrtf]|%b" % (_LINE_END, _LEAD, _spread(_VALUE, apart))
+    return apart, quote, b"(?:[[{:=>]|%b)%b" % (quote, apart)
 
 
 def _spread(word: bytes, apart: bytes) -> bytes:
