@@ -2,7 +2,9 @@
 
 import base64
 import json
+from collections.abc import Callable
 from typing import Final
+from urllib.parse import quote
 
 import pytest
 from tests.support.cards import guarded_body
@@ -30,6 +32,41 @@ def test_lines_of_base64_hide_nothing_where_one_ends(text: str, at: int, line_en
         assert guarded_body(raw.encode()) != raw.encode(), at
     masked = json.loads(guarded_body(json.dumps({"a": lines}).encode()))["a"]
     assert set(masked) == {MASK}
+
+
+@pytest.mark.shows("S42", "I14")
+@pytest.mark.parametrize("coded", [base64.b64encode, base64.urlsafe_b64encode, base64.encodebytes])
+@pytest.mark.parametrize(
+    "said",
+    [
+        '{"cvv":"987"}',
+        '{ "é?>": [{"Name": "CVC2", "value": 987}]}',
+        '[\n  {"card": {"cid": "9871"}}]',
+        '\ufeff{"pinBlock":"0412AC89ABCDEF67"}',
+        "<?xml version='1.0'?>\n<a>" + "<b>?</b>" * 40 + "<cvv>987</cvv></a>",
+        "<card><code>987</code></card>",
+        "CVV: 987, 12/27",
+        "securityCode=987&amount=1200",
+        "Card[cvc]=987&amount=1200",
+    ],
+)
+def test_what_goes_by_its_name_is_found_in_documents_in_base64(
+    coded: Callable[[bytes], bytes], said: str
+) -> None:
+    """As tokens of wallets and what is signed carry them."""
+    lines = coded(said.encode()).decode().rstrip()
+    for text in (lines, lines.rstrip("="), f"Bearer {lines}", f"data:a/b;base64,{lines}"):
+        documents = (json.dumps({"a": text}), json.dumps({"a": f"\n{text}"}).replace("/", "\\/"))
+        for raw in (*documents, f"a={quote(text)}&b=1", f"a: {text}"):
+            done = guarded_body(raw.encode()).decode()
+            assert lines.split("\n", maxsplit=1)[0].rstrip("=") not in done
+            assert MASK * 12 in done
+
+
+@pytest.mark.parametrize("said", ['{"amount":987,"cvv":"M"}', "amount=1&a=987", '{"code":"987"}'])
+def test_documents_in_base64_stay_in_which_nothing_is_a_cards(said: str) -> None:
+    raw = json.dumps({"a": _coded(said), "b": "eyJhbGciOiJIUzI1NiJ9.e30.abc"}).encode()
+    assert guarded_body(raw) == raw
 
 
 def test_lines_that_are_not_of_base64_are_read_each_by_itself() -> None:

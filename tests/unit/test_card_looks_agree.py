@@ -78,7 +78,8 @@ def _piece(random: Random) -> str:
     if random.random() < 0.15:
         # Not of what is base64 itself: of that one level is read.
         inner = "".join(_plain_piece(random) for _ in range(random.randint(1, 3)))
-        said = (random.choice((" ", "", "aa", "x " * 24)) + inner).encode()
+        before = ("", "aa", "x " * 24, "{", '{"', "[\n {", "<a>", "<?xml?>", "\ufeff{")
+        said = (random.choice(before) + inner).encode()
         coded = random.choice((base64.b64encode, base64.encodebytes, base64.urlsafe_b64encode))
         return random.choice(("", ",", "\n", '"')) + coded(said).decode()
     return _plain_piece(random)

@@ -21,7 +21,7 @@ _CODE_NAME: Final = re.compile(
 # Somebody's voucher. Beside or below it, what has three digits may be its amount.
 _OF_VOUCHER: Final = re.compile(rf".card(?:code|cid){_ENDS}\Z")
 _PIN_BLOCK_NAME: Final = re.compile(rf"pinblock{_ENDS}\Z")
-# Names that say nothing by themselves: a customer's id, an error's number. Below a card they are its.
+# By themselves a customer's id and an error's number; below what is a card, of that.
 _OWN: Final = frozenset({"cid", "code"})
 _OWN_CHARS_MAX: Final = max(map(len, _OWN))
 _PART_OF_CARD: Final = re.compile(r"(?<=card)[ _.\-]?(?:s|data|details?|info)\Z", re.IGNORECASE)

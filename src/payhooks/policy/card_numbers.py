@@ -5,7 +5,6 @@ escaped, or inside base64; what a card's magnetic stripe says; and, by the name 
 security codes and PIN blocks. What was found is never told: only where, and of which kind.
 """
 
-import base64
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
@@ -14,9 +13,9 @@ from enum import StrEnum
 from itertools import accumulate, islice
 from typing import Final, assert_never
 
-from payhooks.policy import card_names, card_ranges, json_leaves
+from payhooks.policy import card_base64, card_names, card_ranges, json_leaves
 from payhooks.policy.card_stripes import stripes
-from payhooks.policy.card_suspicion import BASE64_DIGITS, Suspicion, decoded, suspicion, unescaped
+from payhooks.policy.card_suspicion import Suspicion, decoded, suspicion, unescaped
 from payhooks.policy.json_leaves import Leaf, Step
 
 
@@ -75,11 +74,6 @@ _WHOLE: Final = re.compile(
 )
 _WHOLE_CHARS_MAX: Final = 42
 _SIDES_OF_POINT: Final = 2
-# Of lines all but the last are of whole quadruples; what is joined means what each does.
-_BASE64: Final = re.compile(
-    r"(?:(?:[A-Za-z0-9+/_-]{4}){15,}+\r?\n)++[A-Za-z0-9+/_-]*={0,2}|[A-Za-z0-9+/_-]{16,}={0,2}"
-)
-_NOT_BASE64: Final = re.compile(r"[\r\n=]")
 _INTEGER_PART: Final = re.compile(r"-?(\d+)", re.ASCII)
 _BYTES_MIN: Final = card_names.NAMED_CHARS_MIN + len('""')
 _POINTER_CHARS_MAX: Final = 200  # what goes beyond has no room in a pointer
@@ -225,12 +219,9 @@ def spans_of(text: str, budget: list[int]) -> list[Span]:
     spans = _tracks_in(text)
     spans += _numbers_in(text, budget)
     spans += _named_in(text)
-    if BASE64_DIGITS.search(text.encode("ascii", "replace")):
-        spans += [
-            Span(kind=inner[0].kind, hidden=(range(*coded.span()),))
-            for coded in _BASE64.finditer(text)
-            if (inner := _spans_of_coded(coded[0], budget))
-        ]
+    for block in card_base64.blocks(text):
+        if inner := _spans_in(block, budget):
+            spans.append(Span(kind=inner[0].kind, hidden=(block.place,)))
     return spans
 
 
@@ -248,16 +239,12 @@ def _tracks_in(text: str) -> list[Span]:
     return [Span(kind=Kind.TRACK_DATA, hidden=(stripe,)) for stripe in stripes(text)]
 
 
-def _spans_of_coded(text: str, budget: list[int]) -> list[Span]:
-    """Return what is in base64, of one level; in its lines together, or in one of them."""
+def _spans_in(block: card_base64.Block, budget: list[int]) -> list[Span]:
     spans: list[Span] = []
-    # Beside what the line before ends with, a number may seem to be a part of a word.
-    for each in dict.fromkeys((text, *text.split())):
-        plain = _NOT_BASE64.sub("", each).replace("-", "+").replace("_", "/")
-        if len(plain) % 4 == 1:
-            plain = plain[:-1]
-        inner = base64.b64decode(plain + "=" * (-len(plain) % 4)).decode("latin-1")
-        spans += (*_numbers_in(inner, budget), *_tracks_in(inner))
+    for text in block.says:
+        spans += (*_numbers_in(text, budget), *_tracks_in(text))
+        if block.is_text:
+            spans += _named_in(text)
     return spans
 
 

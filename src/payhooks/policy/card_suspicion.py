@@ -18,7 +18,7 @@ from typing import Final
 
 import re2  # type: ignore[import-untyped]  # it ships no types
 
-from payhooks.policy import card_ranges
+from payhooks.policy import card_base64, card_ranges
 
 # Members of classes, in bytes: nothing is decoded here. Of what is not ASCII the first byte of a
 # character decides. With eight of them digits of other scripts begin, with three the separators,
@@ -30,12 +30,7 @@ _SEPARATOR_IN_FORMS: Final = _SEPARATOR + b"+"
 # Line ends may be spelt as JSON spells them, and as this.
 LINE_END: Final = b"\x1c"
 _LINE_END: Final = rb"\n\x1c"
-# Names as they end whose values are secret, but for a 2 behind them.
-_SECRET_NAMES: Final = (
-    *(b"cvv", b"cvc", b"cvd", b"cvn", b"csc", b"cav", b"securitycode", b"cardcode", b"cardcid"),
-    *(b"verificationvalue", b"cardverificationcode", b"cardverificationnumber", b"pinblock"),
-)
-# And names that say nothing by themselves: a customer's id, an error's number.
+# Names that say nothing by themselves: a customer's id, an error's number.
 _CARDS_OWN_NAMES: Final = (b"cid", b"code")
 _CARD: Final = re.compile(rb"card|security", re.IGNORECASE)
 _VALUE: Final = b"value"
@@ -45,11 +40,6 @@ _ALSO: Final = {
     b"[sS]": rb"(?:[sS]|\xc5\xbf)",
     b"[kK]": rb"(?:[kK]|\xe2\x84\xaa)",
 }
-# Base64 of ASCII digits and their separators. Fourteen digits have, wherever they begin, four
-# quadruples to themselves, between which a line may end: JSON spells that in two letters each.
-BASE64_DIGITS: Final = re.compile(
-    rb"(?:\\[rn]|[\r\n\x1c]){0,2}".join([rb"[MNOIL][DTjzCSiy][AEIMQUYcgk04][gtuwxyz0-5]"] * 4)
-)
 # Escapes of ASCII, of the blocks where digits of other scripts and separators are, and those whose
 # last digit seems to be one of a number behind them.
 _TELLING_ESCAPE: Final = (
@@ -160,7 +150,7 @@ def _patterns(separator: bytes) -> Mapping[_Sign, bytes]:
         _Sign.GROUPS: b"%b(?:%b)" % (begin, _groups(separator)),
         # A stripe's number may stand behind other digits; on its first track it does not.
         _Sign.TRACK: rb"[0-9]{%d}[=:Dd][0-9]{7}" % card_ranges.DIGITS_MIN,
-        _Sign.BASE64: BASE64_DIGITS.pattern,
+        _Sign.BASE64: b"%b|%b" % (card_base64.DIGITS, card_base64.TEXT),
         _Sign.SECRET: _secret(separator),
         _Sign.CARDS_OWN: _cards_own(separator),
         _Sign.ESCAPE: _TELLING_ESCAPE,
@@ -211,13 +201,19 @@ def _secret(separator: bytes) -> bytes:
     )
     more = b"(?:%b|%b)?%b" % (_spread(b"code", apart), _spread(b"number", apart), apart)
     return b"(?:%b)%b[%b]?%b%b(?:\\]?\\[[%b]*\\]%b)?(?:%b)" % (
-        *(b"|".join(_spread(name, apart) for name in _SECRET_NAMES), apart, _DIGIT, apart, more),
+        *(
+            b"|".join(_spread(name, apart) for name in card_base64.SECRET_NAMES),
+            apart,
+            _DIGIT,
+            apart,
+            more,
+        ),
         *(_DIGIT, apart, b"|".join(behind)),
     )
 
 
 def _cards_own(separator: bytes) -> bytes:
-    """Return the pattern of a name that says nothing by itself, and of a security code behind it."""
+    """Return the pattern of a name that says nothing by itself, and of a code behind it."""
     apart, _, token = _between(separator)
     code = rb"(?:%b)+(?:<|(?:[%b]%b){3})" % (token, _DIGIT, apart)
     return rb"(?:^|[^a-zA-Z0-9_\-]|\\[nrtfb])(?:%b)%b(?:\]?\[[%b]*\]%b)?(?:%b)" % (
