@@ -42,7 +42,7 @@ _BEGINS: Final = rb"(?:77u(?:\\?/|_))?(?:e[wy]%b|(?:(?:W[wyz13]|P[C-H])%b|%b)%b)
 )
 TEXT: Final = rb"(?:^|[^A-Za-z0-9+/_\-]|\\[nrtfb])%b" % _BEGINS
 _BEGINS_TEXT: Final = re.compile(_BEGINS)
-_SIGN: Final = re.compile(rb"%b|%b" % (DIGITS, TEXT))
+_DIGITS: Final = re.compile(DIGITS)
 # Of lines all but the last are of whole quadruples; what is joined means what each does.
 _BLOCK: Final = re.compile(
     r"(?:(?:[A-Za-z0-9+/_-]{4}){15,}+\r?\n)++[A-Za-z0-9+/_-]*={0,2}|[A-Za-z0-9+/_-]{12,}={0,2}"
@@ -61,16 +61,14 @@ class Block:
 
 def blocks(text: str) -> Iterator[Block]:
     """Yield what may have card data, of one level."""
-    if _SIGN.search(text.encode("ascii", "replace")) is None:
-        return
     for found in _BLOCK.finditer(text):
-        # Beside what the line before ends with, a number may seem to be a part of a word.
-        lines = dict.fromkeys((found[0], *found[0].split()))
-        yield Block(
-            place=range(*found.span()),
-            says=[_decoded(line) for line in lines],
-            is_text=_BEGINS_TEXT.match(found[0].encode()) is not None,
-        )
+        coded = found[0].encode()
+        is_text = _BEGINS_TEXT.match(coded) is not None
+        if is_text or _DIGITS.search(coded) is not None:
+            # Beside what the line before ends with, a number may seem to be a part of a word.
+            lines = dict.fromkeys((found[0], *found[0].split()))
+            says = [_decoded(line) for line in lines]
+            yield Block(place=range(*found.span()), says=says, is_text=is_text)
 
 
 def _decoded(text: str) -> str:

@@ -138,9 +138,10 @@ def _look(separator: bytes) -> re2.Set:
 
 def _patterns(separator: bytes) -> Mapping[_Sign, bytes]:
     # From where a run of digits begins, and past all groups in which no number can: so there is
-    # one place where it may, as every further one would be one thing more to be kept in mind.
-    begin = b"(?:^|[^%b%b])[%b]*(?:%b[%b]+)*" % (
-        *(_DIGIT, separator, separator),
+    # one place where it may, as every further one would be one thing more to be kept in mind. A
+    # number right behind a letter is a part of a word; behind a separator it may be one again.
+    begin = rb"(?:^|[^%b%ba-zA-Z]|\\[nrtfb]|[a-zA-Z][%b]*[%b])[%b]*(?:%b[%b]+)*" % (
+        *(_DIGIT, separator, _DIGIT, separator, separator),
         *(_beginning_no_number(), separator),
     )
     return {
@@ -148,8 +149,8 @@ def _patterns(separator: bytes) -> Mapping[_Sign, bytes]:
         _Sign.NUMBER: b"%b(?:%b)(?:[^0-9]|$)" % (begin, card_ranges.pattern()),
         # ... or in more than one.
         _Sign.GROUPS: b"%b(?:%b)" % (begin, _groups(separator)),
-        # A stripe's number may stand behind other digits; on its first track it does not.
-        _Sign.TRACK: rb"[0-9]{%d}[=:Dd][0-9]{7}" % card_ranges.DIGITS_MIN,
+        # A stripe's number may stand behind other digits; on its first track it is behind a letter.
+        _Sign.TRACK: rb"[0-9]{%d}[=:Dd][0-9]{7}|[0-9]\^" % card_ranges.DIGITS_MIN,
         _Sign.BASE64: b"%b|%b" % (card_base64.DIGITS, card_base64.TEXT),
         _Sign.SECRET: _secret(separator),
         _Sign.CARDS_OWN: _cards_own(separator),
