@@ -167,7 +167,7 @@ class Receiver:
             self._telemetry.older_secret_used(connector.dialect)
         self._demand_rate(connector, found.verdict)
         answer = provider.answer(verified=found.verdict is not Verdict.UNVERIFIED)
-        brought = self._receipt(connector, provider, incoming, found)
+        brought = self._receipt(connector, provider, incoming, found, answer)
         receipt = guarded(brought, own_ids=provider.own_ids)
         self._card_alarm.found(receipt)
         try:
@@ -234,7 +234,12 @@ class Receiver:
                 self._allowances.spend(connector.id, _FETCHED)
 
     def _receipt(
-        self, connector: Connector, provider: Provider, incoming: Incoming, found: Judged
+        self,
+        connector: Connector,
+        provider: Provider,
+        incoming: Incoming,
+        found: Judged,
+        answer: Answer,
     ) -> Receipt:
         verified = found.verdict is not Verdict.UNVERIFIED
         headers = kept_headers(incoming.headers, provider.own_headers)
@@ -248,7 +253,7 @@ class Receiver:
             body=incoming.body,
             body_sha256=hashlib.sha256(incoming.body).digest(),
             verdict=found.verdict,
-            answered=provider.answer(verified=verified).status,
+            answered=answer.status,
             reason=found.reason,
             state=ReceiptState.RECEIVED if verified else ReceiptState.QUARANTINED,
         )
