@@ -196,6 +196,22 @@ async def test_each_page_has_what_told_its_events_and_no_other_has_it(world: Wor
     assert [one["of"] for one in page["trail"] if one["kind"] == "event"] == [second, second]
 
 
+async def test_a_repeat_stands_on_the_page_of_the_events_around_it(world: World) -> None:
+    """Behind the page's last event it is on the next one; before the first of all, on the last."""
+    merchant = await world.merchant()
+    connector = await _connected(world, merchant)
+    receipts = await _repeated(world, merchant, connector, 1)
+    for _ in range(3):
+        receipts.append(await _heard(world, merchant, connector, "pay_1", "o-1"))
+        receipts += await _repeated(world, merchant, connector, 1)
+
+    page = await _trail(world, merchant, "?limit=2")
+    rest = await _trail(world, merchant, f"?limit=2&after={page['timeline']['next']}")
+
+    assert _ids(page, "receipt") == receipts[:2:-1]
+    assert _ids(rest, "receipt") == receipts[2::-1]
+
+
 async def test_a_receipt_of_another_object_or_merchant_is_no_cause(world: World) -> None:
     """Whoever publishes may name any, and would read of it what the trail says."""
     merchant, other = await world.merchant(), await world.merchant()

@@ -15,7 +15,7 @@ from payhooks.control.context import Control
 from payhooks.control.deliveries import status_of
 from payhooks.control.objects import ObjectStory, Sent, TimelineEntry
 from payhooks.dialects.reading import decode_members, scalar_text
-from payhooks.ids import EventId, ReceiptId
+from payhooks.ids import ReceiptId
 from payhooks.model.attempt import Attempt
 from payhooks.model.merchant import Merchant
 from payhooks.model.receipt import Receipt
@@ -50,25 +50,31 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     http_status: int | None  # what a provider was answered, or what a receiver answered
 
 
-async def trail(  # noqa: PLR0913 - a page is told by what is around it
-    control: Control,
-    merchant: Merchant,
-    story: ObjectStory,
-    entries: Sequence[TimelineEntry],
-    *,
-    older: EventId | None,
-    newer: bytes | None,
-) -> list[Step]:
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of an object's events, and where it lies among the others."""
+
+    entries: Sequence[TimelineEntry]  # the newest first
+    after: bytes | None  # the id of the last event of the page before; None: it is the first page
+    has_more: bool  # older events are on the next page
+
+    def spans(self, receipt_id: ReceiptId) -> bool:
+        """Whether a receipt came in its time; the last page goes back to the beginning."""
+        # Ids tell of time, whatever they are of.
+        if self.after is not None and receipt_id >= self.after:
+            return False
+        return not self.has_more or receipt_id > self.entries[-1].stored.event.id
+
+
+async def trail(control: Control, merchant: Merchant, story: ObjectStory, page: Page) -> list[Step]:
     """Return the steps of a page of the object's events, the newest first.
 
-    With the receipts that told these events, and the newest others that came on this page: after
-    *older*, its last event where there are more, and before *newer*, the last of the page before.
+    With the receipts that told these events, and the newest others that came on this page.
     """
-    receipts = await _receipts(control, merchant, story, entries, older=older, newer=newer)
+    receipts = await _receipts(control, merchant, story, page)
     steps = [_of_receipt(receipt) for receipt in receipts]
     told_by = {receipt.id for receipt in receipts}
     looks_left = ATTEMPTS_OF_MAX
-    for entry in entries:
+    for entry in page.entries:
         steps.append(_of_event(entry.stored, told_by))
         for sent in entry.sent:
             steps.append(_of_delivery(sent))
@@ -79,28 +85,16 @@ async def trail(  # noqa: PLR0913 - a page is told by what is around it
     return sorted(steps, key=lambda step: (step.at, _DEPTH[step.kind], step.id), reverse=True)
 
 
-async def _receipts(  # noqa: PLR0913 - as above
-    control: Control,
-    merchant: Merchant,
-    story: ObjectStory,
-    entries: Sequence[TimelineEntry],
-    *,
-    older: EventId | None,
-    newer: bytes | None,
+async def _receipts(
+    control: Control, merchant: Merchant, story: ObjectStory, page: Page
 ) -> list[Receipt]:
-    told = _named(entry.stored for entry in entries)
+    told = _named(entry.stored for entry in page.entries)
     # A receipt stands with its event, on whatever page that is; else it would look like two.
     elsewhere = _named(story.events) - told
     found = [
         receipt
         for receipt in story.receipts
-        if receipt.id in told
-        or (
-            receipt.id not in elsewhere
-            # Ids tell of time, whatever they are of.
-            and (older is None or receipt.id > older)
-            and (newer is None or receipt.id < newer)
-        )
+        if receipt.id in told or (receipt.id not in elsewhere and page.spans(receipt.id))
     ]
     # A provider may repeat itself so often that what told an event is not among the newest.
     left = told - {receipt.id for receipt in found}

@@ -68,11 +68,10 @@ async def read(
     after = window.after
     wanted = [one for one in story.events if after is None or one.event.id < after]
     entries = await objects.timeline(granted.control, granted.merchant, wanted[: window.limit])
-    shown = entries[: page.limit]
-    older = shown[-1].stored.event.id if len(entries) > page.limit else None
-    steps = await trails.trail(
-        granted.control, granted.merchant, story, shown, older=older, newer=after
+    shown = trails.Page(
+        entries=entries[: page.limit], after=after, has_more=len(entries) > page.limit
     )
+    steps = await trails.trail(granted.control, granted.merchant, story, shown)
     timeline, headers = page.page(entries, object_views.timeline_entry, id_of=_id_of)
     view = {
         **object_views.summary(story),

@@ -160,8 +160,9 @@ async def _steps(
     visit: Visit, story: ObjectStory, shown: Listed[Entry], timeline: Sequence[TimelineEntry]
 ) -> list[Step]:
     """Return all that happened about a page of events, with its receipts."""
-    newer = window_of(visit, ids.EVENT).after
-    older = None if shown.next is None else timeline[-1].stored.event.id
-    return await trails.trail(
-        visit.control, visit.merchant, story, timeline, older=older, newer=newer
+    part = trails.Page(
+        entries=timeline,
+        after=window_of(visit, ids.EVENT).after,
+        has_more=shown.next is not None,
     )
+    return await trails.trail(visit.control, visit.merchant, story, part)
