@@ -75,10 +75,10 @@ def folded(  # noqa: PLR0913 - whose words, which, and what they are folded over
         [alone] = fold([place.entry.event], catalogue, now=now).entries
         return provider.means(alone, options, captured=captured)
 
-    def with_another_amount(place: _Place) -> str | None:
+    def with_another_amount(place: _Place) -> tuple[str | None, Told | None]:
         heard, unified = place.message.heard, means_alone(place, captured=False)
         told = _told(provider, heard, unified, options, must=False)
-        return unified if amounts.differ(heard, unified, told) else None
+        return (unified, told) if amounts.differ(heard, unified, told) else (None, None)
 
     for at, place in enumerate(places):
         message = place.message
@@ -90,10 +90,10 @@ def folded(  # noqa: PLR0913 - whose words, which, and what they are folded over
         if unified is None and owed and at >= last_move:
             once_more = means_alone(place, captured=place.standing.after)
             unified = once_more if owed.settle(once_more, message) else None
-        if unified is None and amounts:
-            unified = with_another_amount(place)
         must = newest in {None, message.receipt_id} and not owed.was_told(message)
         told = _told(provider, message.heard, unified, options, must=must)
+        if unified is None and amounts:
+            unified, told = with_another_amount(place)
         if unified is None or told is None:
             continue
         amounts.note(message.heard, unified, told)
