@@ -1,10 +1,10 @@
 """PayPal: every capture of an order is told, each once, however its messages come."""
 
-from collections.abc import Sequence
 from decimal import Decimal
 from itertools import permutations
 
 import pytest
+from tests.connectors.folding import told_of_paypals
 from tests.connectors.signed_by_paypal import AMOUNT, NOW, OPTIONS
 from tests.connectors.test_paypal_events import ORDER, event, heard
 from tests.support.dialect_events import MERCHANT
@@ -14,7 +14,7 @@ from payhooks.connectors.contract import Heard
 from payhooks.connectors.history import folded
 from payhooks.connectors.paypal import PAYPAL
 from payhooks.connectors.untold import untold
-from payhooks.connectors.words import Message, Word, distinct
+from payhooks.connectors.words import Message
 
 _FIRST, _SECOND = "2019-02-14T21:50:03Z", "2019-02-14T21:50:04Z"
 
@@ -30,24 +30,6 @@ def _capture(capture: str, value: str, *, at: str = _FIRST, message: str = "1") 
     return heard(event("PAYMENT.CAPTURE.COMPLETED", resource, **said))
 
 
-def _told(arrivals: Sequence[Heard]) -> list[Word]:
-    """Return what is told, as one message after the other is processed."""
-    messages: list[Message] = []
-    words: list[Word] = []
-    for place, arrival in enumerate(arrivals):
-        messages = distinct([*messages, Message(heard=arrival, receipt_id=bytes([place] * 16))])
-        history = folded(
-            PAYPAL,
-            messages,
-            OPTIONS,
-            catalogue=CATALOGUE,
-            merchant_id=MERCHANT.id,
-            now=NOW,
-        )
-        words += untold(history.words, [word.said for word in words])
-    return words
-
-
 @pytest.mark.parametrize(
     ("second", "at"),
     [
@@ -60,7 +42,7 @@ def test_each_capture_of_an_order_is_told_once_in_whatever_order(second: str, at
     """An order of two sellers is captured twice, each time for good: both are money."""
     twice = [_capture("C1", "50.00"), _capture("C2", second, at=at)] * 2
     for arrivals in permutations(twice):
-        words = _told(arrivals)
+        words = told_of_paypals(arrivals)
         assert {word.unified for word in words} == {"payment_succeeded"}
         assert {word.told.object_id for word in words} == {ORDER["id"]}
         amounts = sorted((word.told.references[0], word.told.amount) for word in words)
@@ -71,7 +53,7 @@ def test_a_capture_that_comes_under_another_id_of_its_message_is_told_once() -> 
     """It is known by its own id: what PayPal calls the message adds no money."""
     one, again = _capture("C1", "50.00"), _capture("C1", "50.00", at=_SECOND, message="2")
     for arrivals in ([one, again], [again, one]):
-        [word] = _told(arrivals)
+        [word] = told_of_paypals(arrivals)
         assert word.unified == "payment_succeeded"
 
 
@@ -86,13 +68,13 @@ def test_a_single_capture_is_told_with_what_it_left_behind() -> None:
         ),
         _capture("C1", "5.00"),
     ]
-    told = [(word.unified, word.superseded, word.correction) for word in _told(story)]
+    told = [(word.unified, word.superseded, word.correction) for word in told_of_paypals(story)]
     assert told == [
         ("action_required", False, False),
         ("payment_failed", False, False),
         ("payment_succeeded", False, True),
     ]
-    late = [(word.unified, word.superseded) for word in _told(story[::-1])]
+    late = [(word.unified, word.superseded) for word in told_of_paypals(story[::-1])]
     assert late == [
         ("payment_succeeded", False),
         ("payment_failed", True),
@@ -102,7 +84,7 @@ def test_a_single_capture_is_told_with_what_it_left_behind() -> None:
 
 def test_an_equal_capture_is_told_where_nobody_has_the_first_any_more() -> None:
     """It is told as a state that the payment reached, and is money all the same."""
-    [first] = _told([_capture("C1", "50.00")])
+    [first] = told_of_paypals([_capture("C1", "50.00")])
     second = Message(heard=_capture("C2", "50.00", at=_SECOND), receipt_id=bytes(16))
     history = folded(
         PAYPAL, [second], OPTIONS, catalogue=CATALOGUE, merchant_id=MERCHANT.id, now=NOW
@@ -120,24 +102,24 @@ def test_the_rest_of_an_order_that_is_let_go_ends_no_payment() -> None:
         heard(event("PAYMENT.CAPTURE.COMPLETED", part, id="WH-1", create_time=_FIRST)),
         heard(event("PAYMENT.AUTHORIZATION.VOIDED", rest, id="WH-2", create_time=_SECOND)),
     ]
-    [word] = _told(story)
+    [word] = told_of_paypals(story)
     assert (word.unified, word.told.amount) == ("payment_captured", Decimal("30.00"))
     assert dict(word.told.extra)["amount_received"] is None  # of earlier ones it says nothing
-    assert [word.unified for word in _told(story[1:])] == ["payment_cancelled"]
+    assert [word.unified for word in told_of_paypals(story[1:])] == ["payment_cancelled"]
 
 
 def test_a_unit_that_is_declined_beside_a_captured_one_fails_no_payment() -> None:
     """Two sellers, and the second is not paid: the order has money, and needs a look."""
     declined = _about("C2", "70.00", status="DECLINED")
     failed = heard(event("PAYMENT.CAPTURE.DECLINED", declined, id="WH-2", create_time=_SECOND))
-    words = _told([_capture("C1", "50.00"), failed])
+    words = told_of_paypals([_capture("C1", "50.00"), failed])
     assert [(word.unified, word.told.amount) for word in words] == [
         ("payment_succeeded", Decimal("50.00")),
         ("action_required", Decimal("70.00")),
     ]
     extra = dict(words[1].told.extra)
     assert (extra["status"], extra["amount_received"]) == ("requires_merchant_action", None)
-    assert [word.unified for word in _told([failed])] == ["payment_failed"]
+    assert [word.unified for word in told_of_paypals([failed])] == ["payment_failed"]
 
 
 @pytest.mark.parametrize(
@@ -150,5 +132,7 @@ def test_a_unit_that_is_declined_beside_a_captured_one_fails_no_payment() -> Non
 )
 def test_a_refund_is_told_as_what_it_became(status: str, told: str) -> None:
     """The event's name is that of the step; nobody has the money of one that failed."""
-    [word] = _told([heard(event("PAYMENT.CAPTURE.REFUNDED", _about("R1", "5.00", status=status)))])
+    [word] = told_of_paypals(
+        [heard(event("PAYMENT.CAPTURE.REFUNDED", _about("R1", "5.00", status=status)))]
+    )
     assert word.unified == told

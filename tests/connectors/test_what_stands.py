@@ -7,18 +7,14 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+from tests.connectors.folding import told_of_paypals
 from tests.connectors.signed_by_adyen import KEY, PAYMENT, batch, signed
-from tests.connectors.signed_by_paypal import AMOUNT, NOW, OPTIONS
+from tests.connectors.signed_by_paypal import AMOUNT
 from tests.connectors.test_paypal_events import ORDER, event, heard
-from tests.support.dialect_events import MERCHANT
 from tests.support.inbound_world import InboundWorld
 
-from payhooks.catalogue import CATALOGUE
 from payhooks.connectors.contract import Heard
-from payhooks.connectors.history import folded
-from payhooks.connectors.paypal import PAYPAL
-from payhooks.connectors.untold import untold
-from payhooks.connectors.words import Message, Word, distinct
+from payhooks.connectors.words import Word
 
 _ENDS = ["CANCELLATION", "TECHNICAL_CANCEL", "EXPIRE", "OFFER_CLOSED"]
 _RETENTION = timedelta(days=30)
@@ -180,26 +176,6 @@ def _denied(capture: str, second: int, value: str = "70.00") -> Heard:
     return _unit("CAPTURE.DENIED", capture, value, second)
 
 
-def _told(arrivals: Sequence[Heard], ancient: Sequence[str] = ()) -> list[Word]:
-    """Return what is told, as one message after the other is processed."""
-    messages: list[Message] = []
-    words: list[Word] = []
-    for place, arrival in enumerate(arrivals):
-        messages = distinct([*messages, Message(heard=arrival, receipt_id=bytes([place] * 16))])
-        said = [word.said for word in words]
-        history = folded(
-            PAYPAL,
-            messages,
-            OPTIONS,
-            catalogue=CATALOGUE,
-            merchant_id=MERCHANT.id,
-            now=NOW,
-            ancient=ancient,
-        )
-        words += untold(history.words, said, ancient)
-    return words
-
-
 def _marked(words: Sequence[Word]) -> list[tuple[str, Decimal | None, bool, bool]]:
     return [(word.unified, word.told.amount, word.superseded, word.correction) for word in words]
 
@@ -211,10 +187,10 @@ _B_DENIED = ("action_required", Decimal("70.00"), False, False)
 def test_a_unit_that_was_pending_and_is_denied_fails_no_payment() -> None:
     """The unit beside it was captured: the order has money."""
     pending = _unit("CAPTURE.PENDING", "C2", "70.00", 2)
-    words = _told([_captured("C1", 1), pending, _denied("C2", 3)])
+    words = told_of_paypals([_captured("C1", 1), pending, _denied("C2", 3)])
     waits = ("payment_processing", Decimal("70.00"), False, False)
     assert _marked(words) == [_A, waits, _B_DENIED]
-    late = _told([_captured("C1", 1), _denied("C2", 3), pending])
+    late = told_of_paypals([_captured("C1", 1), _denied("C2", 3), pending])
     assert _marked(late) == [_A, _B_DENIED, (*waits[:2], True, False)]
 
 
@@ -223,26 +199,26 @@ def test_each_unit_that_is_denied_beside_a_captured_one_is_told() -> None:
     for value in ("30.00", "70.00"):
         units = [_captured("C1", 1), _denied("C2", 2), _denied("C3", 3, value)]
         third = ("action_required", Decimal(value), False, False)
-        assert _marked(_told(units + units)) == [_A, _B_DENIED, third]
+        assert _marked(told_of_paypals(units + units)) == [_A, _B_DENIED, third]
 
 
 def test_that_a_unit_was_denied_is_told_once() -> None:
     """PayPal has two words for it, and a message each."""
     declined = _unit("CAPTURE.DECLINED", "C2", "70.00", 3)
     for arrivals in permutations([_denied("C2", 2), declined]):
-        assert _marked(_told([_captured("C1", 1), *arrivals])) == [_A, _B_DENIED]
+        assert _marked(told_of_paypals([_captured("C1", 1), *arrivals])) == [_A, _B_DENIED]
 
 
 def test_the_rest_is_let_go_after_a_unit_was_denied() -> None:
     part = _captured("C1", 1, final=False)
     void = _unit("AUTHORIZATION.VOIDED", "AUTH", "120.00", 4)
-    words = _told([part, _denied("C2", 3), void])
+    words = told_of_paypals([part, _denied("C2", 3), void])
     assert [word.unified for word in words] == ["payment_captured", "action_required"]
 
 
 def test_what_is_captured_after_another_unit_was_denied_corrects_nothing() -> None:
     """Nobody was told that the payment had failed."""
-    words = _told([_captured("C1", 1), _denied("C2", 2), _captured("C3", 3)])
+    words = told_of_paypals([_captured("C1", 1), _denied("C2", 2), _captured("C3", 3)])
     assert _marked(words) == [_A, _B_DENIED, _A]
 
 
@@ -250,7 +226,7 @@ def test_what_is_captured_after_another_unit_was_denied_corrects_nothing() -> No
 def test_money_is_not_superseded_by_the_end_of_another_part(order: Sequence[int]) -> None:
     """Who passes over what is superseded would miss the money."""
     story = [_captured("C1", 1), _denied("C2", 2), _denied("C3", 3, "30.00")]
-    words = _told([story[place] for place in order])
+    words = told_of_paypals([story[place] for place in order])
     money = [word for word in words if word.unified == "payment_succeeded"]
     assert [word.superseded for word in money] == [False]
     assert len(words) == len(story)
@@ -261,32 +237,32 @@ def test_money_is_not_superseded_by_the_money_of_another_part(order: Sequence[in
     """Each part brings its own; none is further than another."""
     pending = _unit("CAPTURE.PENDING", "C2", "70.00", 2)
     story = [_captured("C1", 1), pending, _captured("C2", 3)]
-    words = _told([story[place] for place in order])
+    words = told_of_paypals([story[place] for place in order])
     money = [word for word in words if word.unified == "payment_succeeded"]
     assert [word.superseded for word in money] == [False, False]
 
 
 def test_a_capture_that_is_denied_itself_fails_the_payment() -> None:
     """There is no other one that stands."""
-    words = _told([_captured("C1", 1), _denied("C1", 2)])
+    words = told_of_paypals([_captured("C1", 1), _denied("C1", 2)])
     assert [word.unified for word in words] == ["payment_succeeded", "payment_failed"]
 
 
 def test_a_unit_is_denied_beside_one_whose_receipt_has_retired() -> None:
     """The order still has its money; and each of two such units is news."""
-    [first] = _told([_captured("C1", 1)])
-    denied = _told([_denied("C2", 2)], [first.said])
+    [first] = told_of_paypals([_captured("C1", 1)])
+    denied = told_of_paypals([_denied("C2", 2)], [first.said])
     assert _marked(denied) == [_B_DENIED]
     ancient = [first.said, denied[0].said]
-    assert _marked(_told([_denied("C3", 3)], ancient)) == [_B_DENIED]
-    assert _told([_denied("C2", 2)], ancient) == []
+    assert _marked(told_of_paypals([_denied("C3", 3)], ancient)) == [_B_DENIED]
+    assert told_of_paypals([_denied("C2", 2)], ancient) == []
     void = _unit("AUTHORIZATION.VOIDED", "AUTH", "120.00", 4)
-    assert _told([void], ancient) == []
+    assert told_of_paypals([void], ancient) == []
 
 
 def test_a_failure_before_any_capture_is_the_payments() -> None:
     """The capture takes it back, and says so."""
-    words = _told([_denied("C0", 1), _captured("C1", 2)])
+    words = told_of_paypals([_denied("C0", 1), _captured("C1", 2)])
     assert [(word.unified, word.correction) for word in words] == [
         ("payment_failed", False),
         ("payment_succeeded", True),
