@@ -69,6 +69,14 @@ def test_documents_in_base64_stay_in_which_nothing_is_a_cards(said: str) -> None
     assert guarded_body(raw) == raw
 
 
+@pytest.mark.shows("S42", "I14")
+def test_a_plus_before_base64_is_the_space_that_it_is_in_a_form() -> None:
+    """Without a number in it, nothing but its beginning says what it is."""
+    coded = _coded('{"cvv":"987"}').rstrip("=")
+    raw = f"a=Bearer+{coded}&b=1"
+    assert guarded_body(raw.encode()).decode() == raw.replace(coded, MASK * len(coded))
+
+
 def test_lines_that_are_not_of_base64_are_read_each_by_itself() -> None:
     """Joined, what they say were shifted."""
     raw = f"abcde\nabcdefghijklmnopq\n{_coded('6011111111111117')}\nabcdefg"

@@ -18,11 +18,9 @@ SECRET_NAMES: Final = (
 )
 # Fourteen ASCII digits and their separators have, wherever they begin, four quadruples to
 # themselves, between which a line may end: JSON spells that in two letters each.
-DIGITS: Final = rb"(?:\\[rn]|[\r\n\x1c]){0,2}".join(
+_DIGITS: Final = rb"(?:\\[rn]|[\r\n\x1c]){0,2}".join(
     [rb"[MNOIL][DTjzCSiy][AEIMQUYcgk04][gtuwxyz0-5]"] * 4
 )
-
-
 # A quadruple says three characters of ASCII: the bits of its letters are put together from theirs,
 # of the first letter six of the first one, of the second its other two and four of the next.
 _ANY: Final = rb"(?:\\?/|[A-Za-z0-9+_\-])"
@@ -40,14 +38,19 @@ _BEGINS: Final = rb"(?:77u(?:\\?/|_))?(?:e[wy]%b|(?:(?:W[wyz13]|P[C-H])%b|%b)%b)
     b"|".join(sorted({base64.b64encode(bytes(cased)) for cased in _CASED})),
     _ASCII,
 )
-TEXT: Final = rb"(?:^|[^A-Za-z0-9+/_\-]|\\[nrtfb])%b" % _BEGINS
+_TEXT: Final = rb"(?:^|[^A-Za-z0-9+/_\-]|\\[nrtfb])%b" % _BEGINS
 _BEGINS_TEXT: Final = re.compile(_BEGINS)
-_DIGITS: Final = re.compile(DIGITS)
+_HAS_DIGITS: Final = re.compile(_DIGITS)
 # Of lines all but the last are of whole quadruples; what is joined means what each does.
 _BLOCK: Final = re.compile(
     r"(?:(?:[A-Za-z0-9+/_-]{4}){15,}+\r?\n)++[A-Za-z0-9+/_-]*={0,2}|[A-Za-z0-9+/_-]{12,}={0,2}"
 )
 _NOT_BASE64: Final = re.compile(r"[\r\n=]")
+
+
+def sign(*, is_form: bool) -> bytes:
+    """Return the pattern of what shows it; in a form a plus may be the space before it."""
+    return b"%b|%b%b" % (_DIGITS, _TEXT, rb"|\+%b" % _BEGINS if is_form else b"")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +67,7 @@ def blocks(text: str) -> Iterator[Block]:
     for found in _BLOCK.finditer(text):
         coded = found[0].encode()
         is_text = _BEGINS_TEXT.match(coded) is not None
-        if is_text or _DIGITS.search(coded) is not None:
+        if is_text or _HAS_DIGITS.search(coded) is not None:
             # Beside what the line before ends with, a number may seem to be a part of a word.
             lines = dict.fromkeys((found[0], *found[0].split()))
             says = [_decoded(line) for line in lines]

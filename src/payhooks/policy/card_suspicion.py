@@ -10,7 +10,7 @@ and what need not be counted is not.
 
 import re
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, auto
 from functools import cache
 from itertools import product
@@ -32,7 +32,8 @@ LINE_END: Final = b"\x1c"
 _LINE_END: Final = rb"\n\x1c"
 # Names that say nothing by themselves: a customer's id, an error's number.
 _CARDS_OWN_NAMES: Final = (b"cid", b"code")
-_CARD: Final = re.compile(rb"card|security", re.IGNORECASE)
+# Below these they do.
+_TELLING_NAMES: Final = (b"card", b"security", b"cvv", b"cvc", b"cvn")
 _VALUE: Final = b"value"
 # Letters that are those of names too, where case is no matter: as in Turkish, or for Kelvin.
 _ALSO: Final = {
@@ -88,7 +89,7 @@ def suspicion(raw: bytes, *, is_form: bool = False) -> Suspicion | None:
     if _Sign.ESCAPE in signs:
         raw = unescaped(raw.decode(), is_form=is_form).encode()
         signs = {_SIGNS[index] for index in look.Match(raw) or ()} - {_Sign.ESCAPE}
-    if _Sign.CARDS_OWN in signs and _CARD.search(raw) is None:
+    if _Sign.CARDS_OWN in signs and not _telling_names().Match(raw):
         signs.discard(_Sign.CARDS_OWN)
     if signs == {_Sign.NUMBER} and not _has_number(raw):
         return None
@@ -126,12 +127,24 @@ def _has_number(raw: bytes) -> bool:
 
 @cache
 def _look(separator: bytes) -> re2.Set:
+    patterns = _patterns(separator)
+    return _any_of(patterns[sign] for sign in _SIGNS)
+
+
+@cache
+def _telling_names() -> re2.Set:
+    # Whatever stands between their letters, as in any name. The standard library takes seven times
+    # as long, for each body that has an error's code.
+    apart = b"[%b]*" % _SEPARATOR_IN_FORMS
+    return _any_of(_spread(name, apart) for name in _TELLING_NAMES)
+
+
+def _any_of(patterns: Iterable[bytes]) -> re2.Set:
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     look = re2.Set.SearchSet(options)
-    patterns = _patterns(separator)
-    for sign in _SIGNS:
-        look.Add(patterns[sign])
+    for pattern in patterns:
+        look.Add(pattern)
     look.Compile()
     return look
 
@@ -151,7 +164,7 @@ def _patterns(separator: bytes) -> Mapping[_Sign, bytes]:
         _Sign.GROUPS: b"%b(?:%b)" % (begin, _groups(separator)),
         # A stripe's number may stand behind other digits; on its first track it is behind a letter.
         _Sign.TRACK: rb"[0-9]{%d}[=:Dd][0-9]{7}|[0-9]\^" % card_ranges.DIGITS_MIN,
-        _Sign.BASE64: b"%b|%b" % (card_base64.DIGITS, card_base64.TEXT),
+        _Sign.BASE64: card_base64.sign(is_form=separator == _SEPARATOR_IN_FORMS),
         _Sign.SECRET: _secret(separator),
         _Sign.CARDS_OWN: _cards_own(separator),
         _Sign.ESCAPE: _TELLING_ESCAPE,
@@ -193,7 +206,7 @@ def _secret(separator: bytes) -> bytes:
     hexadecimal = b"[%ba-fA-F]%b" % (_DIGIT, apart)
     behind = (
         rb"(?:%b)+(?:(?:%b){3}|<)" % (token, hexadecimal),
-        rb"(?:%b)*(?:\\n|[%b])[%b%ba-zA-Z]+:" % (token, _LINE_END, _DIGIT, separator),
+        _in_part(separator),
         # It may be a value itself, and its own stand before it or behind.
         b"(?:(?:%b)%b)*[,}]" % (quote, apart),
         *_below(separator),
@@ -215,12 +228,25 @@ def _secret(separator: bytes) -> bytes:
 
 def _cards_own(separator: bytes) -> bytes:
     """Return the pattern of a name that says nothing by itself, and of a code behind it."""
-    apart, _, token = _between(separator)
-    code = rb"(?:%b)+(?:<|(?:[%b]%b){3})" % (token, _DIGIT, apart)
+    apart, quote, token = _between(separator)
+    behind = (
+        rb"(?:%b)+(?:<|(?:[%b]%b){3})" % (token, _DIGIT, apart),
+        _in_part(separator),
+        # Of a value itself none but a form's name is looked at, `card[cid]`.
+        rb"\](?:(?:%b)%b)*[,}]" % (quote, apart),
+        *_below(separator),
+    )
     return rb"(?:^|[^a-zA-Z0-9_\-]|\\[nrtfb])(?:%b)%b(?:\]?\[[%b]*\]%b)?(?:%b)" % (
         *(b"|".join(_spread(name, apart) for name in _CARDS_OWN_NAMES), apart, _DIGIT, apart),
-        b"|".join((code, *_below(separator))),
+        b"|".join(behind),
     )
+
+
+def _in_part(separator: bytes) -> bytes:
+    """Return the pattern of what stands behind a name in the head of one of several parts."""
+    _, _, token = _between(separator)
+    letters = rb"%b%ba-zA-Z" % (_DIGIT, separator)
+    return rb"(?:%b)*(?:\\n|[%b])[%b]+:" % (token, _LINE_END, letters)
 
 
 def _below(separator: bytes) -> Sequence[bytes]:
