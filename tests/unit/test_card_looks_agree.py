@@ -37,7 +37,9 @@ _NAMES: Final = (
     "SECURITYCODE", "CARD_CID", "CardCode", "CARDVERIFICATIONVALUE", "CardVerificationNUMBER",
     "CVN", "cvv_2", "SECURITY_CODE 2", "card-cid.2", "pin_block", "PINBLOCK", "pin-block",
     "card[cvc]", "card.cvv2", "cvc3", "cvvCode", "CVV2_NUMBER", "verification value", "cvv[]",
-    "cvv[0]", "value",
+    "cvv[0]", "value", "card[cid]", "a[card][0][code]", "cvv[code]", "card.cid", 'cvn":{"code',
+    'Card": {"Cid', 'Se Curity":[{"code', "<a:card>\n<a:cid", "<card a='1'><n/><code",
+    "<card n='1' cid",
 )  # fmt: skip
 _TO_VALUE: Final = (
     "=", ":", '":"', '": ', '\\":\\"', ">", ' value="', "\n\n", "\r\n\r\n", " ", "  ", "=>", "'=>'",
@@ -131,7 +133,8 @@ def test_of_a_document_nothing_is_passed_over(monkeypatch: pytest.MonkeyPatch) -
     for random, text in _texts(2):
         value = random.choice((text, random.choice(_VALUES)))
         below = random.choice((value, value, [1, value], {"a": 1, "value": value}))
-        said = {random.choice((*_NAMES, "a")): below, text[:20]: 1, "b": [text]}
+        member = random.choice((below, below, {random.choice(("a", "cid", "Code")): below}))
+        said = {random.choice((*_NAMES, "a")): member, text[:20]: 1, "b": [text]}
         if random.random() < 0.2:
             named = random.choice(("name", "key")), random.choice((*_NAMES, text))
             said = dict(random.sample([*said.items(), named, ("value", value)], len(said) + 2))

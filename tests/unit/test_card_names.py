@@ -65,6 +65,12 @@ def test_a_code_goes_by_each_of_its_names(name: str) -> None:
         pytest.param({"card": {"code": "987"}}, "/card/code", id="a card's code"),
         pytest.param({"security": {"code": ["987"]}}, "/security/code/0", id="code, of security"),
         pytest.param({"card": {"cid": {"value": 987}}}, "/card/cid/value", id="below both"),
+        pytest.param({"cvv": {"code": "987"}}, "/cvv/code", id="code, of a cvv"),
+        pytest.param({"Cvc2": [{"a": 1, "Code": 987}]}, "/Cvc2/0/Code", id="code, of such a list"),
+        pytest.param({"Se Curity": {"code": "987"}}, "/Se Curity/code", id="a name in parts"),
+        pytest.param({"card[cid]": "987"}, "/card[cid]", id="as forms name it"),
+        pytest.param({"a[card][0][code]": [987]}, "/a[card][0][code]/0", id="one of a list's"),
+        pytest.param({"name": "card[cid]", "value": "987"}, "/value", id="beside a form's name"),
         pytest.param({"field": "pin_block", "value": _BLOCK}, "/value", id="a PIN block"),
         pytest.param({"value": _BLOCK, "type": "pinBlock"}, "/value", id="before its name, too"),
     ],
@@ -89,6 +95,8 @@ def test_a_code_goes_whose_name_is_not_that_of_its_member(value: Any, pointer: s
         '{"cvv":["987"]}',
         '{"key": "pin_block", "value": "0412AC89ABCDEF67"}',
         '{"card":{"a":{"b":1},"cid":"987"}}',
+        '{"card":{"cid":{"value":987}}}',
+        '{"cvn":{"code":"987"}}',
         "{'credit_card' => {'number' => 'X', 'code' => '987'}}",
     ],
 )
@@ -108,6 +116,12 @@ def test_within_a_text_it_goes_as_well(text: str) -> None:
         "<card><cid>987</cid></card>",
         '<p:card type="visa" id="1">\n <number>X</number>\n <cid>987</cid></p:card>',
         "<security><code a='1'>987</code></security>",
+        '<p:card xmlns:p="urn:a"><p:number>X</p:number><p:cid>987</p:cid></p:card>',
+        f'<card a="{"x" * 150}"><code>987</code></card>',
+        "<card><number/><!-- of it -->\n <cid>987</cid></card>",
+        '<p:card number="X" p:cid="987"/>',
+        "<card><cid><value>987</value></cid></card>",
+        "cvv[code]=987&a=1",
         '{"card":{"cid":"987"',
         '{"card":\n [ {"x":1,"code":987',
     ],
@@ -121,10 +135,24 @@ def test_what_stands_below_a_card_is_found_in_forms_xml_and_texts(text: str) -> 
     assert guarded_body(inside.encode()).decode() == _hidden(inside)
 
 
+@pytest.mark.shows("S42", "I14")
+@pytest.mark.parametrize("more", ["", "Content-Type: text/plain\r\n"])
+def test_what_stands_below_a_card_is_found_in_what_has_several_parts(more: str) -> None:
+    """As browsers send forms with files in them."""
+    text = f'--b\r\nA: form-data; name="card[cid]"\r\n{more}\r\n987\r\n--b--'
+    assert guarded_body(text.encode()).decode() == _hidden(text)
+    inside = json.dumps({"a": text})
+    assert guarded_body(inside.encode()).decode() == _hidden(inside)
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "card=1&cid=987",
+        "<card/><a code='987'/>",
+        "<card><number/></card><cid>987</cid>",
+        "<card a='1'>b code=987",
+        '{"card":{"number":{"cid":{"value":987}}}',
         "customer[cid]=987&card[brand]=a",
         "<card>1</card><cid>987</cid>",
         "<card><owner><cid>987</cid></owner></card>",

@@ -26,13 +26,17 @@ _OWN: Final = frozenset({"cid", "code"})
 _OWN_CHARS_MAX: Final = max(map(len, _OWN))
 _PART_OF_CARD: Final = re.compile(r"(?<=card)[ _.\-]?(?:s|data|details?|info)\Z", re.IGNORECASE)
 _NAME_END_CHARS: Final = 64
-_NOT_IN_NAMES: Final = re.compile(r"[ _.\-]")  # as much as the quick look lets stand between
+# As much as the quick look lets stand between, and as forms have `card[cid]`.
+_NOT_IN_NAMES: Final = re.compile(r"[ _.\-]|\]?(?:\[\d{0,2}\])?\[(?=(?:cid|code)\])")
 _CODE: Final = re.compile(r" *\d{3,4}\s*")
 _PIN_BLOCK: Final = re.compile(r" *[0-9a-fA-F]{16}\s*", re.ASCII)
 _LABELS: Final = frozenset({"name", "type", "key", "code", "field"})
 _LABEL_MAX: Final = max(map(len, _LABELS))
 _VALUE: Final = "value"
 _LABEL_CHARS_MAX: Final = 64
+# What stands between a name and its value: below it, or in what has several parts.
+_BELOW: Final = r"(?:[\"'\\\s]{0,8}+\{[\"'\\\s]{0,8}+value[\"'\\\s]{0,8}+(?:=>|[:=]))?"
+_IN_PART: Final = r"\"?(?:\r?\n[\w\-]{1,40}+:[^\r\n]{0,200}+){0,4}+\r?\n\r?\n"
 # Within a text: a form, XML, JSON that is the value of a member.
 NAMED: Final = re.compile(
     r"(?:(?:cv[vcn][ _.\-]?[23]?[ _.\-]?(?:code|number|value)|cv[vcnd]|csc|cav"
@@ -40,8 +44,7 @@ NAMED: Final = re.compile(
     r"|card[ _.\-]?(?:code|cid|verification[ _.\-]?(?:code|number)))(?:[ _.\-]?[23]|[_.\-])?"
     rf"|(?P<pin>pin[ _.\-]?block)){_ENDS}"
     r"(?:(?:[\"'\\\s,]|value){0,12}+(?:=>|:=|[:=>])"
-    r"(?:[\"'\\\s]{0,8}+\{[\"'\\\s]{0,8}+value[\"'\\\s]{0,8}+(?:=>|[:=]))?"
-    r"|\"?(?:\r?\n[\w\-]{1,40}+:[^\r\n]{0,200}+){0,4}+\r?\n\r?\n|</\w{1,32}+>\s{0,8}+<\w{1,32}+>"
+    rf"{_BELOW}|{_IN_PART}|</\w{{1,32}}+>\s{{0,8}}+<\w{{1,32}}+>"
     # As people write it; what else is called so may stand before a number that is none.
     r"|(?:(?<=cv[vcn])|(?<=cv[vcn]2)|(?<=security code))[ \xa0]{1,3}+(?=\d)"
     # Last, as it passes over whatever stands in the tag.
@@ -51,17 +54,22 @@ NAMED: Final = re.compile(
     re.IGNORECASE,
 )
 _OWN_IN_TEXT: Final = re.compile(
-    r"(?<![A-Za-z0-9_\-])(?P<name>cid|code)\]?(?:\[\d{0,2}\])?(?:[\"'\\\s]{0,8}+(?:=>|:=|[:=>])|\s[^<>]{0,60}+>)"
-    r"(?:[\"'\\\s\[]|<!\[CDATA\[){0,8}+(?P<value>\d{3,4})(?!\w)",
+    rf"(?<![A-Za-z0-9_\-])(?P<name>cid|code){_ENDS}"
+    rf"(?:[\"'\\\s]{{0,8}}+(?:=>|:=|[:=>]){_BELOW}|{_IN_PART}|\s[^<>]{{0,200}}+>)"
+    r"(?:[\"'\\\s\[]|<value>|<!\[CDATA\[){0,8}+(?P<value>\d{3,4})(?!\w)",
     re.IGNORECASE,
 )
-# The name above it, read backwards: of a member of a form, in JSON, or of an element of XML.
+# The name above it, read backwards: of a member of a form, in JSON, or of an element of XML, whose
+# attribute it is, or in which it stands behind others that are closed.
+_OF_ELEMENT: Final = r"(?:[^<>]{0,200}\s)?(?=[\w:.\-]{1,80}<)"
 _ABOVE: Final = re.compile(
     r"(?:(?:\]\d{0,2}\[|\]){0,2}+[.\[](?:\]\d{0,2}\[|\]){0,2}+"
     r"|(?:[^{}]{0,200}+\}[^{}]{0,200}+\{){0,8}+[^{}]{0,200}+\{"
     r"[\s\[\"'\\]{0,8}+(?:>=|=:|[:=])[\"'\\\s]{0,8}+"
-    r"|<\s{0,40}+(?:>[\w:.\-]{1,40}/\\?<[^<>]{0,60}+>[^<>]{1,60}+<\s{0,40}+){0,8}+"
-    r">(?:[^<>]{0,60}\s)?)(?P<name>[\w\-]{1,40})"
+    rf"|(?::[\w.\-]{{1,40}}+)?(?:\s{_OF_ELEMENT}"
+    r"|<\s{0,40}+(?:(?:>--[^<>]{0,200}+|>/[^<>]{1,200}+"
+    r"|>(?P<closed>[\w:.\-]{1,40})/\\?<[^<>]{0,200}+>(?:[^<>]{0,200}\s)?(?P=closed))<\s{0,40}+){0,16}+"
+    rf">(?!/){_OF_ELEMENT}))(?P<name>[\w\-]{{1,40}})"
 )
 _ABOVE_CHARS_MAX: Final = 512
 # As short as a text is that says a security code and its name.
