@@ -211,7 +211,19 @@ def test_what_is_escaped_behind_a_number_in_a_form_is_of_its_value(behind: str) 
 
 
 @pytest.mark.parametrize(
-    "behind", [",12/27,737", ";12/27;737", ";737", "&12/27", ", 12/27", ";1=2"]
+    "behind",
+    [
+        ",12/27,737",
+        ";12/27;737",
+        ";737",
+        "&12/27",
+        ", 12/27",
+        ";1=2",
+        "&737",
+        "&737=a",
+        "&12 a=1",
+        "&737&a=1",
+    ],
 )
 def test_what_stands_behind_a_number_and_begins_no_member_is_of_its_value(behind: str) -> None:
     """A comma parts members, and also what stands on a card."""
@@ -227,6 +239,16 @@ def test_another_member_behind_a_number_ends_its_value() -> None:
         assert guarded_body(f"x {raw}".encode()) == f"x {raw}".encode()
         coded = f"payload={quote(f'x {raw}', safe='')}".encode()
         assert guarded_body(coded) == coded
+
+
+@pytest.mark.parametrize(
+    "behind",
+    ["first+name=a", "%5Bx%5D=1", "flag&a=1", "flag", "3ds=Y", "&a=1", "amp;a=1", "%C3%BCb=1"],
+)
+def test_another_member_of_a_form_ends_it_whatever_it_is_called(behind: str) -> None:
+    """Masked, two payments became one for what stands beside their references."""
+    raw = f"reference={NUMBER}&{behind}".encode()
+    assert guarded_body(raw) == raw
 
 
 def test_what_only_a_merchant_has_named_is_left_where_it_stands() -> None:

@@ -53,11 +53,13 @@ _VALUE_BEFORE: Final = tuple(
     for chars in (VALUE_CHARS, VALUE_CHARS.replace(":", ""))
 )
 # Up to its quote, its line's end, a bracket, or what begins another member. What else a comma, a
-# semicolon or an ampersand has behind it, a date or a security code, would be a part of it.
+# semicolon or an ampersand has behind it, a date or a security code, would be a part of it. Behind
+# an ampersand a form has names of any kind, such as `3ds`, and some without a value.
 _VALUE: Final = re.compile(
     rf"[{VALUE_CHARS}]{{1,{VALUE_CHARS_MAX}}}+"
     r"(?=[\"'\\\r\n<}]|[,;&]?\Z"
-    r"|[,;&]\s{0,40}+[\"'\\]{0,2}[A-Za-z_][\w.\-\[\]]{0,64}[\"'\\]{0,2}\s?[:=])"
+    r"|[,;&]\s{0,40}+[\"'\\]{0,2}[A-Za-z_][\w.\-\[\]]{0,64}[\"'\\]{0,2}\s?[:=]"
+    r"|&{1,2}(?:amp;)?(?:\d{0,2}(?:[^\W\d]|[\[$@])[\w.\-\[\]$@: ]{0,64}=|[A-Za-z_]{1,64}(?:&|\Z)))"
 )
 _CODE_POINT_MAX: Final = 0x10FFFF
 
