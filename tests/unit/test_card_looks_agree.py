@@ -46,7 +46,8 @@ _TO_VALUE: Final = (
     "</name><value>", "</n> <v>", "<\\/n> <v>", "%3D", "=%22", "%3A+", " :  ", "\xa0", "\t=\t",
     ":\n", ":\x0c", ":\x1c", "\\u003d", "><![CDATA[", ' a="1,2">',
     '"\nContent-Type: text/plain\n\n', '"\r\nX-A: 1\r\n\r\n', "\nX-A: 1\n\n", '": null, "',
-    '": [\n"', '": [1, ', '":{"value":"', '": { "a": "b", "value": ', '","value":"',
+    '": [\n"', '": [1, ', '":{"value":"', '":{"a":"}","value":"', '","value":"',
+    '": { "a": "b", "value": ',
     "', 'value' => ", '\\",\\"value\\":\\"',
 )  # fmt: skip
 _VALUES: Final = (

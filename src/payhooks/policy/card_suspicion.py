@@ -253,9 +253,9 @@ def _below(separator: bytes) -> Sequence[bytes]:
     """Return the patterns of what stands between a name and a value that is not right behind it."""
     apart, quote, token = _between(separator)
     return (
-        # One of several, or below it.
-        rb"(?:(?:%b)%b)*[:=>]%b(?:%b)*(?:\[|\{[^}]*%b)"
-        % (quote, apart, apart, token, _spread(_VALUE, b"")),
+        # One of several, or below it. A bracket in a text ends nothing.
+        rb"(?:(?:%b)%b)*[:=>]%b(?:%b)*(?:\[|\{(?:[^}]|\}[^%b\n,}\]])*%b)"
+        % (quote, apart, apart, token, separator, _spread(_VALUE, b"")),
         # What stands in a tag is passed over.
         rb"\]?(?:[%b%b%b]|\\[nrtf])[^<>]*>" % (separator, _LINE_END, _LEAD),
     )
