@@ -92,8 +92,8 @@ class Folding(msgspec.Struct, frozen=True, kw_only=True):
 
 def agreed(
     folding: Folding, group: Sequence[Heard], earlier: Sequence[Message], ancient: Sequence[str]
-) -> Sequence[Heard]:
-    """Return what a receipt says of one object, each under the id under which it is told.
+) -> list[Message]:
+    """Return what a receipt says of one object, each message under the id under which it is told.
 
     That is the provider's, but where a person insists on what was said otherwise under it: that
     has an id of its own. *ancient* is as in ``untold``.
@@ -110,10 +110,10 @@ def agreed(
         message, identity = message_of(folding.receipt, heard), identity_of(heard)
         if not folding.is_contrary(message, holders.get(identity), ancient):
             holders.setdefault(identity, message)
-            found.append(heard)
+            found.append(message)
         elif not folding.receipt.despite_conflict:
             raise ContradictedError
         elif (said := (identity, folding.meanings(message))) not in own:
             own.add(said)
-            found.append(under_own_id(heard))
+            found.append(message_of(folding.receipt, under_own_id(heard)))
     return found

@@ -213,15 +213,14 @@ class Teller:
             catalogue=await self._book.current(),
             now=self._control.clock.now(),
         )
-        if not receipt.is_answer:
-            group = under_own_ids(group, once_told)
-            group = agreed(folding, group, messages_of(told), before.ancient)
-        told.append((receipt, group))
         if receipt.is_answer:  # In another process the question before it may have ended later.
-            told.sort(key=lambda each: each[0].id)
-        every = messages_of(told)
-        earlier = [message for message in every if message.receipt_id != receipt.id]
-        new = [message for message in every if message.receipt_id == receipt.id]
+            every = messages_of(sorted([*told, (receipt, group)], key=lambda each: each[0].id))
+            earlier = [message for message in every if message.receipt_id != receipt.id]
+            new = [message for message in every if message.receipt_id == receipt.id]
+        else:
+            earlier = messages_of(told)
+            new = agreed(folding, under_own_ids(group, once_told), earlier, before.ancient)
+            every = [*earlier, *new]
         known = {identity_of(message.heard).hex() for message in earlier}
         if not receipt.is_answer:  # It comes with all that was known already, and names nothing.
             known |= {message_in(word) for word in before.ancient}
