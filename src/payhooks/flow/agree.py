@@ -9,7 +9,7 @@ from payhooks.catalogue import Catalogue
 from payhooks.connectors import history
 from payhooks.connectors.contract import Heard
 from payhooks.connectors.history import History
-from payhooks.connectors.words import Message, amount_in, identity_of, message_in
+from payhooks.connectors.words import Message, Word, amount_in, identity_of, message_in
 from payhooks.errors import InvalidError
 from payhooks.flow.messages import Account, by_identity, message_of, under_own_id
 from payhooks.model.receipt import Receipt
@@ -26,8 +26,8 @@ class Folding(msgspec.Struct, frozen=True, kw_only=True):
     receipt: Receipt
     catalogue: Catalogue
     now: datetime
-    # What messages mean, by identity and data: each is asked for again and again.
-    meant: dict[tuple[bytes, bytes], tuple[str, ...]] = msgspec.field(default_factory=dict)
+    # The words of messages alone, by identity and data: each is asked for again and again.
+    alone: dict[tuple[bytes, bytes], tuple[Word, ...]] = msgspec.field(default_factory=dict)
 
     def history(
         self,
@@ -67,10 +67,7 @@ class Folding(msgspec.Struct, frozen=True, kw_only=True):
 
     def meanings(self, message: Message) -> tuple[str, ...]:
         """Return what a message means by itself."""
-        key = (identity_of(message.heard), message.heard.data)
-        if key not in self.meant:
-            self.meant[key] = tuple(word.meaning for word in self.history([message]).words)
-        return self.meant[key]
+        return tuple(word.meaning for word in self._words(message))
 
     def _is_other_money(self, message: Message, ancient: Sequence[str]) -> bool:
         identity = identity_of(message.heard).hex()
@@ -79,7 +76,7 @@ class Folding(msgspec.Struct, frozen=True, kw_only=True):
         if not known:
             return False
         try:
-            words = self.history([message]).words
+            words = self._words(message)
         except InvalidError:
             return False  # Another option may leave it nothing to say. What it was is told.
         # Another option makes another event of that money, and may give it another currency.
@@ -88,6 +85,12 @@ class Folding(msgspec.Struct, frozen=True, kw_only=True):
             word.told.currency in currencies and (word.told.amount, word.told.currency) not in known
             for word in words
         )
+
+    def _words(self, message: Message) -> tuple[Word, ...]:
+        key = (identity_of(message.heard), message.heard.data)
+        if key not in self.alone:
+            self.alone[key] = self.history([message]).words
+        return self.alone[key]
 
 
 def agreed(
