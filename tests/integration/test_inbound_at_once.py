@@ -2,15 +2,11 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
 from itertools import cycle
 
 import pytest
 from tests.support.inbound_world import HEARD_AT, InboundWorld, later
 
-from payhooks.errors import PayhooksError
-from payhooks.flow.publication import Publication, Published
-from payhooks.flow.routing import RoutingTable
 from payhooks.model.event import Event
 
 
@@ -113,17 +109,8 @@ async def test_what_a_receipt_told_before_it_read_again_is_known_as_told(
     await _hear(world, merchant, "request_settle", 1)
     await _hear(world, merchant, "payout_failed", 4)
     earlier, failed = world.receipts
-    publish, other = world.services.acceptor.publish, world.another_normaliser()
-
-    async def and_more_is_heard(
-        of: str, said: Sequence[Publication], *, authorise: Callable[[RoutingTable], None]
-    ) -> Sequence[Published | PayhooksError]:
-        done = await publish(of, said, authorise=authorise)
-        monkeypatch.setattr(world.services.acceptor, "publish", publish)
-        await other.process(earlier)
-        return done
-
-    monkeypatch.setattr(world.services.acceptor, "publish", and_more_is_heard)
+    other = world.another_normaliser()
+    world.after_next_publication(monkeypatch, lambda: other.process(earlier))
     await world.normaliser.process(failed)
     world.receipts.clear()
     for word, minutes in (("payout_failed", 2), ("payout_finished", 6)):

@@ -288,3 +288,21 @@ async def test_a_providers_own_id_is_none_that_a_person_gave(account: _Account) 
     [receipt] = account.came
     assert not message_of(receipt, heard).insisted
     assert message_of(receipt, under_own_id(heard)).insisted
+
+
+async def test_a_batch_that_was_told_in_part_does_not_say_that_nothing_was(
+    account: _Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever decides about it reads that, and its first capture is with the merchant already."""
+    for step in ("A300", "A400 B100"):
+        items = [signed(_item(word)) for word in step.split()]
+        await account.hears(account.merchant_text, "adyen", {}, batch(*items).body)
+    first, second = account.receipts
+    other = account.another_normaliser()
+    account.after_next_publication(monkeypatch, lambda: other.process(first))
+    await account.normaliser.process(second)
+
+    ended = await account.now_of(second)
+    assert await account.told() == [400, 300]
+    assert ended.state is _CONFLICTING
+    assert ended.detail == "The provider said otherwise under the same id; no more of it is told."

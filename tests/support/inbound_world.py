@@ -1,11 +1,12 @@
 """A world in one process that hears connectors: the API's, and what processes receipts."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
 import msgspec
+import pytest
 from tests.support.api_world import Answer, World
 
 from payhooks import ids
@@ -13,11 +14,12 @@ from payhooks.control import connectors, receipts
 from payhooks.control.connector_draft import ConnectorDraft
 from payhooks.control.secrets import opener
 from payhooks.dialects import registry as dialects
-from payhooks.errors import UnavailableError
+from payhooks.errors import PayhooksError, UnavailableError
 from payhooks.flow.ask import Asker
 from payhooks.flow.expect import Expecter
 from payhooks.flow.normalise import Normaliser
-from payhooks.flow.routing import Directory
+from payhooks.flow.publication import Publication, Published
+from payhooks.flow.routing import Directory, RoutingTable
 from payhooks.flow.tell import Teller
 from payhooks.model.connector import Connector
 from payhooks.model.endpoint import Endpoint, EndpointStatus
@@ -132,6 +134,22 @@ class InboundWorld(World):
                 await self.normaliser.process(receipt)
             except UnavailableError:
                 self.receipts.append(receipt)
+
+    def after_next_publication(
+        self, monkeypatch: pytest.MonkeyPatch, work: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Have *work* done when something is told next, before whoever tells it goes on."""
+        publish = self.services.acceptor.publish
+
+        async def publish_and_work(
+            of: str, said: Sequence[Publication], *, authorise: Callable[[RoutingTable], None]
+        ) -> Sequence[Published | PayhooksError]:
+            done = await publish(of, said, authorise=authorise)
+            monkeypatch.setattr(self.services.acceptor, "publish", publish)
+            await work()
+            return done
+
+        monkeypatch.setattr(self.services.acceptor, "publish", publish_and_work)
 
     async def events(self, merchant: str) -> list[Event]:
         """Return the merchant's events, oldest first."""

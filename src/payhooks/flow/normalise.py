@@ -82,7 +82,8 @@ class Normaliser:
             else:
                 await self._teller.tell(account, receipt, told)
         except ContradictedError:
-            words = "The provider said otherwise under the same id; nothing was told."
+            # Of a batch some may be told, by the time another process reads what contradicts it.
+            words = "The provider said otherwise under the same id; no more of it is told."
             await self._teller.conclude(
                 account, ended(receipt, ReceiptState.CONFLICTING, words, heards[0])
             )
