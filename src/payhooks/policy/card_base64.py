@@ -11,11 +11,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Final
 
-# Names as they end whose values are secret, but for a 2 behind them.
-SECRET_NAMES: Final = (
-    *(b"cvv", b"cvc", b"cvd", b"cvn", b"csc", b"cav", b"securitycode", b"cardcode", b"cardcid"),
-    *(b"verificationvalue", b"cardverificationcode", b"cardverificationnumber", b"pinblock"),
-)
+from payhooks.policy.card_names import SECRET_NAMES
+
 # Fourteen ASCII digits and their separators have, wherever they begin, four quadruples to
 # themselves, between which a line may end: JSON spells that in two letters each.
 _DIGITS: Final = rb"(?:\\[rn]|[\r\n\x1c]){0,2}".join(
@@ -27,15 +24,15 @@ _ANY: Final = rb"(?:\\?/|[A-Za-z0-9+_\-])"
 _THIRD: Final = rb"[ABEFIJMNQRUVYZcdghklopstwx014589]%b" % _ANY
 _ASCII: Final = rb"[A-Za-f][A-HQ-Xg-nw-z0-3]%b" % _THIRD
 _CASED: Final = (
-    cased
+    "".join(cased).encode()
     for name in SECRET_NAMES
-    for cased in product(*zip(name[:3].lower(), name[:3].upper(), strict=True))
+    for cased in product(*zip(name[:3], name[:3].upper(), strict=True))
 )
 # JSON and XML with what may stand behind the first bracket, and names in letters of both sizes.
 # But for `{` there has to be more ASCII behind that, as words have seldom by chance.
 _BEGINS: Final = rb"(?:77u(?:\\?/|_))?(?:e[wy]%b|(?:(?:W[wyz13]|P[C-H])%b|%b)%b)" % (
     *(_THIRD, _THIRD),
-    b"|".join(sorted({base64.b64encode(bytes(cased)) for cased in _CASED})),
+    b"|".join(sorted(set(map(base64.b64encode, _CASED)))),
     _ASCII,
 )
 _TEXT: Final = rb"(?:^|[^A-Za-z0-9+/_\-]|\\[nrtfb])%b" % _BEGINS

@@ -13,21 +13,31 @@ from typing import Final
 
 from payhooks.policy.json_leaves import Leaf
 
+# Word by word: each look spells them its own way. A 2 or a 3 may stand behind.
+_CODES: Final = (
+    *(["cvv"], ["cvc"], ["cvn"], ["cvd"], ["csc"], ["cav"]),
+    *(["security", "code"], ["card", "code"], ["card", "cid"], ["verification", "value"]),
+    *(["card", "verification", "code"], ["card", "verification", "number"]),
+)
+_PIN_BLOCK_WORDS: Final = ["pin", "block"]
+SECRET_NAMES: Final = tuple("".join(words) for words in (*_CODES, _PIN_BLOCK_WORDS))
+# By themselves a customer's id and an error's number; below what is a card, of that.
+OWN_NAMES: Final = ("cid", "code")
+
 _ENDS: Final = r"\]?(?:\[\d{0,2}\])?"  # as forms name a member of a member, or one of several
 _CODE_NAME: Final = re.compile(
-    r"(?:cv[vcn][23]?(?:code|number|value)|cv[vcnd]|csc|cav|securitycode|cardcode|cardcid"
-    rf"|verificationvalue|cardverification(?:code|number))[23]?{_ENDS}\Z"
+    rf"(?:cv[vcn][23]?(?:code|number|value)|{'|'.join(map(''.join, _CODES))})[23]?{_ENDS}\Z"
 )
 # Somebody's voucher. Beside or below it, what has three digits may be its amount.
 _OF_VOUCHER: Final = re.compile(rf".card(?:code|cid){_ENDS}\Z")
-_PIN_BLOCK_NAME: Final = re.compile(rf"pinblock{_ENDS}\Z")
-# By themselves a customer's id and an error's number; below what is a card, of that.
-_OWN: Final = frozenset({"cid", "code"})
-_OWN_CHARS_MAX: Final = max(map(len, _OWN))
+_PIN_BLOCK_NAME: Final = re.compile(rf"{''.join(_PIN_BLOCK_WORDS)}{_ENDS}\Z")
+_OWN_CHARS_MAX: Final = max(map(len, OWN_NAMES))
 _PART_OF_CARD: Final = re.compile(r"(?<=card)[ _.\-]?(?:s|data|details?|info)\Z", re.IGNORECASE)
 _NAME_END_CHARS: Final = 64
 # As much as the quick look lets stand between, and as forms have `card[cid]`.
-_NOT_IN_NAMES: Final = re.compile(r"[ _.\-]|\]?(?:\[\d{0,2}\])?\[(?=(?:cid|code)\])")
+_NOT_IN_NAMES: Final = re.compile(
+    rf"[ _.\-]|\]?(?:\[\d{{0,2}}\])?\[(?=(?:{'|'.join(OWN_NAMES)})\])"
+)
 _CODE: Final = re.compile(r" *\d{3,4}\s*")
 _PIN_BLOCK: Final = re.compile(r" *[0-9a-fA-F]{16}\s*", re.ASCII)
 _LABELS: Final = frozenset({"name", "type", "key", "code", "field"})
@@ -37,12 +47,12 @@ _LABEL_CHARS_MAX: Final = 64
 # What stands between a name and its value: below it, or in what has several parts.
 _BELOW: Final = r"(?:[\"'\\\s]{0,8}+\{[\"'\\\s]{0,8}+value[\"'\\\s]{0,8}+(?:=>|[:=]))?"
 _IN_PART: Final = r"\"?(?:\r?\n[\w\-]{1,40}+:[^\r\n]{0,200}+){0,4}+\r?\n\r?\n"
+_APART: Final = r"[ _.\-]?"
 # Within a text: a form, XML, JSON that is the value of a member.
 NAMED: Final = re.compile(
-    r"(?:(?:cv[vcn][ _.\-]?[23]?[ _.\-]?(?:code|number|value)|cv[vcnd]|csc|cav"
-    r"|security[ _.\-]?code|verification[ _.\-]?value"
-    r"|card[ _.\-]?(?:code|cid|verification[ _.\-]?(?:code|number)))(?:[ _.\-]?[23]|[_.\-])?"
-    rf"|(?P<pin>pin[ _.\-]?block)){_ENDS}"
+    rf"(?:(?:cv[vcn]{_APART}[23]?{_APART}(?:code|number|value)"
+    rf"|{'|'.join(map(_APART.join, _CODES))})(?:{_APART}[23]|[_.\-])?"
+    rf"|(?P<pin>{_APART.join(_PIN_BLOCK_WORDS)})){_ENDS}"
     r"(?:(?:[\"'\\\s,]|value){0,12}+(?:=>|:=|[:=>])"
     rf"{_BELOW}|{_IN_PART}|</\w{{1,32}}+>\s{{0,8}}+<\w{{1,32}}+>"
     # As people write it; what else is called so may stand before a number that is none.
@@ -54,7 +64,7 @@ NAMED: Final = re.compile(
     re.IGNORECASE,
 )
 _OWN_IN_TEXT: Final = re.compile(
-    rf"(?<![A-Za-z0-9_\-])(?P<name>cid|code){_ENDS}"
+    rf"(?<![A-Za-z0-9_\-])(?P<name>{'|'.join(OWN_NAMES)}){_ENDS}"
     rf"(?:[\"'\\\s]{{0,8}}+(?:=>|:=|[:=>]){_BELOW}|{_IN_PART}|\s[^<>]{{0,200}}+>)"
     r"(?:[\"'\\\s\[]|<value>|<!\[CDATA\[){0,8}+(?P<value>\d{3,4})(?!\w)",
     re.IGNORECASE,
@@ -176,7 +186,7 @@ def _named_by_end(end: str) -> _Named:
 
 
 def _is_own(name: str) -> bool:
-    return len(name) <= _OWN_CHARS_MAX and name.lower() in _OWN
+    return len(name) <= _OWN_CHARS_MAX and name.lower() in OWN_NAMES
 
 
 def _joined(above: str, name: str) -> str:

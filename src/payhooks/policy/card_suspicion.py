@@ -19,6 +19,7 @@ from typing import Final
 import re2  # type: ignore[import-untyped]  # it ships no types
 
 from payhooks.policy import card_base64, card_ranges
+from payhooks.policy.card_names import OWN_NAMES, SECRET_NAMES
 
 # Members of classes, in bytes: nothing is decoded here. Of what is not ASCII the first byte of a
 # character decides. With eight of them digits of other scripts begin, with three the separators,
@@ -30,11 +31,9 @@ _SEPARATOR_IN_FORMS: Final = _SEPARATOR + b"+"
 # Line ends may be spelt as JSON spells them, and as this.
 LINE_END: Final = b"\x1c"
 _LINE_END: Final = rb"\n\x1c"
-# Names that say nothing by themselves: a customer's id, an error's number.
-_CARDS_OWN_NAMES: Final = (b"cid", b"code")
-# Below these they do.
-_TELLING_NAMES: Final = (b"card", b"security", b"cvv", b"cvc", b"cvn")
-_VALUE: Final = b"value"
+# Below these a name says something that says nothing by itself.
+_TELLING_NAMES: Final = ("card", "security", "cvv", "cvc", "cvn")
+_VALUE: Final = "value"
 # Letters that are those of names too, where case is no matter: as in Turkish, or for Kelvin.
 _ALSO: Final = {
     b"[iI]": rb"(?:[iI]|\xc4[\xb0\xb1])",
@@ -213,15 +212,9 @@ def _secret(separator: bytes) -> bytes:
         rb"<\\?/",
         rb"(?:[%b]%b){3}" % (_DIGIT, apart),
     )
-    more = b"(?:%b|%b)?%b" % (_spread(b"code", apart), _spread(b"number", apart), apart)
+    more = b"(?:%b|%b)?%b" % (_spread("code", apart), _spread("number", apart), apart)
     return b"(?:%b)%b[%b]?%b%b(?:\\]?\\[[%b]*\\]%b)?(?:%b)" % (
-        *(
-            b"|".join(_spread(name, apart) for name in card_base64.SECRET_NAMES),
-            apart,
-            _DIGIT,
-            apart,
-            more,
-        ),
+        *(b"|".join(_spread(name, apart) for name in SECRET_NAMES), apart, _DIGIT, apart, more),
         *(_DIGIT, apart, b"|".join(behind)),
     )
 
@@ -237,7 +230,7 @@ def _cards_own(separator: bytes) -> bytes:
         *_below(separator),
     )
     return rb"(?:^|[^a-zA-Z0-9_\-]|\\[nrtfb])(?:%b)%b(?:\]?\[[%b]*\]%b)?(?:%b)" % (
-        *(b"|".join(_spread(name, apart) for name in _CARDS_OWN_NAMES), apart, _DIGIT, apart),
+        *(b"|".join(_spread(name, apart) for name in OWN_NAMES), apart, _DIGIT, apart),
         b"|".join(behind),
     )
 
@@ -268,9 +261,9 @@ def _between(separator: bytes) -> tuple[bytes, bytes, bytes]:
     return apart, quote, b"(?:[[{:=>]|%b)%b" % (quote, apart)
 
 
-def _spread(word: bytes, apart: bytes) -> bytes:
+def _spread(word: str, apart: bytes) -> bytes:
     """Return the pattern of a word in letters of both sizes, whatever stands between them."""
-    letters = (b"[%c%c]" % (byte, byte - 0x20) for byte in word)
+    letters = (f"[{letter}{letter.upper()}]".encode() for letter in word)
     return apart.join(_ALSO.get(letter, letter) for letter in letters)
 
 
