@@ -47,11 +47,11 @@ _TO_VALUE: Final = (
     ":\n", ":\x0c", ":\x1c", "\\u003d", "><![CDATA[", ' a="1,2">',
     '"\nContent-Type: text/plain\n\n', '"\r\nX-A: 1\r\n\r\n', "\nX-A: 1\n\n", '": null, "',
     '": [\n"', '": [1, ', '":{"value":"', '":{"a":"}","value":"', '","value":"',
-    '": { "a": "b", "value": ',
+    '": { "a": "b", "value": ', "&gt;", "&quot;:&quot;",
     "', 'value' => ", '\\",\\"value\\":\\"',
 )  # fmt: skip
 _VALUES: Final = (
-    "123", "1234", "12345", "\u0661\u0662\u0663", "\uff11\uff12\uff13", "0123456789abcdef",
+    "123", "987", "1234", "12345", "\u0661\u0662\u0663", "\uff11\uff12\uff13", "0123456789abcdef",
     "0123456789ABCDEF", '123"', "%31%32%33", "\\u0031\\u0032\\u0033", "&#49;&#50;&#51;",
 )  # fmt: skip
 _BESIDE: Final = (

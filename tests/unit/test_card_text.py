@@ -126,6 +126,12 @@ def test_escapes_are_read_and_stay_where_nothing_is_hidden(text: str, left: str)
         pytest.param("c%76v=737", id="an escaped letter"),
         pytest.param("p=%7B%22cvv%22%3A%22737%22%7D", id="JSON in a form"),
         pytest.param("<a><CVV2>737</CVV2></a>", id="an element"),
+        pytest.param("<a>&lt;cvv&gt;737&lt;/cvv&gt;</a>", id="XML within XML"),
+        pytest.param(
+            "<a>&lt;card no=&quot;1&quot;&gt;&lt;cid&gt;737&lt;/cid&gt;</a>",
+            id="below a card there",
+        ),
+        pytest.param("<a b='{&quot;cvv&quot;:&quot;737&quot;}'/>", id="JSON within XML"),
         pytest.param("<n:cardSecurityCode>737</n:cardSecurityCode>", id="in full"),
         pytest.param('<cvv type="string">737</cvv>', id="an element with an attribute"),
         pytest.param('<card cvv="737"/>', id="an attribute"),
