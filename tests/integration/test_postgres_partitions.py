@@ -67,6 +67,28 @@ async def test_partitions_that_are_there_are_not_made_again(database: str) -> No
         await connection.close()
 
 
+async def test_a_partition_of_which_another_process_has_made_the_half_is_left_to_it(
+    database: str,
+) -> None:
+    """Between two looks of the server at its names the type of a table's rows may come first.
+
+    Two processes that started together met it, and one ended; a type alone is met each time.
+    """
+    connection = await Target.of(database).connect()
+    try:
+        [row] = await connection.fetch("SELECT payhooks_now() AS now")
+        ahead = Partition(
+            table="events", day=row["now"].date() + _days(limits.PARTITIONS_AHEAD_DAYS)
+        )
+        await connection.execute(f"DROP TABLE {ahead.name}")
+        await connection.execute(f"CREATE TYPE {ahead.name} AS ENUM ()")
+        assert await partitions.ensure(connection) == 0
+        await connection.execute(f"DROP TYPE {ahead.name}")
+        assert await partitions.ensure(connection) == 1
+    finally:
+        await connection.close()
+
+
 async def test_a_day_whose_rows_are_in_the_default_partition_stays_there(
     world: World, database: str
 ) -> None:

@@ -27,8 +27,12 @@ class Hand:
         self._connection = connection
 
     async def begin(self) -> None:
-        """Open a transaction, as a statement does for itself."""
+        """Open a transaction, as a statement does for itself, and keep it for as long as it takes.
+
+        On a busy machine what is tested beside it takes longer than the server bears with others.
+        """
         await self._connection.execute("BEGIN")
+        await self._connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
 
     async def commit(self) -> None:
         """End it well."""

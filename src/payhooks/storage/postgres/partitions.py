@@ -99,7 +99,8 @@ async def _make(connection: Connection, partition: Partition) -> bool:
     except (
         asyncpg.CheckViolationError,  # The default partition holds rows of that day.
         asyncpg.DuplicateTableError,  # Another process was quicker,
-        asyncpg.UniqueViolationError,  # or is making it this very moment.
+        asyncpg.UniqueViolationError,  # or is making it this very moment,
+        asyncpg.DuplicateObjectError,  # of which the type of its rows may be there first.
         asyncpg.LockNotAvailableError,  # The next sweep tries again.
     ):
         return False
