@@ -27,8 +27,9 @@ RSS_GROWTH_MAX: Final = 20 * 1024 * 1024
 CANARY: Final = "canary-7d31c0ffee4b21aa"
 GOOD: Final = json.dumps({"type": EVENT_TYPE, "data": {"card": CANARY}}).encode()
 LENGTH: Final = f"content-length: {len(GOOD)}"
-# Written whether anybody asks or not: signs of life, and what follows the change of a case before.
-_OF_ITS_OWN: Final = frozenset({"announcements", "idempotency", "wakes", "workers"})
+# Written whether anybody asks or not: signs of life, and what follows the change of a case before,
+# as what is counted of it some seconds later.
+_OF_ITS_OWN: Final = frozenset({"announcements", "idempotency", "tallies", "wakes", "workers"})
 _BY_OTHERS: Final = {"events": "family <> 'payhooks'"}
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 _PIECE_BYTES: Final = 65_536
