@@ -30,6 +30,11 @@ LENGTH: Final = f"content-length: {len(GOOD)}"
 # Written whether anybody asks or not: signs of life, and what follows the change of a case before,
 # as what is counted of it some seconds later.
 _OF_ITS_OWN: Final = frozenset({"announcements", "idempotency", "tallies", "wakes", "workers"})
+# Whatever was counted by then: what was refused is never among it.
+_COUNTED_RIGHTLY: Final = (
+    "SELECT (SELECT coalesce(sum(accepted), 0) FROM tallies WHERE step_s = 60)"
+    " <= (SELECT count(*) FROM events)"
+)
 _BY_OTHERS: Final = {"events": "family <> 'payhooks'"}
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 _PIECE_BYTES: Final = 65_536
@@ -185,6 +190,7 @@ class Ground:
         with contextlib.closing(sqlite3.connect(uri, uri=True)) as database:
             found = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
             names = {name for (name,) in found} - _OF_ITS_OWN
+            assert database.execute(_COUNTED_RIGHTLY).fetchone() == (1,)
             return {name: _count(database, name) for name in sorted(names)}
 
     def _rss(self) -> int:
