@@ -57,18 +57,7 @@ def _coverage() -> tuple[str, ...]:
     files = [f"tests/unit/test_{name}.py" for name in _PURE]
     options = ("--cov=payhooks.policy", "--cov=payhooks.model", "--cov-branch")
     report = ("--cov-report=term-missing:skip-covered", "--cov-fail-under=100")
-    return (
-        sys.executable,
-        "-m",
-        "pytest",
-        "--quiet",
-        "--no-header",
-        "-n",
-        "2",
-        *options,
-        *report,
-        *files,
-    )
+    return _pytest("-n", "2", *options, *report, *files)
 
 
 # Whoever has nothing left takes tests of others from their end: so the tests of a file, which share
